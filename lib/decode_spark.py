@@ -1,0 +1,241 @@
+"""The contract's checks as Spark expressions, inside code generation and without Python workers.
+
+A valid record, which is nearly every one, is parsed once and compared field by field. Only when
+something is wrong is it parsed again, as a VARIANT, to say for each field what was found. What is
+valid is defined by ``lib/decode.py``.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import and_
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lib.contract import Contract, Field, Kind
+from lib.decode import BLANK_TEXT, MAX_FOUND_CHARS, NUMERIC_TEXT, Rule
+
+SOURCE_COLUMNS = (
+    "source_key",
+    "source_value",
+    "source_headers",
+    "source_topic",
+    "source_partition",
+    "source_offset",
+    "source_timestamp",
+)
+VIOLATION_TYPE = "struct<field: string, rule: string, found: string, expected: string>"
+
+# from_json stops at the end of the first JSON value and ignores what follows it. So the record's
+# last brace is replaced by this extra field: it is read only if that brace closes the record.
+END_MARK = "\u0000end"
+_END_MARK_JSON = rb',"\u0000end":true}'
+_JSON_WHITE_SPACE = " \t\r\n"
+# A JSON number or boolean read into a string column looks like these; so do some identifiers.
+_BARE_JSON_TOKEN = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false"
+# Strict JSON, as RFC 8259 has it and as Python's parser reads it.
+_JSON_OPTIONS = {
+    "mode": "PERMISSIVE",
+    "allowSingleQuotes": "false",
+    "allowNonNumericNumbers": "false",
+}
+
+
+def decode_records(records: DataFrame, contract: Contract) -> DataFrame:
+    """Turn Kafka values into typed features and a list of violations; no row is dropped.
+
+    Args:
+        records: the columns of :data:`SOURCE_COLUMNS`; ``source_value`` is binary.
+        contract: what a record has to look like.
+
+    Returns:
+        ``records`` plus the identifier, the event time (string, null where missing), the features
+        (string, bigint or double; stand-ins where the record is invalid) and ``violations``
+        (array of :data:`VIOLATION_TYPE`, empty where the record is valid).
+    """
+    names = [spec.name for spec in contract.checked]
+    parsed = records.withColumn("parsed", _parse_expr(contract))
+    checked = parsed.withColumn("is_valid", _is_valid_expr(contract))
+    features = [
+        F.when(F.col("is_valid"), _typed_expr(spec))
+        .otherwise(F.lit(spec.stand_in))
+        .alias(spec.name)
+        for spec in contract.features
+    ]
+    identifier = _field_expr(contract.identifier).alias(contract.identifier.name)
+    event_time = _field_expr(contract.event_time).alias(contract.event_time.name)
+    violations = (
+        F.when(F.col("is_valid"), F.array().cast(f"array<{VIOLATION_TYPE}>"))
+        .otherwise(_violations_expr(contract))
+        .alias("violations")
+    )
+    selected = checked.select(*SOURCE_COLUMNS, identifier, *features, event_time, violations)
+    return selected.select(*SOURCE_COLUMNS, *names, "violations")
+
+
+def _text_expr() -> Column:
+    return F.col("source_value").cast("string")
+
+
+def _trimmed_expr() -> Column:
+    """The value without trailing JSON white space; almost always it has none."""
+    trimmed = F.rtrim(_text_expr(), F.lit(_JSON_WHITE_SPACE)).cast("binary")
+    ends = F.endswith(F.col("source_value"), F.lit(b"}"))
+    return F.when(ends, F.col("source_value")).otherwise(trimmed)
+
+
+def _parse_expr(contract: Contract) -> Column:
+    """struct of the contract's fields and :data:`END_MARK`; null fields where unreadable."""
+    value = _trimmed_expr()
+    body = F.substring(value, F.lit(1), F.octet_length(value) - 1)
+    marked = F.concat(body, F.lit(bytearray(_END_MARK_JSON))).cast("string")
+    is_readable = (F.octet_length("source_value") <= contract.max_bytes) & F.endswith(
+        value, F.lit(b"}")
+    )
+    columns = [f"`{spec.name}` {_json_type(spec)}" for spec in contract.checked]
+    schema = ", ".join([*columns, f"`{END_MARK}` boolean"])
+    return F.when(is_readable, F.from_json(marked, schema, _JSON_OPTIONS))
+
+
+def _json_type(spec: Field) -> str:
+    return "double" if spec.is_numeric and not spec.numeric_text else "string"
+
+
+def _field_expr(spec: Field) -> Column:
+    return F.col("parsed").getField(spec.name)
+
+
+def _matches_expr(column: Column, pattern: str) -> Column:
+    return column.rlike(rf"\A(?:{pattern})\z")
+
+
+def _is_valid_expr(contract: Contract) -> Column:
+    """boolean, never null: whether the record satisfies the whole contract."""
+    checks = [F.col("parsed").getField(END_MARK), *map(_is_valid_field_expr, contract.checked)]
+    checks.append(F.is_valid_utf8(_text_expr()))
+    return F.coalesce(reduce(and_, checks), F.lit(False))
+
+
+def _is_valid_field_expr(spec: Field) -> Column:
+    value = _field_expr(spec)
+    if spec.kind is Kind.CATEGORY:
+        check = value.isin(*spec.allowed)
+    elif spec.is_numeric:
+        check = _is_valid_number_expr(spec)
+    elif spec.kind is Kind.TEXT:
+        bare = _matches_expr(value, _BARE_JSON_TOKEN)
+        is_text = F.when(bare, _json_kind_expr(spec) == "STRING").otherwise(F.lit(True))
+        check = _matches_expr(value, spec.pattern or ".*") & is_text
+    else:  # a timestamp: nothing but a JSON string can match the pattern
+        check = _matches_expr(value, spec.pattern or ".*")
+    return value.isNull() | check if spec.nullable else check
+
+
+def _is_valid_number_expr(spec: Field) -> Column:
+    number = _number_expr(spec)
+    check = number.between(*spec.range)
+    if spec.kind is Kind.INTEGER:
+        check = check & (number.cast("bigint").cast("double") == number)
+    if spec.numeric_text:
+        value = _field_expr(spec)
+        check = check & _matches_expr(value, NUMERIC_TEXT)
+        if spec.blank is not None:
+            check = check | _matches_expr(value, BLANK_TEXT)
+    return check
+
+
+def _number_expr(spec: Field) -> Column:
+    """double: the number that the field holds; a blank is null here."""
+    value = _field_expr(spec)
+    return value.try_cast("double") if spec.numeric_text else value
+
+
+def _typed_expr(spec: Field) -> Column:
+    """The feature of a valid record."""
+    if not spec.is_numeric:
+        return _field_expr(spec)
+    number = _number_expr(spec)
+    if spec.blank is not None:
+        number = F.coalesce(number, F.lit(float(spec.blank)))
+    return number.cast("bigint") if spec.kind is Kind.INTEGER else number
+
+
+# ---- the explanation of an invalid record; evaluated for nothing else
+
+
+def _variant_expr() -> Column:
+    return F.try_parse_json(_text_expr())
+
+
+def _json_field_expr(spec: Field) -> Column:
+    return F.try_variant_get(_variant_expr(), f"$['{spec.name}']", "variant")
+
+
+def _json_kind_expr(spec: Field) -> Column:
+    """STRING, BIGINT, DECIMAL(…), DOUBLE, BOOLEAN, VOID, OBJECT<…>, ARRAY<…>; null if missing."""
+    return F.schema_of_variant(_json_field_expr(spec))
+
+
+def _violation_expr(field: str, rule: Column | Rule, found: Column, expected: str) -> Column:
+    return F.struct(
+        F.lit(field).alias("field"),
+        (F.lit(str(rule)) if isinstance(rule, Rule) else rule).alias("rule"),
+        F.substring(found, 1, MAX_FOUND_CHARS).alias("found"),
+        F.lit(expected).alias("expected"),
+    )
+
+
+def _violations_expr(contract: Contract) -> Column:
+    """array of violations: one for the record as a whole, or one for each field that is wrong."""
+    value, text = F.col("source_value"), _text_expr()
+    size = F.concat(F.octet_length(value).cast("string"), F.lit(" bytes"))
+    excerpt = F.when(_matches_expr(text, r"\s*"), F.lit("nothing but white space")).otherwise(text)
+    is_whole = F.coalesce(F.col("parsed").getField(END_MARK), F.lit(False)) | _matches_expr(
+        text, r"\s*\{\s*\}\s*"
+    )
+    kind = F.schema_of_variant(_variant_expr())
+    is_object = F.startswith(kind, F.lit("OBJECT"))
+
+    def whole(rule: Rule, found: Column, expected: str) -> Column:
+        return F.array(_violation_expr("", rule, found, expected))
+
+    fields = F.array_compact(F.array(*map(_field_violation_expr, contract.checked)))
+    return (
+        F.when(value.isNull(), whole(Rule.NULL_VALUE, F.lit("null"), "a JSON object"))
+        .when(
+            F.octet_length(value) > contract.max_bytes,
+            whole(Rule.TOO_LARGE, size, f"at most {contract.max_bytes} bytes"),
+        )
+        .when(~F.is_valid_utf8(text), whole(Rule.NOT_UTF8, size, "UTF-8 text"))
+        .when(
+            kind.isNull() | (is_object & ~is_whole),
+            whole(Rule.NOT_JSON, excerpt, "one JSON object and nothing else"),
+        )
+        .when(~is_object, whole(Rule.NOT_OBJECT, excerpt, "a JSON object"))
+        .otherwise(fields)
+    )
+
+
+def _field_violation_expr(spec: Field) -> Column:
+    """A violation, or null where the field is valid."""
+    kind = _json_kind_expr(spec)
+    is_missing = kind.isNull() | (kind == "VOID")
+    rule = F.when(is_missing, F.lit(str(Rule.MISSING))).otherwise(_field_rule_expr(spec, kind))
+    found = F.when(is_missing, F.lit("nothing")).otherwise(F.to_json(_json_field_expr(spec)))
+    is_valid = F.coalesce(_is_valid_field_expr(spec), F.lit(False))
+    return F.when(~is_valid, _violation_expr(spec.name, rule, found, spec.expected))
+
+
+def _field_rule_expr(spec: Field, kind: Column) -> Column:
+    """The rule that a present but invalid value breaks."""
+    wrong_type = F.lit(str(Rule.WRONG_TYPE))
+    if not spec.is_numeric:
+        rule = Rule.NOT_ALLOWED if spec.kind is Kind.CATEGORY else Rule.MALFORMED
+        return F.when(kind == "STRING", F.lit(str(rule))).otherwise(wrong_type)
+    number = _number_expr(spec)
+    is_number = number.isNotNull()
+    if spec.numeric_text:
+        is_number = _matches_expr(_field_expr(spec), NUMERIC_TEXT)
+    is_inside = F.coalesce(number.between(*spec.range), F.lit(False))
+    return F.when(is_number & ~is_inside, F.lit(str(Rule.OUT_OF_RANGE))).otherwise(wrong_type)

@@ -1,0 +1,184 @@
+"""Scored rows → Kafka messages, as Spark expressions. What the messages hold: ``lib/messages.py``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lib import messages
+from lib.contract import Contract
+from lib.decode import RECORD_RULES
+from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType
+
+HEADERS_TYPE = "array<struct<key: string, value: binary>>"
+_ISO_UTC = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """Where messages go and what they say about their origin.
+
+    Attributes:
+        output_topic: for predictions.
+        dead_letter_topic: for records that could not be scored.
+        consumer_group: the query's name, for the envelope.
+        dead_letter_format: original bytes with headers, or a JSON envelope.
+    """
+
+    output_topic: str
+    dead_letter_topic: str
+    consumer_group: str
+    dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS
+
+
+def encode_messages(
+    scored: DataFrame,
+    contract: Contract,
+    output: OutputSettings,
+    *,
+    threshold: float,
+    model_version: str,
+) -> DataFrame:
+    """Exactly one message for each row: a prediction, or a dead letter.
+
+    Args:
+        scored: the columns of ``decode_records`` plus ``probability`` (double; null or NaN where the
+            model failed).
+        contract: names the identifier and the event time.
+        output: topics and format.
+        threshold: smallest probability that is predicted as the positive label.
+        model_version: model and backend that scored.
+
+    Returns:
+        :data:`lib.messages.MESSAGE_COLUMNS`.
+    """
+    is_scored = (F.size("violations") == 0) & F.coalesce(
+        F.col("probability").between(0.0, 1.0), F.lit(False)
+    )
+    rows = scored.withColumn("is_scored", is_scored)
+    is_prediction = F.col("is_scored")
+    prediction = prediction_expr(contract, threshold, model_version)
+    error = error_type_expr()
+    if output.dead_letter_format is DeadLetterFormat.HEADERS:
+        dead_value, dead_headers = F.col("source_value"), dead_letter_headers_expr(error)
+    else:
+        dead_value, dead_headers = envelope_expr(error, output), F.lit(None)
+    value = F.when(is_prediction, prediction.cast("binary")).otherwise(dead_value)
+    topic = F.when(is_prediction, output.output_topic).otherwise(output.dead_letter_topic)
+    return rows.select(
+        topic.alias("topic"),
+        F.col("source_key").alias("key"),
+        value.alias("value"),
+        F.when(~is_prediction, dead_headers).cast(HEADERS_TYPE).alias("headers"),
+        "source_topic",
+        "source_partition",
+        "source_offset",
+    )
+
+
+def prediction_expr(contract: Contract, threshold: float, model_version: str) -> Column:
+    """JSON string of :class:`lib.messages.Prediction`."""
+    probability = F.col("probability")
+    negative = next(label for label in contract.label.allowed if label != contract.positive_label)
+    label = F.when(probability >= threshold, contract.positive_label).otherwise(negative)
+    event_time = F.coalesce(F.col(contract.event_time.name), iso_utc_expr("source_timestamp"))
+    return F.to_json(
+        F.struct(
+            F.col(contract.identifier.name).alias("customerID"),
+            # A decimal keeps JSON free of exponents: 0.000010, not 1.0E-5.
+            F.round(probability, 6).cast("decimal(7,6)").alias("churn_probability"),
+            label.alias("prediction"),
+            event_time.alias("event_ts"),
+            iso_utc_expr(F.current_timestamp()).alias("processed_ts"),
+            F.lit(model_version).alias("model_version"),
+        )
+    )
+
+
+def iso_utc_expr(timestamp: Column | str) -> Column:
+    """ISO 8601 in UTC with milliseconds, whatever the session's time zone is."""
+    utc = F.to_utc_timestamp(timestamp, F.current_timezone())
+    return F.date_format(utc, _ISO_UTC)
+
+
+def error_type_expr() -> Column:
+    """:class:`lib.messages.ErrorType` of a row that is no prediction."""
+    rules = [str(rule) for rule in sorted(RECORD_RULES)]
+    first_rule = F.try_element_at(F.col("violations"), F.lit(1)).getField("rule")
+    return (
+        F.when(F.size("violations") == 0, str(ErrorType.INFERENCE))
+        .when(first_rule.isin(*rules), str(ErrorType.PROCESSING))
+        .otherwise(str(ErrorType.VALIDATION))
+    )
+
+
+def error_message_expr() -> Column:
+    """One sentence that lists all violations."""
+
+    def sentence(violation: Column) -> Column:
+        subject = F.when(violation["field"] == "", "record").otherwise(violation["field"])
+        return F.concat(
+            *(subject, F.lit(" "), violation["rule"], F.lit(": found ")),
+            *(violation["found"], F.lit(", expected "), violation["expected"]),
+        )
+
+    no_probability = F.lit("the model gave no probability between 0 and 1 for a valid record")
+    listed = F.array_join(F.transform("violations", sentence), "; ")
+    return F.when(F.size("violations") == 0, no_probability).otherwise(listed)
+
+
+def retry_count_expr() -> Column:
+    """How often the record was resubmitted, from the header that resubmission sets."""
+    header = F.filter("source_headers", lambda h: h["key"] == messages.HEADER_RETRY_COUNT)
+    text = F.try_element_at(header, F.lit(-1)).getField("value").cast("string")
+    return F.coalesce(text.try_cast("int"), F.lit(0))
+
+
+def dead_letter_headers_expr(error_type: Column) -> Column:
+    """The record's own headers, then the error; an earlier error is replaced."""
+    stage = F.create_map(*(F.lit(str(part)) for pair in STAGE_OF.items() for part in pair))
+    error_headers = {
+        messages.HEADER_TOPIC: F.col("source_topic"),
+        messages.HEADER_PARTITION: F.col("source_partition").cast("string"),
+        messages.HEADER_OFFSET: F.col("source_offset").cast("string"),
+        messages.HEADER_STAGE: F.try_element_at(stage, error_type),
+        messages.HEADER_CLASS: error_type,
+        messages.HEADER_MESSAGE: error_message_expr(),
+        messages.HEADER_VIOLATIONS: F.to_json("violations"),
+        messages.HEADER_RETRY_COUNT: retry_count_expr().cast("string"),
+    }
+    added = F.array(
+        *(
+            F.struct(F.lit(name).alias("key"), content.cast("binary").alias("value"))
+            for name, content in error_headers.items()
+        )
+    ).cast(HEADERS_TYPE)
+
+    def is_foreign(header: Column) -> Column:
+        return ~(
+            F.startswith(header["key"], F.lit(messages.CONNECT_PREFIX))
+            | F.startswith(header["key"], F.lit(messages.SCORING_PREFIX))
+        )
+
+    kept = F.filter(F.coalesce("source_headers", F.array().cast(HEADERS_TYPE)), is_foreign)
+    return F.concat(kept, added)
+
+
+def envelope_expr(error_type: Column, output: OutputSettings) -> Column:
+    """binary: the JSON envelope; bytes that are no UTF-8 are kept as base64."""
+    text = F.col("source_value").cast("string")
+    is_text = F.is_valid_utf8(text)
+    envelope = F.struct(
+        F.when(is_text, text).otherwise(F.base64("source_value")).alias("original_message"),
+        F.when(is_text, "utf-8").when(~is_text, "base64").alias("original_encoding"),
+        error_type.alias("error_type"),
+        error_message_expr().alias("error_message"),
+        F.col("violations").alias("validation_errors"),
+        F.col("source_topic"),
+        iso_utc_expr(F.current_timestamp()).alias("failed_ts"),
+        F.lit(output.consumer_group).alias("consumer_group"),
+        retry_count_expr().alias("retry_count"),
+    )
+    return F.to_json(envelope, {"ignoreNullFields": "false"}).cast("binary")

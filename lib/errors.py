@@ -1,0 +1,93 @@
+"""Everything this project raises on purpose. Each class names the remedy; each message the place."""
+
+from __future__ import annotations
+
+
+class ScoringError(Exception):
+    """Base of all errors a user can act on.
+
+    Args:
+        message: what went wrong, where, and what was found against what was expected.
+        hint: the way out, as one sentence. The class's ``remedy`` stands in when none is given.
+    """
+
+    remedy = "see the documentation"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        self.message = message
+        self.hint = hint or self.remedy
+        super().__init__(f"{message} ({self.hint})")
+
+
+class SettingsError(ScoringError):
+    """A setting is unknown, missing or out of its range."""
+
+    remedy = "correct the setting; --help lists them all"
+
+
+class SetupError(ScoringError):
+    """Java, the Kafka connector or another part of the installation is missing."""
+
+    remedy = "run `make setup`"
+
+
+class ModelError(ScoringError):
+    """A model cannot be used: not found, altered, or made for something else."""
+
+    remedy = "train a version with jobs/train.py, or name another one with --model"
+
+
+class ModelNotFoundError(ModelError):
+    """The model store has no such model or version."""
+
+
+class ModelCorruptError(ModelError):
+    """An artefact does not match the checksum it was saved with; it has not been opened."""
+
+    remedy = "restore the artefact or train a new version; never edit a saved one"
+
+
+class ModelMismatchError(ModelError):
+    """The model was made for another contract or by other library versions."""
+
+    remedy = "train a new version with the installed libraries and the current contract"
+
+
+class KafkaSetupError(ScoringError):
+    """Kafka cannot be used as configured: broker unreachable, topic missing, access denied."""
+
+    remedy = "check --bootstrap-servers and the --kafka options"
+
+
+class SourceError(ScoringError):
+    """Input for a batch replay cannot be read."""
+
+    remedy = "point --input at Parquet files with a value column or the contract's columns"
+
+
+class SinkError(ScoringError):
+    """Base of everything that ends a write."""
+
+
+class SinkFencedError(SinkError):
+    """Another driver with the same query name has taken over; this one must stop and never retry."""
+
+    remedy = "stop one of the two jobs, or give them different query names"
+
+
+class ResumeRefusedError(SinkError):
+    """The checkpoint and the group's committed offsets contradict each other."""
+
+    remedy = "see 'Start-up' in docs/operations.md for the ways out"
+
+
+class SinkRetryExhaustedError(SinkError):
+    """A transaction failed again and again for reasons that usually pass. Nothing of it is visible."""
+
+    remedy = "check the brokers, then start the job again: it resumes where it was"
+
+
+class SinkRejectedError(SinkError):
+    """Kafka refuses a message for good, for example because it is larger than the topic allows."""
+
+    remedy = "raise max.message.bytes of the topic, then start the job again"

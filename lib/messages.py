@@ -1,0 +1,196 @@
+"""The messages this project writes: their fields, headers and readers, without Spark.
+
+``lib/encode_spark.py`` writes them; the demo, the checkers and dead-letter tools read them here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from lib.decode import Rule, Violation
+
+# Kafka Connect's names, so that tools made for its dead letters read these too (KIP-298).
+CONNECT_PREFIX = "__connect.errors."
+# What Connect has no name for.
+SCORING_PREFIX = "__scoring."
+
+HEADER_TOPIC = CONNECT_PREFIX + "topic"
+HEADER_PARTITION = CONNECT_PREFIX + "partition"
+HEADER_OFFSET = CONNECT_PREFIX + "offset"
+HEADER_STAGE = CONNECT_PREFIX + "stage"
+HEADER_CLASS = CONNECT_PREFIX + "exception.class.name"
+HEADER_MESSAGE = CONNECT_PREFIX + "exception.message"
+HEADER_VIOLATIONS = SCORING_PREFIX + "violations"
+HEADER_RETRY_COUNT = SCORING_PREFIX + "retry_count"
+
+# What the plan puts out and every sink takes. The source columns say which record a message answers.
+MESSAGE_COLUMNS = (
+    "topic",
+    "key",
+    "value",
+    "headers",
+    "source_topic",
+    "source_partition",
+    "source_offset",
+)
+
+
+class Stage(StrEnum):
+    """Where a record failed."""
+
+    DECODE = "decode"
+    CHECK = "check"
+    SCORE = "score"
+
+
+class ErrorType(StrEnum):
+    """Why a record failed, in the words of the dead-letter envelope."""
+
+    PROCESSING = "processing_error"  # its bytes are no JSON object
+    VALIDATION = "validation_error"  # a JSON object that breaks the contract
+    INFERENCE = "inference_error"  # valid, but the model gave no probability
+
+
+STAGE_OF = {
+    ErrorType.PROCESSING: Stage.DECODE,
+    ErrorType.VALIDATION: Stage.CHECK,
+    ErrorType.INFERENCE: Stage.SCORE,
+}
+
+
+class DeadLetterFormat(StrEnum):
+    HEADERS = "headers"  # key and value are the original bytes, the error stands in headers
+    ENVELOPE = "envelope"  # a JSON value that holds message and error
+
+
+Headers = Iterable[tuple[str, bytes | None]] | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The value of a prediction.
+
+    Attributes:
+        customer_id: the record's identifier.
+        churn_probability: of class "Yes", in [0, 1], rounded to 6 decimals.
+        prediction: "Yes" or "No", by the model's threshold.
+        event_ts: as it came; the Kafka timestamp where the record has none.
+        processed_ts: start of the micro-batch, UTC, ISO 8601.
+        model_version: model and backend that scored, like ``churn@3/spark``.
+    """
+
+    customer_id: str
+    churn_probability: float
+    prediction: str
+    event_ts: str | None
+    processed_ts: str
+    model_version: str
+
+    @classmethod
+    def from_value(cls, value: bytes) -> Prediction:
+        """Read a prediction's value.
+
+        Raises:
+            ValueError: it is not JSON or lacks a field.
+        """
+        fields = json.loads(value)
+        try:
+            return cls(
+                customer_id=fields["customerID"],
+                churn_probability=fields["churn_probability"],
+                prediction=fields["prediction"],
+                event_ts=fields.get("event_ts"),
+                processed_ts=fields["processed_ts"],
+                model_version=fields["model_version"],
+            )
+        except KeyError as error:
+            raise ValueError(f"prediction lacks the field {error}") from error
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A record that could not be scored, read back from either format.
+
+    Attributes:
+        key, value: the original bytes.
+        error_type, message: why.
+        violations: everything that is wrong with the record.
+        source_topic, source_partition, source_offset: where it came from; the envelope names the
+            topic only.
+        retry_count: how often it has been resubmitted.
+    """
+
+    key: bytes | None
+    value: bytes | None
+    error_type: ErrorType
+    message: str
+    violations: tuple[Violation, ...]
+    source_topic: str
+    source_partition: int | None
+    source_offset: int | None
+    retry_count: int
+
+    @classmethod
+    def from_message(cls, key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter:
+        """Read a dead letter.
+
+        Raises:
+            ValueError: it is in neither format.
+        """
+        found = {name: content or b"" for name, content in headers or ()}
+        if HEADER_STAGE in found:
+            return cls._from_headers(key, value, found)
+        if value is None:
+            raise ValueError(f"neither a value nor the header {HEADER_STAGE}")
+        return cls._from_envelope(key, json.loads(value))
+
+    @classmethod
+    def _from_headers(
+        cls, key: bytes | None, value: bytes | None, headers: dict[str, bytes]
+    ) -> DeadLetter:
+        text = {name: content.decode() for name, content in headers.items() if _is_ours(name)}
+        return cls(
+            key=key,
+            value=value,
+            error_type=ErrorType(text[HEADER_CLASS]),
+            message=text[HEADER_MESSAGE],
+            violations=_read_violations(json.loads(text[HEADER_VIOLATIONS])),
+            source_topic=text[HEADER_TOPIC],
+            source_partition=int(text[HEADER_PARTITION]),
+            source_offset=int(text[HEADER_OFFSET]),
+            retry_count=int(text[HEADER_RETRY_COUNT]),
+        )
+
+    @classmethod
+    def _from_envelope(cls, key: bytes | None, envelope: dict[str, Any]) -> DeadLetter:
+        original = envelope.get("original_message")
+        if original is not None:
+            is_base64 = envelope.get("original_encoding") == "base64"
+            original = base64.b64decode(original) if is_base64 else original.encode()
+        return cls(
+            key=key,
+            value=original,
+            error_type=ErrorType(envelope["error_type"]),
+            message=envelope["error_message"],
+            violations=_read_violations(envelope["validation_errors"]),
+            source_topic=envelope["source_topic"],
+            source_partition=None,
+            source_offset=None,
+            retry_count=envelope["retry_count"],
+        )
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith((CONNECT_PREFIX, SCORING_PREFIX))
+
+
+def _read_violations(items: list[dict[str, str]]) -> tuple[Violation, ...]:
+    return tuple(
+        Violation(item["field"], Rule(item["rule"]), item["found"], item["expected"])
+        for item in items
+    )
