@@ -1,0 +1,41 @@
+"""Score a Kafka topic of customers and write every prediction back exactly once.
+
+Run it with ``./spark-submit.sh jobs/score_stream.py --help``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib.cli import run_job
+from lib.contract import CUSTOMER
+from lib.kafka_admin import check_topics
+from lib.kafka_options import for_librdkafka
+from lib.scoring.choice import load_backend
+from lib.session import build_session, check_connector
+from lib.settings import ScoreStreamSettings
+from lib.stop_signal import StopSignal
+from lib.stream import start_stream
+from lib.telemetry.console import build_view
+
+
+def score_stream(settings: ScoreStreamSettings) -> int:
+    topics = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
+    admin = AdminClient(for_librdkafka(settings.bootstrap_servers, settings.kafka))
+    check_topics(admin, settings.bootstrap_servers, topics)
+    spark = build_session(settings.query_name)
+    check_connector(spark)
+    scorer = load_backend(spark, settings, CUSTOMER)
+    with StopSignal(spark) as stop:
+        stream = start_stream(spark, settings, scorer, CUSTOMER)
+        stream.follow(build_view(sys.stdout), stop)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(ScoreStreamSettings, score_stream))

@@ -1,0 +1,56 @@
+"""What every job does around its work: logging, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+from lib.errors import ScoringError, SettingsError
+from lib.settings import JobSettings, Settings, load_settings
+
+# As a shell reports a process that Ctrl-C ended.
+_EXIT_INTERRUPTED = 130
+_EXIT_USAGE = 2
+
+
+def run_job(
+    kind: type[Settings],
+    work: Callable[[Settings], int],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Load settings, run a job, and turn what it raises on purpose into one line.
+
+    Args:
+        kind: the job's settings.
+        work: the job; returns its exit code.
+        arguments: the command line; this process's by default.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong settings, 130 interrupted.
+    """
+    try:
+        settings = load_settings(kind, sys.argv[1:] if arguments is None else arguments)
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _EXIT_USAGE
+    configure_logging(settings)
+    try:
+        return work(settings)
+    except ScoringError as error:
+        if settings.verbose:
+            logging.getLogger(__name__).exception("the job failed")
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return _EXIT_INTERRUPTED
+
+
+def configure_logging(settings: JobSettings) -> None:
+    """Warnings of others, everything that matters of ours; no record contents at any level."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    logging.getLogger("lib").setLevel(logging.DEBUG if settings.verbose else logging.WARNING)

@@ -1,0 +1,51 @@
+"""Questions to a Kafka cluster, asked before anything is started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from lib.errors import KafkaSetupError
+
+# A start must fail within 30 s; this leaves room for Python and Spark.
+ANSWER_TIMEOUT_S = 10.0
+
+
+def check_topics(admin: AdminClient, bootstrap_servers: str, topics: Iterable[str]) -> None:
+    """Make sure that the brokers answer and that every topic exists.
+
+    Raises:
+        KafkaSetupError: names the address or the missing topics.
+    """
+    try:
+        existing = admin.list_topics(timeout=ANSWER_TIMEOUT_S).topics
+    except KafkaException as error:
+        raise KafkaSetupError(
+            f"no Kafka broker answers at {bootstrap_servers}: {error.args[0].str()}"
+        ) from error
+    missing = [topic for topic in topics if topic not in existing]
+    if missing:
+        raise KafkaSetupError(
+            f"missing at {bootstrap_servers}: {', '.join(f'topic {name}' for name in missing)}",
+            hint="create it with kafka-topics.sh --create --topic NAME, or name another one",
+        )
+
+
+def read_offsets(
+    admin: AdminClient, topic: str, position: Literal["earliest", "latest"]
+) -> dict[int, int]:
+    """partition → oldest or next offset of a topic.
+
+    Raises:
+        KafkaException: the brokers do not tell.
+    """
+    metadata = admin.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic]
+    if metadata.error is not None:
+        raise KafkaException(metadata.error)
+    spec = OffsetSpec.earliest() if position == "earliest" else OffsetSpec.latest()
+    asked = {TopicPartition(topic, partition): spec for partition in metadata.partitions}
+    answers = admin.list_offsets(asked, request_timeout=ANSWER_TIMEOUT_S)
+    return {asked_of.partition: future.result().offset for asked_of, future in answers.items()}

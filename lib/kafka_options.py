@@ -1,0 +1,88 @@
+"""One set of Kafka options for two client families.
+
+Spark's connector is a Java client, the exactly-once sink uses librdkafka. They share most names; where
+they differ, each gets its own form, so that ``--kafka KEY=VALUE`` is said once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lib.errors import SettingsError
+
+# Only the Java client knows these.
+_JAVA_ONLY = (
+    "sasl.jaas.config",
+    "sasl.login.",
+    "sasl.client.callback.handler.class",
+    "ssl.truststore.",
+    "ssl.keystore.type",
+)
+# Only librdkafka knows these.
+_LIBRDKAFKA_ONLY = ("ssl.ca.", "ssl.certificate.", "ssl.key.", "sasl.username", "sasl.password")
+_LOGIN_MODULES = {
+    "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
+    "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
+    "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
+}
+# The job sets these itself; another value would break its guarantee.
+RESERVED = frozenset(
+    {
+        "bootstrap.servers",
+        "transactional.id",
+        "group.id",
+        "enable.auto.commit",
+        "enable.idempotence",
+        "key.serializer",
+        "value.serializer",
+        "key.deserializer",
+        "value.deserializer",
+    }
+)
+
+
+def check_options(options: Mapping[str, str]) -> None:
+    """Refuse options that the job has to set itself.
+
+    Raises:
+        SettingsError: one of them is reserved.
+    """
+    taken = sorted(RESERVED & options.keys())
+    if taken:
+        raise SettingsError(
+            f"--kafka sets {', '.join(taken)}, which the job sets itself",
+            hint="use --bootstrap-servers and --query-name for addresses and names",
+        )
+
+
+def for_librdkafka(bootstrap_servers: str, options: Mapping[str, str]) -> dict[str, str]:
+    """Settings of a librdkafka client."""
+    kept = {key: value for key, value in options.items() if not key.startswith(_JAVA_ONLY)}
+    return {**kept, "bootstrap.servers": bootstrap_servers}
+
+
+def for_spark(bootstrap_servers: str, options: Mapping[str, str]) -> dict[str, str]:
+    """Options of Spark's Kafka source or sink, with their ``kafka.`` prefix."""
+    java = {key: value for key, value in options.items() if not key.startswith(_LIBRDKAFKA_ONLY)}
+    username, password = options.get("sasl.username"), options.get("sasl.password")
+    if username is not None and password is not None and "sasl.jaas.config" not in java:
+        mechanism = options.get("sasl.mechanism", options.get("sasl.mechanisms", "PLAIN"))
+        module = _LOGIN_MODULES.get(mechanism)
+        if module is None:
+            raise SettingsError(
+                f"--kafka sasl.username with sasl.mechanism={mechanism}",
+                hint=f"give sasl.jaas.config as well, or use one of {', '.join(_LOGIN_MODULES)}",
+            )
+        java["sasl.jaas.config"] = (
+            f'{module} required username="{_quote(username)}" password="{_quote(password)}";'
+        )
+    if "ssl.ca.location" in options and "ssl.truststore.location" not in java:
+        java["ssl.truststore.location"] = options["ssl.ca.location"]
+        java["ssl.truststore.type"] = "PEM"
+    return {f"kafka.{key}": value for key, value in java.items()} | {
+        "kafka.bootstrap.servers": bootstrap_servers
+    }
+
+
+def _quote(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,221 @@
+"""Settings of the jobs: TOML file < environment < command line.
+
+Every field is a flag (``input_topic`` is ``--input-topic``), a variable (``SCORE_INPUT_TOPIC``) and a
+key of the file that ``--config`` names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from lib.errors import SettingsError
+from lib.kafka_options import check_options
+
+ENVIRONMENT_PREFIX = "SCORE_"
+AVAILABLE_NOW = "available-now"
+_INTERVAL = re.compile(r"\d+ (millisecond|second|minute|hour)s?")
+
+Delivery = Literal["exactly-once", "at-least-once"]
+BackendChoice = Literal["auto", "spark", "sklearn"]
+
+
+class JobSettings(BaseSettings):
+    """What every job takes."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX,
+        extra="forbid",
+        frozen=True,
+        # `model` is the field's proper name here; pydantic guards names that begin with model_.
+        protected_namespaces=(),
+    )
+
+    config: Path | None = Field(None, description="TOML file with any of these settings")
+    verbose: bool = Field(False, description="log more, and show tracebacks")
+
+
+class ModelSettings(JobSettings):
+    """Which model scores."""
+
+    store: Path = Field(Path("models"), description="folder of the model store")
+    model: str = Field(
+        "churn@champion", description="NAME@champion, NAME@VERSION, or a path to a model"
+    )
+    backend: BackendChoice = Field(
+        "auto", description="auto takes spark and falls back to sklearn"
+    )
+
+
+class KafkaSettings(JobSettings):
+    """Which Kafka, and how to reach it."""
+
+    bootstrap_servers: str = Field(
+        "localhost:9092",
+        description="host:port[,host:port...]; also from KAFKA_BOOTSTRAP_SERVERS",
+    )
+    kafka: dict[str, str] = Field(
+        default_factory=dict,
+        description="KEY=VALUE for every Kafka client, like security.protocol=SSL; repeatable",
+    )
+
+    @field_validator("kafka")
+    @classmethod
+    def _check_kafka(cls, options: dict[str, str]) -> dict[str, str]:
+        check_options(options)
+        return options
+
+
+class ScoreStreamSettings(KafkaSettings, ModelSettings):
+    """Score a Kafka topic of customers, exactly once."""
+
+    input_topic: str = Field("telco.raw.customers", description="topic of customer records")
+    output_topic: str = Field("telco.churn.predictions", description="topic for predictions")
+    dead_letter_topic: str = Field(
+        "telco.deadletter", description="topic for records that cannot be scored"
+    )
+    dead_letter_format: Literal["headers", "envelope"] = Field(
+        "headers",
+        description="headers: original bytes, the error in headers; envelope: a JSON value",
+    )
+    query_name: str = Field(
+        "churn-scoring",
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="consumer group and transactional id; one running job for each",
+    )
+    delivery: Delivery = Field("exactly-once", description="guarantee of the output")
+    trigger: str = Field(
+        "500 milliseconds", description="interval between batches, or available-now to drain and end"
+    )
+    checkpoint: str = Field(
+        "checkpoints/churn-scoring", description="path or URL of Spark's checkpoint"
+    )
+    starting_offsets: Literal["earliest", "latest"] = Field(
+        "earliest", description="where the very first start begins"
+    )
+    max_offsets_per_trigger: int = Field(
+        100_000, ge=1, description="largest batch, in records; bounds the driver's memory"
+    )
+
+    @field_validator("trigger")
+    @classmethod
+    def _check_trigger(cls, trigger: str) -> str:
+        if trigger != AVAILABLE_NOW and _INTERVAL.fullmatch(trigger) is None:
+            raise ValueError(f'expected "{AVAILABLE_NOW}" or an interval like "500 milliseconds"')
+        return trigger
+
+
+Settings = TypeVar("Settings", bound=JobSettings)
+
+
+def load_settings(
+    kind: type[Settings], arguments: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Read a job's settings from all three places.
+
+    Args:
+        kind: the job's settings class; its docstring and fields make up ``--help``.
+        arguments: the command line without the program's name.
+        environment: variables; those of this process by default.
+
+    Raises:
+        SettingsError: unknown key, unreadable file or invalid value, with the place it came from.
+        SystemExit: for ``--help``, and for flags that do not exist.
+    """
+    variables = os.environ if environment is None else environment
+    file = _read_file(_find_config(arguments, variables))
+    _check_keys(kind, file)
+    chosen = file | _read_environment(kind, variables)
+
+    class Loaded(kind):  # type: ignore[valid-type, misc]
+        """Adds the command line above what the caller found."""
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], init_settings: Any, **_: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return CliSettingsSource(
+                settings_cls,
+                cli_parse_args=list(arguments),
+                cli_kebab_case=True,
+                cli_implicit_flags=True,
+                cli_hide_none_type=True,
+                cli_avoid_json=True,
+            ), init_settings
+
+    Loaded.__doc__ = kind.__doc__
+    try:
+        return kind.model_validate(Loaded(**chosen).model_dump())
+    except ValidationError as error:
+        raise SettingsError(_describe(error)) from error
+
+
+def _find_config(arguments: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", default=environment.get(f"{ENVIRONMENT_PREFIX}CONFIG"))
+    path: str | None = parser.parse_known_args(list(arguments))[0].config
+    return path
+
+
+def _read_file(path: str | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        with Path(path).open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError as error:
+        raise SettingsError(f"--config {path}: no such file") from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"--config {path}: {error}") from error
+
+
+def _check_keys(kind: type[JobSettings], file: Mapping[str, Any]) -> None:
+    for key in file:
+        if key not in kind.model_fields:
+            close = difflib.get_close_matches(key, kind.model_fields, n=1)
+            guess = f"did you mean {close[0]}?" if close else None
+            raise SettingsError(f"unknown setting {key!r} in the configuration file", hint=guess)
+
+
+def _read_environment(
+    kind: type[JobSettings], environment: Mapping[str, str]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "bootstrap_servers" in kind.model_fields and "KAFKA_BOOTSTRAP_SERVERS" in environment:
+        found["bootstrap_servers"] = environment["KAFKA_BOOTSTRAP_SERVERS"]
+    for name in kind.model_fields:
+        text = environment.get(f"{ENVIRONMENT_PREFIX}{name.upper()}")
+        if text is not None:
+            found[name] = _split_pairs(text) if name == "kafka" else text
+    return found
+
+
+def _split_pairs(text: str) -> dict[str, str]:
+    """``a=b,c=d`` as a dict; a value with a comma needs the file or the command line."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair]
+    return {key.strip(): value for key, _, value in pairs}
+
+
+def _describe(error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        found = problem.get("input")
+        shown = "" if name.startswith("kafka") else f", found {found!r}"
+        message = problem["msg"].removeprefix("Value error, ")
+        parts.append(f"--{name.replace('_', '-')}: {message}{shown}")
+    return "; ".join(parts)

@@ -1,0 +1,1 @@
+"""Where messages go. Each sink's docstring opens with what it guarantees."""

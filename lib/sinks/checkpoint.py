@@ -1,0 +1,114 @@
+"""Reads a streaming query's checkpoint: where its batches begin and end.
+
+Through Hadoop's file system API, because a checkpoint may lie on any file system that Spark knows.
+The format is Spark's own (``OffsetSeqLog``, ``CommitLog``, ``KafkaSourceInitialOffsetWriter``).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from lib.errors import SinkError
+from lib.sinks.resume import CheckpointPosition, Offsets
+
+
+def parse_offsets(text: str, topic: str) -> Offsets:
+    """Find a topic's offsets in a file of the offset log or of a source's initial offsets.
+
+    Args:
+        text: a version line, maybe metadata, then a line of JSON for each source.
+        topic: the source topic.
+
+    Returns:
+        partition → offset.
+
+    Raises:
+        ValueError: no line speaks of the topic.
+    """
+    for line in reversed(text.splitlines()):
+        _, brace, rest = line.partition("{")
+        try:
+            topics = json.loads(brace + rest)
+        except ValueError:
+            continue
+        if isinstance(topics, dict) and isinstance(topics.get(topic), dict):
+            return {int(partition): int(offset) for partition, offset in topics[topic].items()}
+    raise ValueError(f"no offsets of topic {topic}")
+
+
+class CheckpointReader:
+    """Reads one checkpoint. Runs on the driver.
+
+    Args:
+        spark: gives the JVM and Hadoop's configuration.
+        location: path or URL of the checkpoint.
+        topic: the source topic.
+    """
+
+    def __init__(self, spark: SparkSession, location: str, topic: str) -> None:
+        # Py4J has no types; these are org.apache.hadoop.fs.Path and FileSystem.
+        self._jvm: Any = spark._jvm
+        self._location = location
+        self._topic = topic
+        root = self._jvm.org.apache.hadoop.fs.Path(location)
+        configuration = spark.sparkContext._jsc.hadoopConfiguration()  # type: ignore[attr-defined]
+        self._files: Any = root.getFileSystem(configuration)
+
+    def read_end_offsets(self, batch_id: int) -> Offsets:
+        """partition → end offset (exclusive) of a batch that was begun.
+
+        Raises:
+            SinkError: Spark's offset log has no such batch.
+        """
+        return self._read(f"offsets/{batch_id}")
+
+    def read_query_id(self) -> str:
+        """Spark's id of the query; it lives as long as the checkpoint."""
+        return str(json.loads(self._read_text("metadata"))["id"])
+
+    def read_position(self) -> CheckpointPosition | None:
+        """Where Spark would begin its next batch; None where the checkpoint does not say yet."""
+        begun = self._latest("offsets")
+        finished = self._latest("commits")
+        if begun is None:
+            if self._latest("sources/0") is None:
+                return None
+            return CheckpointPosition(0, self._read("sources/0/0"), is_complete=True)
+        if finished == begun:
+            return CheckpointPosition(begun + 1, self.read_end_offsets(begun), is_complete=True)
+        start = self.read_end_offsets(begun - 1) if begun > 0 else self._read("sources/0/0")
+        return CheckpointPosition(begun, start, is_complete=False)
+
+    def _path(self, relative: str) -> Any:
+        return self._jvm.org.apache.hadoop.fs.Path(self._location, relative)
+
+    def _latest(self, folder: str) -> int | None:
+        path = self._path(folder)
+        if not self._files.exists(path):
+            return None
+        names = [status.getPath().getName() for status in self._files.listStatus(path)]
+        return max((int(name) for name in names if name.isdecimal()), default=None)
+
+    def _read_text(self, relative: str) -> str:
+        path = self._path(relative)
+        if not self._files.exists(path):
+            raise SinkError(f"checkpoint {self._location} has no file {relative}")
+        stream = self._files.open(path)
+        try:
+            text: str = self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8")
+        finally:
+            stream.close()
+        return text
+
+    def _read(self, relative: str) -> Offsets:
+        text = self._read_text(relative)
+        try:
+            return parse_offsets(text, self._topic)
+        except ValueError as error:
+            raise SinkError(
+                f"{relative} of checkpoint {self._location}: {error}",
+                hint="the checkpoint belongs to another source; give the query its own",
+            ) from error

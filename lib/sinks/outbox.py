@@ -1,0 +1,107 @@
+"""Arrow tables of messages: which of them are still to be written, and how they reach the producer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from confluent_kafka import Producer
+
+from lib.errors import SinkError
+from lib.sinks.resume import Offsets
+
+# Messages handed to librdkafka at once.
+_CHUNK_ROWS = 5_000
+# Past these, the producer's queue is emptied before more is handed over; its own limits lie above.
+# A full queue would take a part of a chunk only, and the commit would succeed all the same.
+_MAX_QUEUED_MESSAGES = 200_000
+_MAX_QUEUED_BYTES = 256 * 1024 * 1024
+_FLUSH_TIMEOUT_S = 60.0
+
+
+def drop_committed(
+    messages: pa.Table | None, committed: Mapping[int, int | None], ends: Offsets
+) -> tuple[pa.Table | None, int]:
+    """Leave out what an earlier run has committed.
+
+    Args:
+        messages: columns of :data:`lib.messages.MESSAGE_COLUMNS`.
+        committed: partition → the group's offset: everything below it has been answered.
+        ends: partition → end offset of the batch (exclusive).
+
+    Returns:
+        The messages still to be written (None where there are none), and the number left out.
+
+    Raises:
+        SinkError: a message answers a record that the batch does not hold.
+    """
+    if messages is None or messages.num_rows == 0:
+        return None, 0
+    partitions = messages["source_partition"].to_numpy()
+    offsets = messages["source_offset"].to_numpy()
+    size = int(partitions.max()) + 1
+    low, high = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    for partition in range(size):
+        low[partition] = committed.get(partition) or 0
+        high[partition] = ends.get(partition, 0)
+    if (beyond := offsets >= high[partitions]).any():
+        row = int(beyond.argmax())
+        raise SinkError(
+            f"a message answers the record at [{partitions[row]}]@{offsets[row]}, but its batch ends"
+            f" @{high[partitions[row]]}",
+            hint="the frame must keep the source's partition and offset of every record",
+        )
+    is_fresh = offsets >= low[partitions]
+    fresh = int(is_fresh.sum())
+    if fresh == 0:
+        return None, messages.num_rows
+    kept = messages if fresh == len(offsets) else messages.filter(pa.array(is_fresh))
+    return kept, messages.num_rows - fresh
+
+
+def produce_messages(producer: Producer, messages: pa.Table) -> dict[str, int]:
+    """Hand all messages to a producer, in the order of the table within each topic.
+
+    Returns:
+        topic → messages.
+
+    Raises:
+        BufferError: not all of them were taken; the transaction must be aborted.
+    """
+    written = {}
+    for topic in pc.unique(messages["topic"]).to_pylist():
+        rows = messages.filter(pc.equal(messages["topic"], topic))
+        # produce_batch is several times faster, but drops headers without a word.
+        has_headers = rows["headers"].null_count < rows.num_rows
+        hand_over = _produce_with_headers if has_headers else _produce_plain
+        columns = ["key", "value", "headers"] if has_headers else ["key", "value"]
+        queued_bytes = 0
+        for batch in rows.select(columns).to_batches(max_chunksize=_CHUNK_ROWS):
+            queued_bytes += batch.nbytes
+            if len(producer) > _MAX_QUEUED_MESSAGES or queued_bytes > _MAX_QUEUED_BYTES:
+                producer.flush(_FLUSH_TIMEOUT_S)
+                queued_bytes = batch.nbytes
+            hand_over(producer, topic, batch)
+            producer.poll(0)
+        written[topic] = rows.num_rows
+    return written
+
+
+def _produce_plain(producer: Producer, topic: str, batch: pa.RecordBatch) -> None:
+    keys, values = batch.column("key").to_pylist(), batch.column("value").to_pylist()
+    items: list[dict[str, Any]] = [
+        {"key": key, "value": value} for key, value in zip(keys, values, strict=True)
+    ]
+    queued = producer.produce_batch(topic, items)
+    if queued != len(items):
+        refused = next((item["_error"] for item in items if "_error" in item), "no reason given")
+        raise BufferError(refused)
+
+
+def _produce_with_headers(producer: Producer, topic: str, batch: pa.RecordBatch) -> None:
+    for row in batch.to_pylist():
+        headers = [(header["key"], header["value"]) for header in row["headers"] or ()]
+        producer.produce(topic, key=row["key"], value=row["value"], headers=headers)

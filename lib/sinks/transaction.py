@@ -1,0 +1,255 @@
+"""Writes messages and the source offsets they answer in one Kafka transaction.
+
+Knows nothing of Spark, models or customers: it takes Arrow tables of messages.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import pyarrow as pa
+from confluent_kafka import KafkaError, KafkaException
+
+from lib.errors import (
+    SinkError,
+    SinkFencedError,
+    SinkRejectedError,
+    SinkRetryExhaustedError,
+)
+from lib.sinks.bounded import StuckError, run_bounded
+from lib.sinks.failures import Failure, classify, way_out
+from lib.sinks.outbox import drop_committed, produce_messages
+from lib.sinks.resume import Offsets
+from lib.sinks.session import Hook, Session, ignore, open_session
+from lib.sinks.stamp import Stamp
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+_BACKOFF_S = 0.2
+_DISPOSE_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class TransactionSettings:
+    """What a writer needs to know.
+
+    Attributes:
+        bootstrap_servers: ``host:port[,host:port...]``.
+        query_name: the consumer group and the transactional id; one running job for each.
+        source_topic: whose offsets are committed.
+        kafka: further client options, as with ``--kafka``.
+        transaction_timeout_s: after which the broker aborts a transaction that was left open;
+            read_committed readers wait that long at most after a crash that nobody restarts.
+        request_timeout_s: for each call of the client.
+        stuck_after_s: when a call that ignores its timeout is given up; above all of the others.
+        slow_after_s: a transaction that took longer is followed by a new producer. librdkafka does
+            not bump its epoch for each transaction (KIP-890), so a delayed EndTxn request of a slow
+            one could end a later one.
+        attempts: how often a batch is tried.
+    """
+
+    bootstrap_servers: str
+    query_name: str
+    source_topic: str
+    kafka: Mapping[str, str] = field(default_factory=dict)
+    transaction_timeout_s: float = 60.0
+    request_timeout_s: float = 20.0
+    stuck_after_s: float = 75.0
+    slow_after_s: float = 5.0
+    attempts: int = 6
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """What one call of ``write`` did.
+
+    Attributes:
+        batch_id: Spark's batch.
+        written: topic → messages.
+        already_written: rows that an earlier run had committed.
+        duration_s: of the whole call.
+    """
+
+    batch_id: int
+    written: Mapping[str, int]
+    already_written: int
+    duration_s: float
+
+
+class TransactionalWriter:
+    """Exactly-once writes for one query and one driver at a time.
+
+    Guarantee: the messages of a batch and the offsets of the records they answer become visible
+    together or not at all, and once, however often the batch is written and whichever process is
+    killed. An older writer with the same query name is fenced by :meth:`open`.
+
+    Assumes: readers use ``isolation.level=read_committed``; every message carries the position of
+    the record it answers; nobody else commits offsets for the group; offsets are retained longer
+    than the query is idle.
+
+    On failure: errors that usually pass are retried with a new producer and the same rows; being
+    fenced is final; a message that Kafka refuses for good is final, and nothing of its batch is
+    visible. Runs where it is called: on the driver, one call at a time.
+
+    Args:
+        settings: names, addresses and times.
+        hook: called with the name of each step that was reached; crash tests die in it.
+    """
+
+    def __init__(self, settings: TransactionSettings, hook: Hook = ignore) -> None:
+        self._settings = settings
+        self._hook = hook
+        self._run_id = uuid.uuid4().hex[:12]
+        self._session: Session | None = None
+        self._seen: Mapping[int, str | None] | None = None
+        self._final: SinkError | None = None
+        self._stuck: list[Session] = []
+
+    @property
+    def committed(self) -> Mapping[int, int | None]:
+        """partition → the group's committed offset, None where it has none; after :meth:`open`."""
+        if self._session is None:
+            raise SinkError("the writer is not open", hint="call open() first")
+        return self._session.committed
+
+    def open(self) -> None:
+        """Fence an older writer, wait for its last transaction to end, read what is committed.
+
+        Raises:
+            SinkFencedError: another writer opened at the same moment.
+            SinkRejectedError: Kafka refuses the settings for good.
+            SinkRetryExhaustedError: Kafka did not answer as it should, several times.
+        """
+        self._attempt("opening the producer", lambda session: None)
+
+    def write(
+        self, messages: pa.Table | None, ends: Offsets, *, batch_id: int, query_id: str
+    ) -> WriteReport:
+        """Write a batch that may have been written before: whole or not at all, and once.
+
+        Args:
+            messages: columns of ``lib.messages.MESSAGE_COLUMNS``, the rows of a source partition
+                in the order of their offsets; None commits offsets alone.
+            ends: partition → end offset of the batch (exclusive).
+            batch_id, query_id: for the stamp.
+
+        Raises:
+            SinkFencedError: another writer has taken over; every later call raises it again.
+            SinkRejectedError: Kafka refuses a message for good; likewise.
+            SinkRetryExhaustedError: the last of several attempts failed.
+        """
+        started = time.monotonic()
+        stamp = Stamp(query_id, self._run_id, batch_id).to_metadata()
+        session, written, skipped = self._attempt(
+            f"batch {batch_id}", lambda session: self._transact(session, messages, ends, stamp)
+        )
+        duration_s = time.monotonic() - started
+        self._session, self._seen = session, session.stamps
+        if duration_s > self._settings.slow_after_s:
+            logger.info("transaction was slow, renewing the producer duration_s=%.1f", duration_s)
+            self.close()
+        return WriteReport(batch_id, written, skipped, duration_s)
+
+    def close(self) -> None:
+        """Let go of the clients. The next writer aborts a transaction that is open, or time does."""
+        session, self._session = self._session, None
+        if session is None:
+            return
+        try:
+            run_bounded(session.dispose, timeout_s=_DISPOSE_TIMEOUT_S, what="closing the producer")
+        except StuckError:
+            self._stuck.append(session)
+
+    def _transact(
+        self, session: Session, messages: pa.Table | None, ends: Offsets, stamp: str
+    ) -> tuple[Session, Mapping[str, int], int]:
+        """One transaction: begin, produce, send offsets, commit. Changes nothing but ``session``."""
+        committed = session.committed
+        fresh, skipped = drop_committed(messages, committed, ends)
+        targets = {
+            # Every partition, also idle ones: their offsets expire one by one. Never backwards.
+            partition: max(ends.get(partition, 0), committed.get(partition) or 0)
+            for partition in {*ends, *(p for p, offset in committed.items() if offset is not None)}
+        }
+        if fresh is None and all(committed.get(p) == target for p, target in targets.items()):
+            return session, {}, skipped
+        session.begin()
+        self._hook("begun")
+        written = {} if fresh is None else produce_messages(session.producer, fresh)
+        self._hook("produced")
+        session.send_offsets(targets, stamp)
+        self._hook("offsets_sent")
+        session.commit()
+        self._hook("committed")
+        stamps = dict.fromkeys(targets, stamp)
+        return replace(session, committed=targets, stamps=stamps), written, skipped
+
+    def _attempt(self, what: str, action: Callable[[Session], Result]) -> Result:
+        """Run ``action`` on an open session; after a passing failure again, on a new one."""
+        if self._final is not None:
+            raise self._final
+        limit_s = self._settings.stuck_after_s
+        for attempt in range(1, self._settings.attempts + 1):
+            session: Session | None = None
+            try:
+                if self._session is None:
+                    opened = run_bounded(self._open, timeout_s=limit_s, what="init_transactions")
+                    self._session, self._seen = opened, opened.stamps
+                session = self._session
+                chosen = session
+                return run_bounded(lambda: action(chosen), timeout_s=limit_s, what=what)
+            except StuckError as stuck:
+                # Its thread may wake up later and even commit: the next session's producer fences
+                # it first and reads the committed offsets after.
+                if session is not None:
+                    self._stuck.append(session)
+                self._session = None
+                reason = str(stuck)
+            except (KafkaException, BufferError) as error:
+                first = self._first_error(session, error)
+                self.close()
+                reason = self._judge(first, what, error)
+            logger.warning("%s failed attempt=%d reason=%s", what, attempt, reason)
+            time.sleep(_BACKOFF_S * attempt * (0.5 + random.random()))
+        raise SinkRetryExhaustedError(
+            f"{what} of query {self._settings.query_name} failed {self._settings.attempts} times,"
+            f" at last with: {reason}"
+        )
+
+    def _open(self) -> Session:
+        return open_session(self._settings, self._run_id, self._seen, self._hook)
+
+    def _first_error(self, session: Session | None, error: Exception) -> KafkaError | None:
+        """The error that ended the transaction; what came after it misleads."""
+        if session is not None and session.delivery_errors:
+            return session.delivery_errors[0]
+        cause = error.args[0] if error.args else None
+        return cause if isinstance(cause, KafkaError) else None
+
+    def _judge(self, first: KafkaError | None, what: str, error: Exception) -> str:
+        """Raise if the failure is final, else return why to try again."""
+        if first is None:
+            return str(error)
+        query = self._settings.query_name
+        match classify(first):
+            case Failure.FENCED:
+                self._final = SinkFencedError(f"{what} of query {query}: {self._fenced_by(first)}")
+                raise self._final from error
+            case Failure.REJECTED:
+                self._final = SinkRejectedError(
+                    f"{what} of query {query}: Kafka refuses it: {first.name()} {first.str()}",
+                    hint=way_out(first),
+                )
+                raise self._final from error
+        return f"{first.name()} {first.str()}"
+
+    def _fenced_by(self, error: KafkaError) -> str:
+        return f"fenced by another producer with the same transactional id ({error.name()})"

@@ -1,0 +1,95 @@
+"""The progress line: live on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from lib.telemetry.progress import BatchProgress, Totals
+
+# A log file wants a line now and then, not five a second.
+_PLAIN_INTERVAL_S = 2.0
+
+
+class ProgressView(Protocol):
+    """Shows batches as they come."""
+
+    def show(self, batch: BatchProgress, totals: Totals) -> None:
+        """Show the newest batch."""
+
+    def close(self, totals: Totals) -> None:
+        """Show the end."""
+
+
+def build_view(stream: TextIO) -> ProgressView:
+    """The view that fits where ``stream`` goes to."""
+    return LiveView(Console(file=stream)) if stream.isatty() else PlainView(stream)
+
+
+def format_batch(batch: BatchProgress, totals: Totals) -> str:
+    """One line: rate, lag, batch time, predictions, dead letters."""
+    lag = "unknown" if batch.lag_records is None else f"{batch.lag_records:,}"
+    return (
+        f"batch {batch.batch_id}: {batch.records:,} records in {batch.duration_ms:,} ms"
+        f" | {batch.rate:,.0f}/s | lag {lag}"
+        f" | predictions {totals.predictions:,} | dead letters {totals.dead_letters:,}"
+    )
+
+
+def format_totals(totals: Totals) -> str:
+    """The closing line."""
+    return (
+        f"stopped after {totals.batches:,} batches: {totals.records:,} records,"
+        f" {totals.predictions:,} predictions, {totals.dead_letters:,} dead letters"
+    )
+
+
+class PlainView:
+    """Lines for logs, at most one in two seconds.
+
+    Args:
+        stream: where they go.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._last_s = float("-inf")
+        self._pending: str | None = None
+
+    def show(self, batch: BatchProgress, totals: Totals) -> None:
+        self._pending = format_batch(batch, totals)
+        if time.monotonic() - self._last_s >= _PLAIN_INTERVAL_S:
+            self._flush()
+
+    def close(self, totals: Totals) -> None:
+        self._flush()
+        print(format_totals(totals), file=self._stream, flush=True)
+
+    def _flush(self) -> None:
+        if self._pending is not None:
+            print(self._pending, file=self._stream, flush=True)
+            self._pending, self._last_s = None, time.monotonic()
+
+
+class LiveView:
+    """One line that stays in place.
+
+    Args:
+        console: of a terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._live.start()
+
+    def show(self, batch: BatchProgress, totals: Totals) -> None:
+        self._live.update(Text(format_batch(batch, totals), no_wrap=True, overflow="ellipsis"))
+
+    def close(self, totals: Totals) -> None:
+        self._live.stop()
+        self._console.print(format_totals(totals), highlight=False)

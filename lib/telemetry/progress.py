@@ -1,0 +1,95 @@
+"""Spark's progress events in the words of this project. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Name of the observation that counts messages; see lib.stream.
+OBSERVATION = "messages"
+
+
+@dataclass(frozen=True)
+class BatchProgress:
+    """One micro-batch.
+
+    Attributes:
+        batch_id: Spark's number.
+        records: read from the source.
+        predictions, dead_letters: written by this batch, before what an earlier run had written is
+            left out.
+        rate: records processed per second; 0 for an empty batch.
+        duration_ms: from trigger to commit.
+        lag_records: records in the topic that are not read yet; None where Spark does not know.
+    """
+
+    batch_id: int
+    records: int
+    predictions: int
+    dead_letters: int
+    rate: float
+    duration_ms: int
+    lag_records: int | None
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> BatchProgress:
+        """Read ``StreamingQueryProgress`` as JSON gives it."""
+        observed = (event.get("observedMetrics") or {}).get(OBSERVATION) or {}
+        sources = event.get("sources") or []
+        return cls(
+            batch_id=int(event["batchId"]),
+            records=int(event.get("numInputRows") or 0),
+            predictions=int(observed.get("predictions") or 0),
+            dead_letters=int(observed.get("dead_letters") or 0),
+            rate=float(event.get("processedRowsPerSecond") or 0.0),
+            duration_ms=int((event.get("durationMs") or {}).get("triggerExecution") or 0),
+            lag_records=_sum_lag(sources),
+        )
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Everything since the start of this process."""
+
+    batches: int = 0
+    records: int = 0
+    predictions: int = 0
+    dead_letters: int = 0
+
+    def add(self, batch: BatchProgress) -> Totals:
+        return Totals(
+            self.batches + 1,
+            self.records + batch.records,
+            self.predictions + batch.predictions,
+            self.dead_letters + batch.dead_letters,
+        )
+
+
+def _sum_lag(sources: list[Mapping[str, Any]]) -> int | None:
+    lags = [_lag(source) for source in sources]
+    known = [lag for lag in lags if lag is not None]
+    return sum(known) if known else None
+
+
+def _lag(source: Mapping[str, Any]) -> int | None:
+    """Records between where the batch ended and where the topic ends."""
+    end, latest = _offsets(source.get("endOffset")), _offsets(source.get("latestOffset"))
+    if end is None or latest is None:
+        return None
+    return sum(
+        max(0, offset - end.get(topic, {}).get(partition, offset))
+        for topic, partitions in latest.items()
+        for partition, offset in partitions.items()
+    )
+
+
+def _offsets(value: Any) -> dict[str, dict[str, int]] | None:
+    """Offsets by topic and partition; Spark gives them as an object or as JSON text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, dict) else None
