@@ -12,11 +12,12 @@ from confluent_kafka.admin import AdminClient
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from lib.scoring.choice import load_backend
+
 from lib.cli import run_job
 from lib.contract import CUSTOMER
 from lib.kafka_admin import check_topics
 from lib.kafka_options import for_librdkafka
-from lib.scoring.choice import load_backend
 from lib.session import build_session, check_connector
 from lib.settings import ScoreStreamSettings
 from lib.stop_signal import StopSignal
@@ -25,6 +26,7 @@ from lib.telemetry.console import build_view
 
 
 def score_stream(settings: ScoreStreamSettings) -> int:
+    """Check, load, start, follow."""
     topics = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
     admin = AdminClient(for_librdkafka(settings.bootstrap_servers, settings.kafka))
     check_topics(admin, settings.bootstrap_servers, topics)

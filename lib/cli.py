@@ -32,7 +32,7 @@ def run_job(
     try:
         settings = load_settings(kind, sys.argv[1:] if arguments is None else arguments)
     except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _report(error)
         return _EXIT_USAGE
     configure_logging(settings)
     try:
@@ -40,10 +40,14 @@ def run_job(
     except ScoringError as error:
         if settings.verbose:
             logging.getLogger(__name__).exception("the job failed")
-        print(f"error: {error}", file=sys.stderr)
+        _report(error)
         return 1
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
+
+
+def _report(error: ScoringError) -> None:
+    sys.stderr.write(f"error: {error}\n")
 
 
 def configure_logging(settings: JobSettings) -> None:

@@ -59,6 +59,7 @@ class Field:
 
     @property
     def is_numeric(self) -> bool:
+        """Whether the model sees a number."""
         return self.kind in (Kind.INTEGER, Kind.NUMBER)
 
     @property
@@ -108,14 +109,17 @@ class Contract:
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
+        """The model's columns, in order."""
         return tuple(field.name for field in self.features)
 
     @cached_property
     def categorical(self) -> tuple[Field, ...]:
+        """The features that are categories."""
         return tuple(field for field in self.features if field.kind is Kind.CATEGORY)
 
     @cached_property
     def numeric(self) -> tuple[Field, ...]:
+        """The features that are numbers."""
         return tuple(field for field in self.features if field.is_numeric)
 
     @cached_property
@@ -125,6 +129,7 @@ class Contract:
 
     @cached_property
     def stand_ins(self) -> dict[str, str | int | float]:
+        """Harmless feature values, to score a record whose own cannot be."""
         return {field.name: field.stand_in for field in self.features}
 
     @cached_property

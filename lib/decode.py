@@ -78,6 +78,7 @@ class Decoded:
 
     @property
     def is_valid(self) -> bool:
+        """Whether the record can be scored."""
         return not self.violations
 
 

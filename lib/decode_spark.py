@@ -33,7 +33,7 @@ END_MARK = "\u0000end"
 _END_MARK_JSON = rb',"\u0000end":true}'
 _JSON_WHITE_SPACE = " \t\r\n"
 # A JSON number or boolean read into a string column looks like these; so do some identifiers.
-_BARE_JSON_TOKEN = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false"
+_BARE_JSON_VALUE = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false"
 # Strict JSON, as RFC 8259 has it and as Python's parser reads it.
 _JSON_OPTIONS = {
     "mode": "PERMISSIVE",
@@ -86,7 +86,7 @@ def _trimmed_expr() -> Column:
 
 
 def _parse_expr(contract: Contract) -> Column:
-    """struct of the contract's fields and :data:`END_MARK`; null fields where unreadable."""
+    """Struct of the contract's fields and :data:`END_MARK`; null fields where unreadable."""
     value = _trimmed_expr()
     body = F.substring(value, F.lit(1), F.octet_length(value) - 1)
     marked = F.concat(body, F.lit(bytearray(_END_MARK_JSON))).cast("string")
@@ -124,7 +124,7 @@ def _is_valid_field_expr(spec: Field) -> Column:
     elif spec.is_numeric:
         check = _is_valid_number_expr(spec)
     elif spec.kind is Kind.TEXT:
-        bare = _matches_expr(value, _BARE_JSON_TOKEN)
+        bare = _matches_expr(value, _BARE_JSON_VALUE)
         is_text = F.when(bare, _json_kind_expr(spec) == "STRING").otherwise(F.lit(True))
         check = _matches_expr(value, spec.pattern or ".*") & is_text
     else:  # a timestamp: nothing but a JSON string can match the pattern
@@ -187,12 +187,16 @@ def _violation_expr(field: str, rule: Column | Rule, found: Column, expected: st
 
 
 def _violations_expr(contract: Contract) -> Column:
-    """array of violations: one for the record as a whole, or one for each field that is wrong."""
+    """Array of violations: one for the record as a whole, or one for each field that is wrong."""
     value, text = F.col("source_value"), _text_expr()
     size = F.concat(F.octet_length(value).cast("string"), F.lit(" bytes"))
     excerpt = F.when(_matches_expr(text, r"\s*"), F.lit("nothing but white space")).otherwise(text)
-    is_whole = F.coalesce(F.col("parsed").getField(END_MARK), F.lit(False)) | _matches_expr(
-        text, r"\s*\{\s*\}\s*"
+    # Like from_json, the VARIANT parser stops at the end of the first value.
+    is_whole_object = F.coalesce(
+        F.col("parsed").getField(END_MARK), _matches_expr(text, r"\s*\{\s*\}\s*")
+    )
+    is_whole_value = F.coalesce(
+        F.json_array_length(F.concat(F.lit("["), text, F.lit("]"))) == 1, F.lit(False)
     )
     kind = F.schema_of_variant(_variant_expr())
     is_object = F.startswith(kind, F.lit("OBJECT"))
@@ -209,7 +213,7 @@ def _violations_expr(contract: Contract) -> Column:
         )
         .when(~F.is_valid_utf8(text), whole(Rule.NOT_UTF8, size, "UTF-8 text"))
         .when(
-            kind.isNull() | (is_object & ~is_whole),
+            kind.isNull() | ~F.when(is_object, is_whole_object).otherwise(is_whole_value),
             whole(Rule.NOT_JSON, excerpt, "one JSON object and nothing else"),
         )
         .when(~is_object, whole(Rule.NOT_OBJECT, excerpt, "a JSON object"))

@@ -1,4 +1,4 @@
-"""Scored rows → Kafka messages, as Spark expressions. What the messages hold: ``lib/messages.py``."""
+"""Scored rows → Kafka messages, as Spark expressions; what they hold: ``lib/messages.py``."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def encode_messages(
     """Exactly one message for each row: a prediction, or a dead letter.
 
     Args:
-        scored: the columns of ``decode_records`` plus ``probability`` (double; null or NaN where the
-            model failed).
+        scored: the columns of ``decode_records`` plus ``probability`` (double; null or NaN where
+            the model failed).
         contract: names the identifier and the event time.
         output: topics and format.
         threshold: smallest probability that is predicted as the positive label.

@@ -1,4 +1,4 @@
-"""Everything this project raises on purpose. Each class names the remedy; each message the place."""
+"""All that this project raises on purpose: each class names the remedy, each message the place."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class SinkError(ScoringError):
 
 
 class SinkFencedError(SinkError):
-    """Another driver with the same query name has taken over; this one must stop and never retry."""
+    """Another driver with the same query name has taken over; this one must stop for good."""
 
     remedy = "stop one of the two jobs, or give them different query names"
 
@@ -82,7 +82,7 @@ class ResumeRefusedError(SinkError):
 
 
 class SinkRetryExhaustedError(SinkError):
-    """A transaction failed again and again for reasons that usually pass. Nothing of it is visible."""
+    """A transaction failed again and again for passing reasons. Nothing of it is visible."""
 
     remedy = "check the brokers, then start the job again: it resumes where it was"
 

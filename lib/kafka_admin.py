@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from lib.errors import KafkaSetupError
 
@@ -37,7 +38,7 @@ def check_topics(admin: AdminClient, bootstrap_servers: str, topics: Iterable[st
 def read_offsets(
     admin: AdminClient, topic: str, position: Literal["earliest", "latest"]
 ) -> dict[int, int]:
-    """partition → oldest or next offset of a topic.
+    """Partition → oldest or next offset of a topic.
 
     Raises:
         KafkaException: the brokers do not tell.
@@ -45,7 +46,7 @@ def read_offsets(
     metadata = admin.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic]
     if metadata.error is not None:
         raise KafkaException(metadata.error)
-    spec = OffsetSpec.earliest() if position == "earliest" else OffsetSpec.latest()
+    spec: OffsetSpec = getattr(OffsetSpec, position)()  # the client's own are untyped
     asked = {TopicPartition(topic, partition): spec for partition in metadata.partitions}
     answers = admin.list_offsets(asked, request_timeout=ANSWER_TIMEOUT_S)
     return {asked_of.partition: future.result().offset for asked_of, future in answers.items()}

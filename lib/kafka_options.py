@@ -1,7 +1,7 @@
 """One set of Kafka options for two client families.
 
-Spark's connector is a Java client, the exactly-once sink uses librdkafka. They share most names; where
-they differ, each gets its own form, so that ``--kafka KEY=VALUE`` is said once.
+Spark's connector is a Java client, the exactly-once sink uses librdkafka. They share most names;
+where they differ, each gets its own form, so that ``--kafka KEY=VALUE`` is said once.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def check_options(options: Mapping[str, str]) -> None:
         )
 
 
-def for_librdkafka(bootstrap_servers: str, options: Mapping[str, str]) -> dict[str, str]:
+def for_librdkafka(
+    bootstrap_servers: str, options: Mapping[str, str]
+) -> dict[str, str | int | float | bool]:
     """Settings of a librdkafka client."""
     kept = {key: value for key, value in options.items() if not key.startswith(_JAVA_ONLY)}
     return {**kept, "bootstrap.servers": bootstrap_servers}

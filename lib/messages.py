@@ -28,7 +28,7 @@ HEADER_MESSAGE = CONNECT_PREFIX + "exception.message"
 HEADER_VIOLATIONS = SCORING_PREFIX + "violations"
 HEADER_RETRY_COUNT = SCORING_PREFIX + "retry_count"
 
-# What the plan puts out and every sink takes. The source columns say which record a message answers.
+# What the plan puts out and every sink takes. The source columns say which record it answers.
 MESSAGE_COLUMNS = (
     "topic",
     "key",
@@ -64,6 +64,8 @@ STAGE_OF = {
 
 
 class DeadLetterFormat(StrEnum):
+    """How a dead letter carries bytes and error."""
+
     HEADERS = "headers"  # key and value are the original bytes, the error stands in headers
     ENVELOPE = "envelope"  # a JSON value that holds message and error
 

@@ -29,7 +29,7 @@ class Scorer(Protocol):
 def score_records(
     records: DataFrame, scorer: Scorer, contract: Contract, output: OutputSettings
 ) -> DataFrame:
-    """Check, score and encode records. Pure: no action, no side effect, works on both kinds of frame.
+    """Check, score and encode records. Pure: no action, no side effect; for stream and batch.
 
     Every input row becomes exactly one output row. An invalid record is scored on harmless
     stand-in values, so that no model stage can fail on it, and addressed to the dead letters.

@@ -1,7 +1,7 @@
 """Settings of the jobs: TOML file < environment < command line.
 
-Every field is a flag (``input_topic`` is ``--input-topic``), a variable (``SCORE_INPUT_TOPIC``) and a
-key of the file that ``--config`` names.
+Every field is a flag (``input_topic`` is ``--input-topic``), a variable (``SCORE_INPUT_TOPIC``) and
+a key of the file that ``--config`` names.
 """
 
 from __future__ import annotations
@@ -56,9 +56,7 @@ class ModelSettings(JobSettings):
     model: str = Field(
         "churn@champion", description="NAME@champion, NAME@VERSION, or a path to a model"
     )
-    backend: BackendChoice = Field(
-        "auto", description="auto takes spark and falls back to sklearn"
-    )
+    backend: BackendChoice = Field("auto", description="auto takes spark and falls back to sklearn")
 
 
 class KafkaSettings(JobSettings):
@@ -99,7 +97,8 @@ class ScoreStreamSettings(KafkaSettings, ModelSettings):
     )
     delivery: Delivery = Field("exactly-once", description="guarantee of the output")
     trigger: str = Field(
-        "500 milliseconds", description="interval between batches, or available-now to drain and end"
+        "500 milliseconds",
+        description="interval between batches, or available-now to drain and end",
     )
     checkpoint: str = Field(
         "checkpoints/churn-scoring", description="path or URL of Spark's checkpoint"
@@ -137,9 +136,12 @@ def load_settings(
         SystemExit: for ``--help``, and for flags that do not exist.
     """
     variables = os.environ if environment is None else environment
-    file = _read_file(_find_config(arguments, variables))
+    early, remaining = _parse_early(arguments)
+    file = _read_file(early.config or variables.get(f"{ENVIRONMENT_PREFIX}CONFIG"))
     _check_keys(kind, file)
     chosen = file | _read_environment(kind, variables)
+    if early.kafka:
+        chosen["kafka"] = {**chosen.get("kafka", {}), **_read_pairs(early.kafka)}
 
     class Loaded(kind):  # type: ignore[valid-type, misc]
         """Adds the command line above what the caller found."""
@@ -150,7 +152,7 @@ def load_settings(
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return CliSettingsSource(
                 settings_cls,
-                cli_parse_args=list(arguments),
+                cli_parse_args=remaining,
                 cli_kebab_case=True,
                 cli_implicit_flags=True,
                 cli_hide_none_type=True,
@@ -164,11 +166,12 @@ def load_settings(
         raise SettingsError(_describe(error)) from error
 
 
-def _find_config(arguments: Sequence[str], environment: Mapping[str, str]) -> str | None:
+def _parse_early(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Take out what the settings library cannot: the file it reads, and values with commas."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config", default=environment.get(f"{ENVIRONMENT_PREFIX}CONFIG"))
-    path: str | None = parser.parse_known_args(list(arguments))[0].config
-    return path
+    parser.add_argument("--config")
+    parser.add_argument("--kafka", action="append", default=[])
+    return parser.parse_known_args(list(arguments))
 
 
 def _read_file(path: str | None) -> dict[str, Any]:
@@ -191,23 +194,26 @@ def _check_keys(kind: type[JobSettings], file: Mapping[str, Any]) -> None:
             raise SettingsError(f"unknown setting {key!r} in the configuration file", hint=guess)
 
 
-def _read_environment(
-    kind: type[JobSettings], environment: Mapping[str, str]
-) -> dict[str, Any]:
+def _read_environment(kind: type[JobSettings], environment: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "bootstrap_servers" in kind.model_fields and "KAFKA_BOOTSTRAP_SERVERS" in environment:
         found["bootstrap_servers"] = environment["KAFKA_BOOTSTRAP_SERVERS"]
     for name in kind.model_fields:
         text = environment.get(f"{ENVIRONMENT_PREFIX}{name.upper()}")
         if text is not None:
-            found[name] = _split_pairs(text) if name == "kafka" else text
+            found[name] = _read_pairs(text.split(",")) if name == "kafka" else text
     return found
 
 
-def _split_pairs(text: str) -> dict[str, str]:
-    """``a=b,c=d`` as a dict; a value with a comma needs the file or the command line."""
-    pairs = [pair.partition("=") for pair in text.split(",") if pair]
-    return {key.strip(): value for key, _, value in pairs}
+def _read_pairs(pairs: Sequence[str]) -> dict[str, str]:
+    """Read KEY=VALUE pairs; never shows a value, which may be a password."""
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise SettingsError("--kafka: expected KEY=VALUE, found no '=' or no key")
+        found[key.strip()] = value
+    return found
 
 
 def _describe(error: ValidationError) -> str:
@@ -219,3 +225,24 @@ def _describe(error: ValidationError) -> str:
         message = problem["msg"].removeprefix("Value error, ")
         parts.append(f"--{name.replace('_', '-')}: {message}{shown}")
     return "; ".join(parts)
+
+
+class ReplaySettings(ModelSettings):
+    """Score Parquet files with the plan of the stream, to Parquet files."""
+
+    input: list[str] = Field(
+        min_length=1,
+        description="Parquet file, folder or glob; repeatable. Dumps of a topic (column value), or"
+        " tables with the contract's columns",
+    )
+    output: str = Field(description="folder for predictions/ and dead_letters/")
+    overwrite: bool = Field(False, description="replace what an earlier replay wrote to --output")
+    dead_letter_format: Literal["headers", "envelope"] = Field(
+        "headers",
+        description="headers: original bytes, the error in headers; envelope: a JSON value",
+    )
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _split_input(cls, paths: object) -> object:
+        return [paths] if isinstance(paths, str) else paths

@@ -8,6 +8,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from pyspark import java_gateway
 from pyspark.sql import SparkSession
 
 logger = logging.getLogger(__name__)
@@ -18,9 +19,9 @@ _SIGNALS = {"INT": signal.SIGINT, "TERM": signal.SIGTERM}
 class StopSignal:
     """Catches both signals in both processes while it is open.
 
-    Under spark-submit the process that gets SIGTERM is the JVM, whose answer would be to exit at once,
-    in the middle of a batch; Ctrl-C at a terminal reaches both. So the JVM's handlers are replaced by
-    ones that call back into Python.
+    Under spark-submit the process that gets SIGTERM is the JVM, whose answer would be to exit at
+    once, in the middle of a batch; Ctrl-C at a terminal reaches both. So the JVM's handlers are
+    replaced by ones that call back into Python.
 
     Args:
         spark: gives the JVM.
@@ -34,6 +35,7 @@ class StopSignal:
 
     @property
     def is_requested(self) -> bool:
+        """Whether a stop was asked for."""
         return self._requested.is_set()
 
     def wait(self, timeout_s: float) -> bool:
@@ -67,10 +69,8 @@ class StopSignal:
         self.request(signal.Signals(number).name)
 
     def _handle_in_jvm(self, name: str, handler: Any) -> Any:
-        from pyspark.java_gateway import ensure_callback_server_started
-
         gateway: Any = self._spark.sparkContext._gateway
-        ensure_callback_server_started(gateway)
+        java_gateway.ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
         jvm_signal: Any = gateway.jvm.sun.misc.Signal
         return jvm_signal.handle(jvm_signal(name), handler)
 
@@ -82,7 +82,10 @@ class _JvmSignalHandler:
         self._owner = owner
 
     def handle(self, jvm_signal: Any) -> None:
+        """Pass the JVM's signal on."""
         self._owner.request(f"SIG{jvm_signal.getName()}")
 
     class Java:
+        """What py4j asks for."""
+
         implements = ["sun.misc.SignalHandler"]  # noqa: RUF012  py4j reads it so

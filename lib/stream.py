@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.contract import Contract
 from lib.encode_spark import OutputSettings
-from lib.errors import ScoringError, SinkError
+from lib.errors import SinkError
 from lib.messages import DeadLetterFormat
 from lib.pipeline import Scorer, score_records
 from lib.settings import AVAILABLE_NOW, ScoreStreamSettings
@@ -118,7 +118,8 @@ def start_stream(
     Raises:
         ScoringError: it cannot start, or must not.
     """
-    sink, start = None, settings.starting_offsets
+    sink = None
+    start: str | Mapping[int, int] = settings.starting_offsets
     if settings.delivery == "exactly-once":
         sink = ExactlyOnceSink(spark, _transactions(settings), settings.checkpoint, hook)
         start = sink.start(settings.starting_offsets).starting_offsets or start

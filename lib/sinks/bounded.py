@@ -29,7 +29,7 @@ def run_bounded(call: Callable[[], Result], *, timeout_s: float, what: str) -> R
     def run() -> None:
         try:
             future.set_result(call())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  it is raised again, by the waiting thread
             future.set_exception(error)
 
     thread = threading.Thread(target=run, name=what, daemon=True)

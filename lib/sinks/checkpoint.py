@@ -50,15 +50,16 @@ class CheckpointReader:
 
     def __init__(self, spark: SparkSession, location: str, topic: str) -> None:
         # Py4J has no types; these are org.apache.hadoop.fs.Path and FileSystem.
-        self._jvm: Any = spark._jvm
+        jvm: Any = spark._jvm
+        self._jvm = jvm
         self._location = location
         self._topic = topic
-        root = self._jvm.org.apache.hadoop.fs.Path(location)
-        configuration = spark.sparkContext._jsc.hadoopConfiguration()  # type: ignore[attr-defined]
+        root = jvm.org.apache.hadoop.fs.Path(location)
+        configuration = spark.sparkContext._jsc.hadoopConfiguration()
         self._files: Any = root.getFileSystem(configuration)
 
     def read_end_offsets(self, batch_id: int) -> Offsets:
-        """partition → end offset (exclusive) of a batch that was begun.
+        """Partition → end offset (exclusive) of a batch that was begun.
 
         Raises:
             SinkError: Spark's offset log has no such batch.

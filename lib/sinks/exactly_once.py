@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 class ExactlyOnceSink:
     """Writes each micro-batch to Kafka in one transaction, together with its source offsets.
 
-    Guarantee: for each source record, a read_committed reader sees its messages exactly once, through
-    any crash of driver, executors or brokers, and any restart. All messages of a batch, to whatever
-    topic, appear together.
+    Guarantee: for each source record, a read_committed reader sees its messages exactly once,
+    through any crash of driver, executors or brokers, and any restart. All messages of a batch, to
+    whatever topic, appear together.
 
     Assumes: one source topic; every row keeps the source's partition and offset; one running query
     for each ``query_name`` (a second one fences the first); see also ``TransactionalWriter``.
@@ -46,7 +46,8 @@ class ExactlyOnceSink:
     Example:
         sink = ExactlyOnceSink(spark, settings, checkpoint)
         plan = sink.start(starting_offsets="earliest")
-        query = messages.writeStream.foreachBatch(sink).option("checkpointLocation", checkpoint).start()
+        writer = messages.writeStream.foreachBatch(sink)
+        query = writer.option("checkpointLocation", checkpoint).start()
     """
 
     def __init__(

@@ -8,8 +8,11 @@ from confluent_kafka import KafkaError
 
 
 class Failure(Enum):
-    """What to do about an error. Only the first one of a transaction counts: later calls on a
-    producer that failed answer with misleading codes."""
+    """What to do about an error.
+
+    Only the first one of a transaction counts: later calls on a producer that failed answer with
+    misleading codes.
+    """
 
     FENCED = auto()  # another producer has this transactional.id: stop, never initialise again
     REJECTED = auto()  # will fail for ever: stop, tell what to change

@@ -1,4 +1,4 @@
-"""Arrow tables of messages: which of them are still to be written, and how they reach the producer."""
+"""Arrow tables of messages: which are still to be written, and how they reach the producer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def drop_committed(
 
     Args:
         messages: columns of :data:`lib.messages.MESSAGE_COLUMNS`.
-        committed: partition → the group's offset: everything below it has been answered.
+        committed: partition → the group's offset; everything below it has been answered.
         ends: partition → end offset of the batch (exclusive).
 
     Returns:
@@ -50,7 +50,7 @@ def drop_committed(
     if (beyond := offsets >= high[partitions]).any():
         row = int(beyond.argmax())
         raise SinkError(
-            f"a message answers the record at [{partitions[row]}]@{offsets[row]}, but its batch ends"
+            f"a message answers the record [{partitions[row]}]@{offsets[row]}, but its batch ends"
             f" @{high[partitions[row]]}",
             hint="the frame must keep the source's partition and offset of every record",
         )

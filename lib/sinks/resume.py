@@ -1,6 +1,6 @@
 """Where to start: one decision for each partition, from the checkpoint and the committed offsets.
 
-Pure. The table it implements stands in ``docs/adr/0001-exactly-once-sink.md``; the tests are the table.
+Pure. The table it implements stands in ``docs/adr/0001-exactly-once-sink.md``; the tests are it.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class GroupPosition:
 
     @property
     def has_commits(self) -> bool:
+        """Whether the group has committed anything at all."""
         return any(offset is not None for offset in self.committed.values())
 
 
@@ -71,7 +72,8 @@ def decide_resume(
     Args:
         checkpoint: None where there is none, or none that says a position.
         group: read after the producer's ``init_transactions``, never before.
-        topic, group_id: for messages.
+        topic: the source topic, for messages.
+        group_id: the consumer group, for messages.
 
     Raises:
         ResumeRefusedError: any start would lose or repeat records.
@@ -93,8 +95,9 @@ def _resume_from_group(group: GroupPosition, topic: str, group_id: str) -> Resum
         earliest = group.earliest[partition]
         if committed is not None and committed < earliest:
             raise ResumeRefusedError(
-                f"group {group_id} committed {topic}[{partition}]@{committed}, but the oldest record"
-                f" left is @{earliest}: {earliest - committed} offsets were deleted unscored",
+                f"group {group_id} committed {topic}[{partition}]@{committed}, but the oldest"
+                f" record left is @{earliest}: {earliest - committed} offsets were deleted"
+                " unscored",
                 hint="give the topic a longer retention; to go on without them, set the group's"
                 f" offset with kafka-consumer-groups --group {group_id} --reset-offsets",
             )
@@ -116,8 +119,9 @@ def _resume_from_checkpoint(
             missing[partition] = start
         elif committed < start:
             raise ResumeRefusedError(
-                f"group {group_id} committed {topic}[{partition}]@{committed}, but the checkpoint"
-                f" starts batch {batch} @{start}: {start - committed} offsets would never be scored",
+                f"group {group_id} committed {topic}[{partition}]@{committed}, but the checkpoint's"
+                f" batch {batch} starts @{start}: {start - committed}"
+                " offsets would never be scored",
                 hint="the group was rewound or the checkpoint belongs to another run: remove the"
                 " checkpoint to resume at the group's offsets",
             )

@@ -64,9 +64,11 @@ class Session:
     delivery_errors: list[KafkaError] = field(default_factory=list)
 
     def begin(self) -> None:
+        """Begin a transaction."""
         self.producer.begin_transaction()
 
     def send_offsets(self, targets: Offsets, stamp: str) -> None:
+        """Make offsets part of the transaction."""
         offsets = [
             TopicPartition(self.source_topic, partition, offset, stamp)
             for partition, offset in sorted(targets.items())
@@ -76,6 +78,7 @@ class Session:
         _repeat(lambda: self.producer.send_offsets_to_transaction(offsets, group, timeout_s))
 
     def commit(self) -> None:
+        """Send what is queued and commit the transaction."""
         _repeat(lambda: self.producer.commit_transaction(self.request_timeout_s))
 
     def dispose(self) -> None:
@@ -95,8 +98,8 @@ def open_session(
     Args:
         settings: of the writer.
         run_id: this driver's.
-        seen: the stamps that this driver saw or wrote last; None at its first session. A foreign one
-            means that another driver took over, and fencing it would steal the query back.
+        seen: the stamps that this driver saw or wrote last; None at its first session. A foreign
+            one means that another driver took over, and fencing it would steal the query back.
         hook: called at each step.
 
     Raises:
@@ -162,8 +165,8 @@ def _read_committed(
     asked = [TopicPartition(topic, partition) for partition in sorted(metadata.partitions)]
     deadline = time.monotonic() + settings.transaction_timeout_s
     while True:
-        # A consumer that is read_committed, as by default, asks for stable offsets: the answer waits
-        # for the end of a transaction that holds some.
+        # A read_committed consumer, as by default, asks for stable offsets: the answer waits for
+        # the end of a transaction that holds some.
         answers = consumer.committed(asked, timeout=timeout_s)
         errors = [answer.error for answer in answers if answer.error is not None]
         if not errors:
@@ -189,7 +192,7 @@ def _repeat(call: Callable[[], object]) -> None:
             logger.info("client asks to call again attempt=%d error=%s", attempt, error.name())
 
 
-def _client_settings(settings: TransactionSettings) -> dict[str, str | int]:
+def _client_settings(settings: TransactionSettings) -> dict[str, str | int | float | bool]:
     return {
         # After all brokers were gone, the default "rebootstrap" leaves a stale coordinator behind
         # and send_offsets_to_transaction never returns (librdkafka issue 5511).
@@ -199,7 +202,7 @@ def _client_settings(settings: TransactionSettings) -> dict[str, str | int]:
     }
 
 
-def _consumer_settings(settings: TransactionSettings) -> dict[str, str | int | bool]:
+def _consumer_settings(settings: TransactionSettings) -> dict[str, str | int | float | bool]:
     return {
         **_client_settings(settings),
         "group.id": settings.query_name,
@@ -207,7 +210,7 @@ def _consumer_settings(settings: TransactionSettings) -> dict[str, str | int | b
     }
 
 
-def _producer_settings(settings: TransactionSettings) -> dict[str, str | int | bool]:
+def _producer_settings(settings: TransactionSettings) -> dict[str, str | int | float | bool]:
     timeout_ms = int(settings.transaction_timeout_s * 1000)
     return {
         "linger.ms": 5,

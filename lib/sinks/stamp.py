@@ -22,6 +22,7 @@ class Stamp:
     batch_id: int
 
     def to_metadata(self) -> str:
+        """Write the stamp as text."""
         return f"{_VERSION}/{self.query_id}/{self.run_id}/{self.batch_id}"
 
     @classmethod

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 import pyarrow as pa
@@ -115,7 +116,7 @@ class TransactionalWriter:
 
     @property
     def committed(self) -> Mapping[int, int | None]:
-        """partition → the group's committed offset, None where it has none; after :meth:`open`."""
+        """Partition → the group's committed offset, None where it has none; after :meth:`open`."""
         if self._session is None:
             raise SinkError("the writer is not open", hint="call open() first")
         return self._session.committed
@@ -139,7 +140,8 @@ class TransactionalWriter:
             messages: columns of ``lib.messages.MESSAGE_COLUMNS``, the rows of a source partition
                 in the order of their offsets; None commits offsets alone.
             ends: partition → end offset of the batch (exclusive).
-            batch_id, query_id: for the stamp.
+            batch_id: for the stamp.
+            query_id: for the stamp.
 
         Raises:
             SinkFencedError: another writer has taken over; every later call raises it again.
@@ -159,7 +161,7 @@ class TransactionalWriter:
         return WriteReport(batch_id, written, skipped, duration_s)
 
     def close(self) -> None:
-        """Let go of the clients. The next writer aborts a transaction that is open, or time does."""
+        """Let go of the clients. An open transaction is aborted by the next writer, or by time."""
         session, self._session = self._session, None
         if session is None:
             return
@@ -171,11 +173,11 @@ class TransactionalWriter:
     def _transact(
         self, session: Session, messages: pa.Table | None, ends: Offsets, stamp: str
     ) -> tuple[Session, Mapping[str, int], int]:
-        """One transaction: begin, produce, send offsets, commit. Changes nothing but ``session``."""
+        """One transaction: begin, produce, send offsets, commit. Its result is a new session."""
         committed = session.committed
         fresh, skipped = drop_committed(messages, committed, ends)
         targets = {
-            # Every partition, also idle ones: their offsets expire one by one. Never backwards.
+            # Every partition, idle ones too: their offsets expire one by one. Never backwards.
             partition: max(ends.get(partition, 0), committed.get(partition) or 0)
             for partition in {*ends, *(p for p, offset in committed.items() if offset is not None)}
         }
@@ -204,8 +206,7 @@ class TransactionalWriter:
                     opened = run_bounded(self._open, timeout_s=limit_s, what="init_transactions")
                     self._session, self._seen = opened, opened.stamps
                 session = self._session
-                chosen = session
-                return run_bounded(lambda: action(chosen), timeout_s=limit_s, what=what)
+                return run_bounded(partial(action, session), timeout_s=limit_s, what=what)
             except StuckError as stuck:
                 # Its thread may wake up later and even commit: the next session's producer fences
                 # it first and reads the committed offsets after.

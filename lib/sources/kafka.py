@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from lib.kafka_options import for_spark
 
-# Kafka's default lets a fetch wait 500 ms for more data, which is where the worst latencies come from.
+# By Kafka's default a fetch waits 500 ms for more data; the worst latencies come from there.
 _FETCH_WAIT_MS = 20
 
 
@@ -22,8 +22,8 @@ class KafkaSourceSettings:
     Attributes:
         bootstrap_servers: ``host:port[,host:port...]``.
         topic: one topic.
-        starting_offsets: "earliest", "latest" or partition → offset. Spark looks at it only where the
-            checkpoint does not say where to go on.
+        starting_offsets: "earliest", "latest" or partition → offset. Spark looks at it only where
+            the checkpoint does not say where to go on.
         max_offsets_per_trigger: size of the largest micro-batch, in records.
         kafka: further client options, as with ``--kafka``.
     """

@@ -61,18 +61,24 @@ class PlainView:
         self._pending: str | None = None
 
     def show(self, batch: BatchProgress, totals: Totals) -> None:
+        """Show the newest batch."""
         self._pending = format_batch(batch, totals)
         if time.monotonic() - self._last_s >= _PLAIN_INTERVAL_S:
             self._flush()
 
     def close(self, totals: Totals) -> None:
+        """Show the end."""
         self._flush()
-        print(format_totals(totals), file=self._stream, flush=True)
+        self._write(format_totals(totals))
 
     def _flush(self) -> None:
         if self._pending is not None:
-            print(self._pending, file=self._stream, flush=True)
+            self._write(self._pending)
             self._pending, self._last_s = None, time.monotonic()
+
+    def _write(self, line: str) -> None:
+        self._stream.write(f"{line}\n")
+        self._stream.flush()
 
 
 class LiveView:
@@ -88,8 +94,10 @@ class LiveView:
         self._live.start()
 
     def show(self, batch: BatchProgress, totals: Totals) -> None:
+        """Show the newest batch."""
         self._live.update(Text(format_batch(batch, totals), no_wrap=True, overflow="ellipsis"))
 
     def close(self, totals: Totals) -> None:
+        """Show the end."""
         self._live.stop()
         self._console.print(format_totals(totals), highlight=False)

@@ -59,6 +59,7 @@ class Totals:
     dead_letters: int = 0
 
     def add(self, batch: BatchProgress) -> Totals:
+        """Return the totals with one more batch."""
         return Totals(
             self.batches + 1,
             self.records + batch.records,

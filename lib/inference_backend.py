@@ -1,0 +1,149 @@
+"""Load a churn model and score with it: the face of :mod:`lib.scoring`.
+
+    backend = load_model("sklearn", "models/churn@champion")
+    predictions, probabilities = predict(backend, {"gender": "Female", ...})
+
+The streaming job scores with these same objects. Needs neither PySpark nor Kafka.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from lib.scoring import SPARK_AVAILABLE, ModelBackend, SklearnBackend, SparkBackend
+from lib.scoring.artefact import find_fallback
+from lib.scoring.base import ModelPath, Predictions, Probabilities
+from lib.scoring.features import build_features
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = [
+    "SPARK_AVAILABLE",
+    "ModelBackend",
+    "SklearnBackend",
+    "SparkBackend",
+    "get_backend_info",
+    "load_model",
+    "predict",
+]
+
+
+def load_model(
+    backend: str,
+    model_path: ModelPath,
+    preprocessor_path: ModelPath | None = None,
+    fallback_path: ModelPath | None = None,
+    spark_session: SparkSession | None = None,
+) -> ModelBackend:
+    """Load a model.
+
+    Args:
+        backend: "sklearn" or "spark".
+        model_path: a joblib file, a PipelineModel's folder, the folder of a stored version, or
+            ``NAME@champion`` or ``NAME@VERSION``, looked up in ``models`` or in the store's folder
+            before it, as in ``/srv/models/churn@champion``.
+        preprocessor_path: a joblib file with a transformer that comes before a scikit-learn model.
+        fallback_path: what scores instead of a Spark model that cannot be used. Without it, that is
+            the scikit-learn pipeline of the same stored version, if there is one.
+        spark_session: for a Spark model; else the active session, else a new one.
+
+    Returns:
+        A loaded backend.
+
+    Raises:
+        ValueError: the backend is unknown, or a Spark model cannot be used and has no fallback.
+        FileNotFoundError: there is no such model file.
+        ModelError: the model is damaged or was made by other library versions.
+    """
+    try:
+        build = _BUILDERS[backend]
+    except KeyError:
+        raise _invalid_backend(backend) from None
+    loaded = build(model_path, preprocessor_path, fallback_path, spark_session)
+    loaded.load()
+    return loaded
+
+
+def predict(
+    model_backend: ModelBackend,
+    features: dict[str, Any] | list[dict[str, Any]] | pd.DataFrame,
+    backend: str | None = None,
+) -> tuple[Predictions, Probabilities]:
+    """Score one record or many.
+
+    Args:
+        model_backend: from :func:`load_model`.
+        features: a record, a list of records, or a frame of them.
+        backend: "sklearn" or "spark": insists on the backend that was loaded or really scores.
+
+    Returns:
+        predictions: str [n_rows], "Yes" or "No";
+        probabilities: float64 [n_rows] in [0, 1], of "Yes".
+
+    Raises:
+        ValueError: the features are of another type or empty, nothing is loaded, or the backend is
+            unknown or another one.
+        ModelError: the model gave no probability for some row.
+    """
+    if backend is not None:
+        _check_backend(model_backend, backend)
+    return model_backend.predict(build_features(features))
+
+
+def get_backend_info(model_backend: ModelBackend) -> dict[str, Any]:
+    """Facts about a backend.
+
+    Returns:
+        backend_type, model_path and model_type (None before loading); of sklearn also
+        has_preprocessor and preprocessor_path; of spark also using_fallback, fallback_path and
+        spark_available.
+    """
+    return model_backend.describe()
+
+
+def _build_sklearn(
+    model_path: ModelPath, preprocessor_path: ModelPath | None, *_: object
+) -> ModelBackend:
+    return SklearnBackend(model_path, preprocessor_path)
+
+
+def _build_spark(
+    model_path: ModelPath,
+    preprocessor_path: ModelPath | None,
+    fallback_path: ModelPath | None,
+    spark_session: SparkSession | None,
+) -> ModelBackend:
+    if fallback_path is None:
+        fallback_path = find_fallback(model_path)
+    return SparkBackend(
+        model_path, fallback_path, spark_session, fallback_preprocessor_path=preprocessor_path
+    )
+
+
+# Explicit, so that one place shows what there is.
+_BUILDERS: dict[str, Callable[..., ModelBackend]] = {
+    "sklearn": _build_sklearn,
+    "spark": _build_spark,
+}
+
+
+def _check_backend(model_backend: ModelBackend, backend: str) -> None:
+    if backend not in _BUILDERS:
+        raise _invalid_backend(backend)
+    scores_by_fallback = backend == "sklearn" and getattr(model_backend, "using_fallback", False)
+    if backend != model_backend.backend_type and not scores_by_fallback:
+        raise ValueError(f"found a {model_backend.backend_type} backend, expected {backend}")
+
+
+def _invalid_backend(backend: object) -> ValueError:
+    return ValueError(f"Invalid backend type: {backend}. Must be 'sklearn' or 'spark'")
+
+
+if __name__ == "__main__":
+    from lib.scoring.sample import main
+
+    raise SystemExit(main())

@@ -1,0 +1,146 @@
+"""Fixtures for the whole suite: one Spark session and one broker, started when a test first asks.
+
+A test that uses ``spark`` (or ``broker``), directly or through another fixture, gets the marker of
+that name, so that ``pytest -m "not spark and not broker"`` runs without a JVM. Tests run in that
+order too: pure ones first, because they tell most per second.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from lib.class_archive import list_jvm_options
+from lib.jars import PROJECT_ROOT, JarSet, list_jars
+from lib.java import find_java
+
+if TYPE_CHECKING:  # pure tests must not even import them
+    from pyspark.sql import SparkSession
+
+    from lib.broker import Broker, EmbeddedBroker
+
+#: Fixtures that start a JVM, and the marker they give, the costliest last.
+_MARKERS = {"spark": "spark", "broker": "broker", "crashable_broker": "broker"}
+
+# Tests start many short JVMs and no long one: the archive of loaded classes and the quick compiler
+# alone make each start twice as fast. Jobs that tests run as processes of their own inherit it.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+
+_SPARK_DEFAULTS = PROJECT_ROOT / "conf" / "spark-defaults.conf"
+
+
+class TopicFactory(Protocol):
+    """Makes a topic that no other test uses."""
+
+    def __call__(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
+        """Create the topic and return its name."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the fixtures they use, and run the cheap ones first."""
+    for item in items:
+        for fixture, marker in _MARKERS.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(marker)
+    items.sort(key=_cost)  # stable: within one cost the order of the files remains
+
+
+def _cost(item: pytest.Item) -> int:
+    if item.get_closest_marker("broker"):
+        return 2
+    return 1 if item.get_closest_marker("spark") else 0
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A session as the job has it (conf/spark-defaults.conf), small and quiet."""
+    from pyspark.sql import SparkSession
+
+    scratch = tmp_path_factory.mktemp("spark")
+    jvm_options = [
+        f"-Dlog4j2.configurationFile={PROJECT_ROOT / 'conf' / 'log4j2.properties'}",
+        *list_jvm_options(find_java()),
+    ]
+    settings = _read_spark_defaults() | {
+        "spark.master": "local[2]",
+        "spark.app.name": "tests",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.jars": ",".join(str(jar) for jar in list_jars(JarSet.CONNECTOR)),
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.local.dir": str(scratch / "local"),
+    }
+    with pytest.MonkeyPatch.context() as environment:
+        # Python workers import lib to unpickle functions of it; they inherit this, not sys.path.
+        path = [str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment.setenv("PYTHONPATH", os.pathsep.join(path))
+        environment.setenv("PYSPARK_PYTHON", sys.executable)
+        environment.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
+        environment.setenv("SPARK_SUBMIT_OPTS", shlex.join(jvm_options), prepend=" ")
+        environment.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        builder = SparkSession.builder
+        for key, value in settings.items():
+            builder = builder.config(key, value)
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("ERROR")
+        yield session
+        session.stop()
+
+
+def _read_spark_defaults() -> dict[str, str]:
+    """The delivered settings, less those that name files: tests take the fetched jars."""
+    settings = {}
+    for line in _SPARK_DEFAULTS.read_text().splitlines():
+        if line.strip() and not line.startswith("#"):
+            key, value = line.split(None, 1)
+            settings[key] = value.strip()
+    settings.pop("spark.jars.packages", None)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """The broker that KAFKA_BOOTSTRAP_SERVERS names, or an embedded one."""
+    from lib.broker import provide_broker
+
+    with provide_broker() as running:
+        yield running
+
+
+@pytest.fixture
+def crashable_broker() -> Iterator[EmbeddedBroker]:
+    """A broker of one test's own, to be killed and restarted."""
+    from lib.broker import EmbeddedBroker
+
+    with EmbeddedBroker() as running:
+        yield running
+
+
+@pytest.fixture
+def topic(broker: Broker, request: pytest.FixtureRequest) -> TopicFactory:
+    """Makes topics on ``broker``, left behind: the embedded broker's folder goes as a whole."""
+    from lib.broker import create_topics
+
+    def create(partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
+        name = f"test-{request.node.originalname[:80]}-{uuid.uuid4().hex[:8]}"
+        create_topics(broker.bootstrap_servers, {name: partitions}, config)
+        return name
+
+    return create
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A fresh folder for a streaming query's checkpoint."""
+    return tmp_path / "checkpoint"

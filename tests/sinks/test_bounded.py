@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from lib.sinks.bounded import StuckError, run_bounded
+
+
+def test_the_result_comes_back() -> None:
+    assert run_bounded(lambda: 42, timeout_s=5, what="call") == 42
+
+
+def test_an_exception_comes_back() -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        run_bounded(fail, timeout_s=5, what="call")
+
+
+def test_a_call_that_hangs_is_left_behind() -> None:
+    release = threading.Event()
+    with pytest.raises(StuckError, match=r"call did not return within 0\.05 s"):
+        run_bounded(release.wait, timeout_s=0.05, what="call")
+    release.set()

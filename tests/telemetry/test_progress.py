@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lib.telemetry.console import LiveView, PlainView, build_view, format_batch, format_totals
+from lib.telemetry.progress import BatchProgress, Totals
+
+# Of a real query, shortened.
+EVENT: dict[str, Any] = {
+    "batchId": 7,
+    "numInputRows": 20000,
+    "processedRowsPerSecond": 4119.5,
+    "durationMs": {"addBatch": 3931, "triggerExecution": 4853},
+    "sources": [
+        {
+            "startOffset": None,
+            "endOffset": {"in": {"0": 100, "1": 100}},
+            "latestOffset": {"in": {"0": 150, "1": 130}},
+        }
+    ],
+    "observedMetrics": {"messages": {"predictions": 19600, "dead_letters": 400}},
+}
+BATCH = BatchProgress(7, 20000, 19600, 400, 4119.5, 4853, 80)
+
+
+def test_an_event_is_read() -> None:
+    assert BatchProgress.from_event(EVENT) == BATCH
+
+
+def test_offsets_may_come_as_text() -> None:
+    source = {"endOffset": '{"in":{"0":5}}', "latestOffset": '{"in":{"0":9,"1":4}}'}
+
+    # A partition that is new to the source has no end yet; it counts from the next batch on.
+    assert BatchProgress.from_event({**EVENT, "sources": [source]}).lag_records == 4
+
+
+@pytest.mark.parametrize("sources", [[], [{"endOffset": None, "latestOffset": None}], [{}]])
+def test_unknown_lag_is_none(sources: list[Any]) -> None:
+    assert BatchProgress.from_event({**EVENT, "sources": sources}).lag_records is None
+
+
+def test_an_empty_batch_has_no_observations() -> None:
+    batch = BatchProgress.from_event({"batchId": 1, "observedMetrics": {}})
+
+    assert (batch.records, batch.predictions, batch.dead_letters, batch.rate) == (0, 0, 0, 0.0)
+
+
+def test_totals_add_up() -> None:
+    assert Totals().add(BATCH).add(BATCH) == Totals(2, 40000, 39200, 800)
+
+
+def test_the_line_has_rate_lag_time_and_counts() -> None:
+    assert format_batch(BATCH, Totals().add(BATCH)) == (
+        "batch 7: 20,000 records in 4,853 ms | 4,120/s | lag 80"
+        " | predictions 19,600 | dead letters 400"
+    )
+
+
+def test_plain_lines_are_few_and_end_with_totals() -> None:
+    stream = io.StringIO()
+    view, totals = PlainView(stream), Totals()
+    for _ in range(100):
+        totals = totals.add(BATCH)
+        view.show(BATCH, totals)
+    view.close(totals)
+
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 3  # the first, the last, the totals
+    assert lines[1].endswith("dead letters 40,000")
+    assert lines[-1] == format_totals(totals)
+
+
+def test_a_terminal_gets_a_live_line() -> None:
+    stream = io.StringIO()
+    view = LiveView(Console(file=stream, force_terminal=True, width=120))
+    view.show(BATCH, Totals().add(BATCH))
+    view.close(Totals().add(BATCH))
+
+    assert "4,120/s" in stream.getvalue()
+    assert "stopped after 1 batches: 20,000 records" in stream.getvalue()
+
+
+def test_the_view_fits_the_stream() -> None:
+    assert isinstance(build_view(io.StringIO()), PlainView)

@@ -1,0 +1,105 @@
+"""The pinned jars: complete or not, fetched once, and a clear word when they cannot be."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from lib.errors import SetupError
+from lib.jars import IVY_FILE, PROJECT_ROOT, JarSet, fetch_jars, is_complete, list_jars
+
+
+def read_dependencies(conf: str) -> list[dict[str, str]]:
+    tree = ET.parse(IVY_FILE)  # noqa: S314 - a file of this project
+    rows = [dict(element.attrib) for element in tree.iter("dependency")]
+    return [row for row in rows if row["conf"] == f"{conf}->default"]
+
+
+def copy_jars(target: Path, jar_set: JarSet = JarSet.CONNECTOR) -> None:
+    (target / jar_set).mkdir(parents=True)
+    for jar in list_jars(jar_set):
+        (target / jar_set / jar.name).symlink_to(jar)
+
+
+@pytest.mark.parametrize("jar_set", list(JarSet))
+def test_every_pinned_jar_is_there_and_no_other(jar_set: JarSet) -> None:
+    pinned = sorted(f"{row['name']}-{row['rev']}.jar" for row in read_dependencies(jar_set))
+    assert [jar.name for jar in list_jars(jar_set)] == pinned
+
+
+@pytest.mark.parametrize("jar_set", list(JarSet))
+def test_every_pin_is_exact_and_alone(jar_set: JarSet) -> None:
+    for row in read_dependencies(jar_set):
+        assert row["transitive"] == "false", row["name"]
+        assert re.fullmatch(r"\d[\w.-]*", row["rev"]), row["name"]
+
+
+def test_the_connector_repeats_no_jar_of_pyspark() -> None:
+    spec = importlib.util.find_spec("pyspark")
+    assert spec is not None
+    assert spec.origin is not None
+    jars = (Path(spec.origin).parent / "jars").glob("*.jar")
+    present = {jar.name.rpartition("-")[0] for jar in jars}
+    assert "spark-core_2.13" in present
+    ours = {row["name"] for row in read_dependencies("connector")}
+    assert ours & present == set()
+
+
+def test_jars_that_are_there_are_not_fetched_again() -> None:
+    assert is_complete()
+    assert fetch_jars() is False
+
+
+def test_jars_of_other_pins_count_as_missing(tmp_path: Path) -> None:
+    copy_jars(tmp_path)
+    (tmp_path / ".complete").write_text("made from other pins\n")
+    assert not is_complete(tmp_path)
+    with pytest.raises(SetupError, match=r"the connector jars .* are not in .*run `make setup`"):
+        list_jars(JarSet.CONNECTOR, tmp_path)
+
+
+def test_missing_jars_are_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"the broker jars .* are not in .*run `make setup`"):
+        list_jars(JarSet.BROKER, tmp_path)
+
+
+def test_offline_the_error_is_one_clear_line_and_nothing_is_left(tmp_path: Path) -> None:
+    # A proxy that nobody listens on: as good as no network.
+    offline = "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=9"
+    program = (
+        "import sys; from pathlib import Path; from lib.jars import fetch_jars;"
+        "from lib.errors import SetupError; root = Path(sys.argv[1])\n"
+        "try: fetch_jars(root / 'jars', root / 'cache')\n"
+        "except SetupError as error: print(error)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=PROJECT_ROOT,
+        env=os.environ | {"JAVA_TOOL_OPTIONS": offline},
+        check=True,
+    )
+    assert run.stdout.startswith(f"Ivy could not fetch the jars of {IVY_FILE}: ")
+    assert run.stdout.endswith("(check the line to Maven Central, then run `make setup` again)\n")
+    assert len(run.stdout.splitlines()) == 1
+    assert not (tmp_path / "jars").exists()
+
+
+def test_the_connector_is_that_of_the_installed_spark() -> None:
+    pins = (PROJECT_ROOT / "requirements" / "runtime.txt").read_text()
+    spark = re.search(r"^pyspark==(\S+)$", pins, re.MULTILINE)
+    assert spark is not None
+    connector = f"org.apache.spark:spark-sql-kafka-0-10_2.13:{spark[1]}"
+    assert connector in (PROJECT_ROOT / "conf" / "spark-defaults.conf").read_text()
+    assert f"pyspark=={spark[1]}" in (PROJECT_ROOT / "setup.cfg").read_text()
+    revisions = {row["name"]: row["rev"] for row in read_dependencies("connector")}
+    assert revisions["spark-sql-kafka-0-10_2.13"] == spark[1]
+    assert revisions["spark-token-provider-kafka-0-10_2.13"] == spark[1]

@@ -1,0 +1,230 @@
+"""The plan in batch: what becomes of each record, read back from the messages."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from chispa import assert_df_equality
+
+from lib.contract import CUSTOMER
+from lib.messages import DeadLetter, DeadLetterFormat, ErrorType, Prediction
+from tests.records import BROKEN, record, record_with_raw
+from tests.test_decoders_agree import RECORDS_TYPE
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+KAFKA_TIME = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A scorer whose probabilities a test can write down: MonthlyCharges / 1000."""
+
+    threshold: float = 0.5
+    scored_by: str = "formula@1/sql"
+
+    def with_probability(self, frame: DataFrame) -> DataFrame:
+        from pyspark.sql import functions as F
+
+        # A tenure of 99 stands for a record on which the model fails.
+        probability = F.when(F.col("tenure") != 99, F.col("MonthlyCharges") / 1000)
+        return frame.withColumn("probability", probability)
+
+
+def build_records(
+    spark: SparkSession, values: Sequence[bytes | None], headers: Any = None
+) -> DataFrame:
+    rows = [
+        (f"key-{offset}".encode(), value, headers, "in", 3, offset, KAFKA_TIME)
+        for offset, value in enumerate(values)
+    ]
+    return spark.createDataFrame(rows, RECORDS_TYPE)
+
+
+def run(
+    spark: SparkSession,
+    values: Sequence[bytes | None],
+    *,
+    headers: Any = None,
+    dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS,
+    threshold: float = 0.5,
+) -> list[Any]:
+    from lib.encode_spark import OutputSettings
+    from lib.pipeline import score_records
+
+    output = OutputSettings("out", "dead", "query", dead_letter_format)
+    records = build_records(spark, values, headers)
+    return (
+        score_records(records, Formula(threshold), CUSTOMER, output)
+        .orderBy("source_offset")
+        .collect()
+    )
+
+
+def read_dead_letter(row: Any) -> DeadLetter:
+    headers = [(header.key, bytes(header.value)) for header in row.headers or ()]
+    value = None if row.value is None else bytes(row.value)
+    return DeadLetter.from_message(bytes(row.key), value, headers)
+
+
+def test_a_valid_record_becomes_a_prediction(spark: SparkSession) -> None:
+    before = datetime.now(UTC)
+    (row,) = run(spark, [record(MonthlyCharges=612.3456789)])
+
+    assert row.topic == "out"
+    assert bytes(row.key) == b"key-0"
+    assert row.headers is None
+    assert (row.source_topic, row.source_partition, row.source_offset) == ("in", 3, 0)
+    prediction = Prediction.from_value(row.value)
+    assert prediction.customer_id == "7590-VHVEG"
+    assert prediction.churn_probability == 0.612346
+    assert prediction.prediction == "Yes"
+    assert prediction.model_version == "formula@1/sql"
+    processed = datetime.fromisoformat(prediction.processed_ts)
+    assert abs((processed - before).total_seconds()) < 60
+
+
+def test_probabilities_have_six_decimals_and_no_exponent(spark: SparkSession) -> None:
+    rows = run(spark, [record(MonthlyCharges=charges) for charges in (0, 0.01, 1000, 250)])
+
+    written = [re.search(r'"churn_probability":([^,]+),', row.value.decode()) for row in rows]
+    assert [match and match[1] for match in written] == [
+        *("0.000000", "0.000010", "1.000000", "0.250000")
+    ]
+
+
+@pytest.mark.parametrize(("threshold", "label"), [(0.25, "Yes"), (0.2500001, "No")])
+def test_the_threshold_itself_is_positive(
+    spark: SparkSession, threshold: float, label: str
+) -> None:
+    (row,) = run(spark, [record(MonthlyCharges=250)], threshold=threshold)
+
+    assert Prediction.from_value(row.value).prediction == label
+
+
+def test_event_time_is_copied_and_else_the_kafka_timestamp(spark: SparkSession) -> None:
+    rows = run(spark, [record(event_ts="2025-12-31T23:59:59+01:00"), record()])
+
+    assert [Prediction.from_value(row.value).event_ts for row in rows] == [
+        "2025-12-31T23:59:59+01:00",
+        "2026-01-02T03:04:05.678Z",
+    ]
+
+
+def test_times_are_utc_whatever_the_sessions_time_zone(spark: SparkSession) -> None:
+    spark.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
+    try:
+        (row,) = run(spark, [record()])
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+    assert Prediction.from_value(row.value).event_ts == "2026-01-02T03:04:05.678Z"
+
+
+@pytest.fixture(scope="module")
+def broken_rows(spark: SparkSession) -> dict[str, Any]:
+    """All broken records in one run of the plan: planning costs more than scoring."""
+    return dict(zip(BROKEN, run(spark, [value for value, _ in BROKEN.values()]), strict=True))
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_record_becomes_a_dead_letter_with_its_bytes(
+    broken_rows: dict[str, Any], case: str
+) -> None:
+    value, violations = BROKEN[case]
+    row = broken_rows[case]
+
+    letter = read_dead_letter(row)
+    offset = list(BROKEN).index(case)
+    assert row.topic == "dead"
+    assert (letter.key, letter.value) == (f"key-{offset}".encode(), value)
+    assert [(v.field, str(v.rule)) for v in letter.violations] == violations
+    assert (letter.source_topic, letter.source_partition, letter.source_offset) == ("in", 3, offset)
+    is_whole = violations[0][0] == ""
+    assert letter.error_type is (ErrorType.PROCESSING if is_whole else ErrorType.VALIDATION)
+
+
+def test_envelopes_carry_text_bytes_and_tombstones(spark: SparkSession) -> None:
+    values = [b"hello", b"\xff\xfe", None, record(tenure=-1)]
+
+    rows = run(spark, values, dead_letter_format=DeadLetterFormat.ENVELOPE)
+
+    assert [read_dead_letter(row).value for row in rows] == values
+    envelope = json.loads(rows[3].value)
+    assert list(envelope) == [
+        *("original_message", "original_encoding", "error_type", "error_message"),
+        *("validation_errors", "source_topic", "failed_ts", "consumer_group", "retry_count"),
+    ]
+    assert envelope["error_type"] == "validation_error"
+    assert envelope["error_message"] == (
+        "tenure out_of_range: found -1, expected an integer from 0 to 120"
+    )
+    assert envelope["consumer_group"] == "query"
+    assert json.loads(rows[1].value)["original_message"] == base64.b64encode(b"\xff\xfe").decode()
+    assert all(row.headers is None for row in rows)
+
+
+def test_a_valid_record_without_a_probability_is_an_inference_error(spark: SparkSession) -> None:
+    value = record(tenure=99)
+    (row,) = run(spark, [value])
+
+    letter = read_dead_letter(row)
+    assert letter.error_type is ErrorType.INFERENCE
+    assert letter.value == value
+    assert letter.violations == ()
+    assert "gave no probability" in letter.message
+
+
+def test_own_headers_are_kept_and_an_earlier_error_is_replaced(spark: SparkSession) -> None:
+    headers = [
+        ("trace", b"\x01\xff"),
+        ("__connect.errors.stage", b"score"),
+        ("__scoring.retry_count", b"4"),
+    ]
+    (row,) = run(spark, [b"hello"], headers=headers)
+
+    names = [header.key for header in row.headers]
+    assert names[0] == "trace"
+    assert bytes(row.headers[0].value) == b"\x01\xff"
+    assert len(names) == len(set(names))
+    assert read_dead_letter(row).retry_count == 4
+
+
+def test_all_violations_stand_in_the_message(spark: SparkSession) -> None:
+    (row,) = run(spark, [record(gender="X", tenure="12")])
+
+    assert read_dead_letter(row).message == (
+        'gender not_allowed: found "X", expected one of "Female", "Male"; '
+        'tenure wrong_type: found "12", expected an integer from 0 to 120'
+    )
+
+
+def test_every_record_gives_exactly_one_message(spark: SparkSession) -> None:
+    values = [*(value for value, _ in BROKEN.values()), *([record()] * 50)]
+
+    rows = run(spark, values)
+
+    assert [row.source_offset for row in rows] == list(range(len(values)))
+    assert [row.topic for row in rows] == ["dead"] * len(BROKEN) + ["out"] * 50
+
+
+def test_decoded_frame_has_typed_features_and_stand_ins(spark: SparkSession) -> None:
+    from lib.decode_spark import decode_records
+
+    values = [record(TotalCharges=" ", tenure=7.0), record_with_raw("tenure", b'"x"')]
+    decoded = decode_records(build_records(spark, values), CUSTOMER)
+    chosen = decoded.select("customerID", "gender", "tenure", "TotalCharges")
+
+    expected = spark.createDataFrame(
+        [("7590-VHVEG", "Female", 7, 0.0), ("7590-VHVEG", "Female", 1, 20.0)],
+        "customerID string, gender string, tenure bigint, TotalCharges double",
+    )
+    assert_df_equality(chosen, expected, ignore_nullable=True, ignore_row_order=True)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib.errors import SettingsError
+from lib.settings import ScoreStreamSettings, load_settings
+
+
+def load(
+    *arguments: str, environment: dict[str, str] | None = None, file: Path | None = None
+) -> ScoreStreamSettings:
+    config = [] if file is None else ["--config", str(file)]
+    return load_settings(ScoreStreamSettings, [*config, *arguments], environment or {})
+
+
+@pytest.fixture
+def write_config(tmp_path: Path) -> Any:
+    def write(text: str) -> Path:
+        path = tmp_path / "job.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_defaults_are_those_of_the_documentation() -> None:
+    settings = load()
+
+    assert settings.bootstrap_servers == "localhost:9092"
+    assert settings.input_topic == "telco.raw.customers"
+    assert settings.output_topic == "telco.churn.predictions"
+    assert settings.dead_letter_topic == "telco.deadletter"
+    assert (settings.delivery, settings.backend) == ("exactly-once", "auto")
+    assert settings.model == "churn@champion"
+    assert settings.dead_letter_format == "headers"
+
+
+def test_file_then_environment_then_command_line(write_config: Any) -> None:
+    file = write_config('input_topic = "file"\noutput_topic = "file"\ndead_letter_topic = "file"\n')
+    environment = {"SCORE_OUTPUT_TOPIC": "env", "SCORE_DEAD_LETTER_TOPIC": "env"}
+
+    settings = load("--dead-letter-topic", "flag", environment=environment, file=file)
+
+    assert settings.input_topic == "file"
+    assert settings.output_topic == "env"
+    assert settings.dead_letter_topic == "flag"
+
+
+def test_the_config_file_may_come_from_the_environment(write_config: Any) -> None:
+    file = write_config("max_offsets_per_trigger = 7\n")
+
+    assert load(environment={"SCORE_CONFIG": str(file)}).max_offsets_per_trigger == 7
+
+
+def test_kafka_options_from_every_place(write_config: Any) -> None:
+    file = write_config('[kafka]\n"security.protocol" = "SSL"\n')
+
+    assert load(file=file).kafka == {"security.protocol": "SSL"}
+    assert load(environment={"SCORE_KAFKA": "a=1,b=2=3"}).kafka == {"a": "1", "b": "2=3"}
+    assert load("--kafka", "a.b=c", "--kafka", "d=e=f,g").kafka == {"a.b": "c", "d": "e=f,g"}
+
+
+def test_the_usual_kafka_variable_is_heard() -> None:
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": "usual:1"}
+
+    assert load(environment=environment).bootstrap_servers == "usual:1"
+    own = {**environment, "SCORE_BOOTSTRAP_SERVERS": "own:1"}
+    assert load(environment=own).bootstrap_servers == "own:1"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('input_topc = "x"', r"unknown setting 'input_topc' .*did you mean input_topic\?"),
+        ('[source]\ntopic = "x"', r"unknown setting 'source'"),
+        ("input_topic = ", r"--config .*job\.toml: "),
+        ("max_offsets_per_trigger = 0", r"--max-offsets-per-trigger: .*found 0"),
+    ],
+)
+def test_a_wrong_file_is_one_clear_error(write_config: Any, text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load(file=write_config(text))
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"--config nowhere\.toml: no such file"):
+        load(file=Path("nowhere.toml"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("--delivery", "maybe"),
+            r"--delivery: .*'exactly-once' or 'at-least-once', found 'maybe'",
+        ),
+        (("--backend", "onnx"), r"--backend: .*found 'onnx'"),
+        (("--trigger", "soon"), r'--trigger: expected "available-now" or an interval'),
+        (("--query-name", "a b"), r"--query-name: "),
+        (("--starting-offsets", "middle"), r"--starting-offsets: "),
+        (("--kafka", "group.id=x"), r"--kafka sets group\.id"),
+        (("--kafka", "ssl"), r"--kafka: expected KEY=VALUE"),
+    ],
+)
+def test_a_wrong_value_is_one_clear_error(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load(*arguments)
+
+
+@pytest.mark.parametrize("trigger", ["available-now", "500 milliseconds", "1 second", "0 seconds"])
+def test_triggers_of_the_documentation_are_accepted(trigger: str) -> None:
+    assert load("--trigger", trigger).trigger == trigger
+
+
+def test_an_unknown_flag_ends_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        load("--input-tpic", "x")
+
+    assert ending.value.code == 2
+    assert "unrecognized arguments: --input-tpic" in capsys.readouterr().err
+
+
+def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        load("--help")
+
+    assert ending.value.code == 0
+    text = capsys.readouterr().out
+    for name in ScoreStreamSettings.model_fields:
+        assert f"--{name.replace('_', '-')}" in text
+
+
+def test_an_error_never_shows_a_kafka_option() -> None:
+    with pytest.raises(SettingsError) as error:
+        load("--kafka", "sasl.password=secret", "--kafka", "group.id=x")
+
+    assert "secret" not in str(error.value)

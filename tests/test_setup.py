@@ -1,0 +1,263 @@
+"""Set-up as a newcomer meets it: `make` and its checks, and the wrapper around spark-submit."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from lib.jars import PROJECT_ROOT
+
+#: What the shell scripts call: nothing of Python, Java or Spark.
+_SHELL_TOOLS = (
+    *("awk", "basename", "bash", "cat", "cksum", "cut", "dirname", "env", "find", "make", "mkdir"),
+    *("mv", "readlink", "rm", "sh", "sort", "tr", "touch", "uname"),
+)
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A folder for PATH with a shell's tools alone."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    for name in _SHELL_TOOLS:
+        found = shutil.which(name)
+        assert found is not None, name
+        (folder / name).symlink_to(found)
+    return folder
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of what the scripts need, without an environment and without jars."""
+    folder = tmp_path / "a clone"  # people do have blanks in their paths
+    folder.mkdir()
+    for name in ("Makefile", "spark-submit.sh", "setup.cfg", "pyproject.toml"):
+        shutil.copy2(PROJECT_ROOT / name, folder / name)
+    for name in ("lib", "conf", "requirements"):
+        shutil.copytree(
+            PROJECT_ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    return folder
+
+
+def write_script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def run(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+# --- make ---
+
+
+def test_make_alone_explains_every_target(clone: Path, tools: Path) -> None:
+    makefile = (clone / "Makefile").read_text()
+    targets = set(re.findall(r"^\.PHONY: (\S+)$", makefile, re.MULTILINE))
+    targets = {target for target in targets if not target.startswith("check-")}
+
+    done = run(["make"], clone, PATH=str(tools))
+
+    assert done.returncode == 0
+    assert set(re.findall(r"^  make (\S+) +\S", done.stdout, re.MULTILINE)) == targets
+    assert targets >= {"help", "setup", "demo", "test", "check", "lint", "types", "bench", "clean"}
+
+
+def test_no_python_is_one_clear_line(clone: Path, tools: Path) -> None:
+    done = run(["make", "test"], clone, PATH=str(tools))
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert error_lines(done.stderr) == [
+        "error: Python 3.11+ is needed; found: none of python3.13 python3.12 python3.11 python3 "
+        "(install it, or name one: make PYTHON=/path/to/python3.12)"
+    ]
+
+
+def test_an_old_python_is_named(clone: Path, tools: Path) -> None:
+    write_script(tools / "python3", 'case "$2" in *print*) echo 3.9.2 ;; *) exit 1 ;; esac')
+    done = run(["make", "demo"], clone, PATH=str(tools))
+    assert done.returncode != 0
+    assert error_lines(done.stderr) == [
+        "error: Python 3.11+ is needed; found: python3 is 3.9.2; "
+        "(install it, or name one: make PYTHON=/path/to/python3.12)"
+    ]
+
+
+def test_an_old_java_is_one_clear_line_before_anything_is_installed(
+    clone: Path, tools: Path
+) -> None:
+    (tools / "python3").symlink_to(sys.executable)
+    write_script(tools / "java", "echo 'openjdk version \"11.0.22\" 2024-01-16' >&2")
+    done = run(["make", "test"], clone, PATH=str(tools))
+    assert done.returncode != 0
+    assert error_lines(done.stderr) == [
+        f"error: Java 17+ is needed; found Java 11.0.22 at {tools}/java (by PATH) "
+        "(install Java 17 or newer, then set JAVA_HOME or put java on PATH)"
+    ]
+    assert not (clone / ".venv").exists()
+
+
+def test_no_java_is_one_clear_line(clone: Path, tools: Path) -> None:
+    (tools / "python3").symlink_to(sys.executable)
+    done = run(["make", "demo"], clone, PATH=str(tools))
+    assert done.returncode != 0
+    assert error_lines(done.stderr) == [
+        "error: Java 17+ is needed; JAVA_HOME is not set and no java is on PATH "
+        "(install Java 17 or newer, then set JAVA_HOME or put java on PATH)"
+    ]
+
+
+def error_lines(text: str) -> list[str]:
+    """What a user reads, less make's own closing line."""
+    return [line for line in text.splitlines() if not line.startswith("make: ***")]
+
+
+def test_every_installed_package_is_pinned() -> None:
+    for name in ("runtime.txt", "dev.txt"):
+        for line in (PROJECT_ROOT / "requirements" / name).read_text().splitlines():
+            assert re.fullmatch(r"#.*|-r runtime\.txt||[\w.-]+==[\w.]+", line), line
+
+
+# --- spark-submit.sh ---
+
+
+@pytest.fixture
+def echoing_spark(clone: Path, tools: Path) -> dict[str, str]:
+    """An environment whose spark-submit tells how it was called."""
+    (tools / "python3").symlink_to(sys.executable)
+    java = shutil.which("java", path=f"{os.environ.get('JAVA_HOME', '')}/bin:{os.environ['PATH']}")
+    assert java is not None
+    (tools / "java").symlink_to(java)
+    write_script(tools / "spark-submit", 'printf "%s\\n" "$@"; exit 7')
+    return {"PATH": str(tools)}
+
+
+def test_the_wrapper_ships_lib_and_settings_and_passes_on_the_exit_code(
+    clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
+) -> None:
+    job = ["jobs/job.py", "--config", "a b.toml"]
+    done = run([str(clone / "spark-submit.sh"), *job], tmp_path, **echoing_spark)
+
+    (library,) = (clone / "build").iterdir()
+    assert done.returncode == 7
+    assert done.stdout.splitlines() == [
+        *("--properties-file", f"{clone}/conf/spark-defaults.conf"),
+        *("--py-files", str(library)),
+        *job,
+    ]
+    assert "lib/broker/embedded.py" in zipfile.ZipFile(library).namelist()
+
+
+def test_the_wrapper_adds_to_the_callers_options(
+    clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
+) -> None:
+    (clone / "build" / "jars" / "connector").mkdir(parents=True)
+    (clone / "build" / "jars" / "connector" / "kafka-1.jar").touch()
+    (clone / "jobs").mkdir()
+    (clone / "jobs" / "job.py").touch()
+    link = tmp_path / "submit"
+    link.symlink_to(clone / "spark-submit.sh")
+
+    options = ["--jars", "own.jar", "--py-files=own.zip", "--properties-file=own.conf", "-v"]
+    job = ["jobs/job.py", "--jars", "of the job"]
+    done = run([str(link), *options, "--master", "yarn", *job], tmp_path, **echoing_spark)
+
+    (library,) = (clone / "build").glob("lib-*.zip")
+    assert done.stdout.splitlines() == [
+        "--properties-file=own.conf",
+        *("--jars", f"own.jar,{clone}/build/jars/connector/kafka-1.jar"),
+        *("--py-files", f"{library},own.zip"),
+        *("--conf", "spark.jars.packages="),
+        *("-v", "--master", "yarn"),
+        *(f"{clone}/jobs/job.py", "--jars", "of the job"),
+    ]
+
+
+def test_the_zip_is_made_again_only_when_lib_changed(
+    clone: Path, echoing_spark: dict[str, str]
+) -> None:
+    command = [str(clone / "spark-submit.sh"), "job.py"]
+    run(command, clone, **echoing_spark)
+    (first,) = (clone / "build").glob("lib-*.zip")
+    made_at = first.stat().st_mtime_ns
+
+    run(command, clone, **echoing_spark)
+    assert list((clone / "build").glob("lib-*.zip")) == [first]
+    assert first.stat().st_mtime_ns == made_at
+
+    (clone / "lib" / "novelty.py").write_text("x = 1\n")
+    run(command, clone, **echoing_spark)
+    (second,) = set((clone / "build").glob("lib-*.zip")) - {first}
+    assert "lib/novelty.py" in zipfile.ZipFile(second).namelist()
+    assert first.exists()  # a job that runs may still start workers from it
+
+
+def test_concurrent_wrappers_leave_one_whole_zip(
+    clone: Path, echoing_spark: dict[str, str]
+) -> None:
+    command = [str(clone / "spark-submit.sh"), "job.py"]
+    wrappers = [
+        subprocess.Popen(command, cwd=clone, env=echoing_spark, stdout=subprocess.DEVNULL)
+        for _ in range(6)
+    ]
+    assert [wrapper.wait(60) for wrapper in wrappers] == [7] * 6
+    (library,) = (clone / "build").iterdir()
+    assert zipfile.ZipFile(library).testzip() is None
+
+
+def test_no_spark_is_one_clear_line(clone: Path, echoing_spark: dict[str, str]) -> None:
+    (Path(echoing_spark["PATH"]) / "spark-submit").unlink()
+    done = run([str(clone / "spark-submit.sh"), "job.py"], clone, **echoing_spark)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: there is no {clone}/.venv and no spark-submit on PATH "
+        f"(run `make setup` in {clone})\n"
+    )
+
+
+def test_the_wrapper_refuses_an_old_java(clone: Path, echoing_spark: dict[str, str]) -> None:
+    java = Path(echoing_spark["PATH"]) / "java"
+    java.unlink()
+    write_script(java, "echo 'openjdk version \"11.0.22\" 2024-01-16' >&2")
+    done = run([str(clone / "spark-submit.sh"), "job.py"], clone, **echoing_spark)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: Java 17+ is needed; found Java 11.0.22 at {java}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.spark
+def test_a_real_job_runs_from_any_folder_with_lib_and_the_connector(tmp_path: Path) -> None:
+    job = tmp_path / "job.py"
+    job.write_text(
+        "import sys\n"
+        "from pyspark.sql import SparkSession, functions as sf\n"
+        "from lib.contract import CUSTOMER\n"
+        "spark = SparkSession.builder.getOrCreate()\n"
+        "count = sf.udf(lambda _: len(CUSTOMER.features), 'int')\n"
+        "print(spark.range(1).select(count('id')).collect()[0][0])\n"
+        "spark.read.format('kafka').option('subscribe', 'x')"
+        ".option('kafka.bootstrap.servers', '127.0.0.1:9').load().printSchema()\n"
+        "sys.exit(5)\n"
+    )
+    done = subprocess.run(
+        [str(PROJECT_ROOT / "spark-submit.sh"), "--conf", "spark.ui.enabled=false", str(job)],
+        cwd=tmp_path,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 5, done.stderr
+    assert done.stdout.splitlines()[0] == "19"
+    assert " |-- offset: long (nullable = true)" in done.stdout
