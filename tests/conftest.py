@@ -144,3 +144,29 @@ def topic(broker: Broker, request: pytest.FixtureRequest) -> TopicFactory:
 def checkpoint(tmp_path: Path) -> Path:
     """A fresh folder for a streaming query's checkpoint."""
     return tmp_path / "checkpoint"
+
+
+@pytest.fixture(scope="session")
+def model_store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with churn@1, the champion: both engines, fitted on 2,000 synthetic customers."""
+    from datetime import UTC, datetime
+
+    from lib.contract import CUSTOMER
+    from lib.store import ModelStore, installed_libraries
+    from lib.training.data import make_training_data
+    from lib.training.training import fit, write_artefacts
+
+    root = tmp_path_factory.mktemp("models")
+    fitted = fit(make_training_data(2_000, seed=1), spark=spark)
+    version = ModelStore(root).save(
+        "churn",
+        lambda folder: write_artefacts(fitted, folder),
+        metrics={},
+        threshold=0.4,
+        fingerprint=CUSTOMER.fingerprint,
+        libraries=installed_libraries(),
+        training={"rows": 2_000},
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    ModelStore(root).promote("churn", version.version)
+    return root

@@ -1,0 +1,115 @@
+# `make help` lists the targets. Each of them does its own set-up first: a virtual environment with pinned
+# packages, and the Kafka jars. A second run finds both and downloads nothing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# `make -j check` would mix the outputs and run tests before the linters have spoken.
+.NOTPARALLEL:
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+# make PYTHON=/path/to/python3.12 setup: the Python to build the environment from.
+PYTHON ?=
+PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+
+# Named after what it was installed from: other pins are another stamp, the same pins (a fresh checkout, a
+# touched file) the same one.
+LOCK := requirements/runtime.txt requirements/dev.txt setup.cfg pyproject.toml
+STAMP := $(VENV)/.installed-$(shell cat $(LOCK) | cksum | tr ' ' '-')
+
+# Options for the program behind a target: make test ARGS='-k decode'
+ARGS ?=
+
+.PHONY: help
+help: ## Explain the targets (this list)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PYTHON=/path/to/python3.12 chooses the Python, JAVA_HOME the Java,"
+	@echo "  KAFKA_BOOTSTRAP_SERVERS=host:port your own Kafka, ARGS='...' adds options: make test ARGS='-k decode'"
+
+.PHONY: demo
+demo: setup ## Show it all: customers through a real Kafka, scored by Spark, back exactly once
+	@$(RUN) jobs/demo.py $(ARGS)
+
+.PHONY: test
+test: setup ## Run all tests, on a real broker and a real Spark
+	@$(RUN) -m pytest $(ARGS)
+
+.PHONY: test-fast
+test-fast: setup ## Run the tests that need neither Spark nor Kafka (seconds)
+	@$(RUN) -m pytest -m "not spark and not broker" $(ARGS)
+
+.PHONY: check
+check: lint types test ## What CI runs: lint, format, types, then all tests
+
+.PHONY: lint
+lint: setup ## Check style and format, change nothing
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+.PHONY: format
+format: setup ## Repair format and what ruff can repair
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+.PHONY: types
+types: setup ## Check types (mypy --strict)
+	@$(RUN) -m mypy
+
+.PHONY: bench
+bench: setup ## Measure the throughput of the job beside a hand-written loop
+	@$(RUN) benchmarks/throughput.py $(ARGS)
+
+.PHONY: broker
+broker: setup ## Run a Kafka broker for trials in the foreground, on a free port
+	@$(RUN) -m lib.broker $(ARGS)
+
+.PHONY: setup
+setup: $(STAMP) ## Install everything, no more
+	@$(RUN) -m lib.jars
+	@$(RUN) -m lib.class_archive record
+
+$(STAMP): | check-python check-java
+	@echo "installing pinned packages into $(VENV) (about 600 MB the first time) ..."
+	@if [ ! -x $(RUN) ]; then $(FIND_PYTHON); "$$python" -m venv --clear $(VENV); fi
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@# The clone itself, editable: `import lib` works from any folder and for Spark's Python workers.
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+# Sets $$python to that of the environment or else to the first of $(PYTHONS) that is new enough, and
+# $$found to what was met on the way.
+define FIND_PYTHON
+python= found=; if [ -x $(RUN) ]; then python=$(RUN); fi; \
+for name in $${python:-$(PYTHONS)}; do \
+  version="$$("$$name" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)" || continue; \
+  found="$$found $$name is $$version;"; \
+  if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then python="$$name"; break; fi; \
+done
+endef
+
+.PHONY: check-python
+check-python:
+	@$(FIND_PYTHON); \
+	if [ -z "$$python" ]; then \
+	  echo "error: Python 3.11+ is needed; found:$${found:- none of $(PYTHONS)} (install it, or name one: make PYTHON=/path/to/python3.12)" >&2; \
+	  exit 1; \
+	fi
+
+.PHONY: check-java
+check-java: check-python
+	@$(FIND_PYTHON); "$$python" -m lib.java
+
+.PHONY: clean
+clean: ## Remove what programs left behind; keep packages, jars and models
+	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache build/bdist.* build/lib build/lib-*.zip
+	@rm -rf spark-warehouse metastore_db artifacts derby.log
+	@find lib jobs tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## Remove packages and jars too; the next run downloads them again
+	@rm -rf $(VENV) build *.egg-info

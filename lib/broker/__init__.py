@@ -1,0 +1,19 @@
+"""An embedded Kafka broker, for machines that have none: demo, tests and benchmarks use it.
+
+``python -m lib.broker`` runs one in the foreground.
+"""
+
+from __future__ import annotations
+
+from lib.broker.embedded import EmbeddedBroker
+from lib.broker.provision import BOOTSTRAP_VARIABLE, Broker, ExternalBroker, provide_broker
+from lib.broker.topics import create_topics
+
+__all__ = [
+    "BOOTSTRAP_VARIABLE",
+    "Broker",
+    "EmbeddedBroker",
+    "ExternalBroker",
+    "create_topics",
+    "provide_broker",
+]

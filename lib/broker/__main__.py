@@ -1,0 +1,51 @@
+"""``python -m lib.broker``: an embedded broker in the foreground, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+from lib.broker.embedded import EmbeddedBroker
+from lib.broker.topics import create_topics
+from lib.errors import ScoringError
+
+
+def main() -> int:
+    """Run a broker, print its address on standard output, return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.broker",
+        description="Run a single-node Kafka broker on a free port until Ctrl-C, keeping nothing.",
+    )
+    parser.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        metavar="NAME[:PARTITIONS]",
+        help="create this topic (repeatable)",
+    )
+    topics = dict(_split(text) for text in parser.parse_args().topic)
+    # Both signals arrive as a value from sigwait below; blocked first, so that none is lost while
+    # starting.
+    ending = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    try:
+        with EmbeddedBroker() as broker:
+            if topics:
+                create_topics(broker.bootstrap_servers, topics)
+            print(broker.bootstrap_servers, flush=True)
+            print(f"running, folder {broker.folder}; Ctrl-C stops it", file=sys.stderr)
+            signal.sigwait(ending)
+    except ScoringError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _split(text: str) -> tuple[str, int]:
+    name, _, partitions = text.partition(":")
+    return name, int(partitions or 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The settings of the embedded broker: one node, nothing replicated, nothing waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lib.broker.ports import LOOPBACK
+
+NODE_ID = 1
+
+
+def build_configuration(
+    data_folder: Path, broker_port: int, controller_port: int, overrides: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the broker's settings, those of the caller last.
+
+    What a test could stumble over (``message.max.bytes``, transaction and offset time-outs) stays
+    at Kafka's defaults, so that the job meets here what it meets in production.
+    """
+    configuration = {
+        "process.roles": "broker,controller",
+        "node.id": str(NODE_ID),
+        "controller.quorum.voters": f"{NODE_ID}@{LOOPBACK}:{controller_port}",
+        "listeners": f"PLAINTEXT://{LOOPBACK}:{broker_port},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{broker_port}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(data_folder),
+        # One node: nothing can be replicated.
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        # 50 partitions each is Kafka's default; they cost start-up time after a crash and serve
+        # nobody here.
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.num.partitions": "4",
+        # A lone consumer should not wait 3 s for others to join its group.
+        "group.initial.rebalance.delay.ms": "0",
+        # After a crash the controller waits until the session of the former broker, that is itself,
+        # has ended: 9 s by default. Much less than this would fence a broker that is merely starved
+        # of CPU.
+        "broker.session.timeout.ms": "4000",
+        "broker.heartbeat.interval.ms": "500",
+        # A missing topic is an error to be seen, not one to be papered over.
+        "auto.create.topics.enable": "false",
+        # The log cleaner's default of 128 MB is a quarter of the small heap.
+        "log.cleaner.dedupe.buffer.size": str(8 * 1024 * 1024),
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+    }
+    return configuration | dict(overrides)
+
+
+def write_properties(path: Path, configuration: Mapping[str, str]) -> None:
+    """Write a Java properties file."""
+    lines = [f"{key}={value}" for key, value in configuration.items()]
+    path.write_text("\n".join(lines) + "\n")

@@ -1,0 +1,60 @@
+"""Clears up after an embedded broker whose owner died without a chance to do so (kill -9).
+
+The owner starts this as a process of its own and holds the other end of its standard input. It
+writes the broker's pid, one line for each (re)start. When the pipe ends, because the owner closed
+it or is gone, whatever the reason, the guard kills the last broker and removes the folder.
+
+A pipe rather than Linux's ``PR_SET_PDEATHSIG``: that follows the *thread* that started the broker,
+knows no folders, and does not exist on macOS. Standard library only: it is run with ``-I -S`` and
+starts in about 20 ms.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from contextlib import suppress
+
+
+def stand_guard(folder: str) -> None:
+    """Wait for the end of standard input, then kill the broker named last and remove the folder."""
+    broker = Quarry()
+    for line in sys.stdin:
+        broker.aim(int(line))
+    broker.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Quarry:
+    """One process, held by a pidfd where there are such: a pid may have been given to another."""
+
+    def __init__(self) -> None:
+        self._pid: int | None = None
+        self._pidfd: int | None = None
+
+    def aim(self, pid: int) -> None:
+        """Forget the process named before and take this one; 0 means none."""
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+        self._pid, self._pidfd = None, None
+        if pid == 0:
+            return
+        if hasattr(os, "pidfd_open"):
+            with suppress(ProcessLookupError):
+                self._pidfd = os.pidfd_open(pid)
+        else:
+            self._pid = pid
+
+    def kill(self) -> None:
+        """End the process at once, if it still runs."""
+        with suppress(ProcessLookupError):
+            if self._pidfd is not None:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            elif self._pid is not None:
+                os.kill(self._pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    stand_guard(sys.argv[1])

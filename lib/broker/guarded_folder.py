@@ -1,0 +1,55 @@
+"""A temporary folder that is removed even when this process is killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from lib.broker import guard
+
+
+class GuardedFolder:
+    """A temporary folder and the process that works in it; a guard outlives us to clear up both.
+
+    Guarantees: after ``remove``, or after the end of this process for whatever reason, the process
+    named last by ``watch`` has been killed and the folder is gone (see ``lib.broker.guard``).
+    """
+
+    def __init__(self, path: Path, process: subprocess.Popen[str]) -> None:
+        self.path = path
+        self._guard = process
+
+    @classmethod
+    def create(cls, prefix: str) -> GuardedFolder:
+        """Make the folder and post the guard, before there is anything to guard."""
+        path = Path(tempfile.mkdtemp(prefix=prefix))
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", guard.__file__, str(path)],
+            stdin=subprocess.PIPE,
+            text=True,
+            # Ctrl-C at the terminal is meant for us, not for the guard.
+            start_new_session=True,
+        )
+        return cls(path, process)
+
+    def watch(self, pid: int | None) -> None:
+        """Name the process to be killed with the folder; None when there is none any more."""
+        # A guard that somebody killed is no reason to fail: it is the second line of defence.
+        with suppress(BrokenPipeError):
+            self._pipe.write(f"{pid or 0}\n")
+            self._pipe.flush()
+
+    def remove(self) -> None:
+        """Dismiss the guard, which removes the folder just as after a crash."""
+        with suppress(BrokenPipeError):
+            self._pipe.close()
+        self._guard.wait()
+
+    @property
+    def _pipe(self) -> IO[str]:
+        assert self._guard.stdin is not None  # it was started with a pipe
+        return self._guard.stdin

@@ -1,0 +1,72 @@
+"""The two Java programs of a KRaft broker: one formats its storage, the other is the broker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from lib.jars import JarSet, list_jars
+from lib.java import find_java
+
+SETTINGS_FILE = "server.properties"
+LOG_FILE = "broker.log"
+
+# A quick start matters more than peak speed: one compiler tier, the simplest collector, a small
+# heap.
+_JVM_OPTIONS = (
+    "-Xms128m",
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    # Its statistics file in the system's temporary folder would outlive a killed broker.
+    "-XX:-UsePerfData",
+    "-Djava.awt.headless=true",
+    # Log4j's built-in configuration writes to standard output; this is its level.
+    "-Dlog4j2.level=INFO",
+)
+
+
+def make_cluster_id() -> str:
+    """Return a new cluster id as Kafka writes them: a UUID in unpadded base64."""
+    # A leading dash would be taken for an option.
+    return "c" + urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
+
+
+def format_storage(folder: Path, cluster_id: str, timeout_s: float) -> int:
+    """Prepare the data folder that ``folder/server.properties`` names; return the exit code."""
+    command = [
+        *_java_command(folder, "kafka.tools.StorageTool"),
+        *("format", "--cluster-id", cluster_id, "--config", str(folder / SETTINGS_FILE)),
+    ]
+    with (folder / LOG_FILE).open("ab") as log:
+        return subprocess.run(
+            command, stdout=log, stderr=subprocess.STDOUT, timeout=timeout_s, check=False
+        ).returncode
+
+
+def launch_kafka(folder: Path) -> subprocess.Popen[bytes]:
+    """Start the broker that ``folder/server.properties`` describes; its log goes there as well."""
+    command = [*_java_command(folder, "kafka.Kafka"), str(folder / SETTINGS_FILE)]
+    with (folder / LOG_FILE).open("ab") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # Its own session: Ctrl-C goes to the owner alone, which stops the broker last.
+            start_new_session=True,
+        )
+
+
+def _java_command(folder: Path, main_class: str) -> list[str]:
+    return [
+        str(find_java().executable),
+        *_JVM_OPTIONS,
+        # Compression libraries unpack native code there; it goes with the folder.
+        f"-Djava.io.tmpdir={folder}",
+        *("-cp", os.pathsep.join(str(jar) for jar in list_jars(JarSet.BROKER))),
+        main_class,
+    ]

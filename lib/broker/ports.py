@@ -1,0 +1,49 @@
+"""TCP ports on the loopback interface that nobody uses."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Iterator
+
+LOOPBACK = "127.0.0.1"
+
+# Below the ephemeral ranges of Linux (32768 up) and macOS (49152 up). A port from inside them could
+# be handed to any client while a killed broker is down, and a client that dials a closed port of
+# that range can end up connected to itself.
+_LOWEST, _HIGHEST = 15_000, 32_700
+
+# Not the seeded module-level generator: two test processes with one seed would pick the same ports.
+_random = random.SystemRandom()
+
+
+def pick_free_ports(count: int) -> tuple[int, ...]:
+    """Return ``count`` different ports, each of them free a moment ago.
+
+    Another process may still take one before it is used; whoever starts a server must be ready to
+    pick again.
+    """
+    ports: list[int] = []
+    for port in _candidates():
+        if port not in ports and is_free(port):
+            ports.append(port)
+        if len(ports) == count:
+            break
+    return tuple(ports)
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on the port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: connections of an earlier server in TIME_WAIT are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _candidates() -> Iterator[int]:
+    while True:
+        yield _random.randint(_LOWEST, _HIGHEST)

@@ -1,0 +1,183 @@
+"""The jars that Spark and the embedded broker need beside pyspark, fetched once per clone.
+
+``conf/ivy.xml`` pins each of them; the Ivy that ships inside pyspark fetches them from Maven
+Central and checks their SHA-1. ``python -m lib.jars`` (what ``make setup`` calls) does so, and does
+nothing when they are there already.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+
+from lib.errors import SetupError
+from lib.java import find_java
+
+logger = logging.getLogger(__name__)
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+IVY_FILE = PROJECT_ROOT / "conf" / "ivy.xml"
+BUILD_ROOT = PROJECT_ROOT / "build"
+JARS_ROOT = BUILD_ROOT / "jars"
+
+#: 60 MB take half a minute on a common line; past this the line is as good as dead.
+FETCH_TIMEOUT_S = 900.0
+
+_STAMP = ".complete"
+
+
+class JarSet(StrEnum):
+    """The configurations of ``conf/ivy.xml``; each has its own folder."""
+
+    CONNECTOR = "connector"
+    BROKER = "broker"
+
+
+def list_jars(jar_set: JarSet, root: Path = JARS_ROOT) -> list[Path]:
+    """Return the fetched jars of one set, sorted by name.
+
+    Raises:
+        SetupError: they have not been fetched, or were fetched by an older ``conf/ivy.xml``.
+    """
+    folder = root / jar_set
+    jars = sorted(folder.glob("*.jar"))
+    if not jars or not is_complete(root):
+        raise SetupError(f"the {jar_set} jars of conf/ivy.xml are not in {folder}")
+    return jars
+
+
+def is_complete(root: Path = JARS_ROOT) -> bool:
+    """Tell whether the present folder was made from the present ``conf/ivy.xml``."""
+    stamp = root / _STAMP
+    return stamp.is_file() and stamp.read_text().strip() == _fingerprint()
+
+
+def fetch_jars(root: Path = JARS_ROOT, cache: Path = BUILD_ROOT / "ivy-cache") -> bool:
+    """Fetch every jar of ``conf/ivy.xml`` into ``root/<configuration>``.
+
+    Safe to run from several processes at once. A running job keeps the jars it has opened.
+
+    Args:
+        root: the folder of the jar sets; replaced as a whole, only after everything arrived.
+        cache: Ivy's own download cache, so that a changed pin fetches just that jar.
+
+    Returns:
+        True when jars were fetched, False when they were there already.
+
+    Raises:
+        SetupError: Java or pyspark is missing, or Maven Central cannot be reached.
+    """
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with _exclusive(root.with_name(f"{root.name}.lock")):
+        if is_complete(root):
+            return False
+        fresh = root.with_name(f"{root.name}.fresh")
+        shutil.rmtree(fresh, ignore_errors=True)
+        _run_ivy(fresh, cache)
+        (fresh / _STAMP).write_text(f"{_fingerprint()}\n")
+        outdated = root.with_name(f"{root.name}.outdated")
+        shutil.rmtree(outdated, ignore_errors=True)
+        if root.exists():
+            root.rename(outdated)
+        fresh.rename(root)
+        shutil.rmtree(outdated, ignore_errors=True)
+        return True
+
+
+def _run_ivy(target: Path, cache: Path) -> None:
+    command = [
+        str(find_java().executable),
+        # A build machine without a home folder must not get one called "?".
+        f"-Divy.default.ivy.user.dir={cache}",
+        "-jar",
+        str(_ivy_jar()),
+        "-ivy",
+        str(IVY_FILE),
+        "-cache",
+        str(cache),
+        "-confs",
+        *JarSet,
+        "-retrieve",
+        f"{target}/[conf]/[artifact]-[revision](-[classifier]).[ext]",
+    ]
+    logger.debug("starting Ivy command=%s", command)
+    try:
+        run = subprocess.run(
+            command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SetupError(
+            f"Ivy did not finish fetching the jars of {IVY_FILE} within {FETCH_TIMEOUT_S:.0f} s",
+            hint="check the line to Maven Central, then run `make setup` again",
+        ) from error
+    if run.returncode != 0:
+        raise SetupError(
+            f"Ivy could not fetch the jars of {IVY_FILE}: {_reason(run.stdout + run.stderr)}",
+            hint="check the line to Maven Central, then run `make setup` again",
+        )
+
+
+def _reason(output: str) -> str:
+    """The first line of Ivy's output that says what went wrong, and how many more there are."""
+    telling = ("not found", "FAILED", "Host", "timed out", "refused", "Exception", "rror")
+    lines = dict.fromkeys(line.strip(": \t") for line in output.splitlines())
+    found = [line for line in lines if any(word in line for word in telling)]
+    if not found:
+        return "no reason given"
+    return found[0] if len(found) == 1 else f"{found[0]}, and {len(found) - 1} more like it"
+
+
+def _ivy_jar() -> Path:
+    spec = importlib.util.find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        raise SetupError("pyspark is not installed, and Ivy comes with it")
+    jars = sorted((Path(spec.origin).parent / "jars").glob("ivy-*.jar"))
+    if not jars:
+        raise SetupError(f"no ivy-*.jar in {Path(spec.origin).parent / 'jars'}")
+    return jars[-1]
+
+
+def _fingerprint() -> str:
+    if not IVY_FILE.is_file():
+        raise SetupError(
+            f"{IVY_FILE} is missing: jars are fetched for a clone, not for an installed package",
+            hint="run from a clone of the repository",
+        )
+    return hashlib.sha256(IVY_FILE.read_bytes()).hexdigest()
+
+
+@contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    """Fetch what is missing; return the exit code."""
+    try:
+        if not is_complete():
+            print(
+                "fetching the Kafka connector and broker jars (once, about 55 MB) ...", flush=True
+            )
+            fetch_jars()
+    except SetupError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    counts = ", ".join(f"{name}: {len(list_jars(name))}" for name in JarSet)
+    print(f"jars in {os.path.relpath(JARS_ROOT)} ({counts})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

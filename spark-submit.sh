@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+#
+# Runs a job of this project with spark-submit, from any folder:
+#
+#   ./spark-submit.sh [spark-submit options] jobs/JOB.py [job options]
+#
+# It adds what the jobs need and passes everything else on: `lib` as a zip (driver and executors get it),
+# conf/spark-defaults.conf unless you give a --properties-file, and the Kafka connector that `make setup`
+# fetched (otherwise spark-submit fetches it itself). Your --jars and --py-files come on top.
+# The process becomes spark-submit, so signals and the exit code are the job's.
+set -euo pipefail
+
+fail() {
+  echo "error: $1" >&2
+  exit 1
+}
+
+# The folder of this script, whatever symlinks led here.
+script=${BASH_SOURCE[0]}
+while [ -L "$script" ]; do
+  target=$(readlink "$script")
+  case $target in
+    /*) script=$target ;;
+    *) script=$(dirname "$script")/$target ;;
+  esac
+done
+root=$(cd "$(dirname "$script")" && pwd -P)
+
+# --- Python and Spark: those of the clone, or else the user's ---
+if [ -x "$root/.venv/bin/python" ]; then
+  own=yes
+  python=$root/.venv/bin/python
+  # A SPARK_HOME of another Spark in the environment would win over the pinned one.
+  for home in "$root"/.venv/lib/python*/site-packages/pyspark; do
+    export SPARK_HOME=$home
+  done
+  spark_submit=$SPARK_HOME/bin/spark-submit
+  [ -x "$spark_submit" ] || fail "pyspark is not installed in $root/.venv (run \`make setup\`)"
+else
+  own=
+  python=${PYSPARK_PYTHON:-python3}
+  spark_submit=$(command -v spark-submit) ||
+    fail "there is no $root/.venv and no spark-submit on PATH (run \`make setup\` in $root)"
+fi
+export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$python}
+export PYSPARK_DRIVER_PYTHON=${PYSPARK_DRIVER_PYTHON:-$python}
+
+# One clear line when Java is missing or too old; the options map Spark's classes from an archive, which
+# saves seconds of every start.
+if [ -n "$own" ]; then
+  jvm_options=$(cd "$root" && "$python" -m lib.class_archive options) || exit 1
+else
+  jvm_options=
+  (cd "$root" && "$python" -m lib.java >/dev/null) || exit 1
+fi
+
+# --- lib as a zip, named after its contents: a running job keeps the one it was started with ---
+checksum=$(cd "$root" && find lib -name '*.py' -exec cksum {} + | LC_ALL=C sort | cksum | tr ' ' '-')
+library=$root/build/lib-$checksum.zip
+if [ ! -f "$library" ]; then
+  mkdir -p "$root/build"
+  # Made under a name of its own and renamed, so that nobody ever opens half a zip.
+  (cd "$root" && "$python" - "$library.$$" <<'PYTHON'
+import sys
+import zipfile
+from pathlib import Path
+
+with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as archive:
+    for source in sorted(Path("lib").rglob("*.py")):
+        archive.write(source)
+PYTHON
+  )
+  mv "$library.$$" "$library"
+  # Those of a week ago belong to no job that still starts workers from them.
+  find "$root/build" -maxdepth 1 -name 'lib-*.zip*' -mtime +7 -delete
+fi
+
+# --- the caller's options: everything before the job is spark-submit's ---
+jars=
+py_files=$library
+properties=("--properties-file" "$root/conf/spark-defaults.conf")
+options=()
+local=yes
+while [ $# -gt 0 ]; do
+  case $1 in
+    --jars) jars=${2:?--jars needs a value} && shift 2 ;;
+    --jars=*) jars=${1#*=} && shift ;;
+    --py-files) py_files=$library,${2:?--py-files needs a value} && shift 2 ;;
+    --py-files=*) py_files=$library,${1#*=} && shift ;;
+    --properties-file)
+      properties=("$1" "${2:?--properties-file needs a value}") && local= && shift 2 ;;
+    --properties-file=*) properties=("$1") && local= && shift ;;
+    # Options without a value, so that the next word is not taken for one.
+    -v | --verbose | --supervise | --load-spark-defaults | --help | -h | --version)
+      options+=("$1") && shift ;;
+    -*=*) options+=("$1") && shift ;;
+    -*) options+=("$1" "${2:?$1 needs a value}") && shift 2 ;;
+    *) break ;;
+  esac
+  case "${options[*]-}" in
+    *--master* | *--remote* | *spark.master=* | *spark.remote=*) local= ;;
+  esac
+done
+# jobs/x.py means the project's, wherever the caller stands, unless there is such a file right there.
+if [ $# -gt 0 ] && [ ! -e "$1" ] && [ -e "$root/$1" ]; then
+  job=$root/$1
+  shift
+  set -- "$job" "$@"
+fi
+
+# --- the Kafka connector ---
+if compgen -G "$root/build/jars/connector/*.jar" >/dev/null; then
+  fetched=$(printf '%s,' "$root"/build/jars/connector/*.jar)
+  jars=${jars:+$jars,}${fetched%,}
+  # Empty: nothing left for spark-submit to look up on the network.
+  options=("--conf" "spark.jars.packages=" ${options[@]+"${options[@]}"})
+fi
+
+# With nothing said about a master, Spark runs in this process: then nothing of it, the UI included, need
+# be seen from other machines.
+if [ -n "$local" ]; then
+  export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
+fi
+
+# SPARK_SUBMIT_OPTS reaches the driver's JVM without overruling spark.driver.extraJavaOptions.
+log_settings="'-Dlog4j2.configurationFile=$root/conf/log4j2.properties'"
+export SPARK_SUBMIT_OPTS="$log_settings $jvm_options ${SPARK_SUBMIT_OPTS:-}"
+
+exec "$spark_submit" "${properties[@]}" ${jars:+--jars "$jars"} --py-files "$py_files" \
+  ${options[@]+"${options[@]}"} "$@"
