@@ -12,21 +12,21 @@ from confluent_kafka.admin import AdminClient
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.scoring.choice import load_backend
-
 from lib.cli import run_job
 from lib.contract import CUSTOMER
 from lib.kafka_admin import check_topics
 from lib.kafka_options import for_librdkafka
+from lib.scoring.choice import load_backend
 from lib.session import build_session, check_connector
 from lib.settings import ScoreStreamSettings
+from lib.sinks.session import Hook, ignore
 from lib.stop_signal import StopSignal
 from lib.stream import start_stream
 from lib.telemetry.console import build_view
 
 
-def score_stream(settings: ScoreStreamSettings) -> int:
-    """Check, load, start, follow."""
+def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
+    """Check, load, start, follow. Crash tests die in the hook; see ``TransactionalWriter``."""
     topics = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
     admin = AdminClient(for_librdkafka(settings.bootstrap_servers, settings.kafka))
     check_topics(admin, settings.bootstrap_servers, topics)
@@ -34,7 +34,7 @@ def score_stream(settings: ScoreStreamSettings) -> int:
     check_connector(spark)
     scorer = load_backend(spark, settings, CUSTOMER)
     with StopSignal(spark) as stop:
-        stream = start_stream(spark, settings, scorer, CUSTOMER)
+        stream = start_stream(spark, settings, scorer, CUSTOMER, hook)
         stream.follow(build_view(sys.stdout), stop)
     return 0
 

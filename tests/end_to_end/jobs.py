@@ -1,0 +1,92 @@
+"""The real job as a child process, started as an operator starts it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SUBMIT = str(ROOT / "spark-submit.sh")
+SCORE_STREAM = str(ROOT / "jobs" / "score_stream.py")
+# Generous: a loaded machine takes several times as long as an idle one.
+JOB_TIMEOUT_S = 180.0
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One query: where it reads, writes and remembers.
+
+    Attributes:
+        bootstrap_servers: of the broker.
+        input_topic, output_topic, dead_letter_topic: existing topics.
+        store: of models.
+        checkpoint: of the query.
+        query_name: consumer group and transactional id.
+    """
+
+    bootstrap_servers: str
+    input_topic: str
+    output_topic: str
+    dead_letter_topic: str
+    store: Path
+    checkpoint: Path
+    query_name: str
+
+    def arguments(self, **options: str | int) -> list[str]:
+        """Flags of the job; options replace or add, as ``trigger="available-now"``."""
+        flags = {
+            "bootstrap_servers": self.bootstrap_servers,
+            "input_topic": self.input_topic,
+            "output_topic": self.output_topic,
+            "dead_letter_topic": self.dead_letter_topic,
+            "store": str(self.store),
+            "checkpoint": str(self.checkpoint),
+            "query_name": self.query_name,
+            "trigger": "available-now",
+            **options,
+        }
+        pairs = ((f"--{name.replace('_', '-')}", str(value)) for name, value in flags.items())
+        return [part for pair in pairs for part in pair]
+
+
+def run_job(arguments: list[str], script: str = SCORE_STREAM) -> subprocess.CompletedProcess[str]:
+    """Run a job to its end and return what it printed."""
+    with start_job(arguments, script) as process:
+        output, errors = process.communicate(timeout=JOB_TIMEOUT_S)
+    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+
+
+@contextmanager
+def start_job(
+    arguments: list[str], script: str = SCORE_STREAM, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a job in a process group of its own, and kill what is left of the group at the end."""
+    process = subprocess.Popen(
+        [SUBMIT, "--conf", "spark.ui.enabled=false", script, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **(environment or {})},
+        cwd="/",
+    )
+    with process:  # closes the pipes
+        try:
+            yield process
+        finally:
+            kill_group(process)
+
+
+def kill_group(process: subprocess.Popen[str]) -> None:
+    """SIGKILL to the job's process group: wrapper, JVM, driver and Python workers."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    process.wait()

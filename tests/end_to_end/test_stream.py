@@ -1,0 +1,203 @@
+"""The whole way: Kafka → Spark → model → Kafka, every record accounted for."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from pyspark.sql import SparkSession
+
+from lib.contract import CUSTOMER
+from lib.decode import decode_value
+from lib.inference_backend import load_model, predict
+from lib.scoring.choice import load_backend
+from lib.settings import ScoreStreamSettings
+from lib.stop_signal import StopSignal
+from lib.stream import start_stream
+from lib.telemetry.progress import BatchProgress, Totals
+from tests.end_to_end.jobs import Deployment
+from tests.topics import Record, build_customers, produce, read_topic, take_account
+
+
+class RecordingView:
+    """Keeps what the job would show."""
+
+    def __init__(self) -> None:
+        self.batches: list[BatchProgress] = []
+        self.totals = Totals()
+
+    def show(self, batch: BatchProgress, totals: Totals) -> None:
+        self.batches.append(batch)
+
+    def close(self, totals: Totals) -> None:
+        self.totals = totals
+
+
+def score(spark: SparkSession, deployment: Deployment, **options: Any) -> RecordingView:
+    settings = ScoreStreamSettings(
+        bootstrap_servers=deployment.bootstrap_servers,
+        input_topic=deployment.input_topic,
+        output_topic=deployment.output_topic,
+        dead_letter_topic=deployment.dead_letter_topic,
+        store=deployment.store,
+        checkpoint=str(deployment.checkpoint),
+        query_name=deployment.query_name,
+        **{"trigger": "available-now", **options},
+    )
+    view = RecordingView()
+    scorer = load_backend(spark, settings, CUSTOMER)
+    with StopSignal(spark) as stop:
+        start_stream(spark, settings, scorer, CUSTOMER).follow(view, stop)
+    return view
+
+
+def read_answers(deployment: Deployment, records: list[Record]) -> Any:
+    servers = deployment.bootstrap_servers
+    return take_account(
+        records,
+        read_topic(servers, deployment.output_topic),
+        read_topic(servers, deployment.dead_letter_topic),
+    )
+
+
+@pytest.mark.parametrize("backend", ["spark", "sklearn"])
+def test_every_record_ends_as_one_prediction_or_one_dead_letter(
+    spark: SparkSession, deployment: Deployment, backend: str
+) -> None:
+    records = build_customers(10_000, bad_share=0.02)
+    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+
+    view = score(spark, deployment, backend=backend, max_offsets_per_trigger=3_000)
+
+    account = read_answers(deployment, records)
+    assert account.faults == {}
+    valid = {key for key, value in records if decode_value(value, CUSTOMER).is_valid}
+    assert account.predictions.keys() == valid
+    assert 100 < len(account.dead_letters) < 300
+    assert len(view.batches) >= 4
+    assert view.batches[-1].lag_records == 0
+    assert view.totals.predictions == len(valid)
+    assert view.totals.dead_letters == len(account.dead_letters)
+
+
+@pytest.mark.parametrize("backend", ["spark", "sklearn"])
+def test_stream_and_predict_give_the_same_probability(
+    spark: SparkSession, deployment: Deployment, backend: str
+) -> None:
+    records = build_customers(500, seed=5)
+    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+
+    score(spark, deployment, backend=backend)
+
+    account = read_answers(deployment, records)
+    model = load_model(backend, f"{deployment.store}/churn@champion", spark_session=spark)
+    features = [dict(decode_value(value, CUSTOMER).features) for _, value in records]
+    labels, probabilities = predict(model, features)
+    for (key, _), label, probability in zip(records, labels, probabilities, strict=True):
+        prediction = account.predictions[key]
+        assert prediction.churn_probability == pytest.approx(probability, abs=5.1e-7)
+        assert prediction.prediction == label
+        assert prediction.model_version == f"churn@1/{backend}"
+
+
+def test_the_fallback_is_visible_in_every_prediction(
+    spark: SparkSession, deployment: Deployment, tmp_path: Any
+) -> None:
+    records = build_customers(20)
+    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+    lone = tmp_path / "alone.joblib"
+    lone.write_bytes((deployment.store / "churn" / "1" / "pipeline.joblib").read_bytes())
+
+    score(spark, deployment, model=str(lone))
+
+    account = read_answers(deployment, records)
+    assert {p.model_version for p in account.predictions.values()} == {"alone/sklearn"}
+
+
+def test_envelopes_hold_the_original_message(spark: SparkSession, deployment: Deployment) -> None:
+    records: list[Record] = [(b"a", b"hello"), (b"b", b"\xff\x00"), (b"c", None), (b"d", b"[]")]
+    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+
+    score(spark, deployment, dead_letter_format="envelope")
+
+    account = read_answers(deployment, records)
+    assert account.faults == {}
+    letters = read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic)
+    groups = {json.loads(letter.value() or b"")["consumer_group"] for letter in letters}
+    assert groups == {deployment.query_name}
+
+
+def test_at_least_once_answers_every_record_too(
+    spark: SparkSession, deployment: Deployment
+) -> None:
+    records = build_customers(2_000, bad_share=0.05)
+    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+
+    score(spark, deployment, delivery="at-least-once")
+
+    assert read_answers(deployment, records).faults == {}
+
+
+def test_committed_offsets_show_the_progress_and_outlive_the_checkpoint(
+    spark: SparkSession, deployment: Deployment, tmp_path: Any
+) -> None:
+    first, second = build_customers(300, seed=1), build_customers(300, seed=2)
+    produce(deployment.bootstrap_servers, deployment.input_topic, first)
+    score(spark, deployment)
+
+    group = Consumer(
+        {
+            "bootstrap.servers": deployment.bootstrap_servers,
+            "group.id": deployment.query_name,
+            "enable.auto.commit": False,
+        }
+    )
+    asked = [TopicPartition(deployment.input_topic, partition) for partition in range(4)]
+    assert sum(answer.offset for answer in group.committed(asked, timeout=10)) == 300
+    group.close()
+
+    produce(deployment.bootstrap_servers, deployment.input_topic, second)
+    score(spark, replace(deployment, checkpoint=tmp_path / "fresh checkpoint"))
+
+    assert read_answers(deployment, [*first, *second]).faults == {}
+
+
+def test_a_key_may_be_missing(spark: SparkSession, deployment: Deployment) -> None:
+    ((_, value),) = build_customers(1)
+    produce(deployment.bootstrap_servers, deployment.input_topic, [(None, value)])  # type: ignore[list-item]
+
+    score(spark, deployment)
+
+    (message,) = read_topic(deployment.bootstrap_servers, deployment.output_topic)
+    assert message.key() is None
+
+
+def test_a_stop_request_ends_a_running_stream_after_its_batch(
+    spark: SparkSession, deployment: Deployment
+) -> None:
+    records = build_customers(1_000)
+    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+    settings = ScoreStreamSettings(
+        **{name: getattr(deployment, name) for name in ("bootstrap_servers", "input_topic")},
+        output_topic=deployment.output_topic,
+        dead_letter_topic=deployment.dead_letter_topic,
+        store=deployment.store,
+        checkpoint=str(deployment.checkpoint),
+        query_name=deployment.query_name,
+        trigger="0 seconds",
+    )
+    view = RecordingView()
+    with StopSignal(spark) as stop:
+        stream = start_stream(spark, settings, load_backend(spark, settings, CUSTOMER), CUSTOMER)
+        while stream.query.lastProgress is None:
+            time.sleep(0.1)
+        stop.request("TEST")
+        stream.follow(view, stop)
+
+    assert not stream.query.isActive
+    assert view.totals.records == 1_000
+    assert read_answers(deployment, records).faults == {}

@@ -1,0 +1,153 @@
+"""Writing topics, reading them whole, and the account of what came back."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from lib.messages import DeadLetter, Prediction
+from lib.synth import break_record, encode_record, iter_records, make_customers
+
+_READ_TIMEOUT_S = 60.0
+
+# key and value as they go into the input topic
+Record = tuple[bytes, bytes | None]
+
+
+def build_customers(count: int, *, bad_share: float = 0.0, seed: int = 1) -> list[Record]:
+    """Customers with unique keys, some of them broken in all the ways there are."""
+    chance = random.Random(seed)
+    records: list[Record] = []
+    for customer in iter_records(make_customers(count, seed)):
+        key, value = customer["customerID"].encode(), encode_record(customer)
+        is_bad = chance.random() < bad_share
+        records.append((key, break_record(value, chance) if is_bad else value))
+    return records
+
+
+def produce(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> None:
+    """Write records and wait until all are there."""
+    failed: list[KafkaError] = []
+
+    def note(error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            failed.append(error)
+
+    settings = {"bootstrap.servers": bootstrap_servers, "linger.ms": 5}
+    producer = Producer({**settings, "message.max.bytes": 2_000_000, "on_delivery": note})
+    for key, value in records:
+        while True:
+            try:
+                producer.produce(topic, key=key, value=value)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        producer.poll(0)
+    assert producer.flush(_READ_TIMEOUT_S) == 0
+    assert not failed, failed[0]
+
+
+def read_topic(
+    bootstrap_servers: str, topic: str, isolation_level: str = "read_committed"
+) -> list[Message]:
+    """Every message of a topic up to its end, as a reader with that isolation level sees it."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": "reader-of-tests",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": isolation_level,
+            "enable.partition.eof": True,
+        }
+    )
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    open_partitions = set(partitions)
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+    messages: list[Message] = []
+    deadline = time.monotonic() + _READ_TIMEOUT_S
+    while open_partitions:
+        assert time.monotonic() < deadline, f"{topic}: no end of {open_partitions}"
+        for message in consumer.consume(5_000, 0.2):
+            error = message.error()
+            if error is None:
+                messages.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                open_partitions.discard(message.partition())
+            else:
+                raise KafkaException(error)
+    consumer.close()
+    return messages
+
+
+@dataclass
+class Account:
+    """What became of each input key.
+
+    Attributes:
+        missing: keys without any answer.
+        duplicated: keys with more than one prediction or dead letter.
+        both: keys with a prediction and a dead letter.
+        altered: keys of dead letters whose bytes differ from the input's.
+        unexpected: answered keys that were never sent.
+        predictions: key → the prediction.
+        dead_letters: key → the dead letter.
+    """
+
+    missing: set[bytes] = field(default_factory=set)
+    duplicated: set[bytes] = field(default_factory=set)
+    both: set[bytes] = field(default_factory=set)
+    altered: set[bytes] = field(default_factory=set)
+    unexpected: set[bytes] = field(default_factory=set)
+    predictions: dict[bytes, Prediction] = field(default_factory=dict)
+    dead_letters: dict[bytes, DeadLetter] = field(default_factory=dict)
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """Kind of fault → keys; empty where every record was answered exactly once."""
+        kinds = ("missing", "duplicated", "both", "altered", "unexpected")
+        return {kind: len(getattr(self, kind)) for kind in kinds if getattr(self, kind)}
+
+
+def take_account(
+    records: Sequence[Record], predictions: Sequence[Message], dead_letters: Sequence[Message]
+) -> Account:
+    """Compare what went in with what came out; every input key is unique."""
+    values = dict(records)
+    assert len(values) == len(records), "the keys of the input must be unique"
+    account = Account()
+    times: Counter[bytes] = Counter()
+    for message in predictions:
+        key = _key(message)
+        times[key] += 1
+        account.predictions[key] = Prediction.from_value(message.value() or b"")
+    for message in dead_letters:
+        key = _key(message)
+        times[key] += 1
+        letter = DeadLetter.from_message(key, message.value(), _headers(message))
+        account.dead_letters[key] = letter
+        if key in values and letter.value != values[key]:
+            account.altered.add(key)
+    account.both = account.predictions.keys() & account.dead_letters.keys()
+    account.duplicated = {key for key, count in times.items() if count > 1}
+    account.missing = values.keys() - times.keys()
+    account.unexpected = times.keys() - values.keys()
+    return account
+
+
+def _headers(message: Message) -> list[tuple[str, bytes | None]]:
+    """The client types header values as text too; it never gives any."""
+    headers = message.headers()
+    pairs = headers.items() if isinstance(headers, dict) else headers or ()
+    return [(name, value.encode() if isinstance(value, str) else value) for name, value in pairs]
+
+
+def _key(message: Message) -> bytes:
+    key = message.key()
+    assert isinstance(key, bytes)
+    return key
