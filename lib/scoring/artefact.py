@@ -1,0 +1,73 @@
+"""From what a caller names to the file or folder that holds the model."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.errors import ModelError
+from lib.store import ModelReference, ModelStore, ModelVersion
+from lib.store.version import SKLEARN_ARTEFACT, find_version
+
+# Where NAME@champion and NAME@VERSION are looked up when the text names no store.
+DEFAULT_STORE = "models"
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """Where a model lies.
+
+    Attributes:
+        path: of the file or folder; need not exist.
+        version: that it belongs to; None for a model outside a store.
+        is_whole: whether the caller named the version rather than one artefact of it.
+    """
+
+    path: Path
+    version: ModelVersion | None
+    is_whole: bool = False
+
+    @property
+    def label(self) -> str:
+        """Names a model outside a store."""
+        return self.path.stem
+
+
+def find_artefact(model_path: str | os.PathLike[str], artefact: str) -> Artefact:
+    """Find a model. Reads metadata at most; opens nothing.
+
+    Args:
+        model_path: a file, a folder, a version's folder, or ``NAME@champion`` or ``NAME@VERSION``,
+            with or without a store's folder before it.
+        artefact: file or folder of a version that is meant, such as ``pipeline.joblib``.
+
+    Raises:
+        ModelNotFoundError: a reference to no version.
+        ModelCorruptError: there is a version, but a damaged one.
+        SettingsError: the text is no reference.
+    """
+    reference = ModelReference.parse(model_path)
+    if reference.path is None:
+        version = ModelStore(DEFAULT_STORE).resolve(model_path)
+        return Artefact(version.path / artefact, version, is_whole=True)
+    found = find_version(reference.path)
+    if found is not None and found.path == reference.path:
+        return Artefact(found.path / artefact, found, is_whole=True)
+    return Artefact(reference.path, found)
+
+
+def find_fallback(model_path: str | os.PathLike[str]) -> Path | None:
+    """The scikit-learn pipeline of the version that ``model_path`` names; None where there is none.
+
+    Errors are left to loading, which says them better.
+    """
+    try:
+        found = find_artefact(model_path, SKLEARN_ARTEFACT)
+    except ModelError:
+        return None
+    return (
+        found.version.sklearn_path
+        if found.version and found.version.sklearn_path.is_file()
+        else None
+    )

@@ -1,0 +1,178 @@
+"""What all backends have in common: the model, its threshold, and the way from features to labels.
+
+A backend takes any model and any columns that the model takes. The contract is the stream's
+business; only its rule for numbers that come as text is used (see :mod:`lib.scoring.features`).
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lib.errors import ModelError, ModelNotFoundError
+from lib.scoring.features import parse_numeric_text
+from lib.store import ModelVersion
+
+if TYPE_CHECKING:  # backends work without PySpark
+    from pyspark.sql import DataFrame
+
+ModelPath = str | os.PathLike[str]
+Probabilities = npt.NDArray[np.float64]
+Predictions = npt.NDArray[np.str_]
+
+DEFAULT_THRESHOLD = 0.5
+POSITIVE, NEGATIVE = "Yes", "No"
+PROBABILITY_COLUMN = "probability"
+
+
+class ModelFileNotFoundError(ModelNotFoundError, FileNotFoundError):
+    """A model path or reference leads to no file."""
+
+    remedy = "check the path, or train a version with jobs/train.py"
+
+
+class ModelUnavailableError(ModelError, ValueError):
+    """A Spark model cannot be used, and there is no fallback."""
+
+    remedy = "see the cause, or give a fallback_path"
+
+
+class ModelBackend(ABC):
+    """A model behind one interface. Constructing it does no I/O; :meth:`load` does.
+
+    Attributes:
+        backend_type: "sklearn" or "spark".
+        model_path: as given: a path, or a reference into the store ``models``.
+        threshold: probability in [0, 1] from which the prediction is "Yes": the store's, else 0.5.
+        version: the stored version that is loaded; None for a model outside a store.
+    """
+
+    backend_type: ClassVar[str]
+
+    def __init__(self, model_path: ModelPath) -> None:
+        self.model_path = model_path
+        self.threshold = DEFAULT_THRESHOLD
+        self.version: ModelVersion | None = None
+        self._label = ""
+        self._model: Any = None
+
+    @property
+    def model(self) -> Any:
+        """The loaded model, or None. Setting it by hand makes the backend use that, as it is.
+
+        A model set by hand states no threshold and belongs to no version, whatever was loaded.
+        """
+        return self._model
+
+    @model.setter
+    def model(self, model: Any) -> None:
+        self._adopt(model, version=None, label="" if model is None else type(model).__name__)
+
+    def _adopt(self, model: Any, *, version: ModelVersion | None, label: str) -> None:
+        """Use this model from now on."""
+        self._model = model
+        self.version = version
+        self.threshold = version.metadata.threshold if version else DEFAULT_THRESHOLD
+        self._label = version.reference if version else label
+
+    @property
+    def model_type(self) -> str | None:
+        """Name of the model's class; None before loading."""
+        return None if self.model is None else type(self.model).__name__
+
+    @property
+    def scored_by(self) -> str:
+        """Model and backend that really score, as in ``churn@3/sklearn``; for the output.
+
+        A model outside a store goes by its file's stem, one that was set by hand by its class.
+
+        Raises:
+            ValueError: no model is loaded.
+        """
+        self._require_model()
+        return f"{self._label}/{self.backend_type}"
+
+    @abstractmethod
+    def load(self) -> None:
+        """Load the model. Errors are the subclass's."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Facts about the backend, for people and logs; see ``get_backend_info``."""
+
+    @abstractmethod
+    def with_probability(self, frame: DataFrame) -> DataFrame:
+        """Append the column ``probability``: double in [0, 1], null where the model gave none.
+
+        Lazy: starts no job. All columns of ``frame`` are kept, unchanged and in order. Runs in the
+        executors.
+
+        Args:
+            frame: has the columns that the model needs, in any order, and any others.
+
+        Raises:
+            ValueError: no model is loaded, or ``frame`` has a column ``probability`` already.
+            ModelMismatchError: ``frame`` lacks a column that the model needs.
+        """
+
+    @abstractmethod
+    def _score(self, features: pd.DataFrame) -> Probabilities:
+        """Probability of class 1: float64 [n_rows], NaN where the model gave none."""
+
+    def predict(self, features: pd.DataFrame) -> tuple[Predictions, Probabilities]:
+        """Score rows in this process.
+
+        Numbers that come as text and that the model does not take as they are, such as a blank
+        TotalCharges, are read by the contract's rule and scored again.
+
+        Args:
+            features: at least one row, with the columns that the model takes.
+
+        Returns:
+            predictions: str [n_rows], "Yes" where the probability reaches the threshold, else "No";
+            probabilities: float64 [n_rows] in [0, 1], of class 1.
+
+        Raises:
+            ValueError: no model is loaded, or there are no rows.
+            ModelError: the model gave no probability for some row.
+        """
+        self._require_model()
+        if features.empty:
+            raise ValueError("Features DataFrame is empty")
+        try:
+            probabilities = self._score_all(features)
+        except Exception:
+            # Only now: what a model takes as it is, it gets as it is, at no cost.
+            parsed = parse_numeric_text(features)
+            if parsed is None:
+                raise
+            probabilities = self._score_all(parsed)
+        return np.where(probabilities >= self.threshold, POSITIVE, NEGATIVE), probabilities
+
+    def _score_all(self, features: pd.DataFrame) -> Probabilities:
+        """Score rows, none of which may go without a probability."""
+        probabilities = self._score(features)
+        valid = (probabilities >= 0) & (probabilities <= 1)
+        if not valid.all():
+            raise ModelError(
+                f"{self.scored_by}: found no probability in [0, 1] for {int((~valid).sum())} of "
+                f"{len(features)} rows, the first at position {int(np.argmin(valid))}",
+                hint="check the values of that row",
+            )
+        return probabilities
+
+    def _require_model(self) -> None:
+        if self.model is None:
+            raise ValueError("Model not loaded. Call load() first.")
+
+
+def refuse_probability_column(frame: DataFrame) -> None:
+    """Raise ValueError where appending would give the frame a second column ``probability``."""
+    # Spark resolves names without regard to case.
+    if PROBABILITY_COLUMN in (name.lower() for name in frame.columns):
+        raise ValueError(f"the frame has a column {PROBABILITY_COLUMN!r} already; rename it first")

@@ -1,0 +1,76 @@
+"""``python -m lib.inference_backend MODEL``: load a model, score one record, say how it went."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from lib.contract import CUSTOMER
+from lib.errors import ScoringError
+from lib.inference_backend import get_backend_info, load_model, predict
+from lib.scoring.artefact import find_artefact
+from lib.store.version import SKLEARN_ARTEFACT, SPARK_ARTEFACT
+
+# A customer of a year; TotalCharges comes as text, as it often does.
+SAMPLE_RECORD: dict[str, Any] = {
+    **CUSTOMER.stand_ins,
+    "tenure": 12,
+    "MonthlyCharges": 50.0,
+    "TotalCharges": "600.0",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0 when the record was scored, 1 with one line on stderr when not."""
+    options = _build_parser().parse_args(arguments)
+    try:
+        backend = load_model(options.backend or _guess_backend(options.model), options.model)
+        predictions, probabilities = predict(backend, options.record)
+    except (ScoringError, OSError, TypeError, ValueError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    lines = {
+        "prediction": predictions[0],
+        "probability": f"{probabilities[0]:.6f}",
+        "threshold": backend.threshold,
+        "scored_by": backend.scored_by,
+        **get_backend_info(backend),
+    }
+    for key, value in lines.items():
+        sys.stdout.write(f"{key:<18} {'-' if value is None else value}\n")
+    return 0
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.inference_backend", description="Load a model and score one record."
+    )
+    parser.add_argument(
+        "model", metavar="MODEL", help="a file, a folder, NAME@champion or NAME@VERSION"
+    )
+    parser.add_argument(
+        "--backend",
+        choices=("sklearn", "spark"),
+        help="default: sklearn where MODEL has a joblib file, else spark",
+    )
+    parser.add_argument(
+        "--record",
+        type=json.loads,
+        default=SAMPLE_RECORD,
+        metavar="JSON",
+        help="the record to score",
+    )
+    return parser
+
+
+def _guess_backend(model: str) -> str:
+    """A folder without a joblib file is a PipelineModel; anything else is left to scikit-learn."""
+    path = find_artefact(model, SKLEARN_ARTEFACT).path
+    return (
+        "spark"
+        if path.is_dir() or (not path.exists() and path.with_name(SPARK_ARTEFACT).is_dir())
+        else "sklearn"
+    )

@@ -1,0 +1,69 @@
+"""Whether a saved model fits the installed libraries and the contract."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from lib.contract import Contract
+from lib.errors import ModelMismatchError
+from lib.store.metadata import ModelMetadata
+
+# Distributions whose versions are recorded with a model.
+RECORDED_LIBRARIES = ("joblib", "numpy", "pandas", "pyarrow", "pyspark", "scikit-learn")
+
+
+def installed_libraries() -> dict[str, str]:
+    """Distribution → installed version, of those a model depends on; absent ones are left out."""
+    found = {name: _installed_version(name) for name in RECORDED_LIBRARIES}
+    return {name: number for name, number in found.items() if number is not None}
+
+
+def check_library(metadata: ModelMetadata, library: str, *, installed: str | None = None) -> None:
+    """Refuse a model that was saved under another minor version of ``library``.
+
+    Neither scikit-learn nor Spark promises that a model saved by one minor version means the same
+    to the next; a patch release is fine.
+
+    Args:
+        metadata: of the version; a library that it does not name is not checked.
+        library: distribution, such as "scikit-learn".
+        installed: its version; looked up where not given.
+
+    Raises:
+        ModelMismatchError: names found and expected version.
+    """
+    saved = metadata.libraries.get(library)
+    installed = installed or _installed_version(library)
+    if saved is None or installed is None or _minor(saved) == _minor(installed):
+        return
+    raise ModelMismatchError(
+        f"{metadata.name}@{metadata.version}: found {library} {installed} installed, "
+        f"expected {_minor(saved)}.x: the model was saved by {saved}",
+        hint=f"install {library} {_minor(saved)}.x, or train a new version with jobs/train.py",
+    )
+
+
+def check_contract(metadata: ModelMetadata, contract: Contract) -> None:
+    """Refuse a model that was trained on another contract.
+
+    Raises:
+        ModelMismatchError: names both fingerprints.
+    """
+    if metadata.contract_fingerprint != contract.fingerprint:
+        raise ModelMismatchError(
+            f"{metadata.name}@{metadata.version}: found contract fingerprint "
+            f"{metadata.contract_fingerprint}, expected {contract.fingerprint} ({contract.name})",
+            hint="train a new version with jobs/train.py, or name one of this contract "
+            "with --model",
+        )
+
+
+def _installed_version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _minor(text: str) -> str:
+    return ".".join(text.split(".")[:2])

@@ -1,0 +1,135 @@
+"""What is known about a model version; stands beside its artefacts as ``metadata.json``."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import PurePosixPath
+from typing import Any
+
+from lib.errors import ModelCorruptError
+from lib.store.reference import is_name
+
+METADATA_FILE = "metadata.json"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """The facts of one version.
+
+    Attributes:
+        name: of the model.
+        version: its number, from 1.
+        created: ISO 8601, UTC.
+        metrics: estimator ("sklearn", "spark") → metric → {"mean", "std"} over the folds.
+        threshold: probability in [0, 1] from which the prediction is "Yes".
+        contract_fingerprint: :attr:`lib.contract.Contract.fingerprint` of the training data.
+        libraries: distribution → version that it was trained with.
+        artefacts: relative POSIX path of each file → its sha256.
+        training: rows, kind of source, seed.
+    """
+
+    name: str
+    version: int
+    created: str
+    metrics: dict[str, dict[str, dict[str, float]]]
+    threshold: float
+    contract_fingerprint: str
+    libraries: dict[str, str]
+    artefacts: dict[str, str]
+    training: dict[str, Any]
+
+    def to_json(self) -> str:
+        """The text of ``metadata.json``."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, place: str = METADATA_FILE) -> ModelMetadata:
+        """Read and check the file's text.
+
+        Args:
+            text: what :meth:`to_json` wrote.
+            place: names the file in messages.
+
+        Raises:
+            ModelCorruptError: the text is no such metadata; says which part is wrong.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise ModelCorruptError(f"{place}: not JSON: {error}") from error
+        expected = {field.name for field in fields(cls)}
+        found = set(values) if isinstance(values, dict) else set()
+        if found != expected:
+            raise ModelCorruptError(
+                f"{place}: missing {sorted(expected - found)}, unknown {sorted(found - expected)}"
+            )
+        for key, valid in _CHECKS.items():
+            if not valid(values[key]):
+                raise ModelCorruptError(f"{place}: {key} is not valid: {values[key]!r:.200}")
+        return cls(**values)
+
+
+def is_version_metadata(text: str) -> bool:
+    """Whether this JSON is the metadata of a model version, sound or not, and not somebody else's.
+
+    Other tools put a ``metadata.json`` beside a model too; that one says nothing about checksums.
+    Text that is no JSON counts as ours: it may be a damaged one.
+    """
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return True
+    return isinstance(values, dict) and {"artefacts", "contract_fingerprint"} <= values.keys()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_text_map(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+
+
+def _is_inner_path(text: str) -> bool:
+    """A relative path that stays inside the version's folder and is written one way only."""
+    path = PurePosixPath(text)
+    return text == str(path) and not path.is_absolute() and ".." not in path.parts and text != "."
+
+
+def _are_artefacts(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(_is_inner_path(path) for path in value)
+        and all(isinstance(sha, str) and _SHA256.fullmatch(sha) for sha in value.values())
+    )
+
+
+def _are_metrics(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(metrics, dict)
+        and all(
+            isinstance(summary, dict) and all(_is_number(number) for number in summary.values())
+            for summary in metrics.values()
+        )
+        for metrics in value.values()
+    )
+
+
+# One check for each field, in the order in which they are reported.
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "name": lambda value: isinstance(value, str) and is_name(value),
+    "version": lambda value: type(value) is int and value >= 1,
+    "created": lambda value: isinstance(value, str),
+    "metrics": _are_metrics,
+    "threshold": lambda value: _is_number(value) and 0 <= value <= 1,
+    "contract_fingerprint": lambda value: isinstance(value, str),
+    "libraries": _is_text_map,
+    "artefacts": _are_artefacts,
+    "training": lambda value: isinstance(value, dict),
+}

@@ -1,0 +1,241 @@
+"""The model store: ``<root>/<name>/<version>/`` with artefacts and ``metadata.json``.
+
+Guarantee: a version appears whole or not at all, under a number of its own, and is never changed.
+``<root>/<name>/champion`` holds the number of the version in use and is replaced atomically.
+Assumption: one file system that renames atomically (any POSIX one; not an object store).
+On failure: a save that raises or is killed leaves no version; after a kill a hidden
+``.saving-…`` folder stays behind, which nothing reads and which may be deleted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lib.contract import Contract
+from lib.errors import ModelCorruptError, ModelNotFoundError, SettingsError
+from lib.store.checksum import hash_tree, list_files
+from lib.store.compatibility import check_contract
+from lib.store.metadata import METADATA_FILE, ModelMetadata
+from lib.store.reference import CHAMPION, VERSION, ModelReference, is_name
+from lib.store.version import ModelVersion, open_version
+
+# What renaming a folder onto an existing, filled one raises, by platform.
+_TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EACCES})
+
+
+class ModelStore:
+    """Model versions below one folder. Creates the folder with the first save."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root)
+
+    def save(
+        self,
+        name: str,
+        write_artefacts: Callable[[Path], None],
+        *,
+        metrics: Mapping[str, Mapping[str, Mapping[str, float]]],
+        threshold: float,
+        fingerprint: str,
+        libraries: Mapping[str, str],
+        training: Mapping[str, Any],
+        now: datetime,
+    ) -> ModelVersion:
+        """Save a new version: write aside, hash, sync, rename.
+
+        Args:
+            name: of the model.
+            write_artefacts: writes all files into the folder that it is given.
+            metrics: estimator → metric → {"mean", "std"}.
+            threshold: probability in [0, 1] from which the prediction is "Yes".
+            fingerprint: of the contract that the training data kept.
+            libraries: distribution → version, from :func:`lib.store.installed_libraries`.
+            training: rows, kind of source, seed; anything that JSON holds.
+            now: the time of saving, with a time zone.
+
+        Raises:
+            SettingsError: the name is no valid one.
+            ValueError: ``write_artefacts`` wrote nothing or a ``metadata.json``, a value does not
+                fit the metadata, or ``now`` has no time zone.
+        """
+        folder = self._folder(name)
+        if now.tzinfo is None:
+            raise ValueError("now has no time zone")
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = folder / f".saving-{uuid.uuid4().hex}"
+        aside.mkdir()
+        try:
+            write_artefacts(aside)
+            if (aside / METADATA_FILE).exists():
+                raise ValueError(f"write_artefacts wrote {METADATA_FILE}, which is the store's own")
+            draft = ModelMetadata(
+                name=name,
+                version=1,
+                created=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                metrics={k: {m: dict(s) for m, s in v.items()} for k, v in metrics.items()},
+                threshold=float(threshold),
+                contract_fingerprint=fingerprint,
+                libraries=dict(libraries),
+                artefacts=hash_tree(aside),
+                training=dict(training),
+            )
+            if not draft.artefacts:
+                raise ValueError("write_artefacts wrote no file")
+            for file in list_files(aside):
+                _sync(file)
+            return self._claim_number(folder, aside, draft)
+        finally:
+            # After the rename there is nothing left under this name.
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _claim_number(self, folder: Path, aside: Path, draft: ModelMetadata) -> ModelVersion:
+        """Rename ``aside`` to the next free number; of several savers, each gets its own."""
+        number = max(_numbers(folder), default=0)
+        while True:
+            number += 1
+            metadata = _with_version(draft, number)
+            (aside / METADATA_FILE).write_text(metadata.to_json(), encoding="utf-8")
+            _sync(aside / METADATA_FILE)
+            for inner in [aside, *(path for path in aside.rglob("*") if path.is_dir())]:
+                _sync(inner)
+            try:
+                # Fails on a folder that is not empty, and no version is empty.
+                aside.rename(folder / str(number))
+            except OSError as error:
+                if error.errno not in _TAKEN or not (folder / str(number)).exists():
+                    raise
+                continue
+            _sync(folder)
+            return ModelVersion(draft.name, number, folder / str(number), metadata)
+
+    def promote(self, name: str, version: int) -> None:
+        """Make a version the champion.
+
+        Raises:
+            ModelNotFoundError: there is no such version.
+            ModelCorruptError: its metadata is damaged.
+        """
+        self._open(name, version)
+        folder = self._folder(name)
+        aside = folder / f".champion-{uuid.uuid4().hex}"
+        try:
+            aside.write_text(f"{version}\n", encoding="utf-8")
+            _sync(aside)
+            aside.replace(folder / CHAMPION)
+            _sync(folder)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def resolve(
+        self, reference: str | os.PathLike[str], *, contract: Contract | None = None
+    ) -> ModelVersion:
+        """The version that a reference names. Reads its metadata; opens no artefact.
+
+        Args:
+            reference: ``NAME@champion``, ``NAME@VERSION``, either behind the folder of another
+                store, or the path of a version's folder anywhere.
+            contract: where given, the version has to be made for it.
+
+        Raises:
+            SettingsError: the text is no reference.
+            ModelNotFoundError: there is no such model or version.
+            ModelCorruptError: the version is damaged, or not the one its folder says.
+            ModelMismatchError: it was made for another contract.
+        """
+        parsed = ModelReference.parse(reference)
+        if parsed.path is not None:
+            found = open_version(parsed.path)
+        else:
+            store = self if parsed.store is None else ModelStore(parsed.store)
+            version = parsed.version or store.read_champion(parsed.name)
+            found = store._open(parsed.name, version)
+        if contract is not None:
+            check_contract(found.metadata, contract)
+        return found
+
+    def versions(self, name: str) -> list[int]:
+        """The numbers of a model's versions, ascending; empty where there is no such model."""
+        folder = self._folder(name)
+        return sorted(n for n in _numbers(folder) if (folder / str(n) / METADATA_FILE).is_file())
+
+    def read_champion(self, name: str) -> int:
+        """The number of the version in use.
+
+        Raises:
+            ModelNotFoundError: the model has no champion.
+            ModelCorruptError: the pointer is a symbolic link or holds no number.
+        """
+        pointer = self._folder(name) / CHAMPION
+        if pointer.is_symlink():
+            raise ModelCorruptError(f"{pointer}: found a symbolic link, expected a plain file")
+        if not pointer.is_file():
+            raise ModelNotFoundError(
+                f"{pointer}: not found; versions of {name}: {self.versions(name) or 'none'}",
+                hint="train a version with jobs/train.py, or name one as NAME@VERSION",
+            )
+        text = pointer.read_bytes().decode(errors="replace").strip()
+        if not VERSION.fullmatch(text):
+            raise ModelCorruptError(
+                f"{pointer}: found {text!r:.40}, expected a version number",
+                hint="promote a version again",
+            )
+        return int(text)
+
+    def _open(self, name: str, version: int) -> ModelVersion:
+        folder = self._folder(name)
+        path = folder / str(version)
+        if folder.is_symlink():
+            raise ModelCorruptError(f"{folder}: found a symbolic link, expected a plain folder")
+        if not path.is_symlink() and not (path / METADATA_FILE).exists():
+            raise ModelNotFoundError(
+                f"{name}@{version}: not found in {self.root}; "
+                f"versions of {name}: {self.versions(name) or 'none'}"
+            )
+        found = open_version(path)
+        if (found.name, found.version) != (name, version):
+            raise ModelCorruptError(
+                f"{path}: found the metadata of {found.reference}, expected {name}@{version}",
+                hint="versions are not renamed or copied over; train a new one",
+            )
+        return found
+
+    def _folder(self, name: str) -> Path:
+        if not is_name(name):
+            raise SettingsError(
+                f"model name {name!r}: expected up to 64 letters, digits, '_', '-' and '.', "
+                "starting with a letter or digit and without '..'",
+                hint="choose another name",
+            )
+        return self.root / name
+
+
+def _numbers(folder: Path) -> list[int]:
+    """Every number that is taken, by a version or by anything else of that name."""
+    if not folder.is_dir():
+        return []
+    return [int(path.name) for path in folder.iterdir() if VERSION.fullmatch(path.name)]
+
+
+def _with_version(draft: ModelMetadata, number: int) -> ModelMetadata:
+    """The draft under its number, checked as it will be when it is read."""
+    values = {**vars(draft), "version": number}
+    try:
+        return ModelMetadata.from_json(ModelMetadata(**values).to_json(), place="metadata to save")
+    except ModelCorruptError as error:
+        raise ValueError(error.message) from error
+
+
+def _sync(path: Path) -> None:
+    """Write a file or folder through to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,104 @@
+"""One saved version of a model, and where its artefacts lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.errors import ModelCorruptError, ModelNotFoundError
+from lib.store import checksum
+from lib.store.metadata import METADATA_FILE, ModelMetadata, is_version_metadata
+
+SKLEARN_ARTEFACT = "pipeline.joblib"
+SPARK_ARTEFACT = "spark_model"
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version as it lies on disk.
+
+    Attributes:
+        name: of the model.
+        version: its number, from 1.
+        path: its folder.
+        metadata: the facts about it.
+    """
+
+    name: str
+    version: int
+    path: Path
+    metadata: ModelMetadata
+
+    @property
+    def reference(self) -> str:
+        """Names this version for good, as in ``churn@3``."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def sklearn_path(self) -> Path:
+        """The scikit-learn pipeline; need not exist."""
+        return self.path / SKLEARN_ARTEFACT
+
+    @property
+    def spark_path(self) -> Path:
+        """The Spark PipelineModel's folder; need not exist."""
+        return self.path / SPARK_ARTEFACT
+
+    def verify(self) -> None:
+        """Compare all files with their checksums; call it before anything of them is opened.
+
+        Raises:
+            ModelCorruptError: a file is altered, missing or extra.
+        """
+        checksum.verify(self.path, self.metadata)
+
+    def read_artefact(self, path: Path) -> bytes:
+        """The bytes of one file, verified: what was hashed is what is returned.
+
+        Raises:
+            ModelCorruptError: the file is not the one that was saved.
+        """
+        expected = self.metadata.artefacts.get(path.relative_to(self.path).as_posix())
+        content = path.read_bytes()
+        checksum.check_hash(path, checksum.sha256_bytes(content), expected)
+        return content
+
+
+def open_version(path: Path) -> ModelVersion:
+    """The version in a folder. Reads its metadata; opens no artefact.
+
+    Raises:
+        ModelNotFoundError: there is no version in ``path``.
+        ModelCorruptError: the folder or the file is a symbolic link, or the metadata is damaged.
+    """
+    file = path / METADATA_FILE
+    for link in (path, file):
+        if link.is_symlink():
+            raise ModelCorruptError(
+                f"{link}: found a symbolic link, expected a plain file or folder",
+                hint="name the version's folder itself",
+            )
+    if not file.is_file():
+        raise ModelNotFoundError(
+            f"{path}: found no {METADATA_FILE} in it, expected the folder of a model version",
+            hint="name a version as NAME@champion or NAME@VERSION, or by its folder's path",
+        )
+    metadata = ModelMetadata.from_json(_read_text(file), place=str(file))
+    return ModelVersion(metadata.name, metadata.version, path, metadata)
+
+
+def find_version(path: Path) -> ModelVersion | None:
+    """The version that ``path`` is or is a direct artefact of; None for a model outside a store.
+
+    Raises:
+        ModelCorruptError: there is a version, but a damaged one.
+    """
+    for folder in (path, path.parent):
+        file = folder / METADATA_FILE
+        if file.is_file() and is_version_metadata(_read_text(file)):
+            return open_version(folder)
+    return None
+
+
+def _read_text(file: Path) -> str:
+    return file.read_bytes().decode(errors="replace")

@@ -1,0 +1,78 @@
+"""Random customers of the contract, and small models fitted on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from lib.contract import CUSTOMER, Kind
+
+if TYPE_CHECKING:
+    from pyspark.ml import PipelineModel
+    from pyspark.sql import DataFrame
+
+CATEGORIES = [field.name for field in CUSTOMER.categorical]
+NUMBERS = [field.name for field in CUSTOMER.numeric]
+
+
+def build_customers(count: int, seed: int) -> pd.DataFrame:
+    """Valid features, uniform over what the contract allows, as the models are trained on."""
+    random = np.random.default_rng(seed)
+    columns: dict[str, Any] = {}
+    for field in CUSTOMER.features:
+        if field.kind is Kind.CATEGORY:
+            columns[field.name] = random.choice(np.array(field.allowed, dtype=object), count)
+            continue
+        assert field.minimum is not None
+        assert field.maximum is not None
+        if field.kind is Kind.INTEGER:
+            columns[field.name] = random.integers(
+                int(field.minimum), int(field.maximum), count, endpoint=True
+            )
+        else:
+            columns[field.name] = random.uniform(field.minimum, field.maximum, count).round(2)
+    return pd.DataFrame(columns)
+
+
+def build_labels(customers: pd.DataFrame, seed: int = 2) -> Any:
+    """1 the more often, the shorter the tenure; int64 [n_rows]."""
+    leaving = 1 / (1 + np.exp(customers["tenure"].to_numpy() / 20 - 2))
+    return (np.random.default_rng(seed).uniform(size=len(customers)) < leaving).astype("int64")
+
+
+def fit_sklearn_pipeline(training: pd.DataFrame) -> Any:
+    """One-hot logistic regression; refuses nulls in numbers, ignores unseen categories."""
+    columns = ColumnTransformer(
+        [
+            ("categories", OneHotEncoder(handle_unknown="ignore"), CATEGORIES),
+            ("numbers", StandardScaler(), NUMBERS),
+        ]
+    )
+    pipeline = make_pipeline(columns, LogisticRegression(max_iter=1_000))
+    return pipeline.fit(training[list(CUSTOMER.feature_names)], training["label"])
+
+
+def fit_spark_pipeline(training: DataFrame, invalid_numbers: str = "error") -> PipelineModel:
+    """The same in Spark; ``invalid_numbers`` as VectorAssembler's handleInvalid."""
+    from pyspark.ml import Pipeline
+    from pyspark.ml.classification import LogisticRegression as SparkLogisticRegression
+    from pyspark.ml.feature import OneHotEncoder as SparkOneHotEncoder
+    from pyspark.ml.feature import StringIndexer, VectorAssembler
+
+    indexed = [f"{name}_index" for name in CATEGORIES]
+    encoded = [f"{name}_vector" for name in CATEGORIES]
+    stages: list[Any] = [
+        StringIndexer(inputCols=CATEGORIES, outputCols=indexed, handleInvalid="keep"),
+        SparkOneHotEncoder(inputCols=indexed, outputCols=encoded, handleInvalid="keep"),
+        VectorAssembler(
+            inputCols=[*encoded, *NUMBERS], outputCol="features", handleInvalid=invalid_numbers
+        ),
+        SparkLogisticRegression(labelCol="label", maxIter=20),
+    ]
+    return Pipeline(stages=stages).fit(training)
