@@ -122,6 +122,11 @@ if [ -n "$local" ]; then
   export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 fi
 
+# spark-submit gives a Python job a pipe for its output; the progress line wants the terminal behind it.
+if [ -t 1 ]; then
+  SCORE_TERMINAL=$(tty <&1) && export SCORE_TERMINAL
+fi
+
 # SPARK_SUBMIT_OPTS reaches the driver's JVM without overruling spark.driver.extraJavaOptions.
 log_settings="'-Dlog4j2.configurationFile=$root/conf/log4j2.properties'"
 export SPARK_SUBMIT_OPTS="$log_settings $jvm_options ${SPARK_SUBMIT_OPTS:-}"

@@ -5,6 +5,7 @@ Run it with ``./spark-submit.sh jobs/score_stream.py --help``.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
     scorer = load_backend(spark, settings, CUSTOMER)
     with StopSignal(spark) as stop:
         stream = start_stream(spark, settings, scorer, CUSTOMER, hook)
-        stream.follow(build_view(sys.stdout), stop)
+        stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
     return 0
 
 

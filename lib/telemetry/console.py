@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Protocol, TextIO
 
 from rich.console import Console
@@ -25,9 +26,21 @@ class ProgressView(Protocol):
         """Show the end."""
 
 
-def build_view(stream: TextIO) -> ProgressView:
-    """The view that fits where ``stream`` goes to."""
-    return LiveView(Console(file=stream)) if stream.isatty() else PlainView(stream)
+def build_view(stream: TextIO, terminal: str | None = None) -> ProgressView:
+    """The view that fits where the output goes to.
+
+    Args:
+        stream: standard output.
+        terminal: the device behind it, where ``stream`` itself is a pipe: spark-submit gives a
+            Python job no other, and ./spark-submit.sh names the device in SCORE_TERMINAL.
+    """
+    if stream.isatty():
+        return LiveView(Console(file=stream))
+    if terminal:
+        # Open as long as the process: the view has no other end.
+        device = Path(terminal).open("w")  # noqa: SIM115
+        return LiveView(Console(file=device, force_terminal=True))
+    return PlainView(stream)
 
 
 def format_batch(batch: BatchProgress, totals: Totals) -> str:
