@@ -1,8 +1,8 @@
 """The contract's checks as Spark expressions, inside code generation and without Python workers.
 
 A valid record, which is nearly every one, is parsed once and compared field by field. Only when
-something is wrong is it parsed again, as a VARIANT, to say for each field what was found. What is
-valid is defined by ``lib/decode.py``.
+something is wrong is it parsed again, to say what (``lib/explain_spark.py``). What is valid is
+defined by ``lib/decode.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lib.contract import Contract, Field, Kind
-from lib.decode import BLANK_TEXT, MAX_FOUND_CHARS, NUMERIC_TEXT, Rule
+from lib.decode import BLANK_TEXT, NUMERIC_TEXT
+from lib.explain_spark import VIOLATION_TYPE, json_kind_expr, matches_expr, violations_expr
 
 SOURCE_COLUMNS = (
     "source_key",
@@ -25,7 +26,6 @@ SOURCE_COLUMNS = (
     "source_offset",
     "source_timestamp",
 )
-VIOLATION_TYPE = "struct<field: string, rule: string, found: string, expected: string>"
 
 # from_json stops at the end of the first JSON value and ignores what follows it. So the record's
 # last brace is replaced by this extra field: it is read only if that brace closes the record.
@@ -67,7 +67,7 @@ def decode_records(records: DataFrame, contract: Contract) -> DataFrame:
     event_time = _field_expr(contract.event_time).alias(contract.event_time.name)
     violations = (
         F.when(F.col("is_valid"), F.array().cast(f"array<{VIOLATION_TYPE}>"))
-        .otherwise(_violations_expr(contract))
+        .otherwise(violations_expr(contract, is_whole_object=F.col("parsed").getField(END_MARK)))
         .alias("violations")
     )
     selected = checked.select(*SOURCE_COLUMNS, identifier, *features, event_time, violations)
@@ -106,10 +106,6 @@ def _field_expr(spec: Field) -> Column:
     return F.col("parsed").getField(spec.name)
 
 
-def _matches_expr(column: Column, pattern: str) -> Column:
-    return column.rlike(rf"\A(?:{pattern})\z")
-
-
 def _is_valid_expr(contract: Contract) -> Column:
     """boolean, never null: whether the record satisfies the whole contract."""
     checks = [F.col("parsed").getField(END_MARK), *map(_is_valid_field_expr, contract.checked)]
@@ -124,11 +120,11 @@ def _is_valid_field_expr(spec: Field) -> Column:
     elif spec.is_numeric:
         check = _is_valid_number_expr(spec)
     elif spec.kind is Kind.TEXT:
-        bare = _matches_expr(value, _BARE_JSON_VALUE)
-        is_text = F.when(bare, _json_kind_expr(spec) == "STRING").otherwise(F.lit(True))
-        check = _matches_expr(value, spec.pattern or ".*") & is_text
+        bare = matches_expr(value, _BARE_JSON_VALUE)
+        is_text = F.when(bare, json_kind_expr(spec.name) == "STRING").otherwise(F.lit(True))
+        check = matches_expr(value, spec.pattern or ".*") & is_text
     else:  # a timestamp: nothing but a JSON string can match the pattern
-        check = _matches_expr(value, spec.pattern or ".*")
+        check = matches_expr(value, spec.pattern or ".*")
     return value.isNull() | check if spec.nullable else check
 
 
@@ -139,9 +135,9 @@ def _is_valid_number_expr(spec: Field) -> Column:
         check = check & (number.cast("bigint").cast("double") == number)
     if spec.numeric_text:
         value = _field_expr(spec)
-        check = check & _matches_expr(value, NUMERIC_TEXT)
+        check = check & matches_expr(value, NUMERIC_TEXT)
         if spec.blank is not None:
-            check = check | _matches_expr(value, BLANK_TEXT)
+            check = check | matches_expr(value, BLANK_TEXT)
     return check
 
 
@@ -159,87 +155,3 @@ def _typed_expr(spec: Field) -> Column:
     if spec.blank is not None:
         number = F.coalesce(number, F.lit(float(spec.blank)))
     return number.cast("bigint") if spec.kind is Kind.INTEGER else number
-
-
-# ---- the explanation of an invalid record; evaluated for nothing else
-
-
-def _variant_expr() -> Column:
-    return F.try_parse_json(_text_expr())
-
-
-def _json_field_expr(spec: Field) -> Column:
-    return F.try_variant_get(_variant_expr(), f"$['{spec.name}']", "variant")
-
-
-def _json_kind_expr(spec: Field) -> Column:
-    """STRING, BIGINT, DECIMAL(…), DOUBLE, BOOLEAN, VOID, OBJECT<…>, ARRAY<…>; null if missing."""
-    return F.schema_of_variant(_json_field_expr(spec))
-
-
-def _violation_expr(field: str, rule: Column | Rule, found: Column, expected: str) -> Column:
-    return F.struct(
-        F.lit(field).alias("field"),
-        (F.lit(str(rule)) if isinstance(rule, Rule) else rule).alias("rule"),
-        F.substring(found, 1, MAX_FOUND_CHARS).alias("found"),
-        F.lit(expected).alias("expected"),
-    )
-
-
-def _violations_expr(contract: Contract) -> Column:
-    """Array of violations: one for the record as a whole, or one for each field that is wrong."""
-    value, text = F.col("source_value"), _text_expr()
-    size = F.concat(F.octet_length(value).cast("string"), F.lit(" bytes"))
-    excerpt = F.when(_matches_expr(text, r"\s*"), F.lit("nothing but white space")).otherwise(text)
-    # Like from_json, the VARIANT parser stops at the end of the first value.
-    is_whole_object = F.coalesce(
-        F.col("parsed").getField(END_MARK), _matches_expr(text, r"\s*\{\s*\}\s*")
-    )
-    is_whole_value = F.coalesce(
-        F.json_array_length(F.concat(F.lit("["), text, F.lit("]"))) == 1, F.lit(False)
-    )
-    kind = F.schema_of_variant(_variant_expr())
-    is_object = F.startswith(kind, F.lit("OBJECT"))
-
-    def whole(rule: Rule, found: Column, expected: str) -> Column:
-        return F.array(_violation_expr("", rule, found, expected))
-
-    fields = F.array_compact(F.array(*map(_field_violation_expr, contract.checked)))
-    return (
-        F.when(value.isNull(), whole(Rule.NULL_VALUE, F.lit("null"), "a JSON object"))
-        .when(
-            F.octet_length(value) > contract.max_bytes,
-            whole(Rule.TOO_LARGE, size, f"at most {contract.max_bytes} bytes"),
-        )
-        .when(~F.is_valid_utf8(text), whole(Rule.NOT_UTF8, size, "UTF-8 text"))
-        .when(
-            kind.isNull() | ~F.when(is_object, is_whole_object).otherwise(is_whole_value),
-            whole(Rule.NOT_JSON, excerpt, "one JSON object and nothing else"),
-        )
-        .when(~is_object, whole(Rule.NOT_OBJECT, excerpt, "a JSON object"))
-        .otherwise(fields)
-    )
-
-
-def _field_violation_expr(spec: Field) -> Column:
-    """A violation, or null where the field is valid."""
-    kind = _json_kind_expr(spec)
-    is_missing = kind.isNull() | (kind == "VOID")
-    rule = F.when(is_missing, F.lit(str(Rule.MISSING))).otherwise(_field_rule_expr(spec, kind))
-    found = F.when(is_missing, F.lit("nothing")).otherwise(F.to_json(_json_field_expr(spec)))
-    is_valid = F.coalesce(_is_valid_field_expr(spec), F.lit(False))
-    return F.when(~is_valid, _violation_expr(spec.name, rule, found, spec.expected))
-
-
-def _field_rule_expr(spec: Field, kind: Column) -> Column:
-    """The rule that a present but invalid value breaks."""
-    wrong_type = F.lit(str(Rule.WRONG_TYPE))
-    if not spec.is_numeric:
-        rule = Rule.NOT_ALLOWED if spec.kind is Kind.CATEGORY else Rule.MALFORMED
-        return F.when(kind == "STRING", F.lit(str(rule))).otherwise(wrong_type)
-    number = _number_expr(spec)
-    is_number = number.isNotNull()
-    if spec.numeric_text:
-        is_number = _matches_expr(_field_expr(spec), NUMERIC_TEXT)
-    is_inside = F.coalesce(number.between(*spec.range), F.lit(False))
-    return F.when(is_number & ~is_inside, F.lit(str(Rule.OUT_OF_RANGE))).otherwise(wrong_type)

@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("sinks.stamp", "sinks.bounded", "telemetry"),
     ),
     ("scoring", "inference_backend", "training"),
-    ("decode_spark", "encode_spark", "pipeline"),
+    ("explain_spark", "decode_spark", "encode_spark", "pipeline"),
     ("kafka_admin", "session", "stop_signal", "sources", "sinks", "broker", "producing"),
     ("stream", "replay", "demo"),
 )

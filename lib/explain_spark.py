@@ -1,0 +1,156 @@
+"""What is wrong with an invalid record, as Spark expressions; evaluated for nothing else.
+
+The record is parsed as a VARIANT, which keeps the JSON types, and every field is held against its
+rules by one lambda over the contract's fields. That keeps the plan small: it is planned anew for
+each micro-batch, and written out for each field it would cost more than scoring a small batch.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from lib.contract import Contract, Field, Kind
+from lib.decode import BLANK_TEXT, MAX_FOUND_CHARS, NUMERIC_TEXT, Rule
+
+VIOLATION_TYPE = "struct<field: string, rule: string, found: string, expected: string>"
+
+
+def violations_expr(contract: Contract, is_whole_object: Column) -> Column:
+    """Array of :data:`VIOLATION_TYPE`: one for the record as a whole, or one for each wrong field.
+
+    Args:
+        contract: what a record has to look like.
+        is_whole_object: boolean, null for false: whether the value is one JSON object and nothing
+            else, as far as the fast path could tell.
+    """
+    value, text = F.col("source_value"), F.col("source_value").cast("string")
+    size = F.concat(F.octet_length(value).cast("string"), F.lit(" bytes"))
+    is_blank = matches_expr(text, BLANK_TEXT)
+    excerpt = F.when(is_blank, F.lit("nothing but white space")).otherwise(text)
+    kind = F.schema_of_variant(_variant_expr())
+    is_object = F.startswith(kind, F.lit("OBJECT"))
+    # Like from_json, the VARIANT parser stops at the end of the first value.
+    is_whole = F.when(
+        is_object, F.coalesce(is_whole_object, matches_expr(text, r"\s*\{\s*\}\s*"))
+    ).otherwise(
+        F.coalesce(F.json_array_length(F.concat(F.lit("["), text, F.lit("]"))) == 1, F.lit(False))
+    )
+    fields = _field_violations_expr(contract)
+    unreadable = _record_violation_expr(Rule.NOT_JSON, excerpt, "one JSON object and nothing else")
+    return (
+        F.when(
+            value.isNull(),
+            _record_violation_expr(Rule.NULL_VALUE, F.lit("null"), "a JSON object"),
+        )
+        .when(
+            F.octet_length(value) > contract.max_bytes,
+            _record_violation_expr(Rule.TOO_LARGE, size, f"at most {contract.max_bytes} bytes"),
+        )
+        .when(~F.is_valid_utf8(text), _record_violation_expr(Rule.NOT_UTF8, size, "UTF-8 text"))
+        .when(kind.isNull() | ~is_whole, unreadable)
+        .when(~is_object, _record_violation_expr(Rule.NOT_OBJECT, excerpt, "a JSON object"))
+        # Whatever the fast path refused stays refused, even if nothing is found here.
+        .when(F.size(fields) == 0, unreadable)
+        .otherwise(fields)
+    )
+
+
+def json_kind_expr(name: str) -> Column:
+    """STRING, BIGINT, DECIMAL(…), DOUBLE, BOOLEAN, VOID, OBJECT<…> or ARRAY<…>; null if missing."""
+    return F.schema_of_variant(F.try_variant_get(_variant_expr(), f"$['{name}']", "variant"))
+
+
+def matches_expr(column: Column, pattern: str) -> Column:
+    """Whether a pattern matches the whole text, as ``re.fullmatch`` with ``re.ASCII``."""
+    return column.rlike(_whole(pattern))
+
+
+def _whole(pattern: str) -> str:
+    return rf"\A(?:{pattern})\z"
+
+
+def _variant_expr() -> Column:
+    return F.try_parse_json(F.col("source_value").cast("string"))
+
+
+def _record_violation_expr(rule: Rule, found: Column, expected: str) -> Column:
+    return F.array(_violation_expr(F.lit(""), F.lit(str(rule)), found, F.lit(expected)))
+
+
+def _violation_expr(field: Column, rule: Column, found: Column, expected: Column) -> Column:
+    return F.struct(
+        field.alias("field"),
+        rule.alias("rule"),
+        F.substring(found, 1, MAX_FOUND_CHARS).alias("found"),
+        expected.alias("expected"),
+    )
+
+
+def _field_violations_expr(contract: Contract) -> Column:
+    """The violations of all fields, in the contract's order; empty where there are none."""
+    specs = F.array(*map(_spec_expr, contract.checked))
+    values = _variant_expr().cast("map<string, variant>")
+
+    def explain(spec: Column) -> Column:
+        value = F.try_element_at(values, spec["name"])
+        kind = F.schema_of_variant(value)
+        is_missing = kind.isNull() | (kind == "VOID")
+        rule = F.when(is_missing, F.when(~spec["nullable"], F.lit(str(Rule.MISSING)))).otherwise(
+            _rule_expr(spec, value, kind)
+        )
+        found = F.when(is_missing, F.lit("nothing")).otherwise(F.to_json(value))
+        return F.when(
+            rule.isNotNull(), _violation_expr(spec["name"], rule, found, spec["expected"])
+        )
+
+    return F.filter(F.transform(specs, explain), lambda violation: violation.isNotNull())
+
+
+def _spec_expr(spec: Field) -> Column:
+    """A field of the contract as a constant."""
+    low, high = spec.range
+    constants = {
+        "name": F.lit(spec.name),
+        "nullable": F.lit(spec.nullable),
+        "is_numeric": F.lit(spec.is_numeric),
+        "is_integer": F.lit(spec.kind is Kind.INTEGER),
+        "is_category": F.lit(spec.kind is Kind.CATEGORY),
+        "allowed": F.array(*map(F.lit, spec.allowed)).cast("array<string>"),
+        "pattern": F.lit(_whole(spec.pattern or ".*")),
+        "low": F.lit(low),
+        "high": F.lit(high),
+        "takes_text": F.lit(spec.numeric_text),
+        "takes_blank": F.lit(spec.blank is not None),
+        "expected": F.lit(spec.expected),
+    }
+    return F.struct(*(constant.alias(name) for name, constant in constants.items()))
+
+
+def _rule_expr(spec: Column, value: Column, kind: Column) -> Column:
+    """The rule that a present value breaks; null where it is valid."""
+    text = F.when(kind == "STRING", F.try_variant_get(value, "$", "string"))
+    as_text = F.when(
+        spec["is_category"],
+        F.when(~F.array_contains(spec["allowed"], text), str(Rule.NOT_ALLOWED)),
+    ).otherwise(F.when(~F.rlike(text, spec["pattern"]), str(Rule.MALFORMED)))
+    return (
+        F.when(spec["is_numeric"], _number_rule_expr(spec, value, kind, text))
+        .when(text.isNull(), str(Rule.WRONG_TYPE))
+        .otherwise(as_text)
+    )
+
+
+def _number_rule_expr(spec: Column, value: Column, kind: Column, text: Column) -> Column:
+    is_number = kind.rlike(r"^(BIGINT|DECIMAL|DOUBLE)")
+    readable = spec["takes_text"] & matches_expr(text, NUMERIC_TEXT)
+    number = F.when(is_number, F.try_variant_get(value, "$", "double")).when(
+        readable, text.try_cast("double")
+    )
+    is_blank = spec["takes_text"] & spec["takes_blank"] & matches_expr(text, BLANK_TEXT)
+    return (
+        F.when(F.coalesce(is_blank, F.lit(False)), F.lit(None))
+        .when(number.isNull(), str(Rule.WRONG_TYPE))
+        .when(~number.between(spec["low"], spec["high"]), str(Rule.OUT_OF_RANGE))
+        .when(spec["is_integer"] & (number != F.floor(number)), str(Rule.WRONG_TYPE))
+    )
