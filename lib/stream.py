@@ -86,13 +86,15 @@ class ScoringStream:
         return totals, seen
 
     def _raise_failure(self, stop: StopSignal) -> None:
+        if stop.is_requested:
+            return  # what the stop interrupted has not been written, and is done at the next start
         if self.sink is not None and self.sink.failure is not None:
             raise self.sink.failure
         try:
             failure = self.query.exception()
         except StreamingQueryException as error:  # some versions raise what others return
             failure = error
-        if failure is not None and not stop.is_requested:
+        if failure is not None:
             raise SinkError(
                 f"the query failed: {str(failure).strip().splitlines()[0]}",
                 hint="start it again: it resumes where it was; --verbose shows the whole trace",

@@ -18,9 +18,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("settings", "cli", "class_archive", "synth", "faults", "store", "sinks.resume"),
         *("sinks.stamp", "sinks.bounded", "telemetry"),
     ),
-    ("scoring", "inference_backend", "training"),
+    ("session", "scoring", "inference_backend", "training"),
     ("explain_spark", "decode_spark", "encode_spark", "pipeline"),
-    ("kafka_admin", "session", "stop_signal", "sources", "sinks", "broker", "producing"),
+    ("kafka_admin", "stop_signal", "sources", "sinks", "broker", "producing"),
     ("stream", "replay", "demo"),
 )
 PURE_MODULES = ("pyspark", "confluent_kafka", "py4j")

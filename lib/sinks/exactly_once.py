@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 
+import pyarrow as pa
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
 
-from lib.errors import ScoringError
+from lib.errors import ScoringError, SinkError
 from lib.kafka_admin import read_offsets
 from lib.kafka_options import for_librdkafka
 from lib.messages import MESSAGE_COLUMNS
@@ -95,14 +96,16 @@ class ExactlyOnceSink:
     def __call__(self, frame: DataFrame, batch_id: int) -> None:
         """Write one micro-batch; Spark calls this."""
         try:
-            messages = frame.select(*MESSAGE_COLUMNS).toArrow()
+            messages = self._collect(frame, batch_id)
             ends = self._checkpoint.read_end_offsets(batch_id)
             if self._query_id == "-":
                 self._query_id = self._checkpoint.read_query_id()
             report = self._writer.write(messages, ends, batch_id=batch_id, query_id=self._query_id)
         except ScoringError as error:
-            self.failure = error  # Spark buries the cause in text; the job shows this one
-            raise
+            self.failure = error
+            # Spark gets one line: it buries causes in text, and the pattern that it searches this
+            # text with overflows the stack where the text is long.
+            raise type(error)(error.message, hint=error.hint) from None
         logger.info(
             "batch=%d written=%s already_written=%d duration_ms=%.0f",
             report.batch_id,
@@ -110,6 +113,16 @@ class ExactlyOnceSink:
             report.already_written,
             report.duration_s * 1000,
         )
+
+    def _collect(self, frame: DataFrame, batch_id: int) -> pa.Table:
+        try:
+            return frame.select(*MESSAGE_COLUMNS).toArrow()
+        except Exception as error:
+            first_line = next(iter(str(error).strip().splitlines()), "")
+            raise SinkError(
+                f"batch {batch_id} was not scored: {type(error).__name__}: {first_line[:200]}",
+                hint="nothing of it was written; --verbose shows the whole trace",
+            ) from error
 
     def close(self) -> None:
         """Let go of the Kafka clients."""

@@ -20,6 +20,7 @@ from confluent_kafka import (
 
 from lib.errors import SinkFencedError
 from lib.kafka_options import for_librdkafka
+from lib.sinks.failures import Failure, classify
 from lib.sinks.resume import Offsets
 from lib.sinks.stamp import Stamp
 
@@ -167,12 +168,16 @@ def _read_committed(
     while True:
         # A read_committed consumer, as by default, asks for stable offsets: the answer waits for
         # the end of a transaction that holds some.
-        answers = consumer.committed(asked, timeout=timeout_s)
-        errors = [answer.error for answer in answers if answer.error is not None]
-        if not errors:
+        error: KafkaError | None
+        try:
+            answers = consumer.committed(asked, timeout=timeout_s)
+            error = next((answer.error for answer in answers if answer.error is not None), None)
+        except KafkaException as failure:
+            error = failure.args[0]
+        if error is None:
             break
-        if time.monotonic() > deadline:
-            raise KafkaException(errors[0])
+        if time.monotonic() > deadline or classify(error) is not Failure.PASSING:
+            raise KafkaException(error)
         time.sleep(_POLL_S)
     offsets = {a.partition: None if a.offset == OFFSET_INVALID else a.offset for a in answers}
     return offsets, {answer.partition: answer.metadata for answer in answers}

@@ -155,7 +155,8 @@ def test_a_signal_finishes_the_batch_and_exits_0(
         output, errors = process.communicate(timeout=60)
 
     assert process.returncode == 0, errors
-    assert "Traceback" not in errors
+    assert "Traceback" not in output + errors
+    assert "Exception" not in output + errors
     assert output.splitlines()[-1].startswith("stopped after ")
     done = run_job(deployment.arguments())
     assert done.returncode == 0, done.stderr
