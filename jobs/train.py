@@ -1,0 +1,72 @@
+"""Train a model version, for scikit-learn and for Spark, and make it the champion.
+
+Run it with ``python jobs/train.py --help``; ``spark-submit jobs/train.py`` does the same.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from rich.console import Console
+
+from lib.cli import run_job
+from lib.errors import SettingsError
+from lib.store import ModelStore
+from lib.training.data import TrainingData, make_training_data, read_training_data
+from lib.training.report import build_metrics_table, describe_version
+from lib.training.session import build_training_session
+from lib.training.settings import DEFAULT_SYNTHETIC_ROWS, SYNTHETIC, TrainSettings
+from lib.training.training import train
+
+
+def train_model(settings: TrainSettings) -> int:
+    """Read, train, save, promote, report; return the exit code."""
+    console = Console(highlight=False)
+    store = open_store(settings)
+    data = load_data(settings)
+    with console.status("starting Spark") as status:
+        spark = build_training_session()
+        version = train(
+            data,
+            store=store,
+            name=settings.name,
+            seed=settings.seed,
+            spark=spark,
+            now=datetime.now(UTC),
+            report=status.update,
+        )
+    first = len(store.versions(settings.name)) == 1
+    if settings.promote or first:
+        store.promote(version.name, version.version)
+    champion = store.read_champion(version.name)
+    console.print(build_metrics_table(version))
+    console.print(describe_version(version), soft_wrap=True)
+    console.print(f"saved        {version.path}", soft_wrap=True)
+    console.print(f"champion     {version.name}@{champion}")
+    return 0
+
+
+def open_store(settings: TrainSettings) -> ModelStore:
+    """The store, once it is clear that a version can be saved there under this name."""
+    store = ModelStore(settings.store)
+    store.versions(settings.name)
+    try:
+        settings.store.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"--store {settings.store}: {error.strerror}") from error
+    return store
+
+
+def load_data(settings: TrainSettings) -> TrainingData:
+    """The rows that the settings ask for."""
+    if settings.data == SYNTHETIC:
+        return make_training_data(settings.rows or DEFAULT_SYNTHETIC_ROWS, settings.seed)
+    return read_training_data(Path(settings.data))
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(TrainSettings, train_model))

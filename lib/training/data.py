@@ -1,0 +1,142 @@
+"""Training data: read, checked against the contract, typed.
+
+A bad row ends the training; nothing is dropped or repaired in silence. Messages name fields, line
+numbers and counts, never values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lib.contract import CUSTOMER, Contract, Field, Kind
+from lib.decode import BLANK_TEXT, NUMERIC_TEXT
+from lib.errors import SettingsError, SourceError
+from lib.synth import make_customers
+
+# How many places, and how many fields, a message names.
+_MAX_NAMED = 5
+_HINT = "correct or remove these rows"
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Rows to learn from.
+
+    Attributes:
+        features: the contract's features in its order: categories as str, integers as int64,
+            numbers as float64.
+        labels: int64 [n_rows], 1 for the positive label, else 0.
+        origin: where the rows come from, for the model's metadata.
+    """
+
+    features: pd.DataFrame
+    labels: npt.NDArray[np.int64]
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return len(self.labels)
+
+
+def read_training_data(path: Path, contract: Contract = CUSTOMER) -> TrainingData:
+    """Read a CSV file with the contract's features and its label; other columns are ignored.
+
+    Raises:
+        SettingsError: there is no such file.
+        SourceError: it cannot be read, lacks a column, or has rows that the contract rejects.
+    """
+    try:
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        # As text, so that the checks see what stands there; utf-8-sig skips a byte order mark.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"--data {path}: no such file", hint="name a CSV file, or say --data synthetic"
+        ) from error
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        first_line = str(error).partition("\n")[0]
+        raise SourceError(
+            f"{path}: cannot be read as CSV: {first_line}", hint="name a CSV file in UTF-8"
+        ) from error
+    origin = {"source": "csv", "file": path.name, "sha256": sha256}
+    return clean_table(table, contract, place=str(path), origin=origin)
+
+
+def make_training_data(rows: int, seed: int, contract: Contract = CUSTOMER) -> TrainingData:
+    """Synthetic customers, checked like any others."""
+    table = make_customers(rows, seed).astype(str)
+    origin = {"source": "synthetic"}
+    return clean_table(table, contract, place="synthetic customers", origin=origin)
+
+
+def clean_table(
+    table: pd.DataFrame, contract: Contract, *, place: str, origin: Mapping[str, Any]
+) -> TrainingData:
+    """Check and type a table of text.
+
+    Args:
+        table: all columns as str; the first row stands in line 2 of ``place``.
+        contract: what the rows have to look like.
+        place: for messages.
+        origin: see :class:`TrainingData`.
+
+    Raises:
+        SourceError: a column is missing, the table is empty, or rows are not valid; lists where.
+    """
+    wanted = [*contract.features, contract.label]
+    missing = [spec.name for spec in wanted if spec.name not in table.columns]
+    if missing:
+        raise SourceError(
+            f"{place}: found no column {', '.join(missing)}, expected all features and the label",
+            hint="the first line has to name the columns; see docs/contract.md",
+        )
+    if table.empty:
+        raise SourceError(f"{place}: found no rows, expected customers", hint="name another file")
+    typed = {spec.name: _read_column(table[spec.name], spec) for spec in wanted}
+    problems = list(_list_problems(typed, contract))
+    if problems:
+        more = f"; and {len(problems) - _MAX_NAMED} more" if len(problems) > _MAX_NAMED else ""
+        raise SourceError(f"{place}: {'; '.join(problems[:_MAX_NAMED])}{more}", hint=_HINT)
+    features = pd.DataFrame({name: typed[name][0] for name in contract.feature_names})
+    positive = typed[contract.label.name][0] == contract.positive_label
+    return TrainingData(features, np.asarray(positive, dtype=np.int64), origin)
+
+
+def _list_problems(
+    typed: Mapping[str, tuple[pd.Series[Any], Mask]], contract: Contract
+) -> Iterator[str]:
+    for spec in (*contract.features, contract.label):
+        invalid = np.flatnonzero(~typed[spec.name][1])
+        if len(invalid):
+            # The header is line 1. (A quoted line break in a field would shift these.)
+            lines = ", ".join(str(row + 2) for row in invalid[:_MAX_NAMED])
+            dots = ", …" if len(invalid) > _MAX_NAMED else ""
+            count = "1 row" if len(invalid) == 1 else f"{len(invalid)} rows"
+            yield f"{spec.name} in {count} (line {lines}{dots}) is not {spec.expected}"
+
+
+def _read_column(text: pd.Series[Any], spec: Field) -> tuple[pd.Series[Any], Mask]:
+    """The column as the model gets it, and bool [n_rows]: where it is valid."""
+    if spec.kind is Kind.CATEGORY:
+        return text.astype(object), text.isin(spec.allowed).to_numpy()
+    # CSV knows nothing but text: what JSON would have to send as a number stands here as text too.
+    is_number = text.str.fullmatch(NUMERIC_TEXT).to_numpy(dtype=np.bool_)
+    numbers = pd.to_numeric(text.where(is_number, "nan"), errors="coerce").astype(np.float64)
+    if spec.blank is not None:
+        numbers = numbers.mask(text.str.fullmatch(BLANK_TEXT), float(spec.blank))
+    valid = numbers.between(*spec.range).to_numpy()
+    if spec.kind is Kind.INTEGER:
+        valid = valid & (numbers % 1 == 0).to_numpy()
+        return numbers.where(valid, 0).astype(np.int64), valid
+    return numbers, valid

@@ -1,0 +1,38 @@
+"""What a person is shown of a trained version."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+
+from lib.store import ModelVersion
+
+_TITLES = {
+    "roc_auc": "ROC-AUC",
+    "pr_auc": "PR-AUC",
+    "brier": "Brier",
+    "log_loss": "log loss",
+}
+
+
+def build_metrics_table(version: ModelVersion) -> Table:
+    """One row an engine, mean ± standard deviation over the folds."""
+    training = version.metadata.training
+    title = f"{version.reference}: {training['rows']:,} customers, {training['folds']}-fold CV"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    table.add_column("engine")
+    for name in _TITLES.values():
+        table.add_column(name, justify="right")
+    for engine, metrics in version.metadata.metrics.items():
+        cells = [f"{metrics[key]['mean']:.4f} ± {metrics[key]['std']:.3f}" for key in _TITLES]
+        table.add_row(engine, *cells)
+    return table
+
+
+def describe_version(version: ModelVersion) -> str:
+    """Threshold and agreement of the engines, as two lines."""
+    threshold, training = version.metadata.threshold, version.metadata.training
+    return (
+        f"threshold    {threshold:.2f} (best F1: {training['f1_at_threshold']:.3f})\n"
+        f"agreement    both engines within {training['engine_disagreement']:.1e} in probability"
+    )

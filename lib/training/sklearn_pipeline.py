@@ -1,0 +1,73 @@
+"""The model as a scikit-learn pipeline, from raw features to the probability.
+
+It holds nothing but classes of scikit-learn and of the standard library: the joblib file loads
+where this project is not installed.
+"""
+
+from __future__ import annotations
+
+from operator import methodcaller
+
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from lib.contract import Contract
+from lib.training.encoding import build_encoding
+from lib.training.penalty import INVERSE_PENALTY
+
+# Newton's method needs about ten steps to this; more digits are not in the data.
+_TOLERANCE = 1e-10
+
+
+def build_sklearn_pipeline(contract: Contract) -> Pipeline:
+    """An unfitted pipeline that takes frames with the contract's features.
+
+    Numbers may come as numeric text, blanks stand for what the contract says, unseen categories
+    count as none of the known ones. Text that is no number, NaN and infinity raise ValueError.
+
+    The first step, ``read``, only matters for raw text. Exporters that know no Python functions
+    (skl2onnx, orbital) take ``pipeline[1:]``.
+    """
+    encoding = build_encoding(contract)
+    known = OneHotEncoder(
+        categories=[list(group.values) for group in encoding.indicators],
+        handle_unknown="ignore",
+        sparse_output=False,
+    )
+    columns = ColumnTransformer(
+        [
+            ("known", known, [group.field.name for group in encoding.indicators]),
+            ("number", "passthrough", [field.name for field in encoding.numbers]),
+        ]
+    )
+    return Pipeline(
+        [
+            ("read", _build_text_reader(contract)),
+            ("encode", columns),
+            # Last of the encoding, so that the penalty treats all columns alike; see penalty.py.
+            ("scale", StandardScaler()),
+            (
+                "classify",
+                LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky", tol=_TOLERANCE),
+            ),
+        ]
+    )
+
+
+def _build_text_reader(contract: Contract) -> Pipeline:
+    """Replaces blank text as the contract says; no work where a column holds numbers."""
+    replacements = {
+        # Text, as the strings around it: the scaler reads a column of numeric text as numbers.
+        field.name: {r"^\s*$": str(field.blank)}
+        for field in contract.numeric
+        if field.blank is not None
+    }
+    return Pipeline(
+        [
+            # Numbers in a column of objects become a column of numbers, which the next step skips.
+            ("infer", FunctionTransformer(methodcaller("infer_objects"))),
+            ("blank", FunctionTransformer(methodcaller("replace", replacements, regex=True))),
+        ]
+    )

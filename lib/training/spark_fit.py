@@ -1,0 +1,90 @@
+"""Fitting and cross-validating in Spark; the driver sends the rows and collects the results."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyspark.ml import PipelineModel
+from pyspark.ml.functions import vector_to_array
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lib.contract import Contract
+from lib.training.data import TrainingData
+from lib.training.evaluation import FOLDS, Integers, Probabilities
+from lib.training.spark_pipeline import (
+    ENCODED_COLUMN,
+    LABEL_COLUMN,
+    build_encoding_stages,
+    build_regression,
+    build_spark_pipeline,
+)
+
+_ROW, _FOLD, _PROBABILITY = "_row", "_fold", "_probability"
+# Every iteration of the solver is a Spark job: small data go faster without being spread.
+_ROWS_PER_PARTITION = 50_000
+
+
+def fit_spark_pipeline(
+    spark: SparkSession, data: TrainingData, contract: Contract
+) -> PipelineModel:
+    """Fit the Spark pipeline on all rows."""
+    frame = _keep(_build_frame(spark, data), data.rows)
+    return build_spark_pipeline(contract, data.rows).fit(frame)
+
+
+def score_with_spark(
+    spark: SparkSession, model: PipelineModel, features: pd.DataFrame
+) -> Probabilities:
+    """Probability of each row: float64 [n_rows]."""
+    rows = features.assign(**{_ROW: np.arange(len(features))})
+    return _collect(model.transform(_send(spark, rows)), len(features))
+
+
+def cross_validate_spark(
+    spark: SparkSession, data: TrainingData, folds: Integers, contract: Contract
+) -> Probabilities:
+    """Probability of each row by the model that has not seen its fold: float64 [n_rows].
+
+    The encoding learns nothing from data, so it is applied once; the regression is fitted for each
+    fold.
+    """
+    encoded = _build_frame(spark, data, **{_FOLD: folds, _ROW: np.arange(data.rows)})
+    for stage in build_encoding_stages(contract):
+        encoded = stage.transform(encoded)
+    encoded = _keep(encoded.select(ENCODED_COLUMN, LABEL_COLUMN, _FOLD, _ROW), data.rows)
+    probabilities = np.empty(data.rows)
+    for fold in range(FOLDS):
+        held_out = folds == fold
+        regression = build_regression(int(np.sum(~held_out)))
+        model = regression.fit(encoded.where(F.col(_FOLD) != fold))
+        scored = model.transform(encoded.where(F.col(_FOLD) == fold))
+        probabilities[held_out] = _collect(scored, int(np.sum(held_out)))
+    return probabilities
+
+
+def _build_frame(spark: SparkSession, data: TrainingData, **more: Integers) -> DataFrame:
+    rows = data.features.assign(**{LABEL_COLUMN: data.labels.astype(np.float64)}, **more)
+    return _send(spark, rows)
+
+
+def _send(spark: SparkSession, rows: pd.DataFrame) -> DataFrame:
+    """The rows as a Spark frame; by Arrow, whatever the session's settings."""
+    return spark.createDataFrame(pa.Table.from_pandas(rows, preserve_index=False))
+
+
+def _keep(frame: DataFrame, rows: int) -> DataFrame:
+    """The frame, computed once. A cached one would still send its rows along with every task."""
+    return frame.localCheckpoint(eager=True).coalesce(-(-rows // _ROWS_PER_PARTITION))
+
+
+def _collect(scored: DataFrame, count: int) -> Probabilities:
+    """The probabilities in the order of the rows."""
+    rows = scored.select(_ROW, _probability_expr()).toArrow().sort_by(_ROW)
+    assert rows.num_rows == count, (rows.num_rows, count)
+    return np.asarray(rows[_PROBABILITY].to_numpy(), dtype=np.float64)
+
+
+def _probability_expr() -> Column:
+    return vector_to_array(F.col("probability"))[1].alias(_PROBABILITY)

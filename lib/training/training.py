@@ -1,0 +1,178 @@
+"""Train: measure, fit and save one model version with both engines."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from pyspark.ml import PipelineModel
+from pyspark.sql import SparkSession
+from sklearn.pipeline import Pipeline
+
+from lib.contract import CUSTOMER, Contract
+from lib.errors import ModelError
+from lib.store import ModelStore, ModelVersion, installed_libraries
+from lib.store.version import SKLEARN_ARTEFACT, SPARK_ARTEFACT
+from lib.training import evaluation
+from lib.training.data import TrainingData
+from lib.training.penalty import INVERSE_PENALTY
+from lib.training.sklearn_pipeline import build_sklearn_pipeline
+from lib.training.spark_fit import cross_validate_spark, fit_spark_pipeline, score_with_spark
+
+logger = logging.getLogger(__name__)
+
+# Both engines minimise the same function, and their solvers stop within 1e-6 of each other. Beyond
+# this, falling back from one to the other would show in the six decimals of a prediction.
+MAX_DISAGREEMENT = 1e-5
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What cross-validation says about the model.
+
+    Attributes:
+        metrics: engine → metric → mean and standard deviation over the folds.
+        threshold: probability from which the prediction is the positive label.
+        f1: F1 score at the threshold, over all held-out rows.
+    """
+
+    metrics: dict[str, evaluation.Metrics]
+    threshold: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class FittedModels:
+    """The same model in both engines.
+
+    Attributes:
+        disagreement: largest difference of their probabilities over the training rows.
+    """
+
+    sklearn: Pipeline
+    spark: PipelineModel
+    disagreement: float
+
+
+def train(
+    data: TrainingData,
+    *,
+    store: ModelStore,
+    name: str,
+    seed: int,
+    spark: SparkSession,
+    now: datetime,
+    contract: Contract = CUSTOMER,
+    report: Callable[[str], None] = logger.info,
+) -> ModelVersion:
+    """Make one version: cross-validate, fit on all rows, check that the engines agree, save.
+
+    Args:
+        data: rows to learn from.
+        store: where the version goes; it does not become the champion by this.
+        name: of the model.
+        seed: of the folds.
+        spark: session to fit in. Its file system has to reach the store's folder.
+        now: time of the training, with a time zone.
+        contract: of the features.
+        report: told what is being done, a phrase at a time.
+
+    Raises:
+        SourceError: too few rows of a class.
+        ModelError: the two engines disagree.
+        SettingsError: the name is no valid one.
+    """
+    evaluated = evaluate(data, seed=seed, spark=spark, contract=contract, report=report)
+    fitted = fit(data, spark=spark, contract=contract, report=report)
+    report("saving")
+    return store.save(
+        name,
+        lambda folder: write_artefacts(fitted, folder),
+        metrics=evaluated.metrics,
+        threshold=evaluated.threshold,
+        fingerprint=contract.fingerprint,
+        libraries=installed_libraries(),
+        training=_describe(data, evaluated, fitted, seed),
+        now=now,
+    )
+
+
+def evaluate(
+    data: TrainingData,
+    *,
+    seed: int,
+    spark: SparkSession,
+    contract: Contract = CUSTOMER,
+    report: Callable[[str], None] = logger.info,
+) -> Evaluation:
+    """Cross-validate in both engines, on the same folds.
+
+    Raises:
+        SourceError: too few rows of a class.
+    """
+    folds = evaluation.assign_folds(data.labels, seed)
+    report("cross-validating in scikit-learn")
+    by_sklearn = evaluation.cross_validate_sklearn(data, folds, contract)
+    report("cross-validating in Spark")
+    by_spark = cross_validate_spark(spark, data, folds, contract)
+    metrics = {
+        "sklearn": evaluation.measure(data.labels, by_sklearn, folds),
+        "spark": evaluation.measure(data.labels, by_spark, folds),
+    }
+    return Evaluation(metrics, *evaluation.choose_threshold(data.labels, by_sklearn))
+
+
+def fit(
+    data: TrainingData,
+    *,
+    spark: SparkSession,
+    contract: Contract = CUSTOMER,
+    report: Callable[[str], None] = logger.info,
+) -> FittedModels:
+    """Fit both engines on all rows.
+
+    Raises:
+        ModelError: their probabilities differ by more than :data:`MAX_DISAGREEMENT`.
+    """
+    report("fitting in scikit-learn")
+    pipeline = build_sklearn_pipeline(contract).fit(data.features, data.labels)
+    report("fitting in Spark")
+    model = fit_spark_pipeline(spark, data, contract)
+    by_sklearn = pipeline.predict_proba(data.features)[:, 1]
+    by_spark = score_with_spark(spark, model, data.features)
+    disagreement = float(np.max(np.abs(by_sklearn - by_spark)))
+    if not disagreement <= MAX_DISAGREEMENT:
+        raise ModelError(
+            f"trained model: found scikit-learn and Spark {disagreement:.2g} apart in probability, "
+            f"expected at most {MAX_DISAGREEMENT:g}",
+            hint="a solver has not converged: are there extreme numbers in the data?",
+        )
+    return FittedModels(pipeline, model, disagreement)
+
+
+def write_artefacts(fitted: FittedModels, folder: Path) -> None:
+    """Write both models below a folder on this machine."""
+    joblib.dump(fitted.sklearn, folder / SKLEARN_ARTEFACT)
+    # As a URI, for Spark's default file system may be another.
+    fitted.spark.write().save((folder / SPARK_ARTEFACT).resolve().as_uri())
+
+
+def _describe(
+    data: TrainingData, evaluated: Evaluation, fitted: FittedModels, seed: int
+) -> dict[str, Any]:
+    return {
+        **data.origin,
+        "rows": data.rows,
+        "positive_share": float(data.labels.mean()),
+        "seed": seed,
+        "folds": evaluation.FOLDS,
+        "f1_at_threshold": evaluated.f1,
+        "inverse_penalty": INVERSE_PENALTY,
+        "engine_disagreement": fitted.disagreement,
+    }

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lib.errors import SettingsError
+from lib.jars import PROJECT_ROOT
+from lib.settings import load_settings
+from lib.synth import make_customers
+from lib.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def run_script(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(PROJECT_ROOT / "jobs" / "train.py"), *arguments],
+        cwd=folder,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_defaults() -> None:
+    settings = load_settings(TrainSettings, [], environment={})
+    assert settings.data == "synthetic"
+    assert settings.store == Path("models")
+    assert settings.name == "churn"
+    assert settings.promote
+
+
+def test_rows_do_not_go_with_a_file() -> None:
+    with pytest.raises(SettingsError, match="--data synthetic only"):
+        load_settings(TrainSettings, ["--data", "a.csv", "--rows", "500"], environment={})
+
+
+def test_help_explains_promotion(tmp_path: Path) -> None:
+    run = run_script("--help", folder=tmp_path)
+    assert run.returncode == 0
+    assert "--no-promote" in run.stdout
+    assert "becomes the champion" in run.stdout
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    run = run_script("--data", "nothing.csv", folder=tmp_path)
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert run.stderr == (
+        "error: --data nothing.csv: no such file (name a CSV file, or say --data synthetic)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--name", "a/b"], "error: model name 'a/b': expected up to 64 letters"),
+        (["--store", "file"], "error: --store file: File exists"),
+        (["--rows", "99"], "error: --rows: Input should be greater than or equal to 100"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_before_anything_starts(
+    tmp_path: Path, flags: list[str], expected: str
+) -> None:
+    (tmp_path / "file").touch()
+    run = run_script(*flags, folder=tmp_path)
+    assert run.returncode in (1, 2)
+    assert run.stderr.startswith(expected)
+    assert run.stderr.count("\n") == 1
+
+
+def test_verbose_shows_the_traceback(tmp_path: Path) -> None:
+    run = run_script("--data", "nothing.csv", "--verbose", folder=tmp_path)
+    assert run.returncode == 1
+    assert "Traceback" in run.stderr
+
+
+def test_versions_become_champion_unless_told_otherwise(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from jobs.train import train_model
+
+    path = tmp_path / "customers.csv"
+    make_customers(300, seed=1).to_csv(path, index=False)
+
+    def champion_after(*flags: str) -> str:
+        arguments = ["--data", str(path), "--store", str(tmp_path / "store"), *flags]
+        assert train_model(load_settings(TrainSettings, arguments, environment={})) == 0
+        return (tmp_path / "store" / "churn" / "champion").read_text()
+
+    assert champion_after("--no-promote") == "1\n"  # there is none yet
+    assert champion_after("--no-promote") == "1\n"
+    assert champion_after() == "3\n"
+    shown = capsys.readouterr().out
+    assert "churn@3: 300 customers, 5-fold CV" in shown
+    assert "champion     churn@3" in shown
+
+
+def test_the_script_trains_from_any_folder(spark: SparkSession, tmp_path: Path) -> None:
+    run = run_script("--rows", "300", "--name", "small", folder=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "models" / "small" / "1" / "metadata.json").is_file()
+    assert "champion     small@1" in run.stdout
+    assert "ERROR" not in run.stderr

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import joblib
+import numpy as np
+import pytest
+
+from lib.contract import CUSTOMER
+from lib.errors import ModelError
+from lib.store import ModelStore, ModelVersion, installed_libraries
+from lib.training.data import make_training_data
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DATA = make_training_data(1_500, seed=3)
+
+
+@pytest.fixture(scope="module")
+def version(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
+    from lib.training.training import train
+
+    return train(
+        DATA,
+        store=ModelStore(tmp_path_factory.mktemp("store")),
+        name="churn",
+        seed=5,
+        spark=spark,
+        now=datetime(2026, 1, 31, 12, 0, tzinfo=UTC),
+    )
+
+
+def test_a_version_holds_both_models_and_is_sound(version: ModelVersion) -> None:
+    assert version.reference == "churn@1"
+    assert version.sklearn_path.is_file()
+    assert version.spark_path.is_dir()
+    version.verify()
+
+
+def test_it_is_not_the_champion_by_itself(version: ModelVersion) -> None:
+    assert not (version.path.parent / "champion").exists()
+
+
+def test_the_metadata_say_what_it_was_made_of(version: ModelVersion) -> None:
+    metadata = version.metadata
+    assert metadata.created == "2026-01-31T12:00:00Z"
+    assert metadata.contract_fingerprint == CUSTOMER.fingerprint
+    assert metadata.libraries == installed_libraries()
+    expected = {"source": "synthetic", "rows": 1_500, "seed": 5, "folds": 5}
+    assert {key: metadata.training[key] for key in expected} == expected
+    assert metadata.training["positive_share"] == pytest.approx(DATA.labels.mean())
+
+
+def test_both_engines_are_measured_and_measure_the_same(version: ModelVersion) -> None:
+    metrics = version.metadata.metrics
+    assert list(metrics) == ["sklearn", "spark"]
+    for name in ("roc_auc", "pr_auc", "brier", "log_loss"):
+        found = [metrics[engine][name] for engine in ("sklearn", "spark")]
+        assert found[0]["mean"] == pytest.approx(found[1]["mean"], abs=1e-4)
+        assert found[0]["std"] == pytest.approx(found[1]["std"], abs=1e-4)
+    assert 0.80 < metrics["spark"]["roc_auc"]["mean"] < 0.90
+    assert version.metadata.training["engine_disagreement"] < 1e-6
+
+
+def test_the_threshold_has_two_decimals_and_is_below_a_half(version: ModelVersion) -> None:
+    threshold = version.metadata.threshold
+    assert threshold == round(threshold, 2)
+    assert 0.2 < threshold < 0.5
+
+
+def test_the_saved_models_agree(spark: SparkSession, version: ModelVersion) -> None:
+    from pyspark.ml import PipelineModel
+
+    from lib.training.spark_fit import score_with_spark
+
+    others = make_training_data(500, seed=4).features
+    model = PipelineModel.load(version.spark_path.as_uri())
+    pipeline = joblib.load(version.sklearn_path)
+    np.testing.assert_allclose(
+        score_with_spark(spark, model, others),
+        pipeline.predict_proba(others)[:, 1],
+        rtol=0,
+        atol=1e-6,
+    )
+
+
+def test_training_again_gives_the_same_sklearn_model(version: ModelVersion, tmp_path: Path) -> None:
+    from lib.training.sklearn_pipeline import build_sklearn_pipeline
+
+    again = build_sklearn_pipeline(CUSTOMER).fit(DATA.features, DATA.labels)
+    saved = joblib.load(version.sklearn_path)
+    np.testing.assert_array_equal(again[-1].coef_, saved[-1].coef_)
+
+
+def test_engines_that_disagree_are_not_saved(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lib.training import training
+
+    # No two solvers agree to the last bit.
+    monkeypatch.setattr(training, "MAX_DISAGREEMENT", 0.0)
+    with pytest.raises(ModelError, match="expected at most 0"):
+        training.fit(DATA, spark=spark)
