@@ -246,3 +246,43 @@ class ReplaySettings(ModelSettings):
     @classmethod
     def _split_input(cls, paths: object) -> object:
         return [paths] if isinstance(paths, str) else paths
+
+
+class ProduceSettings(KafkaSettings):
+    """Send customers to a topic: from a CSV file, or synthetic ones; some of them broken."""
+
+    source: str = Field(
+        "synthetic", description="CSV file with the contract's columns, or synthetic"
+    )
+    count: int | None = Field(
+        None,
+        ge=0,
+        description="how many; 0 until Ctrl-C. Each row of a file once, or 10,000 synthetic ones,"
+        " where not given; a file with fewer rows is sent again from its start",
+    )
+    rate: float = Field(0.0, ge=0.0, description="customers per second; 0 as fast as possible")
+    bad_share: float = Field(
+        0.0, ge=0.0, le=1.0, description="share of records that are broken, of every kind in turn"
+    )
+    seed: int = Field(1, ge=0, description="of synthetic customers and of faults")
+    input_topic: str = Field("telco.raw.customers", description="topic to send to")
+    create_topic: bool = Field(False, description="create the topic where it is missing")
+    partitions: int = Field(4, ge=1, description="of a topic that is created")
+
+
+class DemoSettings(ModelSettings):
+    """Show it all: customers through a real Kafka, scored by Spark, back exactly once.
+
+    Starts an embedded broker, or uses that of KAFKA_BOOTSTRAP_SERVERS.
+    """
+
+    count: int = Field(20_000, ge=1, description="customers that are sent at once")
+    bad_share: float = Field(0.01, ge=0.0, le=1.0, description="share of records that are broken")
+    steady_rate: float = Field(
+        200.0, gt=0.0, description="customers per second while the latency is measured"
+    )
+    steady_count: int = Field(
+        2_400, ge=2, description="customers of that time; the second half of them is measured"
+    )
+    trigger: str = Field("0 milliseconds", description="of the job, as with its --trigger")
+    keep: bool = Field(False, description="go on until Ctrl-C, for trials of your own")

@@ -1,0 +1,95 @@
+"""Send customers to a topic, for trials and load tests.
+
+Run it with ``.venv/bin/python jobs/produce.py --help``.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import count
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib.broker import create_topics
+from lib.cli import run_job
+from lib.contract import CUSTOMER
+from lib.errors import SinkError
+from lib.kafka_admin import check_topics
+from lib.kafka_options import for_librdkafka
+from lib.producing.customers import iter_source
+from lib.producing.interruption import Interruption
+from lib.producing.mixture import mix_messages
+from lib.producing.progress import build_send_view
+from lib.producing.sending import SendReport, Target, send_messages
+from lib.settings import ProduceSettings
+
+# As a shell reports a process that Ctrl-C ended.
+_EXIT_INTERRUPTED = 130
+
+
+def produce(settings: ProduceSettings) -> int:
+    """Send, and report.
+
+    Raises:
+        ScoringError: source or topic cannot be used, or not everything was delivered.
+    """
+    customers, total = iter_source(settings.source, settings.count, settings.seed, CUSTOMER)
+    prepare_topic(settings)
+    messages = mix_messages(customers, CUSTOMER, bad_share=settings.bad_share, seed=settings.seed)
+    target = Target(settings.bootstrap_servers, settings.input_topic, settings.kafka)
+    view = build_send_view(sys.stdout, settings.input_topic, total)
+    numbers = count(1)
+    with Interruption() as interruption:
+        report = send_messages(
+            messages,
+            target,
+            rate=settings.rate,
+            is_stopped=interruption.is_requested,
+            on_sent=lambda message: view.show(next(numbers)),
+        )
+    view.close(report.sent)
+    print_report(report, settings)
+    is_cut_short = total is not None and report.sent < total
+    return _EXIT_INTERRUPTED if interruption.is_requested() and is_cut_short else 0
+
+
+def prepare_topic(settings: ProduceSettings) -> None:
+    """Make sure that there is the topic; create it if that is wanted."""
+    servers, topic = settings.bootstrap_servers, settings.input_topic
+    # What goes wrong is raised; the client's own lines add to it only what nobody asked for.
+    log_level = 3 if settings.verbose else 0
+    client_settings = {"log_level": log_level, **for_librdkafka(servers, settings.kafka)}
+    admin = AdminClient(client_settings)
+    check_topics(admin, servers, [])
+    if settings.create_topic and topic not in admin.list_topics(timeout=10).topics:
+        texts = {name: str(value) for name, value in client_settings.items()}
+        create_topics(servers, {topic: settings.partitions}, client_settings=texts)
+        print(f"created topic {topic} with {settings.partitions} partitions")
+    check_topics(admin, servers, [topic])
+
+
+def print_report(report: SendReport, settings: ProduceSettings) -> None:
+    """Say what was delivered.
+
+    Raises:
+        SinkError: something was not.
+    """
+    rate = report.delivered / report.duration_s if report.duration_s else 0.0
+    print(
+        f"{report.delivered:,} records delivered to {settings.input_topic}"
+        f" in {report.duration_s:.1f} s ({rate:,.0f}/s)"
+    )
+    if report.delivered < report.sent:
+        reasons = ", ".join(f"{name} {number:,}" for name, number in report.failures.items())
+        raise SinkError(
+            f"{report.sent - report.delivered:,} of {report.sent:,} records were not delivered"
+            f" to {settings.input_topic}: {reasons}",
+            hint="check the brokers and the topic's limits, then send again",
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(ProduceSettings, produce))

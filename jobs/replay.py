@@ -1,0 +1,56 @@
+"""Score Parquet files of customers with the plan of the stream, to Parquet files.
+
+Run it with ``./spark-submit.sh jobs/replay.py --help``, or in this process with
+``.venv/bin/python jobs/replay.py``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib.cli import run_job
+from lib.contract import CUSTOMER
+from lib.encode_spark import OutputSettings
+from lib.messages import DeadLetterFormat
+from lib.pipeline import score_records
+from lib.scoring.choice import load_backend
+from lib.session import build_session
+from lib.settings import ReplaySettings
+from lib.sinks.parquet import DEAD_LETTERS, PREDICTIONS, ParquetSink
+from lib.sources.parquet import read_parquet
+
+
+def replay(settings: ReplaySettings) -> int:
+    """Run the job until everything is written.
+
+    Raises:
+        ScoringError: input, model or output cannot be used.
+    """
+    spark = build_session("replay")
+    records = read_parquet(spark, settings.input, CUSTOMER)
+    sink = ParquetSink(settings.output, overwrite=settings.overwrite)
+    sink.check(records)
+    scorer = load_backend(spark, settings, CUSTOMER)
+    output = OutputSettings(
+        output_topic=PREDICTIONS,
+        dead_letter_topic=DEAD_LETTERS,
+        consumer_group="replay",
+        dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
+    )
+    started_s = time.monotonic()
+    report = sink.write(score_records(records, scorer, CUSTOMER, output), output)
+    total, duration_s = report.predictions + report.dead_letters, time.monotonic() - started_s
+    print(
+        f"{total:,} records in {duration_s:.1f} s by {scorer.scored_by}:"
+        f" {report.predictions:,} predictions, {report.dead_letters:,} dead letters"
+        f" in {settings.output}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(ReplaySettings, replay))

@@ -1,0 +1,158 @@
+"""The demonstration's topics: made, read back, removed."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TopicPartition as Partition
+from confluent_kafka.admin import AdminClient
+
+from lib.broker import Broker, EmbeddedBroker, create_topics
+from lib.errors import KafkaSetupError
+
+logger = logging.getLogger(__name__)
+
+_PARTITIONS = 4
+# A dead letter has the record's own bytes, up to Kafka's 1 MB, and its headers.
+_DEAD_LETTER_SETTINGS = {"max.message.bytes": str(2 * 1024 * 1024)}
+_ANSWER_TIMEOUT_S = 30.0
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Where everything goes.
+
+    Attributes:
+        bootstrap_servers: of the broker.
+        prefix: of all names; empty on a broker of our own.
+    """
+
+    bootstrap_servers: str
+    prefix: str = ""
+
+    @property
+    def customers(self) -> str:
+        """The job's input."""
+        return f"{self.prefix}telco.raw.customers"
+
+    @property
+    def predictions(self) -> str:
+        """The job's output."""
+        return f"{self.prefix}telco.churn.predictions"
+
+    @property
+    def dead_letters(self) -> str:
+        """Where records go that cannot be scored."""
+        return f"{self.prefix}telco.deadletter"
+
+    @property
+    def all_names(self) -> set[str]:
+        """All three."""
+        return {self.customers, self.predictions, self.dead_letters}
+
+    @property
+    def query_name(self) -> str:
+        """The job's name, which is its consumer group."""
+        return f"{self.prefix}churn-scoring"
+
+
+@contextmanager
+def provide_topics(broker: Broker) -> Iterator[Topics]:
+    """Create the topics; remove them again from a broker that is the user's.
+
+    Raises:
+        KafkaSetupError: the broker refuses them.
+    """
+    is_ours = isinstance(broker, EmbeddedBroker)
+    prefix = "" if is_ours else f"demo-{uuid.uuid4().hex[:8]}."
+    topics = Topics(broker.bootstrap_servers, prefix)
+    partitions = dict.fromkeys((topics.customers, topics.predictions), _PARTITIONS)
+    try:
+        create_topics(topics.bootstrap_servers, partitions)
+        create_topics(topics.bootstrap_servers, {topics.dead_letters: 1}, _DEAD_LETTER_SETTINGS)
+        _await_topics(topics)
+        yield topics
+    finally:
+        if not is_ours:
+            _remove(topics)
+
+
+def _await_topics(topics: Topics) -> None:
+    """Wait until whoever asks is told of all topics; that takes a moment longer than creating."""
+    admin = AdminClient({"bootstrap.servers": topics.bootstrap_servers, "log_level": 3})
+    deadline_s = time.monotonic() + _ANSWER_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        if topics.all_names <= admin.list_topics(timeout=_ANSWER_TIMEOUT_S).topics.keys():
+            return
+        time.sleep(_POLL_S)
+    raise KafkaSetupError(f"{topics.bootstrap_servers} does not show the topics it has created")
+
+
+def _remove(topics: Topics) -> None:
+    admin = AdminClient({"bootstrap.servers": topics.bootstrap_servers, "log_level": 3})
+    futures = {
+        **admin.delete_topics(list(topics.all_names), operation_timeout=_ANSWER_TIMEOUT_S),
+        **admin.delete_consumer_groups([topics.query_name]),
+    }
+    for name, future in futures.items():
+        try:
+            future.result(_ANSWER_TIMEOUT_S)
+        except (KafkaException, TimeoutError) as error:
+            logger.warning("not removed name=%s error=%s", name, error)
+
+
+def read_topic(topics: Topics, topic: str) -> Iterator[Message]:
+    """Everything in a topic that is committed, from its beginning to its present end."""
+    with open_consumer(topics, topic, until_end=True) as consumer:
+        unfinished = {partition.partition for partition in consumer.assignment()}
+        while unfinished:
+            message = consumer.poll(1.0)
+            if message is None:
+                continue
+            error = message.error()
+            if error is None:
+                yield message
+            elif error.code() == KafkaError._PARTITION_EOF:
+                unfinished.discard(message.partition())
+            else:
+                raise KafkaException(error)
+
+
+@contextmanager
+def open_consumer(topics: Topics, *names: str, until_end: bool = False) -> Iterator[Consumer]:
+    """A read_committed consumer of whole topics, from their beginning, that commits nothing.
+
+    Args:
+        topics: names the broker.
+        names: of the topics.
+        until_end: let the consumer tell where a partition ends.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": topics.bootstrap_servers,
+            "group.id": f"demo-{uuid.uuid4().hex[:8]}",  # never joined
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": until_end,
+            "log_level": 3,
+        }
+    )
+    try:
+        found = consumer.list_topics(timeout=_ANSWER_TIMEOUT_S).topics
+        consumer.assign(
+            [
+                Partition(name, partition, OFFSET_BEGINNING)
+                for name in names
+                for partition in found[name].partitions
+            ]
+        )
+        yield consumer
+    finally:
+        consumer.close()

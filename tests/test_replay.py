@@ -1,0 +1,328 @@
+"""The replay, and its agreement with the stream and with predictions in process."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from confluent_kafka import Producer
+
+from jobs.replay import replay
+from lib.contract import CUSTOMER, Kind
+from lib.decode import decode_value
+from lib.errors import SinkError
+from lib.inference_backend import load_model, predict
+from lib.messages import DeadLetter, Prediction
+from lib.scoring.choice import load_backend
+from lib.session import apply_runtime_settings
+from lib.settings import ReplaySettings, ScoreStreamSettings
+from lib.stream import start_stream
+from tests.records import ACCEPTED, BROKEN, VALID, record
+from tests.topics import read_topic
+
+if TYPE_CHECKING:
+    from pyspark.sql import Row, SparkSession
+
+    from lib.broker import Broker
+    from tests.conftest import TopicFactory
+
+BACKENDS = ("spark", "sklearn")
+
+
+@pytest.fixture
+def settings(model_store: Path, tmp_path: Path) -> Callable[..., ReplaySettings]:
+    def build(**changes: Any) -> ReplaySettings:
+        chosen = {"store": model_store, "output": str(tmp_path / "out"), "backend": "sklearn"}
+        return ReplaySettings.model_validate(chosen | changes)
+
+    return build
+
+
+def write_values(path: Path, *values: bytes | None) -> str:
+    keys = pa.array([str(number).encode() for number in range(len(values))], pa.binary())
+    pq.write_table(pa.table({"key": keys, "value": pa.array(values, pa.binary())}), path)
+    return str(path)
+
+
+def read(spark: SparkSession, folder: str | Path) -> list[Row]:
+    return spark.read.parquet(str(folder)).orderBy("source_offset").collect()
+
+
+def make_records(count: int, seed: int) -> list[tuple[bytes, bytes | None]]:
+    """Customers of all kinds that the contract allows, and every broken one among them."""
+    source = random.Random(seed)
+    broken = [value for value, _ in BROKEN.values()]
+    accepted = [value for value, _ in ACCEPTED.values()]
+    made = [
+        record(customerID=f"customer-{number}", **make_features(source)) for number in range(count)
+    ]
+    values: list[bytes | None] = [*made, *broken, *accepted]
+    source.shuffle(values)
+    return [(f"key-{number}".encode(), value) for number, value in enumerate(values)]
+
+
+def make_features(source: random.Random) -> dict[str, Any]:
+    features: dict[str, Any] = {}
+    for field in CUSTOMER.features:
+        low, high = field.range
+        if field.kind is Kind.CATEGORY:
+            features[field.name] = source.choice(field.allowed)
+        elif field.kind is Kind.INTEGER:
+            features[field.name] = source.randint(int(low), int(high))
+        else:
+            number = round(source.uniform(low, high / 100), 2)
+            features[field.name] = str(number) if field.numeric_text else number
+    if source.random() < 0.1:
+        features["TotalCharges"] = " "
+    return features
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_stream_and_replay_say_the_same_of_every_record(
+    backend: str,
+    spark: SparkSession,
+    broker: Broker,
+    topic: TopicFactory,
+    model_store: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+) -> None:
+    apply_runtime_settings(spark)
+    source, predictions, dead_letters = topic(2), topic(), topic()
+    produce(broker, source, make_records(500, seed=7))
+    stream_settings = ScoreStreamSettings(
+        bootstrap_servers=broker.bootstrap_servers,
+        input_topic=source,
+        output_topic=predictions,
+        dead_letter_topic=dead_letters,
+        query_name=source,
+        store=model_store,
+        backend=backend,
+        trigger="available-now",
+        checkpoint=str(checkpoint),
+    )
+    scorer = load_backend(spark, stream_settings, CUSTOMER)
+    stream = start_stream(spark, stream_settings, scorer, CUSTOMER)
+    assert stream.query.awaitTermination(120)
+    assert stream.sink is not None
+    stream.sink.close()
+    dump(spark, broker, source, tmp_path / "dump")
+    replay_settings = ReplaySettings(
+        store=model_store,
+        backend=backend,
+        input=[str(tmp_path / "dump")],
+        output=str(tmp_path / "out"),
+    )
+    assert replay(replay_settings) == 0
+
+    streamed = {
+        message.key() or b"": Prediction.from_value(message.value() or b"")
+        for message in read_topic(broker.bootstrap_servers, predictions)
+    }
+    replayed = {bytes(row.key): row for row in read(spark, tmp_path / "out" / "predictions")}
+    assert len(streamed) == 500 + len(ACCEPTED)
+    assert replayed.keys() == streamed.keys()
+    for key, prediction in streamed.items():
+        row = replayed[key]
+        assert row.churn_probability == prediction.churn_probability
+        assert (row.customerID, row.prediction, row.event_ts, row.model_version) == (
+            prediction.customer_id,
+            prediction.prediction,
+            prediction.event_ts,
+            prediction.model_version,
+        )
+
+    streamed_letters = {
+        message.key(): (message.value(), message.headers())
+        for message in read_topic(broker.bootstrap_servers, dead_letters)
+    }
+    replayed_letters = {
+        bytes(row.key): (row.value and bytes(row.value), headers_of(row))
+        for row in read(spark, tmp_path / "out" / "dead_letters")
+    }
+    assert len(streamed_letters) == len(BROKEN)
+    assert replayed_letters == streamed_letters
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_replay_and_prediction_in_process_agree_to_the_sixth_decimal(
+    backend: str,
+    spark: SparkSession,
+    model_store: Path,
+    settings: Callable[..., ReplaySettings],
+    tmp_path: Path,
+) -> None:
+    source = random.Random(3)
+    customers = [
+        {"customerID": f"customer-{number}", **make_features(source)} for number in range(200)
+    ]
+    table = pa.table(pd.DataFrame(customers))
+    pq.write_table(table, tmp_path / "customers.parquet")
+    assert replay(settings(input=[str(tmp_path / "customers.parquet")], backend=backend)) == 0
+    model = load_model(backend, f"{model_store}/churn@champion", spark_session=spark)
+    features = [
+        dict(decode_value(json.dumps(customer).encode(), CUSTOMER).features)
+        for customer in customers
+    ]
+    _, probabilities = predict(model, features)
+    rows = read(spark, tmp_path / "out" / "predictions")
+    assert [row.customerID for row in rows] == [customer["customerID"] for customer in customers]
+    assert [row.churn_probability for row in rows] == pytest.approx(probabilities, abs=5.01e-7)
+
+
+def test_predictions_are_typed_and_say_where_they_come_from(
+    spark: SparkSession, settings: Callable[..., ReplaySettings], tmp_path: Path
+) -> None:
+    path = write_values(tmp_path / "in.parquet", record(event_ts="2024-05-01"))
+    assert replay(settings(input=[path])) == 0
+    frame = spark.read.parquet(str(tmp_path / "out" / "predictions"))
+    assert frame.dtypes == [
+        ("customerID", "string"),
+        ("churn_probability", "double"),
+        ("prediction", "string"),
+        ("event_ts", "string"),
+        ("processed_ts", "string"),
+        ("model_version", "string"),
+        ("key", "binary"),
+        ("source_topic", "string"),
+        ("source_partition", "int"),
+        ("source_offset", "bigint"),
+    ]
+    (row,) = frame.collect()
+    assert (row.customerID, row.event_ts) == ("7590-VHVEG", "2024-05-01")
+    assert row.churn_probability == round(row.churn_probability, 6)
+    assert row.model_version == "churn@1/sklearn"
+    assert (row.source_topic, row.source_partition, row.source_offset) == (f"file:{path}", -1, 0)
+
+
+def test_dead_letters_keep_their_bytes_and_list_their_violations(
+    spark: SparkSession, settings: Callable[..., ReplaySettings], tmp_path: Path
+) -> None:
+    broken = record(gender="X", tenure=-1)
+    path = write_values(tmp_path / "in.parquet", record(), broken, b"\xff\xfe", None)
+    assert replay(settings(input=[path])) == 0
+    rows = read(spark, tmp_path / "out" / "dead_letters")
+    assert [row.value and bytes(row.value) for row in rows] == [broken, b"\xff\xfe", None]
+    assert [row.error_type for row in rows] == [
+        "validation_error",
+        "processing_error",
+        "processing_error",
+    ]
+    assert [(v.field, v.rule) for v in rows[0].violations] == [
+        ("gender", "not_allowed"),
+        ("tenure", "out_of_range"),
+    ]
+    letter = DeadLetter.from_message(bytes(rows[0].key), bytes(rows[0].value), headers_of(rows[0]))
+    assert (letter.source_topic, letter.source_partition, letter.source_offset) == (
+        f"file:{path}",
+        -1,
+        1,
+    )
+
+
+def test_envelopes_are_written_on_request(
+    spark: SparkSession, settings: Callable[..., ReplaySettings], tmp_path: Path
+) -> None:
+    path = write_values(tmp_path / "in.parquet", b"hello")
+    assert replay(settings(input=[path], dead_letter_format="envelope")) == 0
+    (row,) = read(spark, tmp_path / "out" / "dead_letters")
+    assert row.headers is None
+    assert (row.error_type, row.violations[0].rule) == ("processing_error", "not_json")
+    assert DeadLetter.from_message(row.key, bytes(row.value), None).value == b"hello"
+
+
+def test_dead_letters_of_a_replay_can_be_replayed(
+    spark: SparkSession, settings: Callable[..., ReplaySettings], tmp_path: Path
+) -> None:
+    path = write_values(tmp_path / "in.parquet", b"hello", record())
+    assert replay(settings(input=[path])) == 0
+    again = str(tmp_path / "again")
+    assert replay(settings(input=[str(tmp_path / "out" / "dead_letters")], output=again)) == 0
+    (row,) = read(spark, Path(again, "dead_letters"))
+    assert bytes(row.value) == b"hello"
+
+
+def test_both_folders_are_written_even_if_one_is_empty(
+    spark: SparkSession,
+    settings: Callable[..., ReplaySettings],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = write_values(tmp_path / "in.parquet", record(), record())
+    assert replay(settings(input=[path])) == 0
+    assert read(spark, tmp_path / "out" / "dead_letters") == []
+    assert "2 predictions, 0 dead letters" in capsys.readouterr().out
+
+
+def test_output_that_is_not_empty_is_refused_and_kept(
+    settings: Callable[..., ReplaySettings], tmp_path: Path, spark: SparkSession
+) -> None:
+    path = write_values(tmp_path / "in.parquet", record())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "precious").write_text("data")
+    with pytest.raises(SinkError, match=r"is not empty .*--overwrite"):
+        replay(settings(input=[path]))
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["precious"]
+
+
+def test_overwrite_replaces_what_an_earlier_replay_wrote(
+    spark: SparkSession, settings: Callable[..., ReplaySettings], tmp_path: Path
+) -> None:
+    for count in (3, 1):
+        path = write_values(tmp_path / f"{count}.parquet", *[record()] * count)
+        assert replay(settings(input=[path], overwrite=True)) == 0
+        assert len(read(spark, tmp_path / "out" / "predictions")) == count
+
+
+def test_overwrite_never_destroys_its_own_input(
+    spark: SparkSession, settings: Callable[..., ReplaySettings], tmp_path: Path
+) -> None:
+    output = str(tmp_path / "with space")
+    path = write_values(tmp_path / "in.parquet", b"hello")
+    assert replay(settings(input=[path], output=output)) == 0
+    letters = f"{output}/dead_letters"
+    with pytest.raises(SinkError, match="would overwrite dead_letters, which --input reads"):
+        replay(settings(input=[letters], output=output, overwrite=True))
+    assert len(read(spark, letters)) == 1
+
+
+def test_a_table_is_scored_like_the_messages_of_a_topic(
+    spark: SparkSession, settings: Callable[..., ReplaySettings], tmp_path: Path
+) -> None:
+    rows = [VALID, VALID | {"gender": None}, VALID | {"tenure": 121}]
+    pq.write_table(
+        pa.table({name: [row[name] for row in rows] for name in VALID}), tmp_path / "t.parquet"
+    )
+    assert replay(settings(input=[str(tmp_path / "t.parquet")])) == 0
+    assert len(read(spark, tmp_path / "out" / "predictions")) == 1
+    letters = read(spark, tmp_path / "out" / "dead_letters")
+    assert [(v.field, v.rule) for row in letters for v in row.violations] == [
+        ("gender", "missing"),
+        ("tenure", "out_of_range"),
+    ]
+    assert decode_value(bytes(letters[1].value), CUSTOMER).violations[0].found == "121"
+
+
+def produce(broker: Broker, topic: str, records: list[tuple[bytes, bytes | None]]) -> None:
+    """With a header of the sender's own, which dead letters have to keep."""
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+    for key, value in records:
+        producer.produce(topic, value, key, headers=[("trace", b"1")])
+    assert producer.flush(30) == 0
+
+
+def dump(spark: SparkSession, broker: Broker, topic: str, path: Path) -> None:
+    reader = spark.read.format("kafka").option("includeHeaders", "true")
+    options = {"kafka.bootstrap.servers": broker.bootstrap_servers, "subscribe": topic}
+    reader.options(**options).load().write.parquet(str(path))
+
+
+def headers_of(row: Row) -> list[tuple[str, bytes | None]]:
+    return [(header.key, header.value and bytes(header.value)) for header in row.headers]
