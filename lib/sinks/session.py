@@ -107,9 +107,14 @@ def open_session(
         SinkFencedError: another driver has committed since.
         KafkaException: a client call failed.
     """
-    consumer = Consumer(_consumer_settings(settings))
     if seen is not None:
-        check_owner(_read_committed(consumer, settings)[1], seen, run_id, settings.query_name)
+        # Not only stable offsets here: a transaction that this driver's last producer left open
+        # holds some back, and only the initialisation below ends it.
+        unstable = {**_consumer_settings(settings), "isolation.level": "read_uncommitted"}
+        reader = Consumer(unstable)
+        check_owner(_read_committed(reader, settings)[1], seen, run_id, settings.query_name)
+        reader.close()
+    consumer = Consumer(_consumer_settings(settings))
     hook("opening")
     delivery_errors: list[KafkaError] = []
 

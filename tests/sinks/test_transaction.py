@@ -1,0 +1,295 @@
+"""The transactional writer on a real broker."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from lib.broker import Broker, EmbeddedBroker, create_topics
+from lib.errors import (
+    SinkError,
+    SinkFencedError,
+    SinkRejectedError,
+    SinkRetryExhaustedError,
+)
+from lib.sinks.stamp import Stamp
+from lib.sinks.transaction import TransactionalWriter, TransactionSettings, WriteReport
+from tests.conftest import TopicFactory
+from tests.topics import read_topic
+
+SCHEMA = pa.schema(
+    {
+        "topic": pa.string(),
+        "key": pa.binary(),
+        "value": pa.binary(),
+        "headers": pa.list_(pa.struct({"key": pa.string(), "value": pa.binary()})),
+        "source_topic": pa.string(),
+        "source_partition": pa.int32(),
+        "source_offset": pa.int64(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Topics of one test, and the settings of its writer."""
+
+    servers: str
+    source: str
+    output: str
+    transaction: TransactionSettings
+
+    def writer(self, **changes: Any) -> TransactionalWriter:
+        return TransactionalWriter(replace(self.transaction, **changes))
+
+    def committed(self) -> dict[int, tuple[int, str | None]]:
+        """Partition → offset and metadata of the group, as any tool sees them."""
+        group = {"bootstrap.servers": self.servers, "group.id": self.transaction.query_name}
+        consumer = Consumer({**group, "enable.auto.commit": False})
+        asked = [TopicPartition(self.source, partition) for partition in range(2)]
+        answers = consumer.committed(asked, timeout=10)
+        consumer.close()
+        return {answer.partition: (answer.offset, answer.metadata) for answer in answers}
+
+    def keys(self) -> list[bytes | str | None]:
+        """Keys in the output topic that a read_committed reader sees."""
+        return [message.key() for message in read_topic(self.servers, self.output)]
+
+    def messages(
+        self, offsets: Sequence[int], partition: int = 0, value: bytes = b"v", headers: Any = None
+    ) -> pa.Table:
+        """A message for each source offset, keyed by it."""
+        rows = [
+            {
+                "topic": self.output,
+                "key": f"{partition}@{offset}".encode(),
+                "value": value,
+                "headers": headers,
+                "source_topic": self.source,
+                "source_partition": partition,
+                "source_offset": offset,
+            }
+            for offset in offsets
+        ]
+        return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def build_setting(servers: str, source: str, output: str) -> Setting:
+    settings = TransactionSettings(servers, f"query-{uuid.uuid4().hex[:8]}", source)
+    return Setting(servers, source, output, settings)
+
+
+@pytest.fixture
+def setting(broker: Broker, topic: TopicFactory) -> Setting:
+    return build_setting(broker.bootstrap_servers, topic(2), topic(1))
+
+
+@pytest.fixture
+def writer(setting: Setting) -> Iterator[TransactionalWriter]:
+    opened = setting.writer()
+    opened.open()
+    yield opened
+    opened.close()
+
+
+def write(
+    writer: TransactionalWriter, messages: pa.Table | None, ends: dict[int, int], batch_id: int = 0
+) -> WriteReport:
+    return writer.write(messages, ends, batch_id=batch_id, query_id="q")
+
+
+def test_messages_and_offsets_are_written_together(
+    setting: Setting, writer: TransactionalWriter
+) -> None:
+    report = write(writer, setting.messages([3, 4]), {0: 7, 1: 2}, batch_id=5)
+
+    assert report.written == {setting.output: 2}
+    assert setting.keys() == [b"0@3", b"0@4"]
+    # The end of the batch, not the last row + 1: transaction markers leave gaps in a topic.
+    assert {p: offset for p, (offset, _) in setting.committed().items()} == {0: 7, 1: 2}
+    stamp = Stamp.from_metadata(setting.committed()[0][1])
+    assert stamp is not None
+    assert (stamp.query_id, stamp.batch_id) == ("q", 5)
+
+
+def test_a_batch_that_was_committed_is_not_written_again(
+    setting: Setting, writer: TransactionalWriter
+) -> None:
+    write(writer, setting.messages(range(3)), {0: 3, 1: 0})
+    writer.close()
+
+    restarted = setting.writer()
+    restarted.open()
+    report = write(restarted, setting.messages(range(5)), {0: 5, 1: 0})
+    restarted.close()
+
+    assert (report.already_written, report.written) == (3, {setting.output: 2})
+    assert setting.keys() == [b"0@0", b"0@1", b"0@2", b"0@3", b"0@4"]
+
+
+def test_a_whole_repeated_batch_needs_no_transaction(
+    setting: Setting, writer: TransactionalWriter
+) -> None:
+    write(writer, setting.messages(range(3)), {0: 3, 1: 0}, batch_id=1)
+    report = write(writer, setting.messages(range(3)), {0: 3, 1: 0}, batch_id=2)
+
+    assert (report.already_written, report.written) == (3, {})
+    stamp = Stamp.from_metadata(setting.committed()[0][1])
+    assert stamp is not None
+    assert stamp.batch_id == 1
+
+
+def test_idle_partitions_are_committed_again_so_that_they_do_not_expire(
+    setting: Setting, writer: TransactionalWriter
+) -> None:
+    write(writer, None, {0: 0, 1: 9}, batch_id=0)
+    write(writer, setting.messages([0]), {0: 1}, batch_id=1)
+
+    offset, metadata = setting.committed()[1]
+    stamp = Stamp.from_metadata(metadata)
+    assert stamp is not None
+    assert (offset, stamp.batch_id) == (9, 1)
+
+
+def test_offsets_never_move_backwards(setting: Setting, writer: TransactionalWriter) -> None:
+    write(writer, None, {0: 50, 1: 0})
+    write(writer, setting.messages([60]), {0: 61, 1: 0}, batch_id=1)
+    write(writer, None, {0: 10, 1: 4}, batch_id=2)
+
+    assert {p: offset for p, (offset, _) in setting.committed().items()} == {0: 61, 1: 4}
+
+
+def test_headers_and_null_values_arrive(setting: Setting, writer: TransactionalWriter) -> None:
+    headers = [{"key": "a", "value": b"\xff"}, {"key": "b", "value": None}]
+    tombstone = setting.messages([0], headers=headers).set_column(
+        2, "value", pa.array([None], pa.binary())
+    )
+    write(writer, tombstone, {0: 1, 1: 0})
+
+    (message,) = read_topic(setting.servers, setting.output)
+    assert message.value() is None
+    assert message.headers() == [("a", b"\xff"), ("b", None)]
+
+
+def test_more_messages_than_the_queue_takes_are_all_written_in_order(setting: Setting) -> None:
+    writer = setting.writer(kafka={"queue.buffering.max.messages": "300000"})
+    writer.open()
+    report = write(writer, setting.messages(range(450_000)), {0: 450_000, 1: 0})
+    writer.close()
+
+    assert report.written == {setting.output: 450_000}
+    assert setting.keys() == [f"0@{offset}".encode() for offset in range(450_000)]
+
+
+def test_a_queue_that_is_too_small_aborts_instead_of_losing(setting: Setting) -> None:
+    writer = setting.writer(kafka={"queue.buffering.max.messages": "1000"}, attempts=2)
+    writer.open()
+    with pytest.raises(SinkRetryExhaustedError, match="failed 2 times"):
+        write(writer, setting.messages(range(20_000)), {0: 20_000, 1: 0})
+    writer.close()
+
+    assert setting.keys() == []
+    assert setting.committed()[0][0] < 0
+
+
+def test_a_message_that_its_topic_refuses_is_final_and_leaves_nothing(
+    setting: Setting, writer: TransactionalWriter
+) -> None:
+    small = setting.messages([0])
+    large = setting.messages([1], value=random.Random(1).randbytes(3_000_000))
+    with pytest.raises(SinkRejectedError, match=r"MSG_SIZE_TOO_LARGE.*max\.message\.bytes"):
+        write(writer, pa.concat_tables([small, large]), {0: 2, 1: 0})
+
+    assert setting.keys() == []
+    assert setting.committed()[0][0] < 0
+    with pytest.raises(SinkRejectedError):  # it stays final
+        write(writer, small, {0: 1, 1: 0})
+
+
+def test_an_older_writer_is_fenced_and_stays_so(
+    setting: Setting, writer: TransactionalWriter
+) -> None:
+    write(writer, setting.messages([0]), {0: 1, 1: 0})
+    newer = setting.writer()
+    newer.open()
+    write(newer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
+
+    for _ in range(2):
+        with pytest.raises(SinkFencedError):
+            write(writer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
+    write(newer, setting.messages([2]), {0: 3, 1: 0}, batch_id=2)
+    newer.close()
+
+    assert setting.keys() == [b"0@0", b"0@1", b"0@2"]
+
+
+def test_a_writer_that_renews_its_producer_does_not_steal_the_query_back(
+    setting: Setting,
+) -> None:
+    older = setting.writer(slow_after_s=0.0)  # renews after every batch
+    older.open()
+    write(older, setting.messages([0]), {0: 1, 1: 0})
+    newer = setting.writer()
+    newer.open()
+    write(newer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
+
+    with pytest.raises(SinkFencedError, match=r"taken over: partition 0 .* by run \w+, batch 1"):
+        write(older, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
+    write(newer, setting.messages([2]), {0: 3, 1: 0}, batch_id=2)
+    newer.close()
+
+
+def test_rows_beyond_the_batch_are_refused(setting: Setting, writer: TransactionalWriter) -> None:
+    with pytest.raises(SinkError, match=r"answers the record \[0\]@5, but its batch ends @5"):
+        write(writer, setting.messages([4, 5]), {0: 5, 1: 0})
+
+
+def test_a_stuck_call_is_abandoned_and_the_batch_written_by_a_new_producer(
+    setting: Setting,
+) -> None:
+    stuck = threading.Event()
+    calls: list[str] = []
+
+    def hang_once(step: str) -> None:
+        calls.append(step)
+        if step == "offsets_sent" and calls.count(step) == 1:
+            stuck.wait(30)
+
+    writer = TransactionalWriter(replace(setting.transaction, stuck_after_s=2.0), hang_once)
+    writer.open()
+    started = time.monotonic()
+    report = write(writer, setting.messages(range(3)), {0: 3, 1: 0})
+    assert time.monotonic() - started < 25
+
+    # The stuck thread wakes up and tries to commit: it has been fenced.
+    stuck.set()
+    time.sleep(1)
+    writer.close()
+    assert report.written == {setting.output: 3}
+    assert setting.keys() == [b"0@0", b"0@1", b"0@2"]
+
+
+def test_the_broker_dies_and_comes_back(crashable_broker: EmbeddedBroker) -> None:
+    servers = crashable_broker.bootstrap_servers
+    create_topics(servers, {"in": 2, "out": 1})
+    setting = build_setting(servers, "in", "out")
+    writer = setting.writer(stuck_after_s=20.0, request_timeout_s=5.0)
+    writer.open()
+    write(writer, setting.messages([0]), {0: 1, 1: 0})
+
+    crashable_broker.kill()
+    crashable_broker.restart()
+    write(writer, setting.messages([0, 1]), {0: 2, 1: 0}, batch_id=1)
+    writer.close()
+
+    assert setting.keys() == [b"0@0", b"0@1"]
+    assert setting.committed()[0][0] == 2
