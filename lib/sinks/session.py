@@ -82,6 +82,10 @@ class Session:
         """Send what is queued and commit the transaction."""
         _repeat(lambda: self.producer.commit_transaction(self.request_timeout_s))
 
+    def abort(self) -> None:
+        """Abort the transaction, so that readers need not wait for its timeout."""
+        self.producer.abort_transaction(self.request_timeout_s)
+
     def dispose(self) -> None:
         """Drop queued messages and close both clients."""
         self.producer.purge(in_queue=True, in_flight=True, blocking=False)

@@ -10,6 +10,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -216,6 +217,8 @@ class TransactionalWriter:
                 reason = str(stuck)
             except (KafkaException, BufferError) as error:
                 first = self._first_error(session, error)
+                if first is not None and classify(first) is Failure.REJECTED:
+                    self._abort(session)  # after other failures the next producer does it
                 self.close()
                 reason = self._judge(first, what, error)
             logger.warning("%s failed attempt=%d reason=%s", what, attempt, reason)
@@ -224,6 +227,11 @@ class TransactionalWriter:
             f"{what} of query {self._settings.query_name} failed {self._settings.attempts} times,"
             f" at last with: {reason}"
         )
+
+    def _abort(self, session: Session | None) -> None:
+        if session is not None:
+            with suppress(KafkaException, StuckError):
+                run_bounded(session.abort, timeout_s=_DISPOSE_TIMEOUT_S, what="aborting")
 
     def _open(self) -> Session:
         return open_session(self._settings, self._run_id, self._seen, self._hook)
