@@ -17,8 +17,8 @@ from lib.contract import CUSTOMER
 from lib.encode_spark import OutputSettings
 from lib.messages import DeadLetterFormat
 from lib.pipeline import score_records
+from lib.replay.session import build_local_session
 from lib.scoring.choice import load_backend
-from lib.session import build_session
 from lib.settings import ReplaySettings
 from lib.sinks.parquet import DEAD_LETTERS, PREDICTIONS, ParquetSink
 from lib.sources.parquet import read_parquet
@@ -30,7 +30,7 @@ def replay(settings: ReplaySettings) -> int:
     Raises:
         ScoringError: input, model or output cannot be used.
     """
-    spark = build_session("replay")
+    spark = build_local_session("replay")
     records = read_parquet(spark, settings.input, CUSTOMER)
     sink = ParquetSink(settings.output, overwrite=settings.overwrite)
     sink.check(records)

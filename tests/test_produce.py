@@ -77,12 +77,11 @@ def test_a_file_is_sent_row_by_row(
     run: Produce, broker: Broker, topic: TopicFactory, tmp_path: Path
 ) -> None:
     name, path = topic(), tmp_path / "customers.csv"
-    row = {field.name: field.stand_in for field in (CUSTOMER.identifier, *CUSTOMER.features)}
+    row = {field.name: str(field.stand_in) for field in (CUSTOMER.identifier, *CUSTOMER.features)}
     row["PaymentMethod"] = '"Mailed check"'
-    lines = [",".join(row)]
-    for identifier in ("a", "b"):
-        lines.append(",".join(str(v) for v in (row | {"customerID": identifier}).values()))
-    path.write_text("\n".join(lines))
+    rows = [row | {"customerID": identifier} for identifier in ("a", "b")]
+    lines = [list(row), *(list(row.values()) for row in rows)]
+    path.write_text("\n".join(",".join(line) for line in lines))
 
     assert run(input_topic=name, source=str(path)) == 0
 
@@ -127,8 +126,11 @@ def test_what_is_not_delivered_is_counted_by_its_reason(
 ) -> None:
     name = topic(config={"max.message.bytes": "100000"})
 
+    # One by one and as they are, so that the broker judges each of them.
+    options = {"compression.type": "none", "batch.num.messages": "1"}
+
     with pytest.raises(SinkError, match=r"1 of 13 records were not delivered .*MSG_SIZE_TOO_LARGE"):
-        run(input_topic=name, count=13, bad_share=1.0)
+        run(input_topic=name, count=13, bad_share=1.0, kafka=options)
 
     assert len(read_topic(broker.bootstrap_servers, name)) == 12
 

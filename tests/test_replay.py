@@ -293,6 +293,17 @@ def test_overwrite_never_destroys_its_own_input(
     assert len(read(spark, letters)) == 1
 
 
+def test_a_damaged_file_is_one_clear_error(
+    settings: Callable[..., ReplaySettings], tmp_path: Path, spark: SparkSession
+) -> None:
+    path = Path(write_values(tmp_path / "in.parquet", *[record()] * 100))
+    content = path.read_bytes()
+    path.write_bytes(content[:20] + bytes(100) + content[120:])
+
+    with pytest.raises(SinkError, match=r"reading, scoring or writing .* failed: "):
+        replay(settings(input=[str(path)]))
+
+
 def test_a_table_is_scored_like_the_messages_of_a_topic(
     spark: SparkSession, settings: Callable[..., ReplaySettings], tmp_path: Path
 ) -> None:

@@ -23,6 +23,8 @@ _PARTITIONS = 4
 _DEAD_LETTER_SETTINGS = {"max.message.bytes": str(2 * 1024 * 1024)}
 _ANSWER_TIMEOUT_S = 30.0
 _POLL_S = 0.1
+# What was to be removed had not come to be.
+_NEVER_THERE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,11 @@ def _remove(topics: Topics) -> None:
     for name, future in futures.items():
         try:
             future.result(_ANSWER_TIMEOUT_S)
-        except (KafkaException, TimeoutError) as error:
-            logger.warning("not removed name=%s error=%s", name, error)
+        except KafkaException as failure:
+            if failure.args[0].code() not in _NEVER_THERE:
+                logger.warning("not removed name=%s error=%s", name, failure)
+        except TimeoutError:
+            logger.warning("not removed name=%s error=no answer", name)
 
 
 def read_topic(topics: Topics, topic: str) -> Iterator[Message]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyspark import StorageLevel
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
@@ -89,7 +90,20 @@ class ParquetSink:
         Args:
             frame: ``lib.messages.MESSAGE_COLUMNS``.
             output: topics and format of the messages.
+
+        Raises:
+            SinkError: the plan failed, or its result cannot be written.
         """
+        try:
+            return self._write(frame, output)
+        except PySparkException as error:
+            reason = str(error).strip().splitlines()[0]
+            raise SinkError(
+                f"reading, scoring or writing to --output {self._root} failed: {reason}",
+                hint="--verbose shows the whole trace; start again with --overwrite",
+            ) from error
+
+    def _write(self, frame: DataFrame, output: OutputSettings) -> ParquetReport:
         predictions = F.col("topic") == output.output_topic
         with _kept(frame) as kept:
             dead_letters_count = self._write_folder(

@@ -1,0 +1,111 @@
+"""Who drains the topic: the job in its four variants, and a hand-written loop."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib.jars import PROJECT_ROOT
+from lib.settings import AVAILABLE_NOW
+
+LOOP_PROCESSES = 2
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a contestant is told; nothing of it has been used before, except the input.
+
+    Attributes:
+        bootstrap_servers: of the broker.
+        input_topic: to be drained.
+        output_topic, dead_letter_topic: empty.
+        group: consumer group, query name and prefix of transactional ids.
+        model: folder of a stored version.
+        checkpoint: does not exist.
+        batch_records: size of the job's micro-batches.
+        spark_settings: for spark-submit's ``--conf``, on top of conf/spark-defaults.conf.
+    """
+
+    bootstrap_servers: str
+    input_topic: str
+    output_topic: str
+    dead_letter_topic: str
+    group: str
+    model: Path
+    checkpoint: Path
+    batch_records: int
+    spark_settings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One row of the table.
+
+    Attributes:
+        name: as in ``--only``.
+        guarantee: of its output.
+        backend: that scores.
+        build_command: program and arguments; the process ends when the topic is drained.
+    """
+
+    name: str
+    guarantee: str
+    backend: str
+    build_command: Callable[[Course], list[str]] = field(repr=False)
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether it is the loop that the job is compared with."""
+        return self.name == HAND_LOOP
+
+
+def _build_job(delivery: str, backend: str) -> Contestant:
+    """The job as users start it."""
+
+    def build_command(course: Course) -> list[str]:
+        options: Mapping[str, object] = {
+            "--bootstrap-servers": course.bootstrap_servers,
+            "--input-topic": course.input_topic,
+            "--output-topic": course.output_topic,
+            "--dead-letter-topic": course.dead_letter_topic,
+            "--query-name": course.group,
+            "--model": course.model,
+            "--backend": backend,
+            "--delivery": delivery,
+            "--checkpoint": course.checkpoint,
+            "--trigger": AVAILABLE_NOW,
+            "--max-offsets-per-trigger": course.batch_records,
+        }
+        return [
+            str(PROJECT_ROOT / "spark-submit.sh"),
+            *(part for setting in course.spark_settings for part in ("--conf", setting)),
+            str(PROJECT_ROOT / "jobs" / "score_stream.py"),
+            *(str(part) for option in options.items() for part in option),
+        ]
+
+    return Contestant(f"{delivery}/{backend}", delivery, backend, build_command)
+
+
+def _build_loop_command(course: Course) -> list[str]:
+    return [
+        *(sys.executable, str(PROJECT_ROOT / "benchmarks" / "hand_loop.py")),
+        *(course.bootstrap_servers, course.input_topic, course.output_topic),
+        *(course.dead_letter_topic, course.group, str(course.model)),
+        *("--processes", str(LOOP_PROCESSES)),
+    ]
+
+
+HAND_LOOP = "hand-loop"
+
+CONTESTANTS: Mapping[str, Contestant] = {
+    contestant.name: contestant
+    for contestant in (
+        _build_job("exactly-once", "spark"),
+        _build_job("at-least-once", "spark"),
+        _build_job("exactly-once", "sklearn"),
+        _build_job("at-least-once", "sklearn"),
+        Contestant(HAND_LOOP, "exactly-once", "sklearn, hand-written loop", _build_loop_command),
+    )
+}

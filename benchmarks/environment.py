@@ -1,0 +1,93 @@
+"""On what was measured: machine, versions, settings. What is not found out is None."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import confluent_kafka
+import psutil
+
+from lib.jars import PROJECT_ROOT, JarSet, list_jars
+from lib.java import find_java
+
+Facts = dict[str, str | int | float | bool | None]
+
+_PACKAGES = ("pyspark", "scikit-learn", "numpy", "pandas", "pyarrow", "orjson", "confluent-kafka")
+# Variables that change how fast things are. Others might hold what is nobody's business.
+_PREFIXES = ("OMP_", "OPENBLAS_", "MKL_", "MALLOC_", "JAVA_HOME", "SPARK_HOME")
+
+
+def describe_machine() -> Facts:
+    """Processor, cores, memory and system."""
+    return {
+        "cpu": _read_cpu_model(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def describe_versions(is_embedded: bool) -> Facts:
+    """Versions of everything in the way of a record; of the broker only where it is ours."""
+    versions: Facts = {"python": platform.python_version(), "java": find_java().version}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = None
+    versions["librdkafka"] = confluent_kafka.libversion()[0]
+    versions["kafka-clients"] = _find_jar_version(JarSet.CONNECTOR, "kafka-clients")
+    versions["kafka-broker"] = (
+        _find_jar_version(JarSet.BROKER, "kafka_2.13") if is_embedded else None
+    )
+    versions["commit"] = _git("rev-parse", "--short=12", "HEAD")
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    versions["is_changed"] = None if changes is None else bool(changes)
+    return versions
+
+
+def read_variables() -> dict[str, str]:
+    """Environment variables that change the speed."""
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith(_PREFIXES)}
+
+
+def read_spark_defaults(
+    path: Path = PROJECT_ROOT / "conf" / "spark-defaults.conf",
+) -> dict[str, str]:
+    """The settings that the wrapper passes to spark-submit."""
+    lines = (line.strip() for line in path.read_text().splitlines())
+    pairs = (line.split(None, 1) for line in lines if line and not line.startswith("#"))
+    return {pair[0]: pair[1] if len(pair) > 1 else "" for pair in pairs}
+
+
+def _read_cpu_model() -> str | None:
+    path = Path("/proc/cpuinfo")
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or None
+
+
+def _find_jar_version(jar_set: JarSet, name: str) -> str | None:
+    prefix = f"{name}-"
+    stems = (jar.stem for jar in list_jars(jar_set))
+    return next((stem.removeprefix(prefix) for stem in stems if stem.startswith(prefix)), None)
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says of this clone; None outside a clone."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

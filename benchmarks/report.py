@@ -1,0 +1,189 @@
+"""What the runs come to: rows with medians and ratios, as table, Markdown and JSON. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks.contestants import CONTESTANTS, HAND_LOOP, Contestant
+
+
+@dataclass(frozen=True)
+class Run:
+    """One contestant, once.
+
+    Attributes:
+        contestant: its name.
+        round: from 1.
+        failure: why it does not count; None if it does.
+        rate: records/s from the first micro-batch's worth to the last record.
+        late_rate: likewise of the second half, when compilers have done their work.
+        first_s: from the start of the process to the first record that a reader could read.
+        finish_s: likewise to the last one.
+        wall_s: likewise to the end of the process.
+        peak_bytes: largest resident memory of all its processes together, sampled.
+        cpu_s: processor time of all its processes, start-up included, sampled.
+        predictions, dead_letters: that a read_committed reader found afterwards.
+    """
+
+    contestant: str
+    round: int
+    failure: str | None
+    rate: float | None
+    late_rate: float | None
+    first_s: float | None
+    finish_s: float | None
+    wall_s: float
+    peak_bytes: int
+    cpu_s: float
+    predictions: int
+    dead_letters: int
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the rounds: median, smallest and largest."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def over(cls, values: Iterable[float | None]) -> Spread | None:
+        """The spread of what is known; None if nothing is."""
+        known = [value for value in values if value is not None]
+        return cls(median(known), min(known), max(known)) if known else None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A contestant over all rounds.
+
+    Attributes:
+        contestant: its name.
+        guarantee, backend: of the contestant.
+        failed: runs that do not count.
+        rate, late_rate: as in :class:`Run`.
+        rate_to_loop: its rate by that of the hand-written loop in the same round.
+        rate_to_at_least_once: its rate by that of the same backend without transactions in the same
+            round; for exactly-once only.
+        whole_rate: records/s from the start of the process to the last record.
+        first_s: as in :class:`Run`.
+        peak_bytes: as in :class:`Run`, the largest of all rounds.
+    """
+
+    contestant: str
+    guarantee: str
+    backend: str
+    failed: int
+    rate: Spread | None
+    late_rate: Spread | None
+    rate_to_loop: Spread | None
+    rate_to_at_least_once: Spread | None
+    whole_rate: Spread | None
+    first_s: Spread | None
+    peak_bytes: int
+
+
+def summarise(runs: Sequence[Run], records: int) -> list[Row]:
+    """One row for each contestant that ran, in the order of ``CONTESTANTS``."""
+    good = {(run.contestant, run.round): run for run in runs if run.failure is None}
+    names = {run.contestant for run in runs}
+    return [
+        _summarise(contestant, runs, good, records)
+        for name, contestant in CONTESTANTS.items()
+        if name in names
+    ]
+
+
+def _summarise(
+    contestant: Contestant,
+    runs: Sequence[Run],
+    good: Mapping[tuple[str, int], Run],
+    records: int,
+) -> Row:
+    name = contestant.name
+    own = [run for run in good.values() if run.contestant == name]
+    relaxed = name.replace("exactly-once/", "at-least-once/")
+    return Row(
+        contestant=name,
+        guarantee=contestant.guarantee,
+        backend=contestant.backend,
+        failed=sum(run.contestant == name and run.failure is not None for run in runs),
+        rate=Spread.over(run.rate for run in own),
+        late_rate=Spread.over(run.late_rate for run in own),
+        rate_to_loop=None if contestant.is_loop else _compare(own, good, HAND_LOOP),
+        rate_to_at_least_once=None if relaxed == name else _compare(own, good, relaxed),
+        whole_rate=Spread.over(run.finish_s and records / run.finish_s for run in own),
+        first_s=Spread.over(run.first_s for run in own),
+        peak_bytes=max((run.peak_bytes for run in own), default=0),
+    )
+
+
+def _compare(own: Iterable[Run], good: Mapping[tuple[str, int], Run], other: str) -> Spread | None:
+    """Ratios within each round: what slows the machine down slows both down."""
+    pairs = ((run, good.get((other, run.round))) for run in own)
+    return Spread.over(
+        run.rate / against.rate
+        for run, against in pairs
+        if run.rate and against is not None and against.rate
+    )
+
+
+_HEADINGS = (
+    *("guarantee", "backend", "records/s", "min–max", "to the loop", "to at-least-once"),
+    *("with start-up", "first record", "peak memory"),
+)
+
+
+def list_cells(row: Row) -> tuple[str, ...]:
+    """A row as text, in the order of the table's columns."""
+    return (
+        row.guarantee,
+        row.backend + (f" ({row.failed} failed)" if row.failed else ""),
+        f"{row.rate.median:,.0f}" if row.rate else "–",
+        f"{row.rate.low:,.0f}–{row.rate.high:,.0f}" if row.rate else "–",
+        f"{row.rate_to_loop.median:.2f}" if row.rate_to_loop else "–",
+        f"{row.rate_to_at_least_once.median:.2f}" if row.rate_to_at_least_once else "–",
+        f"{row.whole_rate.median:,.0f}" if row.whole_rate else "–",
+        f"{row.first_s.median:.1f} s" if row.first_s else "–",
+        f"{row.peak_bytes / 2**30:.1f} GiB",
+    )
+
+
+def build_table(rows: Sequence[Row]) -> Table:
+    """For the terminal."""
+    table = Table()
+    for position, heading in enumerate(_HEADINGS):
+        table.add_column(heading, justify="left" if position < 2 else "right")
+    for row in rows:
+        table.add_row(*list_cells(row))
+    return table
+
+
+def format_markdown(rows: Sequence[Row]) -> str:
+    """To be copied into documents."""
+    rule = ["---", "---", *["--:"] * (len(_HEADINGS) - 2)]
+    lines = [_HEADINGS, rule, *(list_cells(row) for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def format_json(conditions: Mapping[str, Any], rows: Sequence[Row], runs: Sequence[Run]) -> str:
+    """Everything.
+
+    Args:
+        conditions: machine, versions and settings.
+        rows: of the table.
+        runs: behind the rows, failed ones too.
+    """
+    report = {
+        **conditions,
+        "rows": [asdict(row) for row in rows],
+        "runs": [asdict(run) for run in runs],
+    }
+    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"

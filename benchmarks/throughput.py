@@ -1,0 +1,270 @@
+"""How fast the job drains a topic, with and without transactions, beside a hand-written loop.
+
+``make bench``, or ``.venv/bin/python benchmarks/throughput.py --help``; see docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from confluent_kafka.admin import AdminClient
+from pydantic import Field, field_validator
+from rich.console import Console
+
+from benchmarks.contestants import CONTESTANTS, Contestant, Course
+from benchmarks.environment import (
+    describe_machine,
+    describe_versions,
+    read_spark_defaults,
+    read_variables,
+)
+from benchmarks.observer import Family, watch
+from benchmarks.report import Run, build_table, format_json, format_markdown, summarise
+from benchmarks.timeline import compute_rate, find_finish_s, find_first_s
+from benchmarks.topics import (
+    PARTITIONS,
+    EndWatcher,
+    count_messages,
+    fill_topic,
+    name_topic,
+    remove_topics,
+)
+from lib.broker import EmbeddedBroker, create_topics, provide_broker
+from lib.broker.guarded_folder import GuardedFolder
+from lib.cli import run_job
+from lib.demo.child import Child
+from lib.errors import ScoringError
+from lib.jars import BUILD_ROOT, PROJECT_ROOT
+from lib.settings import JobSettings
+from lib.store import ModelStore
+
+_FOLDER = BUILD_ROOT / "benchmarks"
+_MODEL = "churn"
+# The tests' quick compiler and the like: a benchmark measures what users run.
+_LEFT_OUT = ("SPARK_SUBMIT_OPTS",)
+_LEAST_BATCHES = 5
+
+
+class ThroughputSettings(JobSettings):
+    """Drain a topic with the job and with a hand-written loop, and compare.
+
+    Starts an embedded broker, or uses that of KAFKA_BOOTSTRAP_SERVERS (without authentication).
+    """
+
+    records: int = Field(1_000_000, ge=1_000, description="how many each contestant scores")
+    rounds: int = Field(3, ge=1, description="how often each one runs, in turn")
+    max_offsets_per_trigger: int = Field(
+        100_000,
+        ge=100,
+        description=f"the job's micro-batch, in records; at most 1/{_LEAST_BATCHES} of all",
+    )
+    only: list[str] = Field(
+        default_factory=lambda: list(CONTESTANTS),
+        description=f"a contestant; repeatable. {', '.join(CONTESTANTS)}",
+    )
+    conf: list[str] = Field(
+        default_factory=list,
+        description="KEY=VALUE for spark-submit, on top of conf/spark-defaults.conf; repeatable",
+    )
+    output: Path = Field(_FOLDER, description="folder for the JSON report")
+    markdown: bool = Field(False, description="print the table in Markdown too")
+
+    @field_validator("only")
+    @classmethod
+    def _check_only(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in CONTESTANTS:
+                raise ValueError(f"expected some of {', '.join(CONTESTANTS)}")
+        return names
+
+    @property
+    def batch_records(self) -> int:
+        """Size of the micro-batches, so that there are several."""
+        return min(self.max_offsets_per_trigger, self.records // _LEAST_BATCHES)
+
+
+@dataclass(frozen=True)
+class Track:
+    """What all runs share.
+
+    Attributes:
+        settings: of the benchmark.
+        bootstrap_servers: of the broker.
+        admin: its client.
+        input_topic: filled.
+        model: folder of a stored version.
+        guard: of processes and scratch files.
+    """
+
+    settings: ThroughputSettings
+    bootstrap_servers: str
+    admin: AdminClient
+    input_topic: str
+    model: Path
+    guard: GuardedFolder
+
+    def run(self, contestant: Contestant, number: int) -> Run:
+        """Let one contestant drain the topic, and check what it wrote."""
+        output_topic, dead_letter_topic = name_topic("predictions"), name_topic("dead-letters")
+        group = name_topic("group")
+        topics = (output_topic, dead_letter_topic)
+        create_topics(self.bootstrap_servers, dict.fromkeys(topics, PARTITIONS))
+        course = Course(
+            bootstrap_servers=self.bootstrap_servers,
+            input_topic=self.input_topic,
+            output_topic=output_topic,
+            dead_letter_topic=dead_letter_topic,
+            group=group,
+            model=self.model,
+            checkpoint=self.guard.path / group,
+            batch_records=self.settings.batch_records,
+            spark_settings=self.settings.conf,
+        )
+        try:
+            return self._drain(contestant, number, course)
+        finally:
+            remove_topics(self.admin, topics, [group])
+
+    def _drain(self, contestant: Contestant, number: int, course: Course) -> Run:
+        ends = EndWatcher(self.admin, (course.output_topic, course.dead_letter_topic))
+        log = _FOLDER / f"{contestant.name.replace('/', '-')}.log"
+        family, failure = Family(), None
+        with Child(contestant.name, contestant.build_command(course), log, self.guard) as child:
+            seen = watch(ends.count, lambda: _is_running(child), family)
+            try:
+                child.wait()
+            except ScoringError as error:
+                failure = str(error)
+        sightings, records = seen.sightings, self.settings.records
+        servers = self.bootstrap_servers
+        count = count_messages(servers, course.output_topic, course.dead_letter_topic)
+        return Run(
+            contestant=contestant.name,
+            round=number,
+            failure=failure or count.check(records),
+            rate=compute_rate(sightings, records, course.batch_records / records),
+            late_rate=compute_rate(sightings, records, 0.5),
+            first_s=find_first_s(sightings),
+            finish_s=find_finish_s(sightings),
+            wall_s=seen.duration_s,
+            peak_bytes=seen.peak_bytes,
+            cpu_s=seen.cpu_s,
+            predictions=count.predictions,
+            dead_letters=count.dead_letters,
+        )
+
+
+def _is_running(child: Child) -> bool:
+    try:
+        child.check()
+    except ScoringError:
+        return False
+    return True
+
+
+def measure(settings: ThroughputSettings) -> int:
+    """Run everything; 0 if every run accounts for every record."""
+    console = Console(highlight=False)
+    for name in _LEFT_OUT:
+        if os.environ.pop(name, None) is not None:
+            console.print(f"{name} is left out of the measurement")
+    started = datetime.now(UTC)
+    conditions: dict[str, Any] = {
+        "started": started.isoformat(timespec="seconds"),
+        "settings": settings.model_dump(mode="json"),
+        "machine": describe_machine(),
+    }
+    with ExitStack() as stack:
+        guard = GuardedFolder.create("churn-benchmark-")
+        stack.callback(guard.remove)
+        model = provide_model(guard, console)
+        broker = stack.enter_context(provide_broker())
+        conditions["versions"] = describe_versions(isinstance(broker, EmbeddedBroker))
+        conditions["environment"] = read_variables()
+        conditions["spark_defaults"] = read_spark_defaults()
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 3})
+        servers = broker.bootstrap_servers
+        topic, size = stack.enter_context(_provide_input(settings, admin, servers, console))
+        conditions["record_bytes"] = round(size / settings.records)
+        track = Track(settings, servers, admin, topic, model, guard)
+        runs = run_rounds(track, console)
+    rows = summarise(runs, settings.records)
+    console.print(build_table(rows))
+    if settings.markdown:
+        print(format_markdown(rows))
+    settings.output.mkdir(parents=True, exist_ok=True)
+    path = settings.output / f"throughput-{started:%Y%m%dT%H%M%SZ}.json"
+    path.write_text(format_json(conditions, rows, runs))
+    console.print(f"report: {path}", soft_wrap=True)
+    return 1 if any(run.failure for run in runs) else 0
+
+
+def run_rounds(track: Track, console: Console) -> list[Run]:
+    """All contestants in turn, every other round backwards: nobody always follows the same one."""
+    contestants = [CONTESTANTS[name] for name in track.settings.only]
+    runs = []
+    for number in range(1, track.settings.rounds + 1):
+        for contestant in contestants if number % 2 else reversed(contestants):
+            with console.status(f"round {number}: {contestant.name}"):
+                run = track.run(contestant, number)
+            runs.append(run)
+            console.print(f"round {number}: {contestant.name:<24} {_describe(run)}")
+    return runs
+
+
+def _describe(run: Run) -> str:
+    if run.failure is not None:
+        return f"FAILED: {run.failure}"
+    rate = "too short for a rate" if run.rate is None else f"{run.rate:>9,.0f} records/s"
+    return f"{rate}, {run.wall_s:.1f} s in all"
+
+
+@contextmanager
+def _provide_input(
+    settings: ThroughputSettings, admin: AdminClient, servers: str, console: Console
+) -> Iterator[tuple[str, int]]:
+    topic = name_topic("customers")
+    try:
+        with console.status("filling the topic") as status:
+            size = fill_topic(
+                servers, topic, settings.records, lambda n: status.update(f"{n:,} records sent")
+            )
+        console.print(
+            f"{settings.records:,} records of {size / settings.records:.0f} bytes"
+            f" in {PARTITIONS} partitions"
+        )
+        yield topic, size
+    finally:
+        remove_topics(admin, [topic])
+
+
+def provide_model(guard: GuardedFolder, console: Console) -> Path:
+    """The benchmark's own model; it is trained once, by the real training job.
+
+    Raises:
+        ScoringError: the training failed.
+    """
+    store = ModelStore(_FOLDER / "models")
+    if not store.versions(_MODEL):
+        command = [sys.executable, str(PROJECT_ROOT / "jobs" / "train.py"), "--data", "synthetic"]
+        command += ["--store", str(store.root), "--name", _MODEL]
+        log = _FOLDER / "train.log"
+        with (
+            console.status("training a model"),
+            Child("the training", command, log, guard) as training,
+        ):
+            training.wait()
+    return store.resolve(f"{_MODEL}@champion").path
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(ThroughputSettings, measure))

@@ -1,0 +1,214 @@
+"""The benchmark's topics: filled, looked at from outside, read back, removed."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from lib.broker import create_topics
+from lib.errors import SinkError
+from lib.synth import encode_record, iter_customers, iter_records
+
+PARTITIONS = 4
+_SEED = 1
+_CHUNK_RECORDS = 10_000
+_TIMEOUT_S = 60.0
+_RETRY_S = 0.05
+_NOT_YET = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+_GONE = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND}
+
+
+@dataclass(frozen=True)
+class Count:
+    """What a reader finds in the output topics.
+
+    Attributes:
+        predictions, dead_letters: messages.
+        keys: different keys in both topics together.
+    """
+
+    predictions: int
+    dead_letters: int
+    keys: int
+
+    def check(self, records: int) -> str | None:
+        """What is wrong with it as the answer to so many records; None if nothing is."""
+        answers = self.predictions + self.dead_letters
+        if answers == self.keys == records:
+            return None
+        return f"found {answers} messages with {self.keys} keys, expected {records} of each"
+
+
+def name_topic(purpose: str) -> str:
+    """A name that nobody else uses."""
+    return f"benchmark-{uuid.uuid4().hex[:8]}.{purpose}"
+
+
+def fill_topic(
+    bootstrap_servers: str, topic: str, records: int, on_sent: Callable[[int], None]
+) -> int:
+    """Create a topic and send synthetic customers to it; all of them are valid.
+
+    Args:
+        bootstrap_servers: of the broker.
+        topic: which does not exist.
+        records: how many.
+        on_sent: told how many have been sent so far.
+
+    Returns:
+        bytes of all values.
+
+    Raises:
+        SinkError: not all of them were delivered.
+    """
+    create_topics(bootstrap_servers, {topic: PARTITIONS})
+    failures: list[KafkaError] = []
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "linger.ms": 20,
+            "batch.size": 900_000,
+            "compression.type": "lz4",
+            "partitioner": "murmur2_random",
+            "enable.idempotence": True,
+            "delivery.report.only.error": True,
+            "on_delivery": lambda error, message: failures.append(error),
+            "log_level": 3,
+        }
+    )
+    sent = size = 0
+    for customers in iter_customers(records, _SEED):
+        event_time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        messages = [
+            {
+                "key": str(record["customerID"]),
+                "value": encode_record(record, event_time=event_time),
+            }
+            for record in iter_records(customers)
+        ]
+        queued = producer.produce_batch(topic, messages)
+        if queued == len(messages):
+            producer.poll(0)
+        if queued != len(messages) or len(producer) > 5 * _CHUNK_RECORDS:
+            producer.flush(_TIMEOUT_S)
+        sent += queued
+        size += sum(len(message["value"]) for message in messages)
+        on_sent(sent)
+    unsent = producer.flush(_TIMEOUT_S)
+    if unsent or failures or sent != records:
+        raise SinkError(
+            f"topic {topic}: {records - sent + unsent + len(failures)} of {records} records were"
+            " not delivered",
+            hint="check the broker's log and disk",
+        )
+    return size
+
+
+class EndWatcher:
+    """Asks how many messages a read_committed reader could read: the topics' last stable offsets.
+
+    Args:
+        admin: client of the broker.
+        topics: with :data:`PARTITIONS` partitions each.
+    """
+
+    def __init__(self, admin: AdminClient, topics: Sequence[str]) -> None:
+        self._admin = admin
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client's own
+        self._asked = {
+            TopicPartition(topic, partition): latest
+            for topic in topics
+            for partition in range(PARTITIONS)
+        }
+
+    def count(self) -> int:
+        """Messages and, where there are transactions, a marker for each and partition.
+
+        Raises:
+            KafkaException: the broker does not tell.
+        """
+        deadline_s = time.monotonic() + _TIMEOUT_S
+        while True:
+            answers = self._admin.list_offsets(
+                self._asked,
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=_TIMEOUT_S,
+            )
+            try:
+                return sum(future.result().offset for future in answers.values())
+            except KafkaException as error:
+                # A topic that was made a moment ago has no leader yet.
+                if error.args[0].code() not in _NOT_YET or time.monotonic() > deadline_s:
+                    raise
+            time.sleep(_RETRY_S)
+
+
+def count_messages(bootstrap_servers: str, output_topic: str, dead_letter_topic: str) -> Count:
+    """Read both topics from beginning to end, as any read_committed reader does.
+
+    Raises:
+        KafkaException: they cannot be read.
+    """
+    keys: set[bytes | str | None] = set()
+    predictions = _read_keys(bootstrap_servers, output_topic, keys)
+    dead_letters = _read_keys(bootstrap_servers, dead_letter_topic, keys)
+    return Count(predictions, dead_letters, len(keys))
+
+
+def _read_keys(bootstrap_servers: str, topic: str, keys: set[bytes | str | None]) -> int:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": topic,  # never joined
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "log_level": 3,
+        }
+    )
+    consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(PARTITIONS)])
+    unfinished, messages = set(range(PARTITIONS)), 0
+    while unfinished:
+        for message in consumer.consume(_CHUNK_RECORDS, 0.2):
+            error = message.error()
+            if error is None:
+                messages += 1
+                keys.add(message.key())
+            elif error.code() == KafkaError._PARTITION_EOF:
+                unfinished.discard(message.partition() or 0)
+            else:
+                raise KafkaException(error)
+    consumer.close()
+    return messages
+
+
+def remove_topics(admin: AdminClient, topics: Sequence[str], groups: Sequence[str] = ()) -> None:
+    """Delete topics and groups of this benchmark; one that is gone already is no error."""
+    futures = dict(admin.delete_topics(list(topics), operation_timeout=_TIMEOUT_S))
+    if groups:
+        futures |= admin.delete_consumer_groups(list(groups))
+    for future in futures.values():
+        try:
+            future.result(_TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() not in _GONE:
+                raise

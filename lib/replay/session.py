@@ -1,0 +1,54 @@
+"""The Spark session of a replay, with or without spark-submit."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pyspark.sql import SparkSession
+
+from lib.class_archive import list_jvm_options
+from lib.jars import PROJECT_ROOT
+from lib.java import find_java
+from lib.session import apply_runtime_settings, build_session
+
+_LOG_SETTINGS = PROJECT_ROOT / "conf" / "log4j2.properties"
+# As in conf/spark-defaults.conf.
+_DRIVER_MEMORY = "2g"
+
+
+def build_local_session(name: str) -> SparkSession:
+    """Join the session that spark-submit prepared, or start a quiet local one.
+
+    Raises:
+        SetupError: there is no Java that Spark runs on.
+    """
+    # Set by spark-submit, which has started the JVM with the user's settings.
+    if "PYSPARK_GATEWAY_PORT" in os.environ or SparkSession.getActiveSession() is not None:
+        return build_session(name)
+    _prepare_workers()
+    options = list_jvm_options(find_java())
+    if _LOG_SETTINGS.is_file():
+        options.append(f"-Dlog4j2.configurationFile=file:{_LOG_SETTINGS}")
+    settings = {
+        "spark.master": "local[*]",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.memory": _DRIVER_MEMORY,
+        "spark.driver.extraJavaOptions": " ".join(f'"{option}"' for option in options),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    builder = SparkSession.builder.appName(name)
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    apply_runtime_settings(session)
+    return session
+
+
+def _prepare_workers() -> None:
+    """Let Python workers be this Python, and find ``lib``; they inherit the environment."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    paths = [str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)

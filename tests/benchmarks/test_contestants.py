@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.contestants import CONTESTANTS, Course
+from benchmarks.hand_loop import BATCH_RECORDS
+from lib.settings import ScoreStreamSettings, load_settings
+
+COURSE = Course(
+    bootstrap_servers="127.0.0.1:9092",
+    input_topic="in",
+    output_topic="out",
+    dead_letter_topic="dead",
+    group="group",
+    model=Path("models/churn/1"),
+    checkpoint=Path("checkpoint"),
+    batch_records=100_000,
+    spark_settings=("spark.driver.memory=4g",),
+)
+
+
+def test_both_guarantees_and_both_backends_meet_the_loop() -> None:
+    assert list(CONTESTANTS) == [
+        "exactly-once/spark",
+        "at-least-once/spark",
+        "exactly-once/sklearn",
+        "at-least-once/sklearn",
+        "hand-loop",
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in CONTESTANTS if name != "hand-loop"])
+def test_the_job_is_started_with_settings_that_it_takes(name: str) -> None:
+    command = CONTESTANTS[name].build_command(COURSE)
+    script = next(position for position, part in enumerate(command) if part.endswith(".py"))
+
+    assert command[0].endswith("/spark-submit.sh")
+    assert command[1:3] == ["--conf", "spark.driver.memory=4g"]
+    assert command[script].endswith("jobs/score_stream.py")
+    settings = load_settings(ScoreStreamSettings, command[script + 1 :], environment={})
+    assert f"{settings.delivery}/{settings.backend}" == name
+    assert settings.trigger == "available-now"
+    assert settings.max_offsets_per_trigger == 100_000
+    assert settings.query_name == "group"
+
+
+def test_the_loop_takes_the_batches_that_it_was_compared_with_before() -> None:
+    assert BATCH_RECORDS == 10_000

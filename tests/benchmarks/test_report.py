@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from rich.console import Console
+
+from benchmarks.report import (
+    Run,
+    Spread,
+    build_table,
+    format_json,
+    format_markdown,
+    summarise,
+)
+
+
+def run(contestant: str, number: int, rate: float | None, failure: str | None = None) -> Run:
+    return Run(
+        contestant=contestant,
+        round=number,
+        failure=failure,
+        rate=rate,
+        late_rate=rate and rate * 1.5,
+        first_s=10.0 + number,
+        finish_s=20.0,
+        wall_s=22.0,
+        peak_bytes=number * 2**30,
+        cpu_s=30.0,
+        predictions=1_000,
+        dead_letters=0,
+    )
+
+
+RUNS = [
+    run("exactly-once/sklearn", 1, 50_000.0),
+    run("at-least-once/sklearn", 1, 40_000.0),
+    run("hand-loop", 1, 80_000.0),
+    # A round in which the machine was half as fast.
+    run("hand-loop", 2, 40_000.0),
+    run("at-least-once/sklearn", 2, 25_000.0),
+    run("exactly-once/sklearn", 2, 25_000.0),
+]
+
+
+def test_rows_come_in_the_order_of_the_contestants() -> None:
+    assert [row.contestant for row in summarise(RUNS, 1_000)] == [
+        "exactly-once/sklearn",
+        "at-least-once/sklearn",
+        "hand-loop",
+    ]
+
+
+def test_a_row_holds_median_and_extremes_over_the_rounds() -> None:
+    row = summarise(RUNS, 1_000)[0]
+
+    assert row.guarantee == "exactly-once"
+    assert row.backend == "sklearn"
+    assert row.rate == Spread(37_500.0, 25_000.0, 50_000.0)
+    assert row.late_rate == Spread(56_250.0, 37_500.0, 75_000.0)
+    assert row.first_s == Spread(11.5, 11.0, 12.0)
+    assert row.whole_rate == Spread(50.0, 50.0, 50.0)
+    assert row.peak_bytes == 2 * 2**30
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    exactly_once, at_least_once, loop = summarise(RUNS, 1_000)
+
+    assert exactly_once.rate_to_at_least_once == Spread(1.125, 1.0, 1.25)
+    assert exactly_once.rate_to_loop == Spread(0.625, 0.625, 0.625)
+    assert at_least_once.rate_to_at_least_once is None
+    assert at_least_once.rate_to_loop == Spread(0.5625, 0.5, 0.625)
+    assert loop.rate_to_loop is None
+
+
+def test_a_failed_run_counts_for_nothing_but_is_counted() -> None:
+    row, *_ = summarise(
+        [*RUNS[:3], run("exactly-once/sklearn", 2, 1.0, "found 999 messages")], 1_000
+    )
+
+    assert row.failed == 1
+    assert row.rate == Spread(50_000.0, 50_000.0, 50_000.0)
+
+
+def test_a_row_of_failures_only_has_no_figures() -> None:
+    (row,) = summarise([run("hand-loop", 1, 1.0, "exit code 1")], 1_000)
+
+    assert (row.failed, row.rate, row.peak_bytes) == (1, None, 0)
+    assert format_markdown([row]).splitlines()[-1] == (
+        "| exactly-once | sklearn, hand-written loop (1 failed) | – | – | – | – | – | – | 0.0 GiB |"
+    )
+
+
+def test_a_run_too_short_for_a_rate_leaves_the_rate_open() -> None:
+    (row,) = summarise([run("hand-loop", 1, None)], 1_000)
+
+    assert row.rate is None
+    assert row.whole_rate == Spread(50.0, 50.0, 50.0)
+
+
+def test_markdown_has_a_line_for_each_row() -> None:
+    assert format_markdown(summarise(RUNS, 1_000)).splitlines() == [
+        "| guarantee | backend | records/s | min–max | to the loop | to at-least-once"
+        " | with start-up | first record | peak memory |",
+        "| --- | --- | --: | --: | --: | --: | --: | --: | --: |",
+        "| exactly-once | sklearn | 37,500 | 25,000–50,000 | 0.62 | 1.12 | 50 | 11.5 s | 2.0 GiB |",
+        "| at-least-once | sklearn | 32,500 | 25,000–40,000 | 0.56 | – | 50 | 11.5 s | 2.0 GiB |",
+        "| exactly-once | sklearn, hand-written loop | 60,000 | 40,000–80,000 | – | –"
+        " | 50 | 11.5 s | 2.0 GiB |",
+    ]
+
+
+def test_the_table_shows_the_same_cells() -> None:
+    console = Console(width=200, color_system=None)
+    with console.capture() as captured:
+        console.print(build_table(summarise(RUNS, 1_000)))
+
+    for cell in ("37,500", "25,000–50,000", "1.12", "11.5 s", "hand-written loop"):
+        assert cell in captured.get()
+
+
+def test_json_holds_conditions_rows_and_every_run() -> None:
+    rows = summarise(RUNS, 1_000)
+    report = json.loads(format_json({"machine": {"cores": 2}}, rows, RUNS))
+
+    assert report["machine"] == {"cores": 2}
+    assert len(report["runs"]) == 6
+    assert report["runs"][0]["contestant"] == "exactly-once/sklearn"
+    assert report["rows"][0]["rate_to_at_least_once"]["median"] == pytest.approx(1.125)
+    assert report["rows"][2]["rate_to_loop"] is None

@@ -1,0 +1,151 @@
+"""The project's Markdown documents, taken apart: code blocks, links, headings, tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from lib.settings import (
+    DemoSettings,
+    JobSettings,
+    ProduceSettings,
+    ReplaySettings,
+    ScoreStreamSettings,
+)
+from lib.training.settings import TrainSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Where each job keeps its settings; a job that is missing here has no table in docs/settings.md.
+SETTINGS_OF: dict[str, type[JobSettings]] = {
+    "score_stream": ScoreStreamSettings,
+    "train": TrainSettings,
+    "replay": ReplaySettings,
+    "produce": ProduceSettings,
+    "demo": DemoSettings,
+}
+
+_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[a-z]*)$")
+# A comment before a fence that tells the tests what to do with it.
+_MARK = re.compile(r"^<!-- test: (?P<mark>[a-z ]+) -->$")
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
+_SOURCE = re.compile(r'(?:src|srcset|href)="(?P<target>[^"]+)"')
+_HEADING = re.compile(r"^#{1,6} (?P<text>.+)$")
+_INLINE_CODE = re.compile(r"`[^`\n]+`")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        document: path of the document, relative to the project.
+        line: of the fence, from 1.
+        language: after the fence; empty where none is given.
+        mark: what ``<!-- test: … -->`` on the line before says; empty where there is none.
+        text: without the fences.
+    """
+
+    document: str
+    line: int
+    language: str
+    mark: str
+    text: str
+
+    @property
+    def place(self) -> str:
+        """For messages."""
+        return f"{self.document}:{self.line}"
+
+
+def list_documents() -> list[str]:
+    """All Markdown files of the project, as relative paths."""
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    return sorted(path.relative_to(ROOT).as_posix() for path in found)
+
+
+def read_document(document: str) -> str:
+    """Its text."""
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def iter_blocks(document: str, *languages: str) -> Iterator[Block]:
+    """The fenced blocks of a document in one of these languages, in order."""
+    lines = read_document(document).splitlines()
+    mark, number = "", 0
+    while number < len(lines):
+        opening = _FENCE.match(lines[number])
+        if opening is None:
+            marked = _MARK.match(lines[number].strip())
+            mark = marked["mark"] if marked else ""
+            number += 1
+            continue
+        start, indent = number, opening["indent"]
+        number += 1
+        body = []
+        while lines[number].strip() != "```":
+            body.append(lines[number].removeprefix(indent))
+            number += 1
+        number += 1
+        if opening["language"] in languages:
+            text = "\n".join(body) + "\n"
+            yield Block(document, start + 1, opening["language"], mark, text)
+        mark = ""
+
+
+def list_links(document: str) -> list[str]:
+    """Targets of links and images, outside of code."""
+    prose = _INLINE_CODE.sub("", _without_blocks(read_document(document)))
+    targets = [match["target"] or match["image"] for match in _LINK.finditer(prose)]
+    return targets + [match["target"] for match in _SOURCE.finditer(prose)]
+
+
+def list_anchors(document: str) -> set[str]:
+    """What ``#…`` may name: the headings, as GitHub writes them."""
+    anchors: set[str] = set()
+    for line in _without_blocks(read_document(document)).splitlines():
+        heading = _HEADING.match(line)
+        if heading is not None:
+            text = re.sub(r"[^\w\- ]", "", heading["text"].strip().lower())
+            anchors.add(text.replace(" ", "-"))
+    return anchors
+
+
+def render_settings(kind: type[JobSettings]) -> str:
+    """The table of a job's settings in ``docs/settings.md``."""
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in kind.model_fields.items():
+        meaning = (field.description or "").replace("|", "\\|")
+        choices = _render_choices(field)
+        rows.append(f"| `{name}` | {_render_default(field)} | {meaning}{choices} |")
+    return "\n".join(rows) + "\n"
+
+
+def _render_default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is PydanticUndefined:
+        return "required"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return "–" if value in (None, {}) else f"`{value}`"
+
+
+def _render_choices(field: FieldInfo) -> str:
+    values = [value for value in get_args(field.annotation) if isinstance(value, str)]
+    return f"; one of {', '.join(f'`{value}`' for value in values)}" if values else ""
+
+
+def _without_blocks(text: str) -> str:
+    kept, inside = [], False
+    for line in text.splitlines():
+        if line.strip().startswith("```"):
+            inside = not inside
+        elif not inside:
+            kept.append(line)
+    return "\n".join(kept)

@@ -1,0 +1,125 @@
+"""The documents' Python blocks run, in order, one namespace for each document.
+
+Addresses and topics of the text stand for those of the test's broker; the working directory has a
+model store ``models`` as the text assumes it.
+"""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import TopicFactory
+from tests.docs.documents import ROOT, iter_blocks, list_documents
+from tests.topics import build_customers, produce
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from lib.broker import Broker
+
+INPUT, OUTPUT = "telco.raw.customers", "telco.churn.predictions"
+DEAD_LETTERS, SERVERS = "telco.deadletter", "localhost:9092"
+CHECKPOINTS = "checkpoints/"
+
+# Who runs which document; a document with Python blocks that is missing here fails below.
+WITH_MODELS = ("README.md", "docs/models.md")
+WITH_BROKER = ("docs/kafka_inference.md", "docs/operations.md")
+
+
+@pytest.fixture
+def workspace(model_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a store of one's own."""
+    shutil.copytree(model_store, tmp_path / "models")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def substitutes(broker: Broker, topic: TopicFactory, tmp_path: Path) -> dict[str, str]:
+    """What the text says → what is there; both topics of records hold some."""
+    wide = {"max.message.bytes": "2097152"}
+    names = {INPUT: topic(2, wide), OUTPUT: topic(2), DEAD_LETTERS: topic(1, wide)}
+    produce(broker.bootstrap_servers, names[INPUT], build_customers(200, bad_share=0.05))
+    # The JVM keeps the working directory that it was started in.
+    return {SERVERS: broker.bootstrap_servers, CHECKPOINTS: f"{tmp_path}/checkpoints/", **names}
+
+
+def run_blocks(
+    document: str, namespace: Mapping[str, Any], substitutes: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Execute a document's blocks as one program; a failure shows the document's line."""
+    shared: dict[str, Any] = {"__name__": f"blocks of {document}", **namespace}
+    for block in iter_blocks(document, "python"):
+        if block.mark == "signatures":
+            continue
+        # Blank lines before it, so that tracebacks count as the document does.
+        source = "\n" * block.line + _substitute(block.text, substitutes or {})
+        exec(compile(source, str(ROOT / document), "exec"), shared)  # noqa: S102  of this project
+    return shared
+
+
+def _substitute(text: str, substitutes: Mapping[str, str]) -> str:
+    for written, real in substitutes.items():
+        text = text.replace(written, real)
+    return text
+
+
+@pytest.mark.parametrize("document", WITH_MODELS)
+def test_blocks_about_models_run(spark: SparkSession, workspace: Path, document: str) -> None:
+    run_blocks(document, {"spark": spark})
+
+
+def test_blocks_of_the_inference_guide_run(
+    spark: SparkSession, workspace: Path, substitutes: dict[str, str]
+) -> None:
+    run_blocks("docs/kafka_inference.md", {"spark": spark}, substitutes)
+
+
+def test_blocks_of_the_operations_guide_run(
+    spark: SparkSession, workspace: Path, substitutes: dict[str, str]
+) -> None:
+    score_topic(spark, substitutes)
+    namespace = run_blocks("docs/operations.md", {}, substitutes)
+
+    assert 5 <= len(namespace["letters"]) <= 20
+
+
+def score_topic(spark: SparkSession, substitutes: Mapping[str, str]) -> None:
+    """Run the stream once over what is there, with its defaults."""
+    from lib.contract import CUSTOMER
+    from lib.scoring.choice import load_backend
+    from lib.settings import ScoreStreamSettings
+    from lib.stream import start_stream
+
+    settings = ScoreStreamSettings(
+        bootstrap_servers=substitutes[SERVERS],
+        input_topic=substitutes[INPUT],
+        output_topic=substitutes[OUTPUT],
+        dead_letter_topic=substitutes[DEAD_LETTERS],
+        query_name=f"docs-{substitutes[INPUT]}",
+        checkpoint=f"{substitutes[CHECKPOINTS]}operations",
+        trigger="available-now",
+    )
+    stream = start_stream(spark, settings, load_backend(spark, settings, CUSTOMER), CUSTOMER)
+    stream.query.awaitTermination(120)
+    assert stream.sink is not None
+    stream.sink.close()
+
+
+def test_every_document_with_python_blocks_is_run() -> None:
+    with_blocks = {name for name in list_documents() if any(iter_blocks(name, "python"))}
+
+    assert with_blocks <= {*WITH_MODELS, *WITH_BROKER}
+
+
+@pytest.mark.parametrize("document", list_documents())
+def test_python_blocks_are_formatted_like_code(document: str) -> None:
+    for block in iter_blocks(document, "python"):
+        ast.parse(block.text)
+        assert max(map(len, block.text.splitlines())) <= 100, block.place

@@ -1,0 +1,67 @@
+"""conf/*.toml and docs/settings.md say what the settings classes say."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from lib.settings import ScoreStreamSettings, load_settings
+from tests.docs.documents import ROOT, SETTINGS_OF, read_document, render_settings
+
+# A setting that is commented out: `# trigger = "1 second"`, `# [kafka]`, `# "client.id" = "x"`.
+_COMMENTED_OUT = re.compile(r'^# (?=\[|"[a-z.]+" = |[a-z_]+ = )', re.MULTILINE)
+FILES = ("local", "cluster")
+
+
+def load(path: Path) -> ScoreStreamSettings:
+    return load_settings(ScoreStreamSettings, ["--config", str(path)], {})
+
+
+def test_local_toml_holds_the_defaults() -> None:
+    found = load(ROOT / "conf" / "local.toml").model_dump(exclude={"config"})
+
+    assert found == load_settings(ScoreStreamSettings, [], {}).model_dump(exclude={"config"})
+
+
+def test_cluster_toml_loads() -> None:
+    settings = load(ROOT / "conf" / "cluster.toml")
+
+    assert settings.backend == "spark"
+    assert settings.kafka["security.protocol"] == "SASL_SSL"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_setting_stands_in_the_file(name: str, tmp_path: Path) -> None:
+    text = _COMMENTED_OUT.sub("", (ROOT / "conf" / f"{name}.toml").read_text())
+    everything = tmp_path / "everything.toml"
+    everything.write_text(text)
+
+    load(everything)
+
+    assert tomllib.loads(text).keys() == ScoreStreamSettings.model_fields.keys() - {"config"}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_commented_out_is_the_default(name: str) -> None:
+    path = ROOT / "conf" / f"{name}.toml"
+    defaults = load_settings(ScoreStreamSettings, [], {}).model_dump()
+    written = tomllib.loads(path.read_text())
+    with_comments = tomllib.loads(_COMMENTED_OUT.sub("", path.read_text()))
+
+    for key in with_comments.keys() - written.keys() - {"kafka"}:
+        assert with_comments[key] == defaults[key], key
+
+
+@pytest.mark.parametrize("job", SETTINGS_OF)
+def test_the_documented_table_of_settings_is_that_of_the_code(job: str) -> None:
+    document = read_document("docs/settings.md")
+
+    # If this fails: .venv/bin/python -m tests.docs.write_settings
+    assert f"## jobs/{job}.py\n\n{render_settings(SETTINGS_OF[job])}" in document
+
+
+def test_every_job_has_a_table_of_settings() -> None:
+    assert {path.stem for path in (ROOT / "jobs").glob("*.py")} == SETTINGS_OF.keys()

@@ -1,0 +1,120 @@
+"""The demonstration, on the suite's broker and with a model that is there already."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from lib.broker import Broker
+from tests.end_to_end.jobs import JOB_TIMEOUT_S, ROOT, kill_group
+
+JOB = ROOT / "jobs" / "demo.py"
+SMALL = ("--count", "2000", "--steady-count", "200", "--steady-rate", "100")
+
+
+@contextmanager
+def start_demo(
+    broker: Broker, model_store: Path, folder: Path, *options: str
+) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, str(JOB), "--store", str(model_store), *SMALL, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={
+            **os.environ,
+            "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+            "TMPDIR": str(folder),
+        },
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            kill_group(process)
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            break
+    return "".join(lines)
+
+
+def list_leftovers(broker: Broker, folder: Path) -> list[str]:
+    """Topics of demonstrations, files, and processes that work in the folder."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    topics = [name for name in admin.list_topics(timeout=10).topics if name.startswith("demo-")]
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    users = [line for line in processes.stdout.splitlines() if str(folder) in line]
+    return [*topics, *(path.name for path in folder.glob("churn-demo-*")), *users]
+
+
+def test_every_record_comes_back_once_and_nothing_is_left_behind(
+    broker: Broker, model_store: Path, tmp_path: Path
+) -> None:
+    with start_demo(broker, model_store, tmp_path) as demo:
+        output, _ = demo.communicate(timeout=JOB_TIMEOUT_S)
+
+    assert demo.returncode == 0, output
+    assert "2,200 records in = 2,178 predictions + 22 dead letters out" in output
+    assert "every key came back once" in output
+    assert re.search(r"100 records at 100/s.* half within [\d,]+ ms", output)
+    assert re.search(r"\d{4}-[A-Z]{5}  0\.\d{6}  (Yes|No )  churn@1/spark", output)
+    assert "validation_error" in output
+    assert list_leftovers(broker, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [(signal.SIGINT, "starting the job"), (signal.SIGTERM, "sent 2,000")],
+)
+def test_a_signal_at_any_time_cleans_up(
+    broker: Broker, model_store: Path, tmp_path: Path, number: signal.Signals, moment: str
+) -> None:
+    with start_demo(broker, model_store, tmp_path) as demo:
+        read_until(demo, moment)
+        demo.send_signal(number)
+        output, _ = demo.communicate(timeout=60)
+
+    assert (demo.returncode, output) == (130, "")
+    assert list_leftovers(broker, tmp_path) == []
+
+
+def test_keep_goes_on_until_ctrl_c_and_its_advice_works(
+    broker: Broker, model_store: Path, tmp_path: Path
+) -> None:
+    with start_demo(broker, model_store, tmp_path, "--keep") as demo:
+        output = read_until(demo, "jobs/produce.py")
+        command = output.splitlines()[-1].strip().replace("--rate 100", "--rate 500")
+        subprocess.run(command.split(), cwd=ROOT, check=True, timeout=60)
+        shown = read_until(demo, "3,1")  # 2,178 predictions before, 950 more
+        demo.send_signal(signal.SIGINT)
+        rest, _ = demo.communicate(timeout=60)
+
+    assert re.search(r"3,1\d\d predictions, \d+ dead letters", shown)
+    assert demo.returncode == 0
+    assert "done" in rest
+    assert list_leftovers(broker, tmp_path) == []
+
+
+def test_a_model_that_is_not_there_is_one_clear_line(broker: Broker, tmp_path: Path) -> None:
+    with start_demo(broker, tmp_path, tmp_path, "--model", "churn@7") as demo:
+        output, _ = demo.communicate(timeout=60)
+
+    assert demo.returncode == 1
+    assert output.splitlines()[-1].startswith("error: churn@7: not found")
+    assert list_leftovers(broker, tmp_path) == []
