@@ -9,14 +9,11 @@ import os
 import sys
 from pathlib import Path
 
-from confluent_kafka.admin import AdminClient
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.cli import run_job
 from lib.contract import CUSTOMER
-from lib.kafka_admin import check_topics
-from lib.kafka_options import for_librdkafka
+from lib.kafka_admin import build_admin, check_topics
 from lib.scoring.choice import load_backend
 from lib.session import build_session, check_connector
 from lib.settings import ScoreStreamSettings
@@ -29,14 +26,17 @@ from lib.telemetry.console import build_view
 def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
     """Check, load, start, follow. Crash tests die in the hook; see ``TransactionalWriter``."""
     topics = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
-    admin = AdminClient(for_librdkafka(settings.bootstrap_servers, settings.kafka))
+    admin = build_admin(settings.bootstrap_servers, settings.kafka)
     check_topics(admin, settings.bootstrap_servers, topics)
     spark = build_session(settings.query_name)
-    check_connector(spark)
-    scorer = load_backend(spark, settings, CUSTOMER)
-    with StopSignal(spark) as stop:
-        stream = start_stream(spark, settings, scorer, CUSTOMER, hook)
-        stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
+    try:
+        check_connector(spark)
+        scorer = load_backend(spark, settings, CUSTOMER)
+        with StopSignal(spark) as stop:
+            stream = start_stream(spark, settings, scorer, CUSTOMER, hook)
+            stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
+    finally:
+        spark.stop()
     return 0
 
 

@@ -58,3 +58,7 @@ def configure_logging(settings: JobSettings) -> None:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
     logging.getLogger("lib").setLevel(logging.DEBUG if settings.verbose else logging.WARNING)
+    if not settings.verbose:
+        # They print the traces of errors that the job reports in one line.
+        for name in ("py4j", "SQLQueryContextLogger"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -10,9 +10,18 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from lib.errors import KafkaSetupError
+from lib.kafka_options import for_librdkafka
 
 # A start must fail within 30 s; this leaves room for Python and Spark.
 ANSWER_TIMEOUT_S = 10.0
+
+
+def build_admin(bootstrap_servers: str, options: Mapping[str, str]) -> AdminClient:
+    """A client for the questions below. Quiet: whatever fails is raised.
+
+    Keep it in a variable: its answers die with it.
+    """
+    return AdminClient({"log_level": 0, **for_librdkafka(bootstrap_servers, options)})
 
 
 def check_topics(admin: AdminClient, bootstrap_servers: str, topics: Iterable[str]) -> None:

@@ -139,9 +139,12 @@ def load_settings(
     early, remaining = _parse_early(arguments)
     file = _read_file(early.config or variables.get(f"{ENVIRONMENT_PREFIX}CONFIG"))
     _check_keys(kind, file)
-    chosen = file | _read_environment(kind, variables)
-    if early.kafka:
-        chosen["kafka"] = {**chosen.get("kafka", {}), **_read_pairs(early.kafka)}
+    found = _read_environment(kind, variables)
+    chosen = file | found
+    if "kafka" in kind.model_fields:
+        # Added up, so that a password may come from the environment and all else from the file.
+        parts = (file.get("kafka", {}), found.get("kafka", {}), _read_pairs(early.kafka))
+        chosen["kafka"] = {key: value for part in parts for key, value in part.items()}
 
     class Loaded(kind):  # type: ignore[valid-type, misc]
         """Adds the command line above what the caller found."""
@@ -223,7 +226,8 @@ def _describe(error: ValidationError) -> str:
         found = problem.get("input")
         shown = "" if name.startswith("kafka") else f", found {found!r}"
         message = problem["msg"].removeprefix("Value error, ")
-        parts.append(f"--{name.replace('_', '-')}: {message}{shown}")
+        # A rule for several settings has no name, and its input would be all of them.
+        parts.append(f"--{name.replace('_', '-')}: {message}{shown}" if name else message)
     return "; ".join(parts)
 
 

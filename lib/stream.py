@@ -19,6 +19,7 @@ from lib.encode_spark import OutputSettings
 from lib.errors import SinkError
 from lib.messages import DeadLetterFormat
 from lib.pipeline import Scorer, score_records
+from lib.root_cause import find_root_cause
 from lib.settings import AVAILABLE_NOW, ScoreStreamSettings
 from lib.sinks.exactly_once import ExactlyOnceSink
 from lib.sinks.kafka import write_at_least_once
@@ -96,7 +97,7 @@ class ScoringStream:
             failure = error
         if failure is not None:
             raise SinkError(
-                f"the query failed: {str(failure).strip().splitlines()[0]}",
+                f"the query failed: {find_root_cause(failure)}",
                 hint="start it again: it resumes where it was; --verbose shows the whole trace",
             ) from failure
 

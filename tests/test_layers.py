@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         *("errors", "contract", "decode", "messages", "kafka_options", "java", "jars"),
         *("settings", "cli", "class_archive", "synth", "faults", "store", "sinks.resume"),
-        *("sinks.stamp", "sinks.bounded", "telemetry"),
+        *("sinks.stamp", "sinks.bounded", "telemetry", "root_cause"),
     ),
     ("session", "scoring", "inference_backend", "training"),
     ("explain_spark", "decode_spark", "encode_spark", "pipeline"),

@@ -60,6 +60,8 @@ def test_kafka_options_from_every_place(write_config: Any) -> None:
 
     assert load(file=file).kafka == {"security.protocol": "SSL"}
     assert load(environment={"SCORE_KAFKA": "a=1,b=2=3"}).kafka == {"a": "1", "b": "2=3"}
+    both = load("--kafka", "c=3", file=file, environment={"SCORE_KAFKA": "b=2"})
+    assert both.kafka == {"security.protocol": "SSL", "b": "2", "c": "3"}
     assert load("--kafka", "a.b=c", "--kafka", "d=e=f,g").kafka == {"a.b": "c", "d": "e=f,g"}
 
 

@@ -6,13 +6,12 @@ import json
 import logging
 
 import pyarrow as pa
-from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
 
 from lib.errors import ScoringError, SinkError
-from lib.kafka_admin import read_offsets
-from lib.kafka_options import for_librdkafka
+from lib.kafka_admin import build_admin, read_offsets
 from lib.messages import MESSAGE_COLUMNS
+from lib.root_cause import find_root_cause
 from lib.sinks.checkpoint import CheckpointReader
 from lib.sinks.resume import GroupPosition, ResumePlan, decide_resume
 from lib.sinks.session import Hook, ignore
@@ -76,7 +75,7 @@ class ExactlyOnceSink:
         """
         settings = self._settings
         self._writer.open()
-        admin = AdminClient(for_librdkafka(settings.bootstrap_servers, settings.kafka))
+        admin = build_admin(settings.bootstrap_servers, settings.kafka)
         earliest = read_offsets(admin, settings.source_topic, "earliest")
         configured = earliest
         if starting_offsets == "latest":
@@ -118,9 +117,8 @@ class ExactlyOnceSink:
         try:
             return frame.select(*MESSAGE_COLUMNS).toArrow()
         except Exception as error:
-            first_line = next(iter(str(error).strip().splitlines()), "")
             raise SinkError(
-                f"batch {batch_id} was not scored: {type(error).__name__}: {first_line[:200]}",
+                f"batch {batch_id} was not scored: {find_root_cause(error)}",
                 hint="nothing of it was written; --verbose shows the whole trace",
             ) from error
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
 from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
@@ -17,6 +18,7 @@ from lib.encode_spark import OutputSettings
 from lib.errors import SinkError
 from lib.explain_spark import VIOLATION_TYPE
 from lib.messages import DeadLetterFormat
+from lib.root_cause import find_root_cause
 
 PREDICTIONS = "predictions"
 DEAD_LETTERS = "dead_letters"
@@ -96,10 +98,10 @@ class ParquetSink:
         """
         try:
             return self._write(frame, output)
-        except PySparkException as error:
-            reason = str(error).strip().splitlines()[0]
+        except (PySparkException, Py4JJavaError) as error:
             raise SinkError(
-                f"reading, scoring or writing to --output {self._root} failed: {reason}",
+                f"reading, scoring or writing to --output {self._root} failed:"
+                f" {find_root_cause(error)}",
                 hint="--verbose shows the whole trace; start again with --overwrite",
             ) from error
 
