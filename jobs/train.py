@@ -15,10 +15,10 @@ from rich.console import Console
 
 from lib.cli import run_job
 from lib.errors import SettingsError
+from lib.local_session import build_local_session
 from lib.store import ModelStore
 from lib.training.data import TrainingData, make_training_data, read_training_data
 from lib.training.report import build_metrics_table, describe_version
-from lib.training.session import build_training_session
 from lib.training.settings import DEFAULT_SYNTHETIC_ROWS, SYNTHETIC, TrainSettings
 from lib.training.training import train
 
@@ -29,7 +29,7 @@ def train_model(settings: TrainSettings) -> int:
     store = open_store(settings)
     data = load_data(settings)
     with console.status("starting Spark") as status:
-        spark = build_training_session()
+        spark = build_local_session("train")
         version = train(
             data,
             store=store,

@@ -31,7 +31,7 @@ SOURCE_COLUMNS = (
 # last brace is replaced by this extra field: it is read only if that brace closes the record.
 END_MARK = "\u0000end"
 _END_MARK_JSON = rb',"\u0000end":true}'
-_JSON_WHITE_SPACE = " \t\r\n"
+_TRAILING_WHITE_SPACE = r"[ \t\r\n]+\z"
 # A JSON number or boolean read into a string column looks like these; so do some identifiers.
 _BARE_JSON_VALUE = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false"
 # Strict JSON, as RFC 8259 has it and as Python's parser reads it.
@@ -80,7 +80,7 @@ def _text_expr() -> Column:
 
 def _trimmed_expr() -> Column:
     """The value without trailing JSON white space; almost always it has none."""
-    trimmed = F.rtrim(_text_expr(), F.lit(_JSON_WHITE_SPACE)).cast("binary")
+    trimmed = F.regexp_replace(_text_expr(), _TRAILING_WHITE_SPACE, "").cast("binary")
     ends = F.endswith(F.col("source_value"), F.lit(b"}"))
     return F.when(ends, F.col("source_value")).otherwise(trimmed)
 

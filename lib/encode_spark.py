@@ -91,7 +91,7 @@ def prediction_expr(contract: Contract, threshold: float, model_version: str) ->
             F.round(probability, 6).cast("decimal(7,6)").alias("churn_probability"),
             label.alias("prediction"),
             event_time.alias("event_ts"),
-            iso_utc_expr(F.current_timestamp()).alias("processed_ts"),
+            now_expr().alias("processed_ts"),
             F.lit(model_version).alias("model_version"),
         )
     )
@@ -101,6 +101,16 @@ def iso_utc_expr(timestamp: Column | str) -> Column:
     """ISO 8601 in UTC with milliseconds, whatever the session's time zone is."""
     utc = F.to_utc_timestamp(timestamp, F.current_timezone())
     return F.date_format(utc, _ISO_UTC)
+
+
+def now_expr() -> Column:
+    """ISO 8601 in UTC: the start of the micro-batch.
+
+    A stream puts that time into the plan as a constant, after the plan was optimised. Plain, it
+    would stand in the generated code, so that each batch would be compiled anew and never get warm.
+    A lambda is evaluated outside of generated code.
+    """
+    return F.transform(F.array(F.current_timestamp()), iso_utc_expr).getItem(0)
 
 
 def error_type_expr() -> Column:
@@ -177,7 +187,7 @@ def envelope_expr(error_type: Column, output: OutputSettings) -> Column:
         error_message_expr().alias("error_message"),
         F.col("violations").alias("validation_errors"),
         F.col("source_topic"),
-        iso_utc_expr(F.current_timestamp()).alias("failed_ts"),
+        now_expr().alias("failed_ts"),
         F.lit(output.consumer_group).alias("consumer_group"),
         retry_count_expr().alias("retry_count"),
     )

@@ -224,7 +224,8 @@ def _describe(error: ValidationError) -> str:
     for problem in error.errors():
         name = ".".join(str(part) for part in problem["loc"])
         found = problem.get("input")
-        shown = "" if name.startswith("kafka") else f", found {found!r}"
+        is_hidden = name.startswith("kafka") or problem["type"] == "missing"
+        shown = "" if is_hidden else f", found {found!r}"
         message = problem["msg"].removeprefix("Value error, ")
         # A rule for several settings has no name, and its input would be all of them.
         parts.append(f"--{name.replace('_', '-')}: {message}{shown}" if name else message)

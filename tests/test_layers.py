@@ -18,10 +18,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("settings", "cli", "class_archive", "synth", "faults", "store", "sinks.resume"),
         *("sinks.stamp", "sinks.bounded", "telemetry", "root_cause"),
     ),
-    ("session", "scoring", "inference_backend", "training"),
+    ("session", "local_session", "scoring", "inference_backend", "training"),
     ("explain_spark", "decode_spark", "encode_spark", "pipeline"),
     ("kafka_admin", "stop_signal", "sources", "sinks", "broker", "producing"),
-    ("stream", "replay", "demo"),
+    ("stream", "demo"),
 )
 PURE_MODULES = ("pyspark", "confluent_kafka", "py4j")
 

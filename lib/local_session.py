@@ -1,4 +1,4 @@
-"""The Spark session of a replay, with or without spark-submit."""
+"""The Spark session of a job that runs with or without spark-submit: training and replay."""
 
 from __future__ import annotations
 

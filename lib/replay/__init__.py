@@ -1,1 +1,0 @@
-"""Batch scoring of files, outside of a stream."""
