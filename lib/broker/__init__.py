@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from lib.broker.configuration import Listener
 from lib.broker.embedded import EmbeddedBroker
 from lib.broker.provision import BOOTSTRAP_VARIABLE, Broker, ExternalBroker, provide_broker
 from lib.broker.topics import create_topics
@@ -14,6 +15,7 @@ __all__ = [
     "Broker",
     "EmbeddedBroker",
     "ExternalBroker",
+    "Listener",
     "create_topics",
     "provide_broker",
 ]

@@ -2,30 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lib.broker.ports import LOOPBACK
 
 NODE_ID = 1
+PLAIN_LISTENER = "PLAINTEXT"
+_CONTROLLER_LISTENER = "CONTROLLER"
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One more address of the broker, beside the plain one.
+
+    Attributes:
+        name: in capitals; names it in the broker's settings (``listener.name.NAME.…``).
+        protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
+        advertised_port: what clients are told to connect to, such as a proxy's port; the
+            listener's own by default.
+    """
+
+    name: str
+    protocol: str = "PLAINTEXT"
+    advertised_port: int | None = None
 
 
 def build_configuration(
-    data_folder: Path, broker_port: int, controller_port: int, overrides: Mapping[str, str]
+    data_folder: Path,
+    ports: Mapping[str, int],
+    controller_port: int,
+    overrides: Mapping[str, str],
+    listeners: Sequence[Listener] = (),
 ) -> dict[str, str]:
     """Return the broker's settings, those of the caller last.
+
+    Args:
+        data_folder: for the logs of all topics.
+        ports: listener name → port, that of :data:`PLAIN_LISTENER` among them.
+        controller_port: of the KRaft controller, which is this node too.
+        overrides: the caller's settings.
+        listeners: those beside the plain one.
 
     What a test could stumble over (``message.max.bytes``, transaction and offset time-outs) stays
     at Kafka's defaults, so that the job meets here what it meets in production.
     """
+    everyone = (Listener(PLAIN_LISTENER), *listeners)
+    addresses = [f"{it.name}://{LOOPBACK}:{ports[it.name]}" for it in everyone]
+    advertised = [
+        f"{it.name}://{LOOPBACK}:{it.advertised_port or ports[it.name]}" for it in everyone
+    ]
+    protocols = [f"{it.name}:{it.protocol}" for it in everyone]
+    controller = f"{_CONTROLLER_LISTENER}://{LOOPBACK}:{controller_port}"
     configuration = {
         "process.roles": "broker,controller",
         "node.id": str(NODE_ID),
         "controller.quorum.voters": f"{NODE_ID}@{LOOPBACK}:{controller_port}",
-        "listeners": f"PLAINTEXT://{LOOPBACK}:{broker_port},CONTROLLER://{LOOPBACK}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{broker_port}",
-        "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": ",".join([*addresses, controller]),
+        "advertised.listeners": ",".join(advertised),
+        "controller.listener.names": _CONTROLLER_LISTENER,
+        "listener.security.protocol.map": ",".join(
+            [*protocols, f"{_CONTROLLER_LISTENER}:PLAINTEXT"]
+        ),
         "log.dirs": str(data_folder),
         # One node: nothing can be replicated.
         "offsets.topic.replication.factor": "1",

@@ -6,7 +6,7 @@ import logging
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,12 @@ from typing import Self, cast
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from lib.broker.configuration import build_configuration, write_properties
+from lib.broker.configuration import (
+    PLAIN_LISTENER,
+    Listener,
+    build_configuration,
+    write_properties,
+)
 from lib.broker.guarded_folder import GuardedFolder
 from lib.broker.kafka_process import (
     LOG_FILE,
@@ -55,6 +60,8 @@ class EmbeddedBroker:
     Args:
         settings: broker settings on top of those in ``lib.broker.configuration``.
         start_timeout_s: how long a start may take.
+        listeners: further addresses, such as one with TLS or one that is advertised as a proxy's.
+        scram_users: user → password, for listeners with SCRAM-SHA-512.
 
     Example:
         with EmbeddedBroker() as broker:
@@ -62,13 +69,20 @@ class EmbeddedBroker:
     """
 
     def __init__(
-        self, settings: Mapping[str, str] | None = None, *, start_timeout_s: float = START_TIMEOUT_S
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        start_timeout_s: float = START_TIMEOUT_S,
+        listeners: Sequence[Listener] = (),
+        scram_users: Mapping[str, str] | None = None,
     ) -> None:
         self._settings = dict(settings or {})
         self._start_timeout_s = start_timeout_s
+        self._listeners = tuple(listeners)
+        self._scram_users = dict(scram_users or {})
         self._home: GuardedFolder | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = 0
+        self._ports: Mapping[str, int] = {}
         self._cluster_id = ""
 
     def __enter__(self) -> Self:
@@ -91,8 +105,12 @@ class EmbeddedBroker:
     @property
     def port(self) -> int:
         """The port on 127.0.0.1."""
+        return self.port_of(PLAIN_LISTENER)
+
+    def port_of(self, listener: str) -> int:
+        """The port that a listener listens on; what it advertises may be another."""
         self._require_home()
-        return self._port
+        return self._ports[listener]
 
     @property
     def folder(self) -> Path:
@@ -132,7 +150,7 @@ class EmbeddedBroker:
         self._end(signal.SIGTERM)
         if self._home is not None:
             self._home.remove()
-        self._home, self._port = None, 0
+        self._home, self._ports = None, {}
 
     def kill(self) -> None:
         """End the broker at once (SIGKILL), as a crash would, keeping what ``restart`` needs."""
@@ -160,13 +178,17 @@ class EmbeddedBroker:
 
     def _start_once(self) -> None:
         self._home = GuardedFolder.create(prefix="churn-broker-")
-        self._port, controller_port = pick_free_ports(2)
+        names = [PLAIN_LISTENER, *(listener.name for listener in self._listeners)]
+        *ports, controller_port = pick_free_ports(len(names) + 1)
+        self._ports = dict(zip(names, ports, strict=True))
         configuration = build_configuration(
-            self.folder / "data", self._port, controller_port, self._settings
+            self.folder / "data", self._ports, controller_port, self._settings, self._listeners
         )
         write_properties(self.folder / SETTINGS_FILE, configuration)
         self._cluster_id = make_cluster_id()
-        exit_code = format_storage(self.folder, self._cluster_id, self._start_timeout_s)
+        exit_code = format_storage(
+            self.folder, self._cluster_id, self._start_timeout_s, self._scram_users
+        )
         if exit_code != 0:
             raise self._start_error(f"its storage could not be formatted (exit code {exit_code})")
         self._launch()
@@ -193,7 +215,7 @@ class EmbeddedBroker:
         while time.monotonic() < deadline:
             if self.pid is None:
                 raise self._start_error("it ended at once")
-            if is_free(self._port):  # nobody listens yet: spare the client its failures
+            if is_free(self.port):  # nobody listens yet: spare the client its failures
                 time.sleep(_POLL_INTERVAL_S)
                 continue
             with suppress(KafkaException):
@@ -226,6 +248,6 @@ class EmbeddedBroker:
 
     def _start_error(self, reason: str) -> SetupError:
         return SetupError(
-            f"the embedded broker did not start on {LOOPBACK}:{self._port}: {reason}",
+            f"the embedded broker did not start on {LOOPBACK}:{self.port}: {reason}",
             hint=f"the last lines of its log are:\n{self.read_log_tail()}",
         )

@@ -6,6 +6,7 @@ import os
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 from lib.jars import JarSet, list_jars
@@ -35,11 +36,17 @@ def make_cluster_id() -> str:
     return "c" + urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
 
 
-def format_storage(folder: Path, cluster_id: str, timeout_s: float) -> int:
+def format_storage(
+    folder: Path, cluster_id: str, timeout_s: float, scram_users: Mapping[str, str]
+) -> int:
     """Prepare the data folder that ``folder/server.properties`` names; return the exit code."""
+    users = [
+        f"SCRAM-SHA-512=[name={name},password={password}]" for name, password in scram_users.items()
+    ]
     command = [
         *_java_command(folder, "kafka.tools.StorageTool"),
         *("format", "--cluster-id", cluster_id, "--config", str(folder / SETTINGS_FILE)),
+        *(part for user in users for part in ("--add-scram", user)),
     ]
     with (folder / LOG_FILE).open("ab") as log:
         return subprocess.run(

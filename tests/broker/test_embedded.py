@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from lib.broker import EmbeddedBroker, create_topics
+from lib.broker import EmbeddedBroker, Listener, create_topics
 from lib.broker.ports import pick_free_ports
 from lib.errors import KafkaSetupError, SetupError
 from lib.jars import PROJECT_ROOT
@@ -169,10 +169,19 @@ def test_a_topic_that_exists_is_an_error_that_names_it(
         create_topics(broker.bootstrap_servers, {name: 1})
 
 
-def list_topics(address: str) -> set[str]:
+def list_topics(
+    address: str, password: str | None = None, timeout_s: float = _ANSWER_TIMEOUT_S
+) -> set[str]:
     """The topics that users made; Kafka's own begin with two underscores."""
-    admin = AdminClient({"bootstrap.servers": address})
-    names = admin.list_topics(timeout=_ANSWER_TIMEOUT_S).topics
+    settings: dict[str, str | int | float | bool] = {"bootstrap.servers": address, "log_level": 0}
+    if password is not None:
+        settings |= {
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": "ada",
+            "sasl.password": password,
+        }
+    names = AdminClient(settings).list_topics(timeout=timeout_s).topics
     return {name for name in names if not name.startswith("__")}
 
 
@@ -212,3 +221,26 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = _ANSWER_TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
+
+
+def test_a_listener_can_advertise_another_port_than_its_own() -> None:
+    (advertised,) = pick_free_ports(1)
+    listener = Listener("PROXIED", advertised_port=advertised)
+    with EmbeddedBroker(listeners=[listener]) as broker:
+        admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{broker.port_of('PROXIED')}"})
+        (seen,) = admin.list_topics(timeout=_ANSWER_TIMEOUT_S).brokers.values()
+        assert broker.port_of("PROXIED") != broker.port
+
+    assert seen.port == advertised
+
+
+def test_a_user_signs_in_by_scram_and_nobody_by_a_wrong_password() -> None:
+    listener = Listener("SCRAM", protocol="SASL_PLAINTEXT")
+    settings = {"sasl.enabled.mechanisms": "SCRAM-SHA-512"}
+    login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    settings["listener.name.scram.scram-sha-512.sasl.jaas.config"] = login
+    with EmbeddedBroker(settings, listeners=[listener], scram_users={"ada": "right"}) as broker:
+        address = f"127.0.0.1:{broker.port_of('SCRAM')}"
+        assert list_topics(address, password="right") == set()
+        with pytest.raises(KafkaException):
+            list_topics(address, password="wrong", timeout_s=5.0)
