@@ -11,8 +11,8 @@ from lib import messages
 from lib.contract import Contract
 from lib.decode import RECORD_RULES
 from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType
+from lib.sinks.columns import HEADERS_TYPE
 
-HEADERS_TYPE = "array<struct<key: string, value: binary>>"
 _ISO_UTC = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
 
 
@@ -52,7 +52,7 @@ def encode_messages(
         model_version: model and backend that scored.
 
     Returns:
-        :data:`lib.messages.MESSAGE_COLUMNS`.
+        :data:`lib.sinks.columns.MESSAGE_COLUMNS`.
     """
     is_scored = (F.size("violations") == 0) & F.coalesce(
         F.col("probability").between(0.0, 1.0), F.lit(False)

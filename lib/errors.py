@@ -12,6 +12,8 @@ class ScoringError(Exception):
     """
 
     remedy = "see the documentation"
+    #: Whether the same attempt, made again a little later, may well succeed.
+    is_passing = False
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         self.message = message
@@ -75,8 +77,12 @@ class SinkFencedError(SinkError):
     remedy = "stop one of the two jobs, or give them different query names"
 
 
+class SinkTakenOverError(SinkFencedError):
+    """Another run has committed for this query, as the stamps of the offsets say."""
+
+
 class ResumeRefusedError(SinkError):
-    """The checkpoint and the group's committed offsets contradict each other."""
+    """Checkpoint, committed offsets and their stamps contradict each other."""
 
     remedy = "see 'Start-up' in docs/operations.md for the ways out"
 
@@ -85,6 +91,20 @@ class SinkRetryExhaustedError(SinkError):
     """A transaction failed again and again for passing reasons. Nothing of it is visible."""
 
     remedy = "check the brokers, then start the job again: it resumes where it was"
+    is_passing = True
+
+
+class QueryFailedError(SinkError):
+    """Spark ended the query, for a reason that may pass: a lost executor, a broker not reached."""
+
+    remedy = "start it again: it resumes where it was; --verbose shows the whole trace"
+    is_passing = True
+
+
+class PlanRefusedError(SinkError):
+    """The plan would break the guarantee, such as a shuffle before commits on executors."""
+
+    remedy = "change the plan, or commit on the driver"
 
 
 class SinkRejectedError(SinkError):

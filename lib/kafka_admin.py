@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
@@ -59,3 +59,31 @@ def read_offsets(
     asked = {TopicPartition(topic, partition): spec for partition in metadata.partitions}
     answers = admin.list_offsets(asked, request_timeout=ANSWER_TIMEOUT_S)
     return {asked_of.partition: future.result().offset for asked_of, future in answers.items()}
+
+
+def read_topic_id(admin: AdminClient, topic: str) -> str:
+    """Kafka's id of a topic, as 32 hexadecimal digits; made anew, a topic has another.
+
+    Raises:
+        KafkaException: the brokers do not tell.
+    """
+    answers = admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_TIMEOUT_S)
+    found = answers[topic].result().topic_id
+    mask = (1 << 64) - 1
+    high, low = found.get_most_significant_bits(), found.get_least_significant_bits()
+    return f"{high & mask:016x}{low & mask:016x}"
+
+
+def count_members(admin: AdminClient, group: str) -> int:
+    """Consumers that have joined a group; 0 where there is no such group.
+
+    Raises:
+        KafkaException: the brokers do not tell.
+    """
+    answers = admin.describe_consumer_groups([group], request_timeout=ANSWER_TIMEOUT_S)
+    try:
+        return len(answers[group].result().members)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return 0
+        raise

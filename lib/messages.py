@@ -28,17 +28,6 @@ HEADER_MESSAGE = CONNECT_PREFIX + "exception.message"
 HEADER_VIOLATIONS = SCORING_PREFIX + "violations"
 HEADER_RETRY_COUNT = SCORING_PREFIX + "retry_count"
 
-# What the plan puts out and every sink takes. The source columns say which record it answers.
-MESSAGE_COLUMNS = (
-    "topic",
-    "key",
-    "value",
-    "headers",
-    "source_topic",
-    "source_partition",
-    "source_offset",
-)
-
 
 class Stage(StrEnum):
     """Where a record failed."""

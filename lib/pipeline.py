@@ -41,7 +41,7 @@ def score_records(
         output: topics and format of the messages.
 
     Returns:
-        ``lib.messages.MESSAGE_COLUMNS``.
+        ``lib.sinks.columns.MESSAGE_COLUMNS``.
     """
     decoded = decode_records(records, contract)
     scored = scorer.with_probability(decoded)

@@ -25,12 +25,14 @@ from pydantic_settings import (
 
 from lib.errors import SettingsError
 from lib.kafka_options import check_options
+from lib.sources.partitions import ALL_PARTITIONS, parse_partitions
 
 ENVIRONMENT_PREFIX = "SCORE_"
 AVAILABLE_NOW = "available-now"
 _INTERVAL = re.compile(r"\d+ (millisecond|second|minute|hour)s?")
 
 Delivery = Literal["exactly-once", "at-least-once"]
+Commit = Literal["driver", "executor"]
 BackendChoice = Literal["auto", "spark", "sklearn"]
 
 
@@ -96,6 +98,16 @@ class ScoreStreamSettings(KafkaSettings, ModelSettings):
         description="consumer group and transactional id; one running job for each",
     )
     delivery: Delivery = Field("exactly-once", description="guarantee of the output")
+    commit: Commit = Field(
+        "driver",
+        description="driver: one transaction a batch; executor: one a source partition and batch,"
+        " for rates beyond one driver's",
+    )
+    partitions: str = Field(
+        ALL_PARTITIONS,
+        description="all, or those that this query reads, like 0-31 or 0,2,5-7; for several"
+        " queries, each with its own query name and checkpoint, that share a topic",
+    )
     trigger: str = Field(
         "500 milliseconds",
         description="interval between batches, or available-now to drain and end",
@@ -109,6 +121,22 @@ class ScoreStreamSettings(KafkaSettings, ModelSettings):
     max_offsets_per_trigger: int = Field(
         100_000, ge=1, description="largest batch, in records; bounds the driver's memory"
     )
+    accept_offsets: bool = Field(
+        False,
+        description="take the group's offsets for right, whoever has committed them; for one start",
+    )
+    restart_limit: int = Field(
+        10,
+        ge=0,
+        description="how often in a row, without a finished batch between, a query that failed for"
+        " a passing reason is started again",
+    )
+
+    @field_validator("partitions")
+    @classmethod
+    def _check_partitions(cls, partitions: str) -> str:
+        parse_partitions(partitions)
+        return partitions
 
     @field_validator("trigger")
     @classmethod

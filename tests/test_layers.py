@@ -16,12 +16,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         *("errors", "contract", "decode", "messages", "kafka_options", "java", "jars"),
         *("settings", "cli", "class_archive", "synth", "faults", "store", "sinks.resume"),
-        *("sinks.stamp", "sinks.bounded", "telemetry", "root_cause"),
+        *("sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns"),
+        *("sources.partitions", "telemetry", "root_cause", "failed_query", "restarts"),
     ),
     ("session", "local_session", "scoring", "inference_backend", "training"),
     ("explain_spark", "decode_spark", "encode_spark", "pipeline"),
     ("kafka_admin", "stop_signal", "sources", "sinks", "broker", "producing"),
-    ("stream", "demo"),
+    ("stream", "running_query", "demo"),
 )
 PURE_MODULES = ("pyspark", "confluent_kafka", "py4j")
 

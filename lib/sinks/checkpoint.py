@@ -14,6 +14,9 @@ from pyspark.sql import SparkSession
 from lib.errors import SinkError
 from lib.sinks.resume import CheckpointPosition, Offsets
 
+# Beside Spark's own files; Spark does not look at folders that it did not make.
+_TOPIC_ID_FILE = "exactly-once/topic-id"
+
 
 def parse_offsets(text: str, topic: str) -> Offsets:
     """Find a topic's offsets in a file of the offset log or of a source's initial offsets.
@@ -66,9 +69,40 @@ class CheckpointReader:
         """
         return self._read(f"offsets/{batch_id}")
 
+    def read_start_offsets(self, batch_id: int) -> Offsets:
+        """Partition → first offset of a batch that was begun; new partitions are absent.
+
+        Raises:
+            SinkError: Spark's logs do not say.
+        """
+        return self._read(f"offsets/{batch_id - 1}" if batch_id > 0 else "sources/0/0")
+
     def read_query_id(self) -> str:
         """Spark's id of the query; it lives as long as the checkpoint."""
         return str(json.loads(self._read_text("metadata"))["id"])
+
+    def find_query_id(self) -> str | None:
+        """The same; None where the checkpoint has none yet."""
+        return self.read_query_id() if self._files.exists(self._path("metadata")) else None
+
+    def find_topic_id(self) -> str | None:
+        """What :meth:`note_topic_id` has noted; None where it has not."""
+        if not self._files.exists(self._path(_TOPIC_ID_FILE)):
+            return None
+        return self._read_text(_TOPIC_ID_FILE).strip()
+
+    def note_topic_id(self, topic_id: str) -> None:
+        """Note which topic the checkpoint is made with: Spark keeps its name only.
+
+        Kafka deletes a group's offsets, and the stamps with them, when it deletes the topic.
+        """
+        if self.find_topic_id() == topic_id:
+            return
+        stream = self._files.create(self._path(_TOPIC_ID_FILE), True)
+        try:
+            stream.write(bytearray(topic_id.encode()))
+        finally:
+            stream.close()
 
     def read_position(self) -> CheckpointPosition | None:
         """Where Spark would begin its next batch; None where the checkpoint does not say yet."""
@@ -80,8 +114,7 @@ class CheckpointReader:
             return CheckpointPosition(0, self._read("sources/0/0"), is_complete=True)
         if finished == begun:
             return CheckpointPosition(begun + 1, self.read_end_offsets(begun), is_complete=True)
-        start = self.read_end_offsets(begun - 1) if begun > 0 else self._read("sources/0/0")
-        return CheckpointPosition(begun, start, is_complete=False)
+        return CheckpointPosition(begun, self.read_start_offsets(begun), is_complete=False)
 
     def _path(self, relative: str) -> Any:
         return self._jvm.org.apache.hadoop.fs.Path(self._location, relative)

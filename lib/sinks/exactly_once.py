@@ -1,105 +1,210 @@
-"""Exactly once to Kafka, for ``foreachBatch``."""
+"""Exactly once from one Kafka topic to others, for any Structured Streaming query.
+
+Knows nothing of models or customers; ``docs/exactly_once_sink.md`` shows it on another job.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Self
 
-import pyarrow as pa
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from lib.errors import ScoringError, SinkError
-from lib.kafka_admin import build_admin, read_offsets
-from lib.messages import MESSAGE_COLUMNS
-from lib.root_cause import find_root_cause
+from lib.errors import PlanRefusedError, ScoringError, SinkFencedError, SinkTakenOverError
+from lib.kafka_admin import build_admin, count_members, read_offsets, read_topic_id
 from lib.sinks.checkpoint import CheckpointReader
+from lib.sinks.columns import HEADERS_TYPE, OPTIONAL_COLUMN, REQUIRED_COLUMNS
+from lib.sinks.commit import Batch, Commit
+from lib.sinks.driver_commit import DriverCommit
+from lib.sinks.executor_commit import ExecutorCommit
+from lib.sinks.failures import build_sink_error
+from lib.sinks.ownership import Evidence, check_ownership
+from lib.sinks.plan_check import check_plan
 from lib.sinks.resume import GroupPosition, ResumePlan, decide_resume
 from lib.sinks.session import Hook, ignore
-from lib.sinks.transaction import TransactionalWriter, TransactionSettings
+from lib.sinks.stamp import UNKNOWN_QUERY, Author, Committer, Stamp, make_run_id
+from lib.sinks.transaction import TransactionSettings
+from lib.sources.kafka import KafkaSourceSettings, read_stream
 
 logger = logging.getLogger(__name__)
 
+# The old run's last tasks may fence the new one's claim; they do so once.
+_CLAIM_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactlyOnceSettings(TransactionSettings):
+    """What the sink needs to know, on top of what every transaction needs.
+
+    Attributes:
+        checkpoint: path or URL of the query's checkpoint, on any file system that Spark knows.
+        commit: "driver" for one transaction a batch, "executor" for one a source partition and
+            batch; see ``DriverCommit`` and ``ExecutorCommit`` for what each promises and costs.
+        starting_offsets: where the very first start begins.
+        max_offsets_per_trigger: records of the largest batch; bounds memory.
+        accept_offsets: take the group's offsets for right, whoever committed them.
+    """
+
+    checkpoint: str
+    commit: Literal["driver", "executor"] = "driver"
+    starting_offsets: Literal["earliest", "latest"] = "earliest"
+    max_offsets_per_trigger: int = 100_000
+    accept_offsets: bool = False
+
+
+_COMMITS: dict[str, Callable[[TransactionSettings, Author, Hook], Commit]] = {
+    "driver": DriverCommit,
+    "executor": ExecutorCommit,
+}
+
 
 class ExactlyOnceSink:
-    """Writes each micro-batch to Kafka in one transaction, together with its source offsets.
+    """Writes each micro-batch to Kafka in transactions, together with its source offsets.
 
     Guarantee: for each source record, a read_committed reader sees its messages exactly once,
-    through any crash of driver, executors or brokers, and any restart. All messages of a batch, to
-    whatever topic, appear together.
+    through any crash of driver, executors or brokers, and any restart. With ``commit="driver"`` all
+    messages of a batch, to whatever topics, appear together; with ``commit="executor"`` those of a
+    source partition and batch.
 
-    Assumes: one source topic; every row keeps the source's partition and offset; one running query
-    for each ``query_name`` (a second one fences the first); see also ``TransactionalWriter``.
+    Assumes: one source topic, whose records stay until they are read; every row keeps the source
+    partition and offset of the record it answers, and the order of a partition's rows; one running
+    query for each ``query_name`` (a second one fences the first, which stops); nobody else commits
+    for the group of that name; brokers keep what they acknowledge (replication,
+    ``min.insync.replicas``); readers use ``isolation.level=read_committed``.
 
     On failure: raises, so that the query fails before Spark notes the batch as done; the next start
-    repeats the batch and leaves out what was committed. ``failure`` holds the cause.
+    repeats the batch and leaves out what was committed. ``failure`` holds the cause. A start that
+    would lose or repeat records is refused.
 
-    Cost: the batch is collected on the driver as Arrow, so driver memory and
-    ``spark.driver.maxResultSize`` bound ``maxOffsetsPerTrigger``; the transaction itself takes
-    milliseconds. Runs on the driver.
+    Cost: see the commit strategies. Runs on the driver.
 
     Args:
         spark: the session.
-        settings: names, addresses and times of the transactions.
-        checkpoint: the query's checkpoint location.
+        settings: names, addresses, times and strategy.
         hook: see ``TransactionalWriter``.
 
     Example:
-        sink = ExactlyOnceSink(spark, settings, checkpoint)
-        plan = sink.start(starting_offsets="earliest")
-        writer = messages.writeStream.foreachBatch(sink)
-        query = writer.option("checkpointLocation", checkpoint).start()
+        sink = ExactlyOnceSink(spark, settings).start()
+        orders = sink.read_stream()
+        query = sink.write_stream(orders.select(...)).start()
     """
 
     def __init__(
-        self,
-        spark: SparkSession,
-        settings: TransactionSettings,
-        checkpoint: str,
-        hook: Hook = ignore,
+        self, spark: SparkSession, settings: ExactlyOnceSettings, hook: Hook = ignore
     ) -> None:
+        self._spark = spark
         self._settings = settings
-        self._checkpoint = CheckpointReader(spark, checkpoint, settings.source_topic)
-        self._writer = TransactionalWriter(settings, hook)
-        self._query_id = "-"
+        self._hook = hook
+        self._checkpoint = CheckpointReader(spark, settings.checkpoint, settings.source_topic)
+        self._run_id = make_run_id()
+        self._topic_id: str | None = None
+        self._commit: Commit | None = None
+        self._plan: ResumePlan | None = None
+        self._query_id = UNKNOWN_QUERY
         self.failure: ScoringError | None = None
 
-    def start(self, starting_offsets: str) -> ResumePlan:
-        """Fence an older driver and decide where to resume. Call before the query starts.
+    def start(self) -> Self:
+        """Fence older runs, decide where to resume, take over the group. Call it before the query.
 
-        Args:
-            starting_offsets: "earliest" or "latest"; counts at the very first start only.
+        Called again after a failure, it does the same for a query that starts anew.
 
         Raises:
-            ResumeRefusedError: checkpoint and group contradict each other.
+            ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
+            SinkFencedError: another run has taken over meanwhile.
             SinkError: Kafka cannot be written to.
         """
+        self.failure = None
+        try:
+            self._start()
+        except KafkaException as error:
+            query = self._settings.query_name
+            raise build_sink_error(f"query {query} cannot take over its group", error) from error
+        return self
+
+    def _start(self) -> None:
+        admin = build_admin(self._settings.bootstrap_servers, self._settings.kafka)
+        topic_id = read_topic_id(admin, self._settings.source_topic)
+        if self._commit is None:
+            author = Author(self._run_id, topic_id, Committer(self._settings.commit))
+            build = _COMMITS[self._settings.commit]
+            self._commit = build(self._settings, author, self._hook)
+        for attempt in range(1, _CLAIM_ATTEMPTS + 1):
+            try:
+                self._plan = self._take_over(self._commit, admin, topic_id)
+                return
+            except SinkFencedError as error:
+                is_final = self._settings.commit == "driver" or attempt == _CLAIM_ATTEMPTS
+                if is_final or isinstance(error, SinkTakenOverError):
+                    raise
+                logger.info("a task of an older run is still writing, taking over again")
+
+    @property
+    def plan(self) -> ResumePlan:
+        """Where the query resumes; after :meth:`start`."""
+        if self._plan is None:
+            raise PlanRefusedError("the sink has not been started", hint="call start() first")
+        return self._plan
+
+    def read_stream(self) -> DataFrame:
+        """The source topic from where answers are still owed; after :meth:`start`.
+
+        Returns:
+            ``source_key, source_value, source_headers, source_topic, source_partition,
+            source_offset, source_timestamp``.
+        """
         settings = self._settings
-        self._writer.open()
-        admin = build_admin(settings.bootstrap_servers, settings.kafka)
-        earliest = read_offsets(admin, settings.source_topic, "earliest")
-        configured = earliest
-        if starting_offsets == "latest":
-            configured = read_offsets(admin, settings.source_topic, "latest")
-        group = GroupPosition(self._writer.committed, earliest, configured)
-        plan = decide_resume(
-            self._checkpoint.read_position(),
-            group,
-            topic=settings.source_topic,
-            group_id=settings.query_name,
+        source = KafkaSourceSettings(
+            settings.bootstrap_servers,
+            settings.source_topic,
+            self.plan.starting_offsets or settings.starting_offsets,
+            settings.max_offsets_per_trigger,
+            settings.kafka,
+            settings.partitions,
         )
-        if plan.seed:
-            self._writer.write(None, plan.seed, batch_id=-1, query_id=self._query_id)
-        logger.info("resume group=%s from=%s", settings.query_name, plan.reason)
-        return plan
+        return read_stream(self._spark, source)
+
+    def write_stream(self, messages: DataFrame) -> DataStreamWriter:
+        """A writer for messages, with name and checkpoint set; start it, with a trigger or without.
+
+        Args:
+            messages: ``topic`` (string), ``key`` and ``value`` (binary or string),
+                ``source_partition``, ``source_offset``, and maybe ``headers`` (as Spark's Kafka
+                source has them). Any number of rows for a source record, in the order of the
+                source.
+
+        Raises:
+            PlanRefusedError: a column is missing, or the plan does not suit commits on executors.
+        """
+        frame = _select_columns(messages)
+        if self._settings.commit == "executor":
+            check_plan(frame)
+        return (
+            frame.writeStream.foreachBatch(self)
+            .queryName(self._settings.query_name)
+            .option("checkpointLocation", self._settings.checkpoint)
+        )
 
     def __call__(self, frame: DataFrame, batch_id: int) -> None:
         """Write one micro-batch; Spark calls this."""
+        assert self._commit is not None, "write_stream comes after start"
         try:
-            messages = self._collect(frame, batch_id)
-            ends = self._checkpoint.read_end_offsets(batch_id)
-            if self._query_id == "-":
+            if self._query_id == UNKNOWN_QUERY:
                 self._query_id = self._checkpoint.read_query_id()
-            report = self._writer.write(messages, ends, batch_id=batch_id, query_id=self._query_id)
+            batch = Batch(
+                frame,
+                batch_id,
+                self._query_id,
+                self._checkpoint.read_start_offsets(batch_id),
+                self._checkpoint.read_end_offsets(batch_id),
+            )
+            report = self._commit.write(batch)
         except ScoringError as error:
             self.failure = error
             # Spark gets one line: it buries causes in text, and the pattern that it searches this
@@ -113,15 +218,60 @@ class ExactlyOnceSink:
             report.duration_s * 1000,
         )
 
-    def _collect(self, frame: DataFrame, batch_id: int) -> pa.Table:
-        try:
-            return frame.select(*MESSAGE_COLUMNS).toArrow()
-        except Exception as error:
-            raise SinkError(
-                f"batch {batch_id} was not scored: {find_root_cause(error)}",
-                hint="nothing of it was written; --verbose shows the whole trace",
-            ) from error
-
     def close(self) -> None:
         """Let go of the Kafka clients."""
-        self._writer.close()
+        if self._commit is not None:
+            self._commit.close()
+
+    def _take_over(self, commit: Commit, admin: AdminClient, topic_id: str) -> ResumePlan:
+        settings, topic = self._settings, self._settings.source_topic
+        commit.open()
+        earliest, latest = (read_offsets(admin, topic, end) for end in ("earliest", "latest"))
+        query_id = self._checkpoint.find_query_id()
+        evidence = Evidence(
+            committed=commit.committed,
+            stamps={p: Stamp.from_metadata(text) for p, text in commit.stamps.items()},
+            topic_id=topic_id,
+            members=count_members(admin, settings.query_name),
+            checkpoint_query_id=query_id,
+            checkpoint_topic_id=self._checkpoint.find_topic_id(),
+        )
+        check_ownership(
+            evidence,
+            topic=topic,
+            group_id=settings.query_name,
+            accept_offsets=settings.accept_offsets,
+        )
+        mine = commit.committed.keys()
+        configured = latest if settings.starting_offsets == "latest" else earliest
+        group = GroupPosition(
+            commit.committed,
+            *({p: offsets[p] for p in mine} for offsets in (earliest, latest, configured)),
+        )
+        plan = decide_resume(
+            self._checkpoint.read_position(), group, topic=topic, group_id=settings.query_name
+        )
+        commit.claim(plan.seed, query_id or UNKNOWN_QUERY)
+        self._checkpoint.note_topic_id(topic_id)
+        logger.info("resume group=%s from=%s", settings.query_name, plan.reason)
+        return plan
+
+
+def _select_columns(messages: DataFrame) -> DataFrame:
+    missing = [name for name in REQUIRED_COLUMNS if name not in messages.columns]
+    if missing:
+        raise PlanRefusedError(
+            f"the frame has no column {', '.join(missing)}; found {', '.join(messages.columns)}",
+            hint="a message needs topic, key, value, and the source_partition and source_offset"
+            " of the record it answers",
+        )
+    has_headers = OPTIONAL_COLUMN in messages.columns
+    headers = F.col(OPTIONAL_COLUMN) if has_headers else F.lit(None)
+    return messages.select(
+        F.col("topic").cast("string"),
+        F.col("key").cast("binary"),
+        F.col("value").cast("binary"),
+        headers.cast(HEADERS_TYPE).alias(OPTIONAL_COLUMN),
+        F.col("source_partition").cast("int"),
+        F.col("source_offset").cast("bigint"),
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
+
+from lib.errors import SinkError, SinkRejectedError, SinkRetryExhaustedError
 
 
 class Failure(Enum):
@@ -59,3 +61,12 @@ def classify(error: KafkaError) -> Failure:
 def way_out(error: KafkaError) -> str:
     """What to change, for an error that is :attr:`Failure.REJECTED`."""
     return _REJECTED[error.code()]
+
+
+def build_sink_error(what: str, failure: KafkaException) -> SinkError:
+    """The error to raise ``from`` what an administrative call raised."""
+    error: KafkaError = failure.args[0]
+    message = f"{what}: {error.name()} {error.str()}"
+    if classify(error) is Failure.REJECTED:
+        return SinkRejectedError(message, hint=way_out(error))
+    return SinkRetryExhaustedError(message)

@@ -28,7 +28,7 @@ def drop_committed(
     """Leave out what an earlier run has committed.
 
     Args:
-        messages: columns of :data:`lib.messages.MESSAGE_COLUMNS`.
+        messages: columns of :data:`lib.sinks.columns.MESSAGE_COLUMNS`.
         committed: partition → the group's offset; everything below it has been answered.
         ends: partition → end offset of the batch (exclusive).
 

@@ -90,7 +90,7 @@ class ParquetSink:
         """Run the plan and write its messages.
 
         Args:
-            frame: ``lib.messages.MESSAGE_COLUMNS``.
+            frame: ``lib.sinks.columns.MESSAGE_COLUMNS``.
             output: topics and format of the messages.
 
         Raises:

@@ -35,11 +35,13 @@ class GroupPosition:
     Attributes:
         committed: partition → the group's committed offset, None where it has none.
         earliest: partition → oldest offset that still exists.
+        latest: partition → next offset to be written.
         configured: partition → where ``--starting-offsets`` points to.
     """
 
     committed: Mapping[int, int | None]
     earliest: Offsets
+    latest: Offsets
     configured: Offsets
 
     @property
@@ -55,8 +57,8 @@ class ResumePlan:
     Attributes:
         reason: for the log.
         starting_offsets: where Spark has to start; None where its checkpoint decides.
-        seed: offsets to commit for the group first, so that a missing offset always means that
-            somebody or something deleted it.
+        seed: offsets that the group lacks; they are committed first, so that a missing offset
+            always means that somebody or something deleted it.
     """
 
     reason: str
@@ -108,10 +110,24 @@ def _resume_from_group(group: GroupPosition, topic: str, group_id: str) -> Resum
     )
 
 
+def _check_extent(checkpoint: CheckpointPosition, group: GroupPosition, topic: str) -> None:
+    """A topic that is shorter than the checkpoint says is not the topic that was read."""
+    for partition, start in sorted(checkpoint.start.items()):
+        latest = group.latest.get(partition, 0)
+        if start > latest:
+            raise ResumeRefusedError(
+                f"the checkpoint's batch {checkpoint.next_batch_id} starts at"
+                f" {topic}[{partition}]@{start}, but the topic ends @{latest}: it was deleted and"
+                " made anew, or cut off",
+                hint="remove the checkpoint and delete the group's offsets to start over",
+            )
+
+
 def _resume_from_checkpoint(
     checkpoint: CheckpointPosition, group: GroupPosition, topic: str, group_id: str
 ) -> ResumePlan:
     batch = checkpoint.next_batch_id
+    _check_extent(checkpoint, group, topic)
     missing = {}
     for partition, start in sorted(checkpoint.start.items()):
         committed = group.committed.get(partition)

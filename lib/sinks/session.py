@@ -18,7 +18,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from lib.errors import SinkFencedError
+from lib.errors import KafkaSetupError, SinkTakenOverError
 from lib.kafka_options import for_librdkafka
 from lib.sinks.failures import Failure, classify
 from lib.sinks.resume import Offsets
@@ -108,16 +108,11 @@ def open_session(
         hook: called at each step.
 
     Raises:
-        SinkFencedError: another driver has committed since.
+        SinkTakenOverError: another driver has committed since.
         KafkaException: a client call failed.
     """
     if seen is not None:
-        # Not only stable offsets here: a transaction that this driver's last producer left open
-        # holds some back, and only the initialisation below ends it.
-        unstable = {**_consumer_settings(settings), "isolation.level": "read_uncommitted"}
-        reader = Consumer(unstable)
-        check_owner(_read_committed(reader, settings)[1], seen, run_id, settings.query_name)
-        reader.close()
+        check_owner(read_stamps(settings), seen, run_id, settings.query_name)
     consumer = Consumer(_consumer_settings(settings))
     hook("opening")
     delivery_errors: list[KafkaError] = []
@@ -152,16 +147,41 @@ def check_owner(
     """Make sure that nobody else has committed since this driver looked last.
 
     Raises:
-        SinkFencedError: names who did.
+        SinkTakenOverError: names who did.
     """
+    successor = find_foreign(stamps, seen, run_id)
+    if successor is not None:
+        partition, who = successor
+        raise SinkTakenOverError(
+            f"group {query_name} was taken over: partition {partition} was committed by {who}"
+        )
+
+
+def find_foreign(
+    stamps: Mapping[int, str | None], seen: Mapping[int, str | None], run_id: str
+) -> tuple[int, str] | None:
+    """(partition, who) of an offset that neither this run committed nor was there before it."""
     for partition, metadata in sorted(stamps.items()):
         stamp = Stamp.from_metadata(metadata)
         is_ours = stamp is not None and stamp.run_id == run_id
         if not is_ours and metadata != seen.get(partition):
             who = f"run {stamp.run_id}, batch {stamp.batch_id}" if stamp else "an unknown client"
-            raise SinkFencedError(
-                f"group {query_name} was taken over: partition {partition} was committed by {who}"
-            )
+            return partition, who
+    return None
+
+
+def read_stamps(settings: TransactionSettings) -> dict[int, str | None]:
+    """Partition → metadata of the group's offset, without waiting for anything.
+
+    Not only stable offsets: a transaction that this driver's last producer left open holds some
+    back, and only the next initialisation ends it.
+    """
+    unstable = {**_consumer_settings(settings), "isolation.level": "read_uncommitted"}
+    reader = Consumer(unstable)
+    try:
+        return _read_committed(reader, settings)[1]
+    finally:
+        reader.close()
 
 
 def _read_committed(
@@ -169,10 +189,7 @@ def _read_committed(
 ) -> tuple[dict[int, int | None], dict[int, str | None]]:
     """(partition → offset, partition → metadata), once no transaction is pending."""
     topic, timeout_s = settings.source_topic, settings.request_timeout_s
-    metadata = consumer.list_topics(topic, timeout=timeout_s).topics[topic]
-    if metadata.error is not None:
-        raise KafkaException(metadata.error)
-    asked = [TopicPartition(topic, partition) for partition in sorted(metadata.partitions)]
+    asked = [TopicPartition(topic, partition) for partition in _list_partitions(consumer, settings)]
     deadline = time.monotonic() + settings.transaction_timeout_s
     while True:
         # A read_committed consumer, as by default, asks for stable offsets: the answer waits for
@@ -190,6 +207,22 @@ def _read_committed(
         time.sleep(_POLL_S)
     offsets = {a.partition: None if a.offset == OFFSET_INVALID else a.offset for a in answers}
     return offsets, {answer.partition: answer.metadata for answer in answers}
+
+
+def _list_partitions(consumer: Consumer, settings: TransactionSettings) -> list[int]:
+    topic = settings.source_topic
+    metadata = consumer.list_topics(topic, timeout=settings.request_timeout_s).topics[topic]
+    if metadata.error is not None:
+        raise KafkaException(metadata.error)
+    if settings.partitions is None:
+        return sorted(metadata.partitions)
+    missing = sorted(settings.partitions - metadata.partitions.keys())
+    if missing:
+        raise KafkaSetupError(
+            f"topic {topic} has {len(metadata.partitions)} partitions, without {missing}",
+            hint="name partitions that exist, counted from 0",
+        )
+    return sorted(settings.partitions)
 
 
 def _repeat(call: Callable[[], object]) -> None:
@@ -237,7 +270,7 @@ def _producer_settings(settings: TransactionSettings) -> dict[str, str | int | f
         # As the Java client, so that both sinks put a key into the same partition.
         "partitioner": "murmur2_random",
         **_client_settings(settings),
-        "transactional.id": settings.query_name,
+        "transactional.id": settings.transactional_id or settings.query_name,
         "transaction.timeout.ms": timeout_ms,
         "message.timeout.ms": timeout_ms,
         "delivery.report.only.error": True,

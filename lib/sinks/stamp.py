@@ -1,10 +1,44 @@
-"""Who committed an offset: a mark in the offset's metadata, written in the same transaction."""
+"""Who committed an offset: a mark in its metadata, written in the same transaction. Pure."""
 
 from __future__ import annotations
 
+import os
+import socket
+import uuid
 from dataclasses import dataclass
+from enum import StrEnum
 
-_VERSION = "v1"
+_VERSION = "v2"
+#: Stands for Spark's id of a query whose checkpoint does not exist yet.
+UNKNOWN_QUERY = "-"
+#: Stands for the batch of offsets that a driver committed at its start, to say that it took over.
+CLAIM = -1
+
+
+class Committer(StrEnum):
+    """Where transactions are committed; each has transactional ids of its own."""
+
+    DRIVER = "driver"
+    EXECUTOR = "executor"
+
+
+@dataclass(frozen=True)
+class Author:
+    """What all stamps of one run have in common.
+
+    Attributes:
+        run_id: one start of one driver process; names its machine and process for people.
+        topic_id: Kafka's id of the source topic; a topic that is deleted and made anew has another.
+        committer: where this run commits.
+    """
+
+    run_id: str
+    topic_id: str = "-"
+    committer: Committer = Committer.DRIVER
+
+    def sign(self, query_id: str, batch_id: int) -> Stamp:
+        """The stamp of a batch."""
+        return Stamp(query_id, self.run_id, batch_id, self.topic_id, self.committer)
 
 
 @dataclass(frozen=True)
@@ -13,25 +47,36 @@ class Stamp:
 
     Attributes:
         query_id: Spark's id of the query; it lives as long as the checkpoint.
-        run_id: one driver process; differs after every start.
-        batch_id: Spark's batch; -1 for offsets committed before the first one.
+        run_id: see :class:`Author`.
+        batch_id: Spark's batch; :data:`CLAIM` for offsets committed before the first one.
+        topic_id: see :class:`Author`.
+        committer: where the offset was committed.
     """
 
     query_id: str
     run_id: str
     batch_id: int
+    topic_id: str = "-"
+    committer: Committer = Committer.DRIVER
 
     def to_metadata(self) -> str:
         """Write the stamp as text."""
-        return f"{_VERSION}/{self.query_id}/{self.run_id}/{self.batch_id}"
+        parts = (self.query_id, self.run_id, str(self.batch_id), self.topic_id, self.committer)
+        return "/".join((_VERSION, *parts))
 
     @classmethod
     def from_metadata(cls, metadata: str | None) -> Stamp | None:
         """Read a stamp; None where the offset was committed by something else."""
         match (metadata or "").split("/"):
-            case [version, query_id, run_id, batch_id] if version == _VERSION:
+            case [version, query_id, run_id, batch_id, topic_id, committer] if version == _VERSION:
                 try:
-                    return cls(query_id, run_id, int(batch_id))
+                    return cls(query_id, run_id, int(batch_id), topic_id, Committer(committer))
                 except ValueError:
                     return None
         return None
+
+
+def make_run_id() -> str:
+    """An id for this start of this process: machine, process, and a random part."""
+    host = socket.gethostname().replace("/", "-") or "unknown"
+    return f"{host}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import random
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -28,8 +27,15 @@ from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.failures import Failure, classify, way_out
 from lib.sinks.outbox import drop_committed, produce_messages
 from lib.sinks.resume import Offsets
-from lib.sinks.session import Hook, Session, ignore, open_session
-from lib.sinks.stamp import Stamp
+from lib.sinks.session import (
+    Hook,
+    Session,
+    find_foreign,
+    ignore,
+    open_session,
+    read_stamps,
+)
+from lib.sinks.stamp import CLAIM, Author, make_run_id
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +54,8 @@ class TransactionSettings:
         query_name: the consumer group and the transactional id; one running job for each.
         source_topic: whose offsets are committed.
         kafka: further client options, as with ``--kafka``.
+        partitions: those of the source topic that the query reads; None for all.
+        transactional_id: other than the query's name.
         transaction_timeout_s: after which the broker aborts a transaction that was left open;
             read_committed readers wait that long at most after a crash that nobody restarts.
         request_timeout_s: for each call of the client.
@@ -62,6 +70,8 @@ class TransactionSettings:
     query_name: str
     source_topic: str
     kafka: Mapping[str, str] = field(default_factory=dict)
+    partitions: frozenset[int] | None = None
+    transactional_id: str | None = None
     transaction_timeout_s: float = 60.0
     request_timeout_s: float = 20.0
     stuck_after_s: float = 75.0
@@ -104,23 +114,36 @@ class TransactionalWriter:
     Args:
         settings: names, addresses and times.
         hook: called with the name of each step that was reached; crash tests die in it.
+        author: signs the offsets; by default a run of its own.
+        seen: the stamps that the run has seen, where its writers come and go; others mean that
+            another run took over. None where this writer is the run's first.
     """
 
-    def __init__(self, settings: TransactionSettings, hook: Hook = ignore) -> None:
+    def __init__(
+        self,
+        settings: TransactionSettings,
+        hook: Hook = ignore,
+        *,
+        author: Author | None = None,
+        seen: Mapping[int, str | None] | None = None,
+    ) -> None:
         self._settings = settings
         self._hook = hook
-        self._run_id = uuid.uuid4().hex[:12]
+        self._author = author or Author(make_run_id())
         self._session: Session | None = None
-        self._seen: Mapping[int, str | None] | None = None
+        self._seen = seen
         self._final: SinkError | None = None
         self._stuck: list[Session] = []
 
     @property
     def committed(self) -> Mapping[int, int | None]:
         """Partition → the group's committed offset, None where it has none; after :meth:`open`."""
-        if self._session is None:
-            raise SinkError("the writer is not open", hint="call open() first")
-        return self._session.committed
+        return self._require_session().committed
+
+    @property
+    def stamps(self) -> Mapping[int, str | None]:
+        """Partition → metadata of that offset; after :meth:`open`."""
+        return self._require_session().stamps
 
     def open(self) -> None:
         """Fence an older writer, wait for its last transaction to end, read what is committed.
@@ -132,14 +155,34 @@ class TransactionalWriter:
         """
         self._attempt("opening the producer", lambda session: None)
 
+    def claim(self, offsets: Offsets, *, query_id: str) -> None:
+        """Commit offsets that are or become the group's, under this run's stamp.
+
+        An older run that comes back from a pause reads the stamp before it fences anybody, and
+        stops. Offsets never move backwards.
+
+        Args:
+            offsets: partition → offset; partitions that are not named keep theirs.
+            query_id: for the stamp.
+
+        Raises:
+            SinkError: as with :meth:`write`.
+        """
+        stamp = self._author.sign(query_id, CLAIM).to_metadata()
+        self._session, _, _ = self._attempt(
+            "taking over the group",
+            lambda session: self._transact(session, None, offsets, stamp, is_claim=True),
+        )
+        self._seen = self._session.stamps
+
     def write(
         self, messages: pa.Table | None, ends: Offsets, *, batch_id: int, query_id: str
     ) -> WriteReport:
         """Write a batch that may have been written before: whole or not at all, and once.
 
         Args:
-            messages: columns of ``lib.messages.MESSAGE_COLUMNS``, the rows of a source partition
-                in the order of their offsets; None commits offsets alone.
+            messages: columns of ``lib.sinks.columns.MESSAGE_COLUMNS``, the rows of a source
+                partition in the order of their offsets; None commits offsets alone.
             ends: partition → end offset of the batch (exclusive).
             batch_id: for the stamp.
             query_id: for the stamp.
@@ -150,7 +193,7 @@ class TransactionalWriter:
             SinkRetryExhaustedError: the last of several attempts failed.
         """
         started = time.monotonic()
-        stamp = Stamp(query_id, self._run_id, batch_id).to_metadata()
+        stamp = self._author.sign(query_id, batch_id).to_metadata()
         session, written, skipped = self._attempt(
             f"batch {batch_id}", lambda session: self._transact(session, messages, ends, stamp)
         )
@@ -172,7 +215,13 @@ class TransactionalWriter:
             self._stuck.append(session)
 
     def _transact(
-        self, session: Session, messages: pa.Table | None, ends: Offsets, stamp: str
+        self,
+        session: Session,
+        messages: pa.Table | None,
+        ends: Offsets,
+        stamp: str,
+        *,
+        is_claim: bool = False,
     ) -> tuple[Session, Mapping[str, int], int]:
         """One transaction: begin, produce, send offsets, commit. Its result is a new session."""
         committed = session.committed
@@ -182,7 +231,8 @@ class TransactionalWriter:
             partition: max(ends.get(partition, 0), committed.get(partition) or 0)
             for partition in {*ends, *(p for p, offset in committed.items() if offset is not None)}
         }
-        if fresh is None and all(committed.get(p) == target for p, target in targets.items()):
+        is_done = all(committed.get(p) == target for p, target in targets.items())
+        if fresh is None and is_done and not is_claim:
             return session, {}, skipped
         session.begin()
         self._hook("begun")
@@ -234,7 +284,12 @@ class TransactionalWriter:
                 run_bounded(session.abort, timeout_s=_DISPOSE_TIMEOUT_S, what="aborting")
 
     def _open(self) -> Session:
-        return open_session(self._settings, self._run_id, self._seen, self._hook)
+        return open_session(self._settings, self._author.run_id, self._seen, self._hook)
+
+    def _require_session(self) -> Session:
+        if self._session is None:
+            raise SinkError("the writer is not open", hint="call open() first")
+        return self._session
 
     def _first_error(self, session: Session | None, error: Exception) -> KafkaError | None:
         """The error that ended the transaction; what came after it misleads."""
@@ -261,4 +316,12 @@ class TransactionalWriter:
         return f"{first.name()} {first.str()}"
 
     def _fenced_by(self, error: KafkaError) -> str:
-        return f"fenced by another producer with the same transactional id ({error.name()})"
+        """Say who did it; a new driver stamps the offsets as soon as it has taken over."""
+        who = "another producer"
+        with suppress(KafkaException, StuckError):
+            stamps = run_bounded(
+                partial(read_stamps, self._settings), timeout_s=_DISPOSE_TIMEOUT_S, what="stamps"
+            )
+            found = find_foreign(stamps, self._seen or {}, self._author.run_id)
+            who = found[1] if found else who
+        return f"fenced by {who} with the same transactional id ({error.name()})"

@@ -26,6 +26,7 @@ class KafkaSourceSettings:
             the checkpoint does not say where to go on.
         max_offsets_per_trigger: size of the largest micro-batch, in records.
         kafka: further client options, as with ``--kafka``.
+        partitions: those that are read; None for all, and for new ones as they come.
     """
 
     bootstrap_servers: str
@@ -33,6 +34,7 @@ class KafkaSourceSettings:
     starting_offsets: str | Mapping[int, int]
     max_offsets_per_trigger: int
     kafka: Mapping[str, str] = field(default_factory=dict)
+    partitions: frozenset[int] | None = None
 
 
 def read_stream(spark: SparkSession, settings: KafkaSourceSettings) -> DataFrame:
@@ -45,7 +47,7 @@ def read_stream(spark: SparkSession, settings: KafkaSourceSettings) -> DataFrame
         "kafka.isolation.level": "read_committed",
         "kafka.fetch.max.wait.ms": str(_FETCH_WAIT_MS),
         **for_spark(settings.bootstrap_servers, settings.kafka),
-        "subscribe": settings.topic,
+        **_choose_partitions(settings),
         "includeHeaders": "true",
         "failOnDataLoss": "true",
         "startingOffsets": _starting_offsets(settings),
@@ -58,6 +60,12 @@ def as_records(frame: DataFrame) -> DataFrame:
     """Rename the columns of Spark's Kafka source, as it gives them or as they were dumped."""
     columns = ("key", "value", "headers", "topic", "partition", "offset", "timestamp")
     return frame.select(*(F.col(name).alias(f"source_{name}") for name in columns))
+
+
+def _choose_partitions(settings: KafkaSourceSettings) -> dict[str, str]:
+    if settings.partitions is None:
+        return {"subscribe": settings.topic}
+    return {"assign": json.dumps({settings.topic: sorted(settings.partitions)})}
 
 
 def _starting_offsets(settings: KafkaSourceSettings) -> str:

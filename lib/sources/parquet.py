@@ -11,8 +11,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType, StringType, TimestampType
 
 from lib.contract import Contract
-from lib.encode_spark import HEADERS_TYPE
 from lib.errors import SourceError
+from lib.sinks.columns import HEADERS_TYPE
 from lib.sources.kafka import as_records
 
 # A record that no partition of a topic holds; librdkafka's PARTITION_UA.

@@ -19,7 +19,8 @@ def decide(
     configured: dict[int, int] | None = None,
 ) -> ResumePlan:
     earliest = {partition: EARLIEST.get(partition, 0) for partition in committed}
-    group = GroupPosition(committed, earliest, configured or earliest)
+    latest = dict.fromkeys(committed, 1_000) | LATEST
+    group = GroupPosition(committed, earliest, latest, configured or earliest)
     return decide_resume(checkpoint, group, topic="in", group_id="query")
 
 
@@ -89,6 +90,12 @@ def test_checkpoint_with_an_open_batch_and_no_offsets_is_refused_by_name() -> No
         decide(at({0: 50, 1: 60}, complete=False), {0: 50, 1: None})
 
 
+def test_a_topic_that_ends_before_the_checkpoint_is_not_the_topic_that_was_read() -> None:
+    reason = r"batch 7 starts at in\[0\]@101, but the topic ends @100: it was deleted and made anew"
+    with pytest.raises(ResumeRefusedError, match=reason):
+        decide(at({0: 101, 1: 60}), {0: None, 1: None})
+
+
 def test_a_partition_that_the_checkpoint_never_saw_is_new_and_needs_nothing() -> None:
     plan = decide(at({0: 50}, complete=False), {0: 50, 1: None})
 
@@ -107,7 +114,8 @@ def test_nothing_is_lost_whatever_the_state(
     start: dict[int, int] | None, committed: dict[int, int | None], complete: bool
 ) -> None:
     checkpoint = None if start is None else CheckpointPosition(3, start, complete)
-    group = GroupPosition(committed, dict.fromkeys(committed, 0), dict.fromkeys(committed, 0))
+    zeros, latest = dict.fromkeys(committed, 0), dict.fromkeys(committed, 80)
+    group = GroupPosition(committed, zeros, latest, zeros)
     try:
         plan = decide_resume(checkpoint, group, topic="in", group_id="query")
     except ResumeRefusedError:
@@ -119,3 +127,4 @@ def test_nothing_is_lost_whatever_the_state(
         done = committed[partition]
         done = plan.seed.get(partition, 0) if done is None else done
         assert first <= done, "records between what is done and where Spark begins would be lost"
+        assert start is None or first <= latest[partition], "this is not the topic that was read"

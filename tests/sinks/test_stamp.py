@@ -4,20 +4,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.sinks.stamp import Stamp
+from lib.sinks.stamp import Author, Committer, Stamp, make_run_id
 
 NAMES = st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]))
 
 
-@given(NAMES, NAMES, st.integers(-1, 10**9))
-def test_a_stamp_reads_back_as_it_was_written(query: str, run: str, batch: int) -> None:
-    stamp = Stamp(query, run, batch)
+@given(NAMES, NAMES, st.integers(-1, 10**9), NAMES, st.sampled_from(Committer))
+def test_a_stamp_reads_back_as_it_was_written(
+    query: str, run: str, batch: int, topic: str, committer: Committer
+) -> None:
+    stamp = Author(run, topic, committer).sign(query, batch)
 
     assert Stamp.from_metadata(stamp.to_metadata()) == stamp
 
 
+def test_the_text_is_stable_because_offsets_outlive_releases() -> None:
+    stamp = Stamp("query", "host:7:ab", 3, "topic", Committer.EXECUTOR)
+
+    assert stamp.to_metadata() == "v2/query/host:7:ab/3/topic/executor"
+
+
+def test_each_run_has_an_id_of_its_own() -> None:
+    assert make_run_id() != make_run_id()
+    assert "/" not in make_run_id()
+
+
 @pytest.mark.parametrize(
-    "metadata", [None, "", "v1", "v0/q/r/1", "v1/q/r/x", "v1/q/r/1/2", "hello"]
+    "metadata",
+    [None, "", "v2", "v1/q/r/1", "v2/q/r/x/t/driver", "v2/q/r/1/t/nobody", "v2/q/r/1/t", "hello"],
 )
 def test_foreign_metadata_is_no_stamp(metadata: str | None) -> None:
     assert Stamp.from_metadata(metadata) is None

@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from lib.broker import Broker, EmbeddedBroker, create_topics
 from lib.errors import (
+    KafkaSetupError,
     SinkError,
     SinkFencedError,
     SinkRejectedError,
@@ -224,7 +225,7 @@ def test_an_older_writer_is_fenced_and_stays_so(
     write(newer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
 
     for _ in range(2):
-        with pytest.raises(SinkFencedError):
+        with pytest.raises(SinkFencedError, match=r"fenced by run \S+, batch 1 .*_FENCED"):
             write(writer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
     write(newer, setting.messages([2]), {0: 3, 1: 0}, batch_id=2)
     newer.close()
@@ -242,10 +243,47 @@ def test_a_writer_that_renews_its_producer_does_not_steal_the_query_back(
     newer.open()
     write(newer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
 
-    with pytest.raises(SinkFencedError, match=r"taken over: partition 0 .* by run \w+, batch 1"):
+    with pytest.raises(SinkFencedError, match=r"taken over: partition 0 .* by run \S+, batch 1"):
         write(older, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
     write(newer, setting.messages([2]), {0: 3, 1: 0}, batch_id=2)
     newer.close()
+
+
+def test_a_claim_tells_the_older_writer_who_took_over_before_anything_is_written(
+    setting: Setting, writer: TransactionalWriter
+) -> None:
+    write(writer, setting.messages([0]), {0: 1, 1: 0})
+    newer = setting.writer()
+    newer.open()
+    newer.claim({}, query_id="q")
+    newer.close()
+
+    with pytest.raises(SinkFencedError, match=r"fenced by run \S+, batch -1 "):
+        write(writer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
+    assert {p: offset for p, (offset, _) in setting.committed().items()} == {0: 1, 1: 0}
+    assert setting.keys() == [b"0@0"]
+
+
+def test_a_claim_commits_what_the_group_lacks_and_never_moves_it_back(setting: Setting) -> None:
+    writer = setting.writer()
+    writer.open()
+    write(writer, setting.messages([0]), {0: 7})
+    writer.claim({0: 3, 1: 5}, query_id="q")
+    writer.close()
+
+    assert {p: offset for p, (offset, _) in setting.committed().items()} == {0: 7, 1: 5}
+
+
+def test_only_the_named_partitions_are_touched(setting: Setting) -> None:
+    writer = setting.writer(partitions=frozenset({1}))
+    writer.open()
+    assert writer.committed == {1: None}
+    write(writer, setting.messages([0], partition=1), {1: 1})
+    writer.close()
+
+    assert setting.committed()[0][0] < 0
+    with pytest.raises(KafkaSetupError, match=r"has 2 partitions, without \[7\]"):
+        setting.writer(partitions=frozenset({1, 7})).open()
 
 
 def test_rows_beyond_the_batch_are_refused(setting: Setting, writer: TransactionalWriter) -> None:

@@ -1,0 +1,52 @@
+"""What Spark says about a query or batch that failed, as an error that names the remedy."""
+
+from __future__ import annotations
+
+from lib.errors import PlanRefusedError, QueryFailedError, SinkError, SinkFencedError
+from lib.root_cause import find_root_cause
+
+# Words of the root cause → what it means. Everything else may pass: executors and brokers come and
+# go, and a restart costs seconds.
+_SECOND_DRIVER = ("CONCURRENT_STREAM_LOG_UPDATE", "Concurrent update to the log")
+_DATA_LOSS = ("failOnDataLoss", "KAFKA_DATA_LOSS", "OffsetOutOfRange", "data may have been lost")
+_TOO_LARGE = ("spark.driver.maxResultSize",)
+_NEVER_PASSES = (
+    "AnalysisException",
+    "INCOMPATIBLE_",
+    "UNRESOLVED_",
+    "STREAM_FAILED_BAD_CHECKPOINT",
+)
+
+
+def build_query_error(what: str, error: BaseException) -> SinkError:
+    """The error to raise ``from`` what Spark raised.
+
+    Args:
+        what: "the query failed" or the like, for the message.
+        error: from PySpark.
+    """
+    cause = find_root_cause(error)
+    message = f"{what}: {cause}"
+    whole = f"{cause} {error}"
+    if _mentions(whole, _SECOND_DRIVER):
+        return SinkFencedError(
+            f"{message}; another driver writes to the same checkpoint",
+        )
+    if _mentions(cause, _DATA_LOSS):
+        return SinkError(
+            message,
+            hint="records were deleted before they were read, or the topic was made anew; see"
+            " 'Start-up' in docs/operations.md",
+        )
+    if _mentions(whole, _TOO_LARGE):
+        return SinkError(
+            message,
+            hint="lower --max-offsets-per-trigger, or raise spark.driver.maxResultSize",
+        )
+    if _mentions(cause, _NEVER_PASSES):
+        return PlanRefusedError(message, hint="--verbose shows the whole trace")
+    return QueryFailedError(message)
+
+
+def _mentions(text: str, words: tuple[str, ...]) -> bool:
+    return any(word in text for word in words)

@@ -1,0 +1,139 @@
+"""A streaming query while it runs: watched, started again when it fails, and stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql.streaming.query import StreamingQuery
+
+from lib.errors import ScoringError
+from lib.failed_query import build_query_error
+from lib.restarts import RestartPolicy
+from lib.sinks.exactly_once import ExactlyOnceSink
+from lib.stop_signal import StopSignal
+from lib.telemetry.console import ProgressView
+from lib.telemetry.progress import BatchProgress, Totals
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.2
+# How long a stop waits for the batch under way; a supervisor kills soon after anyway.
+_STOP_TIMEOUT_S = 60.0
+
+
+class RunningQuery:
+    """A running query, started again when it fails for a reason that may pass.
+
+    Args:
+        start: starts the query; called again after each failure.
+        sink: of exactly-once delivery; it knows why the query failed.
+        restarts: how often, and how fast.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[], StreamingQuery],
+        sink: ExactlyOnceSink | None,
+        restarts: RestartPolicy,
+    ) -> None:
+        self._start = start
+        self._restarts = restarts
+        self._totals = Totals()
+        self._seen = -1
+        self.sink = sink
+        self.query = start()
+
+    def follow(self, view: ProgressView, stop: StopSignal) -> Totals:
+        """Show progress until the query ends by itself or a stop is requested.
+
+        Raises:
+            ScoringError: why the query failed, for good or too often.
+        """
+        failures = 0
+        try:
+            while (failure := self._watch(view, stop)) is not None:
+                failures = 1 if self._has_progress() else failures + 1
+                self._restart(failure, failures, stop)
+        finally:
+            if self.sink is not None:
+                self.sink.close()
+            view.close(self._totals)
+        return self._totals
+
+    def _watch(self, view: ProgressView, stop: StopSignal) -> ScoringError | None:
+        """Follow one life of the query; return why it failed, None where it did not."""
+        while self.query.isActive and not stop.wait(_POLL_S):
+            self._show_new(view)
+        if self.query.isActive:
+            self._finish_batch()
+            self.query.stop()
+        self._show_new(view)
+        # What a stop interrupts has not been written, and is done at the next start.
+        return None if stop.is_requested else self._find_failure()
+
+    def _restart(self, failure: ScoringError, failures: int, stop: StopSignal) -> None:
+        """Wait and start the query again, until it runs.
+
+        Raises:
+            ScoringError: the failure, if it does not pass or came too often.
+        """
+        while not stop.is_requested:
+            delay_s = self._restarts.find_delay_s(failures) if failure.is_passing else None
+            if delay_s is None:
+                raise failure
+            logger.warning(
+                "the query failed, starting it again in %.0f s (%d of %d): %s",
+                delay_s,
+                failures,
+                self._restarts.limit,
+                failure.message,
+            )
+            if stop.wait(delay_s):
+                return
+            try:
+                self.query = self._start()
+                return
+            except ScoringError as error:
+                failure, failures = error, failures + 1
+
+    def _finish_batch(self) -> None:
+        """Wait until no batch is under way, or the one under way has ended."""
+        running = self._latest_batch()
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        while self.query.isActive and time.monotonic() < deadline:
+            if not self.query.status["isTriggerActive"] or self._latest_batch() != running:
+                return
+            time.sleep(_POLL_S / 10)
+
+    def _latest_batch(self) -> int:
+        return max((batch.batch_id for batch in self._progress()), default=-1)
+
+    def _has_progress(self) -> bool:
+        return next(self._progress(), None) is not None
+
+    def _progress(self) -> Iterator[BatchProgress]:
+        for event in self.query.recentProgress:
+            yield BatchProgress.from_event(json.loads(event.json))
+
+    def _show_new(self, view: ProgressView) -> None:
+        for batch in self._progress():
+            if batch.batch_id > self._seen and batch.records:
+                self._totals, self._seen = self._totals.add(batch), batch.batch_id
+                view.show(batch, self._totals)
+
+    def _find_failure(self) -> ScoringError | None:
+        if self.sink is not None and self.sink.failure is not None:
+            return self.sink.failure
+        try:
+            failure = self.query.exception()
+        except StreamingQueryException as error:  # some versions raise what others return
+            failure = error
+        if failure is None:
+            return None
+        found = build_query_error("the query failed", failure)
+        found.__cause__ = failure
+        return found

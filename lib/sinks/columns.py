@@ -1,0 +1,20 @@
+"""The columns of a message, as every sink of this project takes them. Pure."""
+
+from __future__ import annotations
+
+# topic: string; key, value: binary; headers: array<struct<key: string, value: binary>>. The source
+# columns say which record a message answers.
+MESSAGE_COLUMNS = (
+    "topic",
+    "key",
+    "value",
+    "headers",
+    "source_topic",
+    "source_partition",
+    "source_offset",
+)
+
+# What the exactly-once sink needs of them, headers or not. It reads one source topic only.
+REQUIRED_COLUMNS = ("topic", "key", "value", "source_partition", "source_offset")
+OPTIONAL_COLUMN = "headers"
+HEADERS_TYPE = "array<struct<key: string, value: binary>>"

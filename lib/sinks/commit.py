@@ -1,0 +1,60 @@
+"""What the exactly-once sink needs of a commit strategy: driver or executors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pyspark.sql import DataFrame
+
+from lib.sinks.resume import Offsets
+from lib.sinks.transaction import WriteReport
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One micro-batch.
+
+    Attributes:
+        frame: the columns of ``lib.sinks.columns.MESSAGE_COLUMNS`` less ``source_topic``.
+        batch_id: Spark's number.
+        query_id: Spark's id of the query.
+        starts: partition → first offset; new partitions are absent.
+        ends: partition → end offset (exclusive).
+    """
+
+    frame: DataFrame
+    batch_id: int
+    query_id: str
+    starts: Offsets
+    ends: Offsets
+
+    @property
+    def busy_partitions(self) -> set[int]:
+        """Partitions that have offsets in this batch."""
+        return {p for p, end in self.ends.items() if end > self.starts.get(p, 0)}
+
+
+class Commit(Protocol):
+    """Writes batches in transactions. Used on the driver, by one thread."""
+
+    def open(self) -> None:
+        """Fence older runs, wait for their transactions to end, read what is committed."""
+
+    @property
+    def committed(self) -> Mapping[int, int | None]:
+        """Partition → the group's offset, None where it has none; after :meth:`open`."""
+
+    @property
+    def stamps(self) -> Mapping[int, str | None]:
+        """Partition → metadata of that offset; after :meth:`open`."""
+
+    def claim(self, offsets: Offsets, query_id: str) -> None:
+        """Commit the group's offsets under this run's stamp, before the first batch."""
+
+    def write(self, batch: Batch) -> WriteReport:
+        """Write a batch that may have been written before, once."""
+
+    def close(self) -> None:
+        """Let go of the Kafka clients."""

@@ -1,0 +1,82 @@
+"""One transaction for each batch, on the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from lib.failed_query import build_query_error
+from lib.sinks.commit import Batch
+from lib.sinks.partition_writers import PartitionWriters
+from lib.sinks.resume import Offsets
+from lib.sinks.session import Hook
+from lib.sinks.stamp import Author, Committer, Stamp
+from lib.sinks.transaction import TransactionalWriter, TransactionSettings, WriteReport
+
+
+class DriverCommit:
+    """Collects each batch and commits it whole: all its messages appear together.
+
+    Guarantee: that of ``TransactionalWriter``. Tasks have no side effects, so retries, speculation,
+    shuffles and repartitioning cannot duplicate anything.
+
+    Cost: the batch travels to the driver as Arrow; ``maxOffsetsPerTrigger`` and
+    ``spark.driver.maxResultSize`` bound it. The rate of one process is the limit.
+
+    Args:
+        settings: names, addresses and times.
+        author: signs the offsets.
+        hook: see ``TransactionalWriter``.
+    """
+
+    def __init__(self, settings: TransactionSettings, author: Author, hook: Hook) -> None:
+        self._settings = settings
+        self._author = author
+        self._writer = TransactionalWriter(settings, hook, author=author)
+
+    def open(self) -> None:
+        """Fence older runs, those that committed on executors included."""
+        self._writer.close()
+        self._writer.open()
+        stamps = {p: Stamp.from_metadata(text) for p, text in self._writer.stamps.items()}
+        theirs = [p for p, it in stamps.items() if it and it.committer is Committer.EXECUTOR]
+        if theirs:
+            executors = PartitionWriters(self._settings, self._author)
+            try:
+                executors.open(theirs)
+            finally:
+                executors.close()
+            self._writer.close()
+            self._writer.open()
+
+    @property
+    def committed(self) -> Mapping[int, int | None]:
+        """Partition → the group's offset, None where it has none; after :meth:`open`."""
+        return self._writer.committed
+
+    @property
+    def stamps(self) -> Mapping[int, str | None]:
+        """Partition → metadata of that offset; after :meth:`open`."""
+        return self._writer.stamps
+
+    def claim(self, offsets: Offsets, query_id: str) -> None:
+        """Commit the group's offsets under this run's stamp."""
+        self._writer.claim(offsets, query_id=query_id)
+
+    def write(self, batch: Batch) -> WriteReport:
+        """Collect the batch and write it in one transaction."""
+        return self._writer.write(
+            _collect(batch), batch.ends, batch_id=batch.batch_id, query_id=batch.query_id
+        )
+
+    def close(self) -> None:
+        """Let go of the Kafka clients."""
+        self._writer.close()
+
+
+def _collect(batch: Batch) -> pa.Table:
+    try:
+        return batch.frame.toArrow()
+    except Exception as error:
+        raise build_query_error(f"batch {batch.batch_id} was not scored", error) from error

@@ -1,0 +1,99 @@
+"""Whether the group's offsets are this query's own, by their stamps. Pure; the tests are the table.
+
+A consumer group is open to everyone: tools set its offsets, other queries use its name by mistake,
+consumers subscribe. Offsets of others are no statement about what this query has answered, so the
+start refuses them until a person says that they are right (``--accept-offsets``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lib.errors import ResumeRefusedError
+from lib.sinks.stamp import UNKNOWN_QUERY, Stamp
+
+_ACCEPT = "if the offsets are right all the same, start once with --accept-offsets"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about a group before a query starts.
+
+    Attributes:
+        committed: partition → offset, None where there is none.
+        stamps: partition → its stamp, None where something else has committed the offset.
+        topic_id: Kafka's id of the source topic now.
+        members: consumers that have joined the group.
+        checkpoint_query_id: Spark's id of the query; None without a checkpoint.
+        checkpoint_topic_id: of the topic that the checkpoint was made with; None if not noted.
+    """
+
+    committed: Mapping[int, int | None]
+    stamps: Mapping[int, Stamp | None]
+    topic_id: str
+    members: int = 0
+    checkpoint_query_id: str | None = None
+    checkpoint_topic_id: str | None = None
+
+
+def check_ownership(
+    evidence: Evidence, *, topic: str, group_id: str, accept_offsets: bool = False
+) -> None:
+    """Refuse offsets that this query cannot have committed.
+
+    Args:
+        evidence: read after the producer's ``init_transactions``, never before.
+        topic: the source topic, for messages.
+        group_id: the consumer group, for messages.
+        accept_offsets: a person vouches for the offsets. Members of the group are refused all the
+            same: they would commit again.
+
+    Raises:
+        ResumeRefusedError: says who has committed what, and the way out.
+    """
+    if evidence.members:
+        raise ResumeRefusedError(
+            f"{evidence.members} consumers have subscribed with group {group_id}: they commit"
+            " offsets of their own",
+            hint="stop them, or take another --query-name; what they have committed is refused"
+            " next, see 'Start-up' in docs/operations.md",
+        )
+    if accept_offsets:
+        return
+    if evidence.checkpoint_topic_id not in (None, evidence.topic_id):
+        raise ResumeRefusedError(
+            f"the checkpoint was made with another topic {topic}: found topic id"
+            f" {evidence.topic_id}, expected {evidence.checkpoint_topic_id}; it was deleted and"
+            " made anew",
+            hint="remove the checkpoint and delete the group's offsets to start over; if this is"
+            " a copy with the same offsets, start once with --accept-offsets",
+        )
+    for partition, offset in sorted(evidence.committed.items()):
+        if offset is not None:
+            place = f"{topic}[{partition}]@{offset} of group {group_id}"
+            _check_stamp(evidence.stamps.get(partition), evidence, place)
+
+
+def _check_stamp(stamp: Stamp | None, evidence: Evidence, place: str) -> None:
+    if stamp is None:
+        raise ResumeRefusedError(
+            f"{place} was not committed by this job: it was set by hand, or by a consumer of that"
+            " group",
+            hint=_ACCEPT,
+        )
+    if stamp.topic_id != evidence.topic_id:
+        raise ResumeRefusedError(
+            f"{place} was committed for another topic of that name: found topic id"
+            f" {stamp.topic_id}, expected {evidence.topic_id}; it was deleted and made anew",
+            hint="delete the group's offsets to start over, or, if this is a copy with the same"
+            " offsets, start once with --accept-offsets",
+        )
+    expected = evidence.checkpoint_query_id
+    if expected is not None and stamp.query_id not in (expected, UNKNOWN_QUERY):
+        raise ResumeRefusedError(
+            f"{place} was committed by another query: found query id {stamp.query_id} (run"
+            f" {stamp.run_id}, batch {stamp.batch_id}), the checkpoint's is {expected}",
+            hint="give each query its own --query-name and --checkpoint; if this checkpoint is an"
+            f" old one, remove it; {_ACCEPT}",
+        )

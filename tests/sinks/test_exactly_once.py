@@ -1,0 +1,378 @@
+"""The sink under any query: no model, no customers, both commit strategies, a real broker."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming.query import StreamingQuery
+
+from lib.broker import Broker, create_topics
+from lib.errors import (
+    PlanRefusedError,
+    ResumeRefusedError,
+    SinkFencedError,
+    SinkRejectedError,
+    SinkTakenOverError,
+)
+from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
+from lib.sinks.stamp import Stamp
+from tests.conftest import TopicFactory
+from tests.topics import Record, produce, read_topic
+
+COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
+PARTITIONS = 4
+
+
+@dataclass(frozen=True)
+class Copying:
+    """A query that copies a topic, upper case; keys of failed orders go to a second topic."""
+
+    spark: SparkSession
+    settings: ExactlyOnceSettings
+    output: str
+    failed: str
+
+    def start_sink(self, **changes: Any) -> ExactlyOnceSink:
+        return ExactlyOnceSink(self.spark, replace(self.settings, **changes)).start()
+
+    def messages(self, records: DataFrame) -> DataFrame:
+        value = F.upper(F.col("source_value").cast("string"))
+        return records.select(
+            F.when(value == "FAILED", self.failed).otherwise(self.output).alias("topic"),
+            F.col("source_key").alias("key"),
+            value.alias("value"),
+            "source_partition",
+            "source_offset",
+        )
+
+    def drain(self, **changes: Any) -> ExactlyOnceSink:
+        """Start, answer what is there, end."""
+        sink = self.start_sink(**changes)
+        writer = sink.write_stream(self.messages(sink.read_stream()))
+        query = writer.trigger(availableNow=True).start()
+        try:
+            query.awaitTermination(120)
+        finally:
+            sink.close()
+        return sink
+
+    @contextmanager
+    def running(self, sink: ExactlyOnceSink) -> Iterator[StreamingQuery]:
+        query = sink.write_stream(self.messages(sink.read_stream())).start()
+        try:
+            yield query
+        finally:
+            query.stop()
+            sink.close()
+
+    def produce(self, *records: Record) -> None:
+        produce(self.settings.bootstrap_servers, self.settings.source_topic, records)
+
+    def read(self) -> Counter[tuple[bytes, bytes]]:
+        """(key, value) → how often a read_committed reader sees it."""
+        topics = (self.output, self.failed)
+        servers = self.settings.bootstrap_servers
+        found = [m for topic in topics for m in read_topic(servers, topic)]
+        return Counter((_bytes(m.key()), _bytes(m.value())) for m in found)
+
+    def committed(self) -> dict[int, tuple[int, Stamp | None]]:
+        """Partition → offset and stamp, as any tool sees them."""
+        with self._group_client() as consumer:
+            asked = [TopicPartition(self.settings.source_topic, p) for p in range(PARTITIONS)]
+            answers = consumer.committed(asked, timeout=10)
+        return {a.partition: (a.offset, Stamp.from_metadata(a.metadata)) for a in answers}
+
+    def commit_by_hand(self, offsets: dict[int, int]) -> None:
+        topic = self.settings.source_topic
+        with self._group_client() as consumer:
+            moved = [TopicPartition(topic, p, offset) for p, offset in offsets.items()]
+            consumer.commit(offsets=moved, asynchronous=False)
+
+    @contextmanager
+    def _group_client(self) -> Iterator[Consumer]:
+        group = {"group.id": self.settings.query_name, "enable.auto.commit": False}
+        consumer = Consumer({"bootstrap.servers": self.settings.bootstrap_servers, **group})
+        yield consumer
+        consumer.close()
+
+
+def _bytes(value: str | bytes | None) -> bytes:
+    assert isinstance(value, bytes)
+    return value
+
+
+@pytest.fixture
+def copying(spark: SparkSession, broker: Broker, topic: TopicFactory, checkpoint: Path) -> Copying:
+    settings = ExactlyOnceSettings(
+        bootstrap_servers=broker.bootstrap_servers,
+        query_name=f"query-{uuid.uuid4().hex[:8]}",
+        source_topic=topic(PARTITIONS),
+        checkpoint=str(checkpoint),
+        max_offsets_per_trigger=300,
+    )
+    return Copying(spark, settings, topic(2), topic(1))
+
+
+def orders(first: int, last: int) -> list[Record]:
+    return [
+        (f"k{n}".encode(), b"failed" if n % 10 == 0 else f"order {n}".encode())
+        for n in range(first, last)
+    ]
+
+
+def answers(first: int, last: int) -> Counter[tuple[bytes, bytes]]:
+    return Counter((key, (value or b"").upper()) for key, value in orders(first, last))
+
+
+@COMMITS
+def test_every_record_is_answered_once_over_batches_and_restarts(
+    copying: Copying, commit: str
+) -> None:
+    copying.produce(*orders(0, 700))
+    copying.drain(commit=commit)
+    copying.produce(*orders(700, 1_000))
+    copying.drain(commit=commit)
+
+    assert copying.read() == answers(0, 1_000)
+    offsets = copying.committed()
+    assert sum(offset for offset, _ in offsets.values()) == 1_000
+    assert {stamp.committer for _, stamp in offsets.values() if stamp} == {commit}
+
+
+@COMMITS
+def test_a_lost_checkpoint_is_harmless(copying: Copying, commit: str, tmp_path: Path) -> None:
+    copying.produce(*orders(0, 200))
+    copying.drain(commit=commit)
+    copying.produce(*orders(200, 400))
+    copying.drain(commit=commit, checkpoint=str(tmp_path / "another"))
+
+    assert copying.read() == answers(0, 400)
+
+
+@pytest.mark.parametrize("order", [("driver", "executor"), ("executor", "driver")])
+def test_the_strategy_may_change_between_two_starts(
+    copying: Copying, order: tuple[str, str]
+) -> None:
+    for number, commit in enumerate(order):
+        copying.produce(*orders(number * 200, number * 200 + 200))
+        copying.drain(commit=commit)
+
+    assert copying.read() == answers(0, 400)
+
+
+@COMMITS
+def test_idle_partitions_have_offsets_too(copying: Copying, commit: str) -> None:
+    copying.produce((b"only", b"one"))
+    copying.drain(commit=commit)
+
+    assert sorted(offset for offset, _ in copying.committed().values()) == [0, 0, 0, 1]
+
+
+@COMMITS
+def test_a_second_driver_takes_over_and_the_first_says_by_whom(
+    copying: Copying, commit: str, tmp_path: Path
+) -> None:
+    copying.produce(*orders(0, 100))
+    first = copying.start_sink(commit=commit)
+    with copying.running(first) as query:
+        wait_until(lambda: copying.read() == answers(0, 100))
+        second = copying.start_sink(commit=commit, checkpoint=str(tmp_path / "second"))
+        copying.produce(*orders(100, 200))
+        wait_until(lambda: not query.isActive)
+        with copying.running(second):
+            wait_until(lambda: copying.read() == answers(0, 200))
+
+    assert isinstance(first.failure, SinkFencedError)
+    assert "by run " in first.failure.message
+    assert copying.read() == answers(0, 200)
+
+
+def test_a_task_of_a_driver_that_was_replaced_writes_nothing(
+    copying: Copying, tmp_path: Path
+) -> None:
+    copying.produce(*orders(0, 100))
+    copying.drain(commit="executor")
+    old = copying.start_sink(commit="executor")
+    copying.start_sink(commit="executor", checkpoint=str(tmp_path / "second")).close()
+    copying.produce(*orders(100, 200))
+
+    with copying.running(old) as query:
+        wait_until(lambda: not query.isActive)
+    assert isinstance(old.failure, SinkTakenOverError)
+    assert copying.read() == answers(0, 100)
+
+
+def test_a_message_that_is_refused_for_good_is_named_by_the_task(
+    copying: Copying, topic: TopicFactory
+) -> None:
+    tiny = topic(1, {"max.message.bytes": "500"})
+    copying.produce((b"k", random.Random(1).randbytes(2_000).hex().encode()))
+    sink = replace(copying, output=tiny).start_sink(commit="executor")
+    with replace(copying, output=tiny).running(sink) as query:
+        wait_until(lambda: not query.isActive)
+
+    assert isinstance(sink.failure, SinkRejectedError)
+    assert "source partition" in sink.failure.message
+    assert "max.message.bytes" in str(sink.failure)
+
+
+def test_queries_over_disjoint_partitions_share_a_topic(copying: Copying, tmp_path: Path) -> None:
+    copying.produce(*orders(0, 400))
+    for name, partitions in (("low", {0, 1}), ("high", {2, 3})):
+        copying.drain(
+            query_name=f"{copying.settings.query_name}-{name}",
+            checkpoint=str(tmp_path / name),
+            partitions=frozenset(partitions),
+        )
+
+    assert copying.read() == answers(0, 400)
+
+
+@COMMITS
+def test_a_checkpoint_may_lie_on_another_file_system(
+    copying: Copying, commit: str, tmp_path: Path
+) -> None:
+    configuration: Any = copying.spark.sparkContext._jsc.hadoopConfiguration()
+    mount = f"mounts-{uuid.uuid4().hex[:8]}"
+    configuration.set(f"fs.viewfs.mounttable.{mount}.link./remote", f"file://{tmp_path}")
+    remote = f"viewfs://{mount}/remote/checkpoint"
+    copying.produce(*orders(0, 400))
+    copying.drain(commit=commit, checkpoint=remote)
+    copying.produce(*orders(400, 500))
+    copying.drain(commit=commit, checkpoint=remote)
+
+    assert copying.read() == answers(0, 500)
+    assert (tmp_path / "checkpoint" / "offsets" / "0").is_file()
+
+
+def test_offsets_that_were_moved_by_hand_are_refused_until_accepted(
+    copying: Copying, tmp_path: Path
+) -> None:
+    copying.produce(*orders(0, 100))
+    copying.drain()
+    copying.commit_by_hand(dict.fromkeys(range(PARTITIONS), 0))
+    fresh = {"checkpoint": str(tmp_path / "fresh")}
+
+    with pytest.raises(ResumeRefusedError, match=r"set by hand.*--accept-offsets"):
+        copying.start_sink(**fresh)
+    copying.drain(**fresh, accept_offsets=True)
+    copying.drain(**fresh)  # the offsets are stamped now
+
+    assert copying.read() == answers(0, 100) + answers(0, 100)
+
+
+def test_offsets_of_another_query_are_refused(copying: Copying, tmp_path: Path) -> None:
+    copying.produce(*orders(0, 100))
+    copying.drain()
+    copying.drain(checkpoint=str(tmp_path / "second"))
+    copying.produce(*orders(100, 200))
+    copying.drain(checkpoint=str(tmp_path / "second"))
+
+    with pytest.raises(ResumeRefusedError, match="committed by another query: found query id"):
+        copying.start_sink()
+
+
+def test_a_topic_that_was_made_anew_is_refused(copying: Copying) -> None:
+    copying.produce(*orders(0, 100))
+    copying.drain()
+    servers, source = copying.settings.bootstrap_servers, copying.settings.source_topic
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.delete_topics([source], operation_timeout=30)[source].result()
+    wait_until(lambda: source not in admin.list_topics(timeout=10).topics)
+    create_topics(servers, {source: PARTITIONS})
+    copying.produce(*orders(0, 500))  # longer than the one before: only the id tells
+
+    with pytest.raises(ResumeRefusedError, match="was made with another topic"):
+        copying.start_sink()
+
+
+def test_a_group_that_somebody_subscribed_to_is_refused(copying: Copying) -> None:
+    copying.produce(*orders(0, 100))
+    group = {"group.id": copying.settings.query_name, "auto.offset.reset": "earliest"}
+    consumer = Consumer({"bootstrap.servers": copying.settings.bootstrap_servers, **group})
+    consumer.subscribe([copying.settings.source_topic])
+    assert consumer.poll(30) is not None
+
+    with pytest.raises(ResumeRefusedError, match=r"1 consumers have subscribed with group"):
+        copying.start_sink()
+    consumer.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda frame: frame.repartition(8), r"operator Repartition, which may move rows"),
+        (lambda frame: frame.coalesce(1), r"operator Repartition"),
+        (lambda frame: frame.dropDuplicates(["key"]), r"operator Deduplicate"),
+    ],
+)
+def test_a_plan_that_moves_rows_is_refused_for_commits_on_executors(
+    copying: Copying, change: Any, reason: str
+) -> None:
+    sink = copying.start_sink(commit="executor")
+    messages = change(copying.messages(sink.read_stream()))
+
+    with pytest.raises(PlanRefusedError, match=reason):
+        sink.write_stream(messages)
+    sink.close()
+
+
+@pytest.mark.parametrize("option", ["minPartitions", "maxRecordsPerPartition"])
+def test_an_option_that_splits_partitions_is_refused_for_commits_on_executors(
+    copying: Copying, option: str
+) -> None:
+    sink = copying.start_sink(commit="executor")
+    source = {
+        "kafka.bootstrap.servers": copying.settings.bootstrap_servers,
+        "subscribe": copying.settings.source_topic,
+        option: "16",
+    }
+    frame = copying.spark.readStream.format("kafka").options(**source).load()
+    named = frame.selectExpr(
+        "topic", "key", "value", "partition AS source_partition", "offset AS source_offset"
+    )
+
+    with pytest.raises(PlanRefusedError, match=f"the option {option}=16, which splits"):
+        sink.write_stream(named)
+    sink.close()
+
+
+def test_speculation_is_refused_for_commits_on_executors(copying: Copying) -> None:
+    sink = copying.start_sink(commit="executor")
+    context: Any = copying.spark.sparkContext
+    context._conf.set("spark.speculation", "true")
+    try:
+        with pytest.raises(PlanRefusedError, match=r"spark\.speculation is on"):
+            sink.write_stream(copying.messages(sink.read_stream()))
+    finally:
+        context._conf.set("spark.speculation", "false")
+        sink.close()
+
+
+def test_a_frame_without_the_source_position_is_refused(copying: Copying) -> None:
+    sink = copying.start_sink()
+    messages = copying.messages(sink.read_stream()).drop("source_offset")
+
+    with pytest.raises(PlanRefusedError, match="no column source_offset; found topic, key"):
+        sink.write_stream(messages)
+    sink.close()
+
+
+def wait_until(condition: Any, timeout_s: float = 90.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.2)

@@ -1,0 +1,85 @@
+"""Which offsets a query takes for its own, row by row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lib.errors import ResumeRefusedError
+from lib.sinks.ownership import Evidence, check_ownership
+from lib.sinks.stamp import CLAIM, UNKNOWN_QUERY, Stamp
+
+OURS = Stamp("query-1", "host:1:ab", 7, "topic-1")
+GOOD = Evidence(
+    committed={0: 50, 1: 60, 2: None},
+    stamps={0: OURS, 1: OURS, 2: None},
+    topic_id="topic-1",
+    checkpoint_query_id="query-1",
+    checkpoint_topic_id="topic-1",
+)
+
+
+def check(evidence: Evidence, *, accept_offsets: bool = False) -> None:
+    check_ownership(evidence, topic="in", group_id="churn", accept_offsets=accept_offsets)
+
+
+def with_stamp(**changes: object) -> Evidence:
+    return replace(GOOD, stamps={**GOOD.stamps, 1: replace(OURS, **changes)})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        pytest.param(GOOD, id="all by this query"),
+        pytest.param(with_stamp(run_id="other:2:cd"), id="an earlier run of it"),
+        pytest.param(with_stamp(query_id=UNKNOWN_QUERY, batch_id=CLAIM), id="a claim"),
+        pytest.param(replace(GOOD, checkpoint_topic_id=None), id="no topic noted yet"),
+        pytest.param(
+            replace(GOOD, checkpoint_query_id=None, checkpoint_topic_id=None),
+            id="the checkpoint is lost",
+        ),
+        pytest.param(
+            Evidence({0: None}, {0: None}, "topic-1"), id="neither checkpoint nor offsets"
+        ),
+    ],
+)
+def test_own_offsets_are_taken(evidence: Evidence) -> None:
+    check(evidence)
+
+
+REFUSED = {
+    "another query": (
+        with_stamp(query_id="query-2"),
+        r"in\[1\]@60 of group churn was committed by another query: found query id query-2 "
+        r"\(run host:1:ab, batch 7\), the checkpoint's is query-1",
+    ),
+    "moved by hand": (
+        replace(GOOD, stamps={**GOOD.stamps, 1: None}),
+        r"in\[1\]@60 of group churn was not committed by this job: it was set by hand",
+    ),
+    "a topic made anew, by the stamp": (
+        with_stamp(topic_id="topic-0"),
+        r"in\[1\]@60 .* another topic of that name: found topic id topic-0, expected topic-1",
+    ),
+    "a topic made anew, by the checkpoint": (
+        replace(GOOD, checkpoint_topic_id="topic-0", committed={}, stamps={}),
+        r"the checkpoint was made with another topic in: found topic id topic-1, expected topic-0",
+    ),
+}
+
+
+@pytest.mark.parametrize(("evidence", "reason"), REFUSED.values(), ids=REFUSED)
+def test_offsets_of_others_are_refused_and_can_be_accepted(evidence: Evidence, reason: str) -> None:
+    with pytest.raises(ResumeRefusedError, match=reason) as refusal:
+        check(evidence)
+
+    assert "--accept-offsets" in str(refusal.value)
+    check(evidence, accept_offsets=True)
+
+
+def test_a_group_that_somebody_subscribed_to_is_refused_even_if_accepted() -> None:
+    with pytest.raises(ResumeRefusedError, match=r"2 consumers have subscribed with group churn"):
+        check(replace(GOOD, members=2))
+    with pytest.raises(ResumeRefusedError):
+        check(replace(GOOD, members=2), accept_offsets=True)

@@ -1,0 +1,52 @@
+"""What Spark's words mean; the words are those of real failures."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib.errors import PlanRefusedError, QueryFailedError, SinkError, SinkFencedError
+from lib.failed_query import build_query_error
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "passes"),
+    [
+        (
+            "[CONCURRENT_STREAM_LOG_UPDATE] Concurrent update to the log. Multiple streaming jobs"
+            " detected for 7.",
+            SinkFencedError,
+            False,
+        ),
+        (
+            "org.apache.spark.sql.kafka010.KafkaIllegalStateException: Partition in-0's offset was"
+            " changed from 50 to 0. Some data may have been lost because they are not available",
+            SinkError,
+            False,
+        ),
+        (
+            "Total size of serialized results of 4 tasks (1100.0 MiB) is bigger than"
+            " spark.driver.maxResultSize (1024.0 MiB)",
+            SinkError,
+            False,
+        ),
+        ("org.apache.spark.sql.AnalysisException: [UNRESOLVED_COLUMN]", PlanRefusedError, False),
+        (
+            "org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node"
+            " assignment. Call: describeTopics",
+            QueryFailedError,
+            True,
+        ),
+        (
+            "ExecutorLostFailure (executor 1 exited caused by one of the running tasks)",
+            QueryFailedError,
+            True,
+        ),
+        ("Python worker exited unexpectedly (crashed)", QueryFailedError, True),
+    ],
+)
+def test_only_what_may_pass_is_tried_again(words: str, kind: type[SinkError], passes: bool) -> None:
+    error = build_query_error("the query failed", RuntimeError(words))
+
+    assert type(error) is kind
+    assert error.is_passing is passes
+    assert error.message.startswith("the query failed: ")
