@@ -82,6 +82,18 @@ def test_a_pure_module_needs_neither_spark_nor_kafka(module: str) -> None:
         assert imported.split(".")[0] not in PURE_MODULES, f"{module} imports {imported}"
 
 
+def test_the_exactly_once_sink_knows_nothing_of_models_or_customers() -> None:
+    modules, reached, pending = list_modules(), set(), {"sinks.exactly_once"}
+    while pending:
+        name = pending.pop()
+        reached.add(name)
+        imported = {found.removeprefix("lib.") for found in imports_of(modules[name])}
+        pending |= (imported & modules.keys()) - reached
+
+    known = {"contract", "messages", "decode", "pipeline", "scoring", "store", "encode_spark"}
+    assert {name.split(".")[0] for name in reached}.isdisjoint(known), reached
+
+
 def test_jobs_are_short_and_import_no_other_job() -> None:
     for path in sorted((ROOT / "jobs").glob("*.py")):
         assert len(path.read_text().splitlines()) <= 110, path.name

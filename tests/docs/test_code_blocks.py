@@ -7,6 +7,7 @@ model store ``models`` as the text assumes it.
 from __future__ import annotations
 
 import ast
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 
 from tests.conftest import TopicFactory
 from tests.docs.documents import ROOT, iter_blocks, list_documents
-from tests.topics import build_customers, produce
+from tests.topics import build_customers, produce, read_topic
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -29,7 +30,7 @@ CHECKPOINTS = "checkpoints/"
 
 # Who runs which document; a document with Python blocks that is missing here fails below.
 WITH_MODELS = ("README.md", "docs/models.md")
-WITH_BROKER = ("docs/kafka_inference.md", "docs/operations.md")
+WITH_BROKER = ("docs/kafka_inference.md", "docs/operations.md", "docs/exactly_once_sink.md")
 
 
 @pytest.fixture
@@ -88,6 +89,27 @@ def test_blocks_of_the_operations_guide_run(
     namespace = run_blocks("docs/operations.md", {}, substitutes)
 
     assert 5 <= len(namespace["letters"]) <= 20
+
+
+def test_blocks_of_the_sinks_guide_run_without_any_model(
+    spark: SparkSession, broker: Broker, topic: TopicFactory, tmp_path: Path
+) -> None:
+    source, large, small = topic(3), topic(1), topic(1)
+    orders = [(f"{n}".encode(), json.dumps({"amount": 100 * n}).encode()) for n in range(30)]
+    produce(broker.bootstrap_servers, source, orders)
+    substitutes = {
+        SERVERS: broker.bootstrap_servers,
+        CHECKPOINTS: f"{tmp_path}/checkpoints/",
+        '"sort-orders"': f'"sort-{source}"',
+        '"orders.large"': f'"{large}"',
+        '"orders.small"': f'"{small}"',
+        '"orders"': f'"{source}"',
+    }
+
+    run_blocks("docs/exactly_once_sink.md", {"spark": spark}, substitutes)
+
+    assert len(read_topic(broker.bootstrap_servers, large)) == 20
+    assert len(read_topic(broker.bootstrap_servers, small)) == 10
 
 
 def score_topic(spark: SparkSession, substitutes: Mapping[str, str]) -> None:

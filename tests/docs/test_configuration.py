@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,23 @@ def test_the_documented_table_of_settings_is_that_of_the_code(job: str) -> None:
 
 def test_every_job_has_a_table_of_settings() -> None:
     assert {path.stem for path in (ROOT / "jobs").glob("*.py")} == SETTINGS_OF.keys()
+
+
+def test_the_documented_settings_of_the_sink_are_those_of_the_code() -> None:
+    from lib.sinks.exactly_once import ExactlyOnceSettings
+
+    rows = re.findall(
+        r"^\| `(\w+)` \| (.+?) \| .+ \|$", read_document("docs/exactly_once_sink.md"), re.MULTILINE
+    )
+    found = dict(rows[-len(fields(ExactlyOnceSettings)) :])
+    required = ExactlyOnceSettings(
+        bootstrap_servers="", query_name="", source_topic="", checkpoint=""
+    )
+    expected = {}
+    for field in fields(ExactlyOnceSettings):
+        has_default = field.default is not MISSING or field.default_factory is not MISSING
+        value = json.dumps(getattr(required, field.name)) if has_default else None
+        text = {"null": "None", "false": "False"}.get(value or "", value)
+        expected[field.name] = "required" if text is None else f"`{text}`"
+
+    assert found == expected

@@ -21,5 +21,5 @@ def test_what_people_write(text: str, numbers: set[int] | None) -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "1-", "-1", "1;2", "3-1", "0,,1"])
 def test_anything_else_is_an_error(text: str) -> None:
-    with pytest.raises(ValueError, match="0-31|ends before it begins"):
+    with pytest.raises(ValueError, match=r"0-31|ends before it begins"):
         parse_partitions(text)

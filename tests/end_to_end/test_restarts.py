@@ -1,0 +1,112 @@
+"""A query that fails is started again inside the job, if that can help."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from lib.contract import CUSTOMER
+from lib.errors import QueryFailedError, SinkError, SinkRejectedError, SinkRetryExhaustedError
+from lib.scoring.choice import load_backend
+from lib.settings import ScoreStreamSettings
+from lib.stop_signal import StopSignal
+from lib.stream import start_stream
+from lib.telemetry.progress import BatchProgress, Totals
+from tests.end_to_end.jobs import Deployment
+from tests.topics import build_customers, produce, read_topic, take_account
+
+
+class Totalled:
+    """Keeps the closing totals."""
+
+    totals = Totals()
+
+    def show(self, batch: BatchProgress, totals: Totals) -> None: ...
+
+    def close(self, totals: Totals) -> None:
+        self.totals = totals
+
+
+class Fault:
+    """Raises at the n-th, m-th, … time that a step is reached."""
+
+    def __init__(self, error: SinkError, step: str, *times: int) -> None:
+        self._error, self._step, self._times = error, step, times
+        self.reached = 0
+
+    def __call__(self, step: str) -> None:
+        self.reached += step == self._step
+        if step == self._step and self.reached in self._times:
+            raise self._error
+
+
+def drain(spark: SparkSession, deployment: Deployment, fault: Fault, **options: Any) -> Totals:
+    settings = ScoreStreamSettings(
+        bootstrap_servers=deployment.bootstrap_servers,
+        input_topic=deployment.input_topic,
+        output_topic=deployment.output_topic,
+        dead_letter_topic=deployment.dead_letter_topic,
+        store=deployment.store,
+        checkpoint=str(deployment.checkpoint),
+        query_name=deployment.query_name,
+        trigger="available-now",
+        max_offsets_per_trigger=200,
+        **options,
+    )
+    view, scorer = Totalled(), load_backend(spark, settings, CUSTOMER)
+    with StopSignal(spark) as stop:
+        start_stream(spark, settings, scorer, CUSTOMER, fault).follow(view, stop)
+    return view.totals
+
+
+@pytest.mark.parametrize(("commit", "steps"), [("driver", (3, 4)), ("executor", (1, 3))])
+def test_a_failure_that_passes_costs_nothing_but_time(
+    spark: SparkSession,
+    deployment: Deployment,
+    caplog: pytest.LogCaptureFixture,
+    commit: str,
+    steps: tuple[int, ...],
+) -> None:
+    records = build_customers(600, bad_share=0.05)
+    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+    fault = Fault(SinkRetryExhaustedError("the brokers are away"), "produced", *steps)
+
+    with caplog.at_level(logging.WARNING, "lib.running_query"):
+        totals = drain(spark, deployment, fault, commit=commit)
+
+    account = take_account(
+        records,
+        read_topic(deployment.bootstrap_servers, deployment.output_topic),
+        read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic),
+    )
+    assert account.faults == {}
+    assert totals.records == 600
+    assert [record.message.split(" in ")[0] for record in caplog.records] == [
+        "the query failed, starting it again"
+    ] * 2
+
+
+def test_a_failure_that_does_not_pass_ends_the_job_at_once(
+    spark: SparkSession, deployment: Deployment
+) -> None:
+    produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(50))
+    fault = Fault(SinkRejectedError("too large"), "begun", 2, 3, 4, 5)
+
+    with pytest.raises(SinkRejectedError, match="too large"):
+        drain(spark, deployment, fault)
+    assert fault.reached == 2
+
+
+def test_failures_without_progress_between_end_the_job_at_the_limit(
+    spark: SparkSession, deployment: Deployment
+) -> None:
+    produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(50))
+    # The first transaction of each start claims the group, the second writes the batch.
+    fault = Fault(QueryFailedError("an executor was lost"), "begun", 2, 4, 6, 8, 10)
+
+    with pytest.raises(QueryFailedError, match="an executor was lost"):
+        drain(spark, deployment, fault, restart_limit=2)
+    assert fault.reached == 6
