@@ -91,6 +91,7 @@ class RunningQuery:
                 failures,
                 self._restarts.limit,
                 failure.message,
+                exc_info=failure if logger.isEnabledFor(logging.DEBUG) else None,
             )
             if stop.wait(delay_s):
                 return
