@@ -16,6 +16,7 @@ from tests.ledger import Ledger
 _CHUNK = 2_000
 _PATIENCE_S = 0.05
 _END_TIMEOUT_S = 120.0
+_METADATA_TIMEOUT_S = 30.0
 
 
 @dataclass
@@ -46,7 +47,6 @@ class AnswerReader:
         self, bootstrap_servers: str, output_topic: str, dead_letter_topic: str, ledger: Ledger
     ) -> None:
         self.ledger = ledger
-        self.messages = 0
         self._servers = bootstrap_servers
         self._output_topic = output_topic
         self._dead_letter_topic = dead_letter_topic
@@ -128,7 +128,6 @@ class AnswerReader:
                     continue
                 raise KafkaException(error)
             self._note(self.ledger, message)
-            self.messages += 1
             if watch.first_s is None and message.timestamp()[1] / 1000 > watch.since_s:
                 watch.first_s = now_s - watch.since_s
         now_s = time.monotonic()
@@ -163,14 +162,24 @@ class AnswerReader:
         )
         partitions = []
         for topic in (self._output_topic, self._dead_letter_topic):
-            numbers = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-            partitions += [TopicPartition(topic, number, 0) for number in numbers]
+            partitions += [TopicPartition(topic, number, 0) for number in _list(consumer, topic)]
         consumer.assign(partitions)
         return consumer
 
 
 # What a consumer hears while its broker is away; it goes on by itself.
 _PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
+
+
+def _list(consumer: Consumer, topic: str) -> list[int]:
+    """The topic's partitions; one that was just created may not have any for a moment."""
+    deadline = time.monotonic() + _METADATA_TIMEOUT_S
+    while time.monotonic() < deadline:
+        found = consumer.list_topics(topic, timeout=_METADATA_TIMEOUT_S).topics[topic]
+        if found.error is None and found.partitions:
+            return sorted(found.partitions)
+        time.sleep(_PATIENCE_S)
+    raise TimeoutError(f"no partitions of {topic}")
 
 
 def _pairs(message: Message) -> list[tuple[str, str | bytes | None]]:

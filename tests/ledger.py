@@ -78,6 +78,7 @@ class Ledger:
 
     def __init__(self, records: NumberedRecords, probabilities: Probabilities) -> None:
         self.records = records
+        self.messages = 0
         self.model_versions: Counter[str] = Counter()
         self._probabilities = probabilities
         self._keys = array("i")  # by number: the key, or _BROKEN
@@ -97,6 +98,11 @@ class Ledger:
     def answered(self) -> int:
         """Records with at least one answer."""
         return self._answered
+
+    @property
+    def faults_so_far(self) -> Mapping[Fault, int]:
+        """Kind → how many, without what is missing: that may still come."""
+        return self._account.counts
 
     def blank(self) -> Ledger:
         """The same expectations, and no answer yet: for reading everything a second time."""
@@ -124,6 +130,7 @@ class Ledger:
 
     def note_prediction(self, key: bytes | None, value: bytes | None, where: str = "") -> None:
         """Note a message of the output topic; ``where`` is its place, for the examples."""
+        self.messages += 1
         try:
             fields = orjson.loads(value or b"")
             number = read_event_time(fields["event_ts"].encode())
@@ -155,6 +162,7 @@ class Ledger:
         where: str = "",
     ) -> None:
         """Note a message of the dead-letter topic, in the format with headers."""
+        self.messages += 1
         self._check_order(headers, partition, where)
         number = read_broken_key(key or b"")
         if number is None:  # a valid record that was not scored keeps its number in its bytes

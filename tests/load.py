@@ -29,16 +29,25 @@ class Load:
         topic: to send to.
         partitions: that the topic has.
         ledger: is told of each record before it is sent.
-        rate: records per second.
+        rate: records per second at most.
+        backlog: waits while so many records have no answer; None sends in any case.
     """
 
     def __init__(
-        self, bootstrap_servers: str, topic: str, partitions: int, ledger: Ledger, rate: float
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        partitions: int,
+        ledger: Ledger,
+        *,
+        rate: float,
+        backlog: int | None = None,
     ) -> None:
         self._topic = topic
         self._partitions = partitions
         self._ledger = ledger
         self._rate = rate
+        self._backlog = backlog
         self._quota = 0
         self._sent = 0
         self._is_stopped = threading.Event()
@@ -80,6 +89,11 @@ class Load:
         """Records handed to the client so far."""
         return self._sent
 
+    @property
+    def allowed(self) -> int:
+        """Records that may be sent in all."""
+        return self._quota
+
     def allow(self, count: int) -> None:
         """Let so many more records be sent."""
         self._quota += count
@@ -87,10 +101,6 @@ class Load:
     def add_partition(self) -> None:
         """Use one more partition, which exists by now."""
         self._partitions += 1
-
-    def pause(self) -> None:
-        """Forget what was allowed and not sent yet."""
-        self._quota = self._sent
 
     def flush(self) -> None:
         """Wait until the broker has all that was sent.
@@ -118,11 +128,16 @@ class Load:
             # What was not sent in time is not sent all at once later.
             due = min(due + (now_s - last_s) * self._rate, self._rate * 2 * _PATIENCE_S)
             last_s = now_s
-            for _ in range(min(int(due), self._quota - self._sent)):
+            for _ in range(min(int(due), self._quota - self._sent, self._room())):
                 self._send_one()
                 due -= 1
             self._producer.poll(0)
             self._is_stopped.wait(_PATIENCE_S)
+
+    def _room(self) -> int:
+        if self._backlog is None:
+            return self._quota
+        return max(self._backlog - (self._ledger.expected - self._ledger.answered), 0)
 
     def _send_one(self) -> None:
         number = self._ledger.expected
