@@ -152,7 +152,6 @@ class Supervisor:
         (folder / "tmp").mkdir()
         command = [
             *(SUBMIT, "--conf", "spark.ui.enabled=false"),
-            *("--conf", f"spark.local.dir={folder / 'tmp'}"),
             *self._submit_options,
             *(DYING_JOB, *self._arguments),
         ]
@@ -161,6 +160,7 @@ class Supervisor:
             # Many short lives: the quick compiler alone makes each start twice as fast.
             "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1",
             "TMPDIR": str(folder / "tmp"),
+            "SPARK_LOCAL_DIRS": str(folder / "tmp"),
             **self._environment,
             "CRASH_FOLDER": str(folder),
         }
