@@ -21,6 +21,7 @@ from tests.crash.campaign import run_leg
 from tests.crash.models import RECORDS, read_probabilities
 from tests.crash.report import CampaignReport, LegReport
 from tests.crash.schedule import Schedule, build_schedule
+from tests.crash.short import SHORT
 
 _STATE = PROJECT_ROOT / "build" / "crash"
 
@@ -92,6 +93,7 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--delivery", choices=("exactly-once", "at-least-once"), default="exactly-once"
     )
+    parser.add_argument("--short", action="store_true", help="every kind of strike once")
     parser.add_argument("--schedule", type=Path, help="replay this file instead of making one")
     parser.add_argument(
         "--cluster", action="store_true", help="all legs on a standalone cluster, not only some"
@@ -114,7 +116,9 @@ def _find_schedule(options: argparse.Namespace) -> Schedule:
     """That of the state's earlier run, a given one, or a new one."""
     state: Path = options.state
     file = state / "schedule.json"
-    if options.schedule is not None:
+    if options.short:
+        wanted = SHORT
+    elif options.schedule is not None:
         wanted = Schedule.from_json(options.schedule.read_text())
     else:
         wanted = build_schedule(

@@ -21,12 +21,13 @@ _SETTLE_S = 1.0
 _REPLAY = re.compile(r"already_written=[1-9]")
 # Phase of a start → the step of ``dying_job.py``'s timeline that ends it.
 _PHASES = {
-    "wrapper and JVM": "python",
-    "imports": "imported",
-    "session and model": "opening",
-    "fencing": "initialised",
-    "query start and first batch": "begun",
-    "first transaction": "committed",
+    "wrapper, JVM, Python": "python-1",
+    "imports": "imported-1",
+    "session and model": "opening-1",
+    "fencing the predecessor": "initialised-1",
+    "claiming the group": "committed-1",
+    "query start, first batch": "begun-2",
+    "first transaction": "committed-2",
 }
 
 Say = Callable[[str], None]

@@ -1,8 +1,8 @@
 """The real job, with an ear for orders: it dies when it reaches a step of a transaction.
 
 CRASH_FOLDER names a folder. A file ``order`` there says which step, and at which time of reaching
-it (``committed 3``); it may come while the job runs. The job notes in ``timeline`` when it came how
-far for the first time.
+it (``committed 3``); it may come while the job runs. The job notes in ``timeline`` when it reached
+a step, the first times: the first transaction claims the group, the second one has a batch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -25,16 +26,17 @@ from lib.settings import ScoreStreamSettings  # noqa: E402
 _FOLDER = Path(os.environ["CRASH_FOLDER"])
 _ORDER = _FOLDER / "order"
 _TIMELINE = _FOLDER / "timeline"
-_noted: set[str] = set()
-_seen: dict[str, int] = {}
+_NOTED_TIMES = 2
+_noted: Counter[str] = Counter()
+_seen: Counter[str] = Counter()
 
 
 def note(step: str, at_s: float | None = None) -> None:
-    """Write down when a step was reached first."""
-    if step not in _noted:
-        _noted.add(step)
+    """Write down when a step was reached, the first times."""
+    _noted[step] += 1
+    if _noted[step] <= _NOTED_TIMES:
         with _TIMELINE.open("a") as file:
-            file.write(f"{step} {time.time() if at_s is None else at_s:.3f}\n")
+            file.write(f"{step}-{_noted[step]} {time.time() if at_s is None else at_s:.3f}\n")
 
 
 def obey(step: str) -> None:
@@ -44,7 +46,7 @@ def obey(step: str) -> None:
         wanted, times = _ORDER.read_text().split()
     except (FileNotFoundError, ValueError):  # none, or not written to its end yet
         return
-    _seen[step] = _seen.get(step, 0) + 1
+    _seen[step] += 1
     if step == wanted and _seen[step] >= int(times):
         _ORDER.unlink()
         os.killpg(os.getpgid(0), signal.SIGKILL)

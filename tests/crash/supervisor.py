@@ -81,7 +81,7 @@ class Launch:
         return [it for it in below if _parent(it) in daemons]
 
     def read_timeline(self) -> dict[str, float]:
-        """Step → time by the clock at which it was reached first."""
+        """Step and how many times it was reached by then → time by the clock."""
         try:
             lines = (self.folder / "timeline").read_text().splitlines()
         except FileNotFoundError:
