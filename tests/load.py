@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from tests.ledger import Ledger
 
@@ -99,8 +99,24 @@ class Load:
         self._quota += count
 
     def add_partition(self) -> None:
-        """Use one more partition, which exists by now."""
+        """Use one more partition, which exists by now; waits until the client knows it."""
+        deadline = time.monotonic() + _FLUSH_TIMEOUT_S
+        while len(self._producer.list_topics(self._topic).topics[self._topic].partitions) <= (
+            self._partitions
+        ):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self._topic} has no partition {self._partitions}")
+            time.sleep(_PATIENCE_S)
         self._partitions += 1
+
+    def check(self) -> None:
+        """Make sure that it goes on.
+
+        Raises:
+            RuntimeError: it does not; says why.
+        """
+        if self._failure is not None:
+            raise RuntimeError("the load ended") from self._failure
 
     def flush(self) -> None:
         """Wait until the broker has all that was sent.
@@ -108,9 +124,8 @@ class Load:
         Raises:
             RuntimeError: it did not take a record, or the thread has ended.
         """
+        self.check()
         left = self._producer.flush(_FLUSH_TIMEOUT_S)
-        if self._failure is not None:
-            raise RuntimeError("the load ended") from self._failure
         if left or self._failed:
             first = self._failed[0].str() if self._failed else "no answer"
             raise RuntimeError(f"{left + len(self._failed)} records were not taken: {first}")
@@ -149,10 +164,14 @@ class Load:
             try:
                 self._producer.produce(self._topic, key=name, value=value, partition=home)
                 break
-            except BufferError:
-                self._producer.poll(_PATIENCE_S)
-                if self._is_stopped.is_set():
+            except (BufferError, KafkaException) as error:
+                # A full queue, or a new partition that the client has not heard of yet.
+                is_passing = isinstance(error, BufferError) or (
+                    error.args[0].code() == KafkaError._UNKNOWN_PARTITION
+                )
+                if not is_passing or self._is_stopped.is_set():
                     raise
+                self._producer.poll(_PATIENCE_S)
         self._sent += 1
 
     def _note_delivery(self, error: KafkaError | None, message: Message) -> None:

@@ -152,6 +152,7 @@ class Arena:
         deadline = time.monotonic() + timeout_s
         starts, answered = 0, self.ledger.answered
         while not self.reader.wait_for(condition, _POLL_S):
+            self.load.check()
             if time.monotonic() > deadline:
                 return False
             if restarts and self.supervisor.tend():
