@@ -16,6 +16,8 @@ from tests.crash.supervisor import Launch
 # A loaded machine takes several times as long as an idle one.
 _RECOVERY_TIMEOUT_S = 300.0
 _DRAIN_TIMEOUT_S = 600.0
+# More than what a strike can find answered already: a few batches, and the backlog of the load.
+_RESERVE_RECORDS = 8_000
 # What comes after the last answer would come soon.
 _SETTLE_S = 1.0
 _REPLAY = re.compile(r"already_written=[1-9]")
@@ -61,7 +63,7 @@ def run_leg(setup: Setup, leg: Leg, folder: Path, say: Say) -> LegReport:
                 f" faults so far: {sum(ledger.faults_so_far.values())}"
                 + ("" if outcome.is_done else ", nothing to strike")
             )
-        _drain(arena, leg.records)
+        _drain(arena)
         exit_code = arena.job.stop()
         if exit_code != 0:
             raise LaboratoryError(f"stopping gave {exit_code}:\n{arena.job.read_log_tail()}")
@@ -70,7 +72,9 @@ def run_leg(setup: Setup, leg: Leg, folder: Path, say: Say) -> LegReport:
 
 def _strike(arena: Arena, strike: Strike) -> Outcome:
     ledger, supervisor = arena.ledger, arena.supervisor
-    target = min(ledger.answered + strike.after_records, arena.load.allowed)
+    target = ledger.answered + strike.after_records
+    # Recovery shows in new answers, so something must be left to be answered.
+    arena.load.allow(max(target + _RESERVE_RECORDS - arena.load.allowed, 0))
     if not arena.wait_for(lambda: ledger.answered >= target, _RECOVERY_TIMEOUT_S):
         raise LaboratoryError(f"no progress before {strike.name}:\n{arena.job.read_log_tail()}")
     time.sleep(strike.delay_s)
@@ -103,12 +107,10 @@ def _recover(arena: Arena) -> None:
         raise LaboratoryError(f"nothing new for {_RECOVERY_TIMEOUT_S:.0f} s; the log:\n{log}")
 
 
-def _drain(arena: Arena, records: int) -> None:
+def _drain(arena: Arena) -> None:
     """Wait until everything was sent and answered."""
-    ledger = arena.ledger
-    arena.wait_for(
-        lambda: ledger.expected == records and ledger.answered == records, _DRAIN_TIMEOUT_S
-    )
+    ledger, count = arena.ledger, arena.load.allowed
+    arena.wait_for(lambda: ledger.expected == count and ledger.answered == count, _DRAIN_TIMEOUT_S)
     arena.load.flush()
     time.sleep(_SETTLE_S)
 

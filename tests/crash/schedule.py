@@ -86,7 +86,7 @@ class Leg:
     Attributes:
         backend: that scores.
         is_cluster: whether executors are processes of their own.
-        records: sent in this leg.
+        records: sent in this leg at least.
         strikes: in their order.
     """
 
@@ -115,7 +115,7 @@ class Schedule:
 
     @property
     def records(self) -> int:
-        """Sent in all legs."""
+        """Sent in all legs at least."""
         return sum(leg.records for leg in self.legs)
 
     def to_json(self) -> str:
