@@ -27,7 +27,12 @@ if TYPE_CHECKING:  # pure tests must not even import them
     from lib.broker import Broker, EmbeddedBroker
 
 #: Fixtures that start a JVM, and the marker they give, the costliest last.
-_MARKERS = {"spark": "spark", "broker": "broker", "crashable_broker": "broker"}
+_MARKERS = {
+    "spark": "spark",
+    "broker": "broker",
+    "crashable_broker": "broker",
+    "proxied_broker": "broker",
+}
 
 # Tests start many short JVMs and no long one: the archive of loaded classes and the quick compiler
 # alone make each start twice as fast. Jobs that tests run as processes of their own inherit it.

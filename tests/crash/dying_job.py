@@ -1,33 +1,64 @@
-"""The real job, killed with -9 when it reaches a step of a transaction.
+"""The real job, with an ear for orders: it dies when it reaches a step of a transaction.
 
-CRASH_STEP names the step (see ``TransactionalWriter``), CRASH_AT how often it must be reached.
+CRASH_FOLDER names a folder. A file ``order`` there says which step, and at which time of reaching
+it (``committed 3``); it may come while the job runs. The job notes in ``timeline`` when it reached
+a step, the first times: the first transaction claims the group, the second one has a batch.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from jobs.score_stream import score_stream
-from lib.cli import run_job
-from lib.settings import ScoreStreamSettings
+_IMPORTING_S = time.time()
 
-_STEP = os.environ["CRASH_STEP"]
-_AT = int(os.environ["CRASH_AT"])
-_seen = 0
+from jobs.score_stream import score_stream  # noqa: E402
+from lib.cli import run_job  # noqa: E402
+from lib.settings import ScoreStreamSettings  # noqa: E402
+
+_FOLDER = Path(os.environ["CRASH_FOLDER"])
+_ORDER = _FOLDER / "order"
+_TIMELINE = _FOLDER / "timeline"
+_NOTED_TIMES = 2
+_noted: Counter[str] = Counter()
+_seen: Counter[str] = Counter()
 
 
-def die_at_step(step: str) -> None:
-    """Take the whole process group down: wrapper, JVM, driver and Python workers."""
-    global _seen
-    _seen += step == _STEP
-    if _seen == _AT:
+def note(step: str, at_s: float | None = None) -> None:
+    """Write down when a step was reached, the first times."""
+    _noted[step] += 1
+    if _noted[step] <= _NOTED_TIMES:
+        with _TIMELINE.open("a") as file:
+            file.write(f"{step}-{_noted[step]} {time.time() if at_s is None else at_s:.3f}\n")
+
+
+def obey(step: str) -> None:
+    """Take the whole process group down if that is the order: JVM, driver and all below."""
+    note(step)
+    try:
+        wanted, times = _ORDER.read_text().split()
+    except (FileNotFoundError, ValueError):  # none, or not written to its end yet
+        return
+    _seen[step] += 1
+    if step == wanted and _seen[step] >= int(times):
+        _ORDER.unlink()
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
+def work(settings: ScoreStreamSettings) -> int:
+    """The job, which tells of each batch."""
+    logging.getLogger("lib.sinks").setLevel(logging.INFO)
+    return score_stream(settings, obey)
+
+
 if __name__ == "__main__":
-    sys.exit(run_job(ScoreStreamSettings, lambda settings: score_stream(settings, die_at_step)))
+    note("python", _IMPORTING_S)
+    note("imported")
+    sys.exit(run_job(ScoreStreamSettings, work))

@@ -1,20 +1,20 @@
-"""The driver is killed with -9; whoever reads committed messages must not notice."""
+"""The driver is killed with -9 at a step of a transaction; both sides are looked at right after.
+
+What readers notice of kills at any moment, and of Spark's own sink: ``test_laboratory.py``.
+"""
 
 from __future__ import annotations
 
-import random
 import signal
-import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from lib.sinks.checkpoint import parse_offsets
-from tests.end_to_end.jobs import JOB_TIMEOUT_S, SCORE_STREAM, Deployment, run_job, start_job
+from tests.crash.supervisor import DYING_JOB
+from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, run_job, start_job
 from tests.topics import Account, Record, build_customers, produce, read_topic, take_account
 
-DYING_JOB = str(Path(__file__).with_name("dying_job.py"))
 RECORDS = 4_000
 # Several batches for each source partition, so that a kill has a before and an after.
 BATCH = 500
@@ -28,18 +28,18 @@ def records(deployment: Deployment) -> list[Record]:
     return records
 
 
-def die_at(deployment: Deployment, step: str, times: int) -> None:
+def die_at(deployment: Deployment, folder: Path, step: str, times: int) -> None:
     """Run the job until it kills itself at a step."""
     arguments = deployment.arguments(max_offsets_per_trigger=BATCH)
-    environment = {"CRASH_STEP": step, "CRASH_AT": str(times)}
-    with start_job(arguments, DYING_JOB, environment) as process:
+    (folder / "order").write_text(f"{step} {times}")
+    with start_job(arguments, DYING_JOB, {"CRASH_FOLDER": str(folder)}) as process:
         _, errors = process.communicate(timeout=JOB_TIMEOUT_S)
     assert process.returncode == -signal.SIGKILL, errors
 
 
-def finish(deployment: Deployment, delivery: str = "exactly-once") -> None:
+def finish(deployment: Deployment) -> None:
     """Start the job again and let it drain the topic."""
-    done = run_job(deployment.arguments(max_offsets_per_trigger=BATCH, delivery=delivery))
+    done = run_job(deployment.arguments(max_offsets_per_trigger=BATCH))
     assert done.returncode == 0, done.stderr
 
 
@@ -69,10 +69,10 @@ def count_answers(deployment: Deployment, records: list[Record]) -> int:
 
 
 def test_killed_between_the_kafka_commit_and_sparks_commit_log(
-    deployment: Deployment, records: list[Record]
+    deployment: Deployment, records: list[Record], tmp_path: Path
 ) -> None:
-    # The first commit seeds the group's offsets, so the fourth is that of the third batch.
-    die_at(deployment, "committed", times=4)
+    # The first commit claims the group, so the fourth is that of the third batch.
+    die_at(deployment, tmp_path, "committed", times=4)
 
     begun = latest_batch(deployment.checkpoint, "offsets")
     assert begun == latest_batch(deployment.checkpoint, "commits") + 1 == 2
@@ -81,8 +81,10 @@ def test_killed_between_the_kafka_commit_and_sparks_commit_log(
     assert read_account(deployment, records).faults == {}
 
 
-def test_killed_inside_an_open_transaction(deployment: Deployment, records: list[Record]) -> None:
-    die_at(deployment, "offsets_sent", times=4)
+def test_killed_inside_an_open_transaction(
+    deployment: Deployment, records: list[Record], tmp_path: Path
+) -> None:
+    die_at(deployment, tmp_path, "offsets_sent", times=4)
 
     servers, topic = deployment.bootstrap_servers, deployment.output_topic
     uncommitted = read_topic(servers, topic, isolation_level="read_uncommitted")
@@ -93,48 +95,3 @@ def test_killed_inside_an_open_transaction(deployment: Deployment, records: list
     assert len(uncommitted) >= len(read_topic(servers, topic))
     finish(deployment)
     assert read_account(deployment, records).faults == {}
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_at_a_random_moment(
-    deployment: Deployment, records: list[Record], seed: int
-) -> None:
-    arguments = deployment.arguments(max_offsets_per_trigger=BATCH)
-    with start_job(arguments) as process:
-        wait_for_output(deployment, process.poll)
-        time.sleep(random.Random(seed).uniform(0, 1.5))
-    finish(deployment)
-
-    assert read_account(deployment, records).faults == {}
-
-
-def test_at_least_once_duplicates_what_a_kill_interrupts(
-    deployment: Deployment, records: list[Record]
-) -> None:
-    """The negative control: the same kill and the same account, with Spark's own sink."""
-    arguments = deployment.arguments(max_offsets_per_trigger=BATCH, delivery="at-least-once")
-    with start_job(arguments, SCORE_STREAM) as process:
-        # Messages of a batch can be read before Spark notes the batch as done.
-        wait_for_output(deployment, process.poll)
-    finish(deployment, delivery="at-least-once")
-
-    faults = read_account(deployment, records).faults
-    assert faults.keys() == {"duplicated"}
-    assert faults["duplicated"] > 0
-
-
-def wait_for_output(deployment: Deployment, poll: object) -> None:
-    """Return as soon as the output topic has a message."""
-    assert callable(poll)
-    consumer = Consumer({"bootstrap.servers": deployment.bootstrap_servers, "group.id": "watcher"})
-    partitions = [TopicPartition(deployment.output_topic, number) for number in range(4)]
-    deadline = time.monotonic() + JOB_TIMEOUT_S
-    try:
-        while time.monotonic() < deadline:
-            assert poll() is None, "the job ended before it was killed"
-            for partition in partitions:
-                if consumer.get_watermark_offsets(partition, timeout=10)[1] > 0:
-                    return
-        raise AssertionError("the job wrote nothing")
-    finally:
-        consumer.close()

@@ -1,0 +1,187 @@
+"""Reads a job's answers as everybody should, with read_committed, and notes them in a ledger."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from tests.ledger import Ledger
+
+_CHUNK = 2_000
+_PATIENCE_S = 0.05
+_END_TIMEOUT_S = 120.0
+_METADATA_TIMEOUT_S = 30.0
+
+
+@dataclass
+class Watch:
+    """What readers see after something happened.
+
+    Attributes:
+        since_s: when it happened, by the clock (``time.time``).
+        first_s: seconds from then to the first answer that was produced after it; None so far.
+        longest_wait_s: the longest time without a new answer while some were due.
+    """
+
+    since_s: float
+    first_s: float | None = None
+    longest_wait_s: float = 0.0
+
+
+class AnswerReader:
+    """Follows both topics on a thread of its own, from their start.
+
+    Args:
+        bootstrap_servers: of the broker.
+        output_topic, dead_letter_topic: of the job; their partitions must not change.
+        ledger: gets every message.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, output_topic: str, dead_letter_topic: str, ledger: Ledger
+    ) -> None:
+        self.ledger = ledger
+        self._servers = bootstrap_servers
+        self._output_topic = output_topic
+        self._dead_letter_topic = dead_letter_topic
+        self._watch = Watch(time.time())
+        self._latest_s = time.monotonic()
+        self._is_stopped = threading.Event()
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="answers", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_stopped.set()
+        self._thread.join()
+
+    def watch(self) -> Watch:
+        """Begin a new watch now, in place of the last one."""
+        self._watch = Watch(time.time())
+        return self._watch
+
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until a condition holds, and tell whether it does.
+
+        Raises:
+            Exception: whatever ended the reading.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if self._failure is not None:
+                raise self._failure
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_PATIENCE_S)
+        return True
+
+    def read_again(self) -> Ledger:
+        """Read both topics whole, from their start to their end, into a blank ledger."""
+        ledger = self.ledger.blank()
+        consumer = self._open(with_ends=True)
+        ends: set[tuple[str | None, int | None]] = set()
+        count = len(consumer.assignment())
+        deadline = time.monotonic() + _END_TIMEOUT_S
+        while len(ends) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{count - len(ends)} partitions have an end out of reach")
+            for message in consumer.consume(_CHUNK, _PATIENCE_S):
+                error = message.error()
+                if error is None:
+                    self._note(ledger, message)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    ends.add((message.topic(), message.partition()))
+                else:
+                    raise KafkaException(error)
+        consumer.close()
+        return ledger
+
+    def _run(self) -> None:
+        try:
+            consumer = self._open(with_ends=False)
+            while not self._is_stopped.is_set():
+                self._follow(consumer.consume(_CHUNK, _PATIENCE_S))
+            consumer.close()
+        except Exception as error:  # noqa: BLE001  it is raised again, by the waiting thread
+            self._failure = error
+
+    def _follow(self, messages: list[Message]) -> None:
+        watch, now_s = self._watch, time.time()
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                if error.retriable() or error.code() in _PASSING:
+                    continue
+                raise KafkaException(error)
+            self._note(self.ledger, message)
+            if watch.first_s is None and message.timestamp()[1] / 1000 > watch.since_s:
+                watch.first_s = now_s - watch.since_s
+        now_s = time.monotonic()
+        if messages or self.ledger.answered >= self.ledger.expected:
+            self._latest_s = now_s
+        else:
+            watch.longest_wait_s = max(watch.longest_wait_s, now_s - self._latest_s)
+
+    def _note(self, ledger: Ledger, message: Message) -> None:
+        key, value = message.key(), message.value()
+        where = f"{message.topic()}[{message.partition()}]@{message.offset()}"
+        if message.topic() == self._output_topic:
+            ledger.note_prediction(key, value, where)
+            return
+        headers = [(n, v.encode() if isinstance(v, str) else v) for n, v in _pairs(message)]
+        ledger.note_dead_letter(key, value, headers, message.partition() or 0, where)
+
+    def _open(self, *, with_ends: bool) -> Consumer:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._servers,
+                "group.id": "readers-of-the-laboratory",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": with_ends,
+                "fetch.wait.max.ms": 50,
+                # A broker that was killed is back in seconds; look often, and say nothing.
+                "reconnect.backoff.max.ms": 500,
+                "log_level": 0,
+            }
+        )
+        partitions = []
+        for topic in (self._output_topic, self._dead_letter_topic):
+            partitions += [TopicPartition(topic, number, 0) for number in _list(consumer, topic)]
+        consumer.assign(partitions)
+        return consumer
+
+
+# What a consumer hears while its broker is away; it goes on by itself.
+_PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
+
+
+def _list(consumer: Consumer, topic: str) -> list[int]:
+    """The topic's partitions; one that was just created may not have any for a moment."""
+    deadline = time.monotonic() + _METADATA_TIMEOUT_S
+    while time.monotonic() < deadline:
+        found = consumer.list_topics(topic, timeout=_METADATA_TIMEOUT_S).topics[topic]
+        if found.error is None and found.partitions:
+            return sorted(found.partitions)
+        time.sleep(_PATIENCE_S)
+    raise TimeoutError(f"no partitions of {topic}")
+
+
+def _pairs(message: Message) -> list[tuple[str, str | bytes | None]]:
+    headers = message.headers()
+    return list(headers.items() if isinstance(headers, dict) else headers or ())

@@ -1,0 +1,201 @@
+"""All that one leg of a campaign needs: broker, proxy, topics, load, job and reader."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka.admin import AdminClient
+
+from lib.broker import EmbeddedBroker, create_topics
+from lib.broker.configuration import Listener
+from lib.store import ModelStore
+from tests.answers import AnswerReader, Watch
+from tests.crash.proxy import Proxy
+from tests.crash.supervisor import Launch, Supervisor
+from tests.end_to_end.jobs import Deployment
+from tests.ledger import Ledger, Probabilities
+from tests.load import Load
+from tests.numbered import NumberedRecords
+from tests.spark_cluster import SparkCluster
+
+MODEL_NAME = "churn"
+INPUT, OUTPUT, DEAD_LETTERS = "customers", "predictions", "dead-letters"
+QUERY = "laboratory"
+_PARTITIONS = 4
+# The oversized record of the faults needs room for its headers in the dead-letter topic.
+_WIDE = {"max.message.bytes": "2097152"}
+_PROXIED = "PROXIED"
+# Small batches, so that there are many of them to be hit, and never nothing to do.
+_BATCH_RECORDS = 1_000
+_BACKLOG_RECORDS = 4_000
+# Starts in a row without a single answer; then the job will not come back.
+_MAX_STARTS = 12
+_POLL_S = 0.02
+
+
+class LaboratoryError(Exception):
+    """The job does not recover. The message has the end of its log."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the legs of a campaign have in common.
+
+    Attributes:
+        store: with at least two versions of :data:`MODEL_NAME`.
+        probabilities: of all of them.
+        records: make the records.
+        delivery: of the job.
+        job_options: more of them, as ``{"commit": "executor"}``.
+        rate: records per second at most.
+    """
+
+    store: Path
+    probabilities: Probabilities
+    records: NumberedRecords
+    delivery: str = "exactly-once"
+    job_options: Mapping[str, str] = field(default_factory=dict)
+    rate: float = 4_000.0
+
+
+class Arena:
+    """Everything is started by ``with`` and ended after it, whatever happens.
+
+    Args:
+        setup: of the campaign.
+        folder: a fresh one; logs stay, the rest goes.
+        backend: that scores.
+        is_cluster: whether executors are processes of their own.
+    """
+
+    def __init__(self, setup: Setup, folder: Path, *, backend: str, is_cluster: bool) -> None:
+        self.setup = setup
+        self.folder = folder
+        self.ledger = Ledger(setup.records, setup.probabilities)
+        self.proxy = Proxy()
+        self.broker = EmbeddedBroker()
+        self.cluster = SparkCluster(folder / "cluster") if is_cluster else None
+        self.deaths: list[float] = []
+        self.partitions = _PARTITIONS
+        self._backend = backend
+        self._stack = ExitStack()
+        self._checkpoints = 0
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(self.proxy)
+            self.broker = stack.enter_context(
+                EmbeddedBroker(listeners=[Listener(_PROXIED, advertised_port=self.proxy.port)])
+            )
+            self.proxy.connect_to(self.broker.port_of(_PROXIED))
+            servers = self.broker.bootstrap_servers
+            create_topics(servers, {INPUT: _PARTITIONS, DEAD_LETTERS: 2}, _WIDE)
+            create_topics(servers, {OUTPUT: _PARTITIONS})
+            self.admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+            options = []
+            if self.cluster is not None:
+                options = stack.enter_context(self.cluster).submit_options()
+            self.supervisor = Supervisor(self.folder, options, {"SPARK_LOCAL_IP": "127.0.0.1"})
+            stack.callback(self.supervisor.end)
+            reader = AnswerReader(servers, OUTPUT, DEAD_LETTERS, self.ledger)
+            self.reader = stack.enter_context(reader)
+            load = Load(
+                servers,
+                INPUT,
+                _PARTITIONS,
+                self.ledger,
+                rate=self.setup.rate,
+                backlog=_BACKLOG_RECORDS,
+            )
+            self.load = stack.enter_context(load)
+            self.renew_checkpoint()
+            self.watch = self.reader.watch()
+            self.supervisor.start()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+        for folder in (*self.folder.glob("start-*/tmp"), *self.folder.glob("checkpoint-*")):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def job(self) -> Launch:
+        """The one that runs, or has just died."""
+        return self.supervisor.current
+
+    def mark(self) -> Watch:
+        """Something was killed or disturbed right now: watch what readers see from here on."""
+        self.watch = self.reader.watch()
+        return self.watch
+
+    def wait_for(
+        self, condition: Callable[[], bool], timeout_s: float, *, restarts: bool = True
+    ) -> bool:
+        """Wait, and restart the job when it has ended; tell whether the condition holds.
+
+        Raises:
+            LaboratoryError: the job ends again and again without having answered anything.
+        """
+        deadline = time.monotonic() + timeout_s
+        starts, answered = 0, self.ledger.answered
+        while not self.reader.wait_for(condition, _POLL_S):
+            self.load.check()
+            if time.monotonic() > deadline:
+                return False
+            if restarts and self.supervisor.tend():
+                starts = starts + 1 if self.ledger.answered == answered else 1
+                answered = self.ledger.answered
+                if starts > _MAX_STARTS:
+                    log = self.supervisor.launches[-2].read_log_tail()
+                    raise LaboratoryError(f"{starts} starts without an answer; the log:\n{log}")
+        return True
+
+    def renew_checkpoint(self) -> None:
+        """Let the job have an empty checkpoint from its next start on; the old one goes."""
+        shutil.rmtree(self.checkpoint, ignore_errors=True)
+        self.move_checkpoint()
+
+    def move_checkpoint(self) -> None:
+        """As :meth:`renew_checkpoint`, but the old one stays: somebody still uses it."""
+        self._checkpoints += 1
+        deployment = Deployment(
+            bootstrap_servers=f"127.0.0.1:{self.proxy.port}",
+            input_topic=INPUT,
+            output_topic=OUTPUT,
+            dead_letter_topic=DEAD_LETTERS,
+            store=self.setup.store,
+            checkpoint=self.checkpoint,
+            query_name=QUERY,
+        )
+        arguments = deployment.arguments(
+            trigger="0 seconds",
+            backend=self._backend,
+            delivery=self.setup.delivery,
+            max_offsets_per_trigger=_BATCH_RECORDS,
+            **self.setup.job_options,
+        )
+        self.supervisor.configure(arguments)
+
+    @property
+    def checkpoint(self) -> Path:
+        """Of the job, from its next start on."""
+        return self.folder / f"checkpoint-{self._checkpoints}"
+
+    def promote_other_model(self) -> None:
+        """Make the other version the champion, for the next start."""
+        store = ModelStore(self.setup.store)
+        champion = store.read_champion(MODEL_NAME)
+        store.promote(MODEL_NAME, 2 if champion == 1 else 1)

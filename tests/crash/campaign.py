@@ -1,0 +1,146 @@
+"""Runs a schedule, leg by leg: feeds, strikes, restarts, measures, and takes account."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.crash.arena import Arena, LaboratoryError, Setup
+from tests.crash.report import LegReport, Outcome
+from tests.crash.schedule import KILLS, Leg, Strike
+from tests.crash.strikes import NotPossibleError, carry_out
+from tests.crash.supervisor import Launch
+
+# A loaded machine takes several times as long as an idle one.
+_RECOVERY_TIMEOUT_S = 300.0
+_DRAIN_TIMEOUT_S = 600.0
+# More than what a strike can find answered already: a few batches, and the backlog of the load.
+_RESERVE_RECORDS = 8_000
+# What comes after the last answer would come soon.
+_SETTLE_S = 1.0
+_REPLAY = re.compile(r"already_written=[1-9]")
+# Phase of a start → the step of ``dying_job.py``'s timeline that ends it.
+_PHASES = {
+    "wrapper, JVM, Python": "python-1",
+    "imports": "imported-1",
+    "session and model": "opening-1",
+    "fencing the predecessor": "initialised-1",
+    "claiming the group": "committed-1",
+    "query start, first batch": "begun-2",
+    "first transaction": "committed-2",
+}
+
+Say = Callable[[str], None]
+
+
+def run_leg(setup: Setup, leg: Leg, folder: Path, say: Say) -> LegReport:
+    """Run one leg to its end.
+
+    Args:
+        setup: of the campaign.
+        leg: what to do.
+        folder: a fresh one, for logs.
+        say: gets lines for whoever watches.
+
+    Raises:
+        LaboratoryError: the job does not recover.
+    """
+    started_s = time.monotonic()
+    outcomes = []
+    with Arena(setup, folder, backend=leg.backend, is_cluster=leg.is_cluster) as arena:
+        arena.load.allow(leg.records)
+        _recover(arena)
+        for number, strike in enumerate(leg.strikes, 1):
+            outcome = _strike(arena, strike)
+            outcomes.append(outcome)
+            ledger = arena.ledger
+            say(
+                f"  {number:3}/{len(leg.strikes)} {outcome.name:28}"
+                f" {outcome.first_s:5.1f} s to the first commit, {outcome.restarts} starts,"
+                f" {ledger.answered:,} of {ledger.expected:,} answered,"
+                f" faults so far: {sum(ledger.faults_so_far.values())}"
+                + ("" if outcome.is_done else ", nothing to strike")
+            )
+        _drain(arena)
+        exit_code = arena.job.stop()
+        if exit_code != 0:
+            raise LaboratoryError(f"stopping gave {exit_code}:\n{arena.job.read_log_tail()}")
+        return _take_account(arena, leg, outcomes, time.monotonic() - started_s)
+
+
+def _strike(arena: Arena, strike: Strike) -> Outcome:
+    ledger, supervisor = arena.ledger, arena.supervisor
+    target = ledger.answered + strike.after_records
+    # Recovery shows in new answers, so something must be left to be answered.
+    arena.load.allow(max(target + _RESERVE_RECORDS - arena.load.allowed, 0))
+    if not arena.wait_for(lambda: ledger.answered >= target, _RECOVERY_TIMEOUT_S):
+        raise LaboratoryError(f"no progress before {strike.name}:\n{arena.job.read_log_tail()}")
+    time.sleep(strike.delay_s)
+    starts, is_done = len(supervisor.launches), True
+    try:
+        carry_out(arena, strike)
+    except NotPossibleError:
+        is_done = False
+        arena.mark()
+    _recover(arena)
+    watch = arena.watch
+    assert watch.first_s is not None
+    restarts = len(supervisor.launches) - starts
+    return Outcome(
+        name=strike.name,
+        is_kill=strike.kind in KILLS,
+        is_done=is_done,
+        first_s=watch.first_s,
+        wait_s=watch.longest_wait_s,
+        restarts=restarts,
+        phases=_measure_phases(arena.job, watch.since_s) if restarts else {},
+    )
+
+
+def _recover(arena: Arena) -> None:
+    """Wait until the job has written something after the last strike."""
+    watch = arena.watch
+    if not arena.wait_for(lambda: watch.first_s is not None, _RECOVERY_TIMEOUT_S):
+        log = arena.job.read_log_tail()
+        raise LaboratoryError(f"nothing new for {_RECOVERY_TIMEOUT_S:.0f} s; the log:\n{log}")
+
+
+def _drain(arena: Arena) -> None:
+    """Wait until everything was sent and answered."""
+    ledger, count = arena.ledger, arena.load.allowed
+    arena.wait_for(lambda: ledger.expected == count and ledger.answered == count, _DRAIN_TIMEOUT_S)
+    arena.load.flush()
+    time.sleep(_SETTLE_S)
+
+
+def _take_account(arena: Arena, leg: Leg, outcomes: list[Outcome], duration_s: float) -> LegReport:
+    live, again = arena.ledger.examine(), arena.reader.read_again()
+    final = again.examine()
+    launches = arena.supervisor.launches
+    return LegReport(
+        setup=f"{leg.backend}, {'cluster' if leg.is_cluster else 'local'}",
+        records=arena.ledger.expected,
+        messages=again.messages,
+        faults={str(fault): count for fault, count in final.counts.items()},
+        faults_live={str(fault): count for fault, count in live.counts.items()},
+        examples={str(fault): tuple(it) for fault, it in final.examples.items()},
+        replays=sum(len(_REPLAY.findall(launch.read_log())) for launch in launches),
+        starts=len(launches),
+        models=dict(again.model_versions),
+        duration_s=duration_s,
+        outcomes=tuple(outcomes),
+    )
+
+
+def _measure_phases(launch: Launch, since_s: float) -> dict[str, float]:
+    """Phase → seconds, of the start that brought the first answer."""
+    timeline = launch.read_timeline()
+    phases = {"noticing": launch.started_s - since_s}
+    before_s = launch.started_s
+    for phase, step in _PHASES.items():
+        if step in timeline:
+            phases[phase] = timeline[step] - before_s
+            before_s = timeline[step]
+    return phases

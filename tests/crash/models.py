@@ -1,0 +1,63 @@
+"""Two versions of a model, and what each says about every customer of the pool.
+
+``python -m tests.crash.models FOLDER`` makes them in a process of its own, so that no JVM is left
+in the laboratory's.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib.contract import CUSTOMER
+from lib.local_session import build_local_session
+from lib.store import ModelStore, installed_libraries
+from lib.training.data import make_training_data
+from lib.training.training import fit, write_artefacts
+from tests.crash.arena import MODEL_NAME
+from tests.expected import expect_probabilities
+from tests.ledger import Probabilities
+from tests.numbered import NumberedRecords
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+RECORDS = NumberedRecords()
+_PROBABILITIES = "probabilities.json"
+_ROWS = 2_000
+
+
+def make_models(spark: SparkSession, folder: Path) -> None:
+    """Fit two different versions on different customers; the first one is the champion."""
+    store = ModelStore(folder)
+    for seed in (1, 2):
+        fitted = fit(make_training_data(_ROWS, seed=seed), spark=spark)
+        store.save(
+            MODEL_NAME,
+            partial(write_artefacts, fitted),
+            metrics={},
+            threshold=0.4,
+            fingerprint=CUSTOMER.fingerprint,
+            libraries=installed_libraries(),
+            training={"rows": _ROWS},
+            now=datetime(2026, 1, seed, tzinfo=UTC),
+        )
+    store.promote(MODEL_NAME, 1)
+    expected = expect_probabilities(folder, RECORDS, name=MODEL_NAME, versions=(1, 2), spark=spark)
+    (folder / _PROBABILITIES).write_text(json.dumps(expected))
+
+
+def read_probabilities(folder: Path) -> Probabilities:
+    """What the models say; see :func:`make_models`."""
+    found: dict[str, list[float]] = json.loads((folder / _PROBABILITIES).read_text())
+    return found
+
+
+if __name__ == "__main__":
+    session = build_local_session("models")
+    make_models(session, Path(sys.argv[1]))
+    session.stop()

@@ -1,0 +1,208 @@
+"""Stands between the job and the broker, and does to connections what networks do.
+
+Reads the framing of Kafka's protocol on the way to the broker: four bytes of length, two of api key
+(https://kafka.apache.org/protocol#protocol_common). Answers are passed on as they come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, Self
+
+from lib.broker.ports import LOOPBACK
+
+_CHUNK_BYTES = 256 * 1024
+# Time for the broker to act on a request whose response is going to be lost.
+_LOST_RESPONSE_S = 0.5
+_HEADER_BYTES = 4
+_API_KEY_BYTES = 2
+
+
+class Action(StrEnum):
+    """What happens to a request."""
+
+    DELAY = "delay"  # it arrives late
+    HOLD = "hold"  # it arrives late, also if the client has given up and gone
+    LOSE_REQUEST = "lose request"  # the connection ends before it
+    LOSE_RESPONSE = "lose response"  # the broker acts on it, the connection ends before the answer
+
+
+@dataclass(frozen=True)
+class Interference:
+    """Something done once to the next request of a kind.
+
+    Attributes:
+        api_key: of the request.
+        action: what is done.
+        duration_s: of a delay.
+    """
+
+    api_key: int
+    action: Action
+    duration_s: float = 0.0
+
+
+def read_api_key(frame: bytes) -> int:
+    """The api key of a whole request, length included."""
+    return int.from_bytes(frame[_HEADER_BYTES : _HEADER_BYTES + _API_KEY_BYTES], "big")
+
+
+async def read_frame(reader: asyncio.StreamReader) -> bytes:
+    """The next whole request.
+
+    Raises:
+        asyncio.IncompleteReadError: the client has gone.
+    """
+    header = await reader.readexactly(_HEADER_BYTES)
+    return header + await reader.readexactly(int.from_bytes(header, "big"))
+
+
+class Proxy:
+    """Listens on a port of its own and passes everything on, until told otherwise.
+
+    It has to know its port before the broker starts, which advertises it, and the broker's after.
+    """
+
+    def __init__(self) -> None:
+        self.requests: Counter[int] = Counter()
+        self.interfered = 0
+        self._upstream_port = 0
+        self._is_refusing = False
+        self._interferences: list[Interference] = []
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._is_open = asyncio.Event()
+        self._is_open.set()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._server: asyncio.Server | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._server = self._call(asyncio.start_server(self._serve, LOOPBACK, 0))
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._server is not None
+        self._loop.call_soon_threadsafe(self._server.close)
+        self._call(self._end_connections())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def port(self) -> int:
+        """That clients connect to."""
+        assert self._server is not None
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    def connect_to(self, port: int) -> None:
+        """Name the broker's port."""
+        self._upstream_port = port
+
+    def interfere(self, interference: Interference) -> None:
+        """Do something to the next request of its kind."""
+        self._interferences.append(interference)
+
+    def calm(self) -> None:
+        """Forget interferences that no request has met, and let everything pass."""
+        self._interferences.clear()
+        self._is_refusing = False
+        self._loop.call_soon_threadsafe(self._is_open.set)
+
+    def refuse(self) -> None:
+        """End all connections and take no new ones, until :meth:`calm`."""
+        self._is_refusing = True
+        self._loop.call_soon_threadsafe(self._abort_connections)
+
+    def hold(self) -> None:
+        """Take connections and bytes, but pass nothing on, until :meth:`calm`."""
+        self._loop.call_soon_threadsafe(self._is_open.clear)
+
+    def _call(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    def _abort_connections(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _end_connections(self) -> None:
+        self._abort_connections()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_refusing:
+            writer.transport.abort()
+            return
+        self._writers.add(writer)
+        try:
+            upstream = await asyncio.open_connection(LOOPBACK, self._upstream_port)
+        except OSError:  # the broker is down: the client shall see just that
+            writer.transport.abort()
+            self._writers.discard(writer)
+            return
+        self._writers.add(upstream[1])
+        back = asyncio.ensure_future(self._pass_back(upstream[0], writer))
+        try:
+            with suppress(asyncio.IncompleteReadError, OSError):
+                await self._pass_on(reader, upstream[1], back.cancel)
+        finally:
+            back.cancel()
+            for each in (writer, upstream[1]):
+                self._writers.discard(each)
+                each.close()
+
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter, mute: Callable[[], Any]
+    ) -> None:
+        """Requests, one by one, until one of them ends the connection."""
+        while True:
+            frame = await read_frame(reader)
+            await self._is_open.wait()
+            self.requests[read_api_key(frame)] += 1
+            interference = self._take(read_api_key(frame))
+            match interference:
+                case Interference(action=Action.LOSE_REQUEST):
+                    return
+                case Interference(action=Action.LOSE_RESPONSE):
+                    mute()
+                case Interference(duration_s=duration_s):
+                    await asyncio.sleep(duration_s)
+            upstream.write(frame)
+            await upstream.drain()
+            if interference is not None and interference.action is Action.LOSE_RESPONSE:
+                await asyncio.sleep(_LOST_RESPONSE_S)
+                return
+
+    async def _pass_back(
+        self, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        with suppress(OSError):
+            while chunk := await upstream.read(_CHUNK_BYTES):
+                await self._is_open.wait()
+                writer.write(chunk)
+                await writer.drain()
+        writer.close()  # the broker has gone
+
+    def _take(self, api_key: int) -> Interference | None:
+        for interference in self._interferences:
+            if interference.api_key == api_key:
+                self._interferences.remove(interference)
+                self.interfered += 1
+                return interference
+        return None

@@ -1,0 +1,188 @@
+"""What a campaign has shown: sums over its legs, as JSON and as a table. Pure."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from tests.ledger import Fault
+
+_PACKAGES = ("pyspark", "confluent-kafka", "pyarrow", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One strike, carried out.
+
+    Attributes:
+        name: of the strike.
+        is_kill: whether it killed something.
+        is_done: False where there was nothing to strike; not counted then.
+        first_s: from the kill, or the end of the disturbance, to the first answer produced later.
+        wait_s: the longest time that readers were without a new answer.
+        restarts: of the job by the supervisor.
+        phases: step of the last start → seconds from the step before.
+    """
+
+    name: str
+    is_kill: bool
+    is_done: bool
+    first_s: float
+    wait_s: float
+    restarts: int
+    phases: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LegReport:
+    """One leg.
+
+    Attributes:
+        setup: backend and where it ran.
+        records: sent, each of them answered or missing.
+        messages: that readers saw; equal to ``records`` if all is well.
+        faults: kind → count, from reading everything again at the end.
+        faults_live: the same, of the reader that followed while it happened.
+        examples: kind → where it showed first.
+        replays: batches that were written again, of which nothing or a part was left to write.
+        starts: of the job.
+        models: model version → predictions.
+        duration_s: of the leg.
+        outcomes: strike by strike.
+    """
+
+    setup: str
+    records: int
+    messages: int
+    faults: Mapping[str, int]
+    faults_live: Mapping[str, int]
+    examples: Mapping[str, Sequence[str]]
+    replays: int
+    starts: int
+    models: Mapping[str, int]
+    duration_s: float
+    outcomes: Sequence[Outcome]
+
+    def to_fields(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> LegReport:
+        """Read it back."""
+        outcomes = tuple(Outcome(**outcome) for outcome in fields["outcomes"])
+        return cls(**{**fields, "outcomes": outcomes})
+
+
+@dataclass(frozen=True)
+class CampaignReport:
+    """All legs.
+
+    Attributes:
+        seed: of the schedule.
+        delivery: guarantee under test.
+        legs: those that are done.
+    """
+
+    seed: int
+    delivery: str
+    legs: Sequence[LegReport]
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        """Strikes that struck."""
+        return [it for leg in self.legs for it in leg.outcomes if it.is_done]
+
+    @property
+    def kills(self) -> int:
+        """Of processes."""
+        return sum(it.is_kill for it in self.outcomes)
+
+    @property
+    def records(self) -> int:
+        """Sent."""
+        return sum(leg.records for leg in self.legs)
+
+    @property
+    def faults(self) -> Counter[str]:
+        """Kind → count; the larger one of both readings."""
+        total: Counter[str] = Counter()
+        for leg in self.legs:
+            total += Counter(leg.faults) | Counter(leg.faults_live)
+        return total
+
+    def to_json(self) -> str:
+        """Everything, with versions."""
+        fields = {
+            "seed": self.seed,
+            "delivery": self.delivery,
+            "records": self.records,
+            "kills": self.kills,
+            "faults": self.faults,
+            "versions": list_versions(),
+            "legs": [leg.to_fields() for leg in self.legs],
+        }
+        return json.dumps(fields, indent=1) + "\n"
+
+    def to_text(self) -> str:
+        """Tables in Markdown."""
+        return "\n".join([*self._sums(), "", *self._strikes(), "", *self._phases()])
+
+    def _sums(self) -> list[str]:
+        waits = [it.wait_s for it in self.outcomes]
+        firsts = [it.first_s for it in self.outcomes if it.is_kill]
+        starts = sum(leg.starts for leg in self.legs)
+        return [
+            "| what | |",
+            "|---|--:|",
+            f"| records | {self.records:,} |",
+            f"| kills, other strikes | {self.kills:,}, {len(self.outcomes) - self.kills:,} |",
+            f"| starts of the job | {starts:,} |",
+            *(f"| {fault} | {self.faults[fault]:,} |" for fault in Fault),
+            f"| batches replayed | {sum(leg.replays for leg in self.legs):,} |",
+            f"| from kill to first commit, median / p95 / max | {_spread(firsts)} |",
+            f"| longest wait of readers, median / p95 / max | {_spread(waits)} |",
+            f"| duration | {sum(leg.duration_s for leg in self.legs) / 60:,.0f} min |",
+        ]
+
+    def _strikes(self) -> list[str]:
+        rows = [
+            "| strike | times | to first commit, s (median / p95 / max) | readers waited, s"
+            " (median / p95 / max) |",
+            "|---|--:|--:|--:|",
+        ]
+        for name in sorted({it.name for it in self.outcomes}):
+            mine = [it for it in self.outcomes if it.name == name]
+            firsts, waits = [it.first_s for it in mine], [it.wait_s for it in mine]
+            rows.append(f"| {name} | {len(mine)} | {_spread(firsts)} | {_spread(waits)} |")
+        return rows
+
+    def _phases(self) -> list[str]:
+        """Where the time goes, over strikes with just one start."""
+        rows = ["| phase of a start | median, s |", "|---|--:|"]
+        single = [it.phases for it in self.outcomes if it.restarts == 1 and it.phases]
+        names = list(dict.fromkeys(name for phases in single for name in phases))
+        for name in names:
+            values = [phases[name] for phases in single if name in phases]
+            rows.append(f"| {name} | {statistics.median(values):.2f} |")
+        return rows
+
+
+def list_versions() -> dict[str, str]:
+    """Of everything that decides."""
+    packages = {name: version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), **packages}
+
+
+def _spread(values: Iterable[float]) -> str:
+    ordered = sorted(values)
+    if not ordered:
+        return "–"
+    p95 = ordered[min(int(len(ordered) * 0.95), len(ordered) - 1)]
+    return f"{statistics.median(ordered):.1f} / {p95:.1f} / {ordered[-1]:.1f}"

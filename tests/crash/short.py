@@ -1,0 +1,49 @@
+"""The short form of the laboratory: every kind of strike once, in minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.crash.schedule import Kind, Leg, Schedule, Strike
+
+# What is between two strikes: more than a batch, so that they come at any moment of one.
+_APART = 700
+_ANY: Sequence[Strike] = (
+    Strike(Kind.WORKER, _APART, 0.1),
+    Strike(Kind.DRIVER, _APART, 0.2),
+    Strike(Kind.STEP, _APART, 0.0, {"step": "offsets_sent", "times": 2}),
+    Strike(Kind.STEP, _APART, 0.0, {"step": "committed", "times": 1}),
+    Strike(Kind.STEP, _APART, 0.0, {"step": "initialised", "times": 1}),
+    Strike(
+        Kind.REQUEST,
+        *(_APART, 0.0),
+        {"request": "EndTxn", "action": "lose response", "duration_s": 0.0},
+    ),
+    Strike(Kind.REQUEST, _APART, 0.0, {"request": "EndTxn", "action": "hold", "duration_s": 3.0}),
+    Strike(Kind.OFFSETS, _APART, 0.0),
+    Strike(Kind.PARTITION, _APART, 0.0),
+    Strike(Kind.JVM, _APART, 0.3),
+    Strike(Kind.BROKER, _APART, 0.1, {"down_s": 0.5}),
+    Strike(Kind.UNREACHABLE, _APART, 0.0, {"mode": "refuse", "duration_s": 5.0}),
+    Strike(Kind.PYTHON, _APART, 0.1),
+    Strike(Kind.START, _APART, 0.0, {"after_s": 3.0}),
+    Strike(Kind.ZOMBIE, _APART, 0.1, {"is_checkpoint_shared": True}),
+    Strike(Kind.CHECKPOINT, _APART, 0.2),
+    Strike(Kind.PROMOTION, _APART, 0.1),
+)
+_ON_CLUSTER: Sequence[Strike] = (
+    Strike(Kind.EXECUTOR, _APART, 0.1),
+    Strike(Kind.WORKER, _APART, 0.1),
+    Strike(Kind.DRIVER, _APART, 0.1),
+)
+# Messages of Spark's own sink can be read before Spark notes the batch as done.
+_DRIVER_KILLS: Sequence[Strike] = tuple(Strike(Kind.DRIVER, 200, 0.0) for _ in range(3))
+
+#: Every kind but that which needs executors.
+ANY = Leg("sklearn", False, 30_000, _ANY)
+#: Executors as processes of their own.
+ON_CLUSTER = Leg("sklearn", True, 6_000, _ON_CLUSTER)
+#: For the negative control.
+DRIVER_KILLS = Leg("spark", False, 8_000, _DRIVER_KILLS)
+
+SHORT = Schedule(0, (ANY, ON_CLUSTER))

@@ -1,0 +1,197 @@
+"""Keeps the job running, as a supervisor does, and knows its processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.end_to_end.jobs import SUBMIT
+
+DYING_JOB = str(Path(__file__).with_name("dying_job.py"))
+_TAIL_BYTES = 4_000
+_EXIT_TIMEOUT_S = 90.0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One start of the job.
+
+    Attributes:
+        process: wrapper, later the driver's JVM; leads a process group.
+        folder: of its log, its timeline and the orders it obeys.
+        started_s: by the clock.
+    """
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    started_s: float
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its first process lives; a stopped one does."""
+        return self.process.poll() is None
+
+    def order_death(self, step: str, times: int) -> None:
+        """Let it kill itself when it reaches a step; see ``dying_job.py``."""
+        draft = self.folder / "order.draft"
+        draft.write_text(f"{step} {times}\n")
+        draft.rename(self.folder / "order")
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Send a signal to everything that was started with it."""
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            return
+
+    def kill(self) -> None:
+        """SIGKILL to wrapper, JVM, driver; Python workers follow when their JVM is gone."""
+        below = self.list_below()
+        self.signal_group(signal.SIGKILL)
+        self.process.wait()
+        psutil.wait_procs(below, timeout=5.0)
+
+    def stop(self) -> int:
+        """Ask it to end after its batch; return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(_EXIT_TIMEOUT_S)
+
+    def list_below(self) -> list[psutil.Process]:
+        """Processes that it started, oldest first."""
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def find_python(self) -> psutil.Process | None:
+        """The driver's Python, which runs the job's script."""
+        return next((it for it in self.list_below() if _has_word(it, DYING_JOB)), None)
+
+    def find_workers(self) -> list[psutil.Process]:
+        """Python workers: what pyspark's daemon has forked."""
+        below = self.list_below()
+        daemons = {it.pid for it in below if _has_word(it, "pyspark.daemon")}
+        return [it for it in below if _parent(it) in daemons]
+
+    def read_timeline(self) -> dict[str, float]:
+        """Step and how many times it was reached by then → time by the clock."""
+        try:
+            lines = (self.folder / "timeline").read_text().splitlines()
+        except FileNotFoundError:
+            return {}
+        pairs = (line.split() for line in lines)
+        return {pair[0]: float(pair[1]) for pair in pairs if len(pair) == 2}
+
+    def read_log(self) -> str:
+        """What it wrote to standard output and error."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def read_log_tail(self) -> str:
+        """The end of it."""
+        return self.read_log()[-_TAIL_BYTES:]
+
+
+def _has_word(process: psutil.Process, word: str) -> bool:
+    try:
+        return word in process.cmdline()
+    except psutil.Error:
+        return False
+
+
+def _parent(process: psutil.Process) -> int | None:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return None
+
+
+class Supervisor:
+    """Starts the job, and again whenever it has ended.
+
+    Args:
+        folder: for the folders of launches.
+        submit_options: of spark-submit.
+        environment: on top of this process's.
+    """
+
+    def __init__(
+        self, folder: Path, submit_options: Sequence[str], environment: Mapping[str, str]
+    ) -> None:
+        self.launches: list[Launch] = []
+        self.exits: list[int] = []
+        self._folder = folder
+        self._submit_options = list(submit_options)
+        self._environment = dict(environment)
+        self._arguments: list[str] = []
+        self._ordered: tuple[str, int] | None = None
+
+    @property
+    def current(self) -> Launch:
+        """The latest launch."""
+        return self.launches[-1]
+
+    def configure(self, arguments: Sequence[str]) -> None:
+        """The job's arguments from the next start on."""
+        self._arguments = list(arguments)
+
+    def order_death_of_next(self, step: str, times: int) -> None:
+        """As :meth:`Launch.order_death`, but for the next start, from its beginning."""
+        self._ordered = (step, times)
+
+    def start(self) -> Launch:
+        """Start the job, whether or not another one runs."""
+        folder = self._folder / f"start-{len(self.launches):03d}"
+        folder.mkdir(parents=True)
+        (folder / "tmp").mkdir()
+        command = [
+            *(SUBMIT, "--conf", "spark.ui.enabled=false"),
+            *self._submit_options,
+            *(DYING_JOB, *self._arguments),
+        ]
+        environment = {
+            **os.environ,
+            # Many short lives: the quick compiler alone makes each start twice as fast.
+            "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1",
+            "TMPDIR": str(folder / "tmp"),
+            "SPARK_LOCAL_DIRS": str(folder / "tmp"),
+            **self._environment,
+            "CRASH_FOLDER": str(folder),
+        }
+        started_s = time.time()
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=environment,
+                cwd="/",
+            )
+        launch = Launch(process, folder, started_s)
+        if self._ordered is not None:
+            launch.order_death(*self._ordered)
+            self._ordered = None
+        self.launches.append(launch)
+        return launch
+
+    def tend(self) -> bool:
+        """Start the job again if it has ended; tell whether it had."""
+        if self.current.is_running:
+            return False
+        self.exits.append(self.current.process.returncode)
+        self.start()
+        return True
+
+    def end(self) -> None:
+        """Kill whatever still runs, stopped ones too."""
+        for launch in self.launches:
+            if launch.is_running:
+                launch.kill()

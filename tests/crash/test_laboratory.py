@@ -1,0 +1,63 @@
+"""The laboratory's short form: every kind of strike once. ``make crash`` is the long one.
+
+Each strike waits until the job has recovered; who reads committed messages must not notice.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.crash.arena import Setup
+from tests.crash.campaign import run_leg
+from tests.crash.report import CampaignReport, LegReport
+from tests.crash.schedule import Kind, Leg
+from tests.crash.short import ANY, DRIVER_KILLS, ON_CLUSTER
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1_200)]
+
+
+def run(setup: Setup, leg: Leg, folder: Path) -> LegReport:
+    """Run it; pytest shows the lines and the tables if something is wrong."""
+    report = run_leg(setup, leg, folder, show)
+    show(CampaignReport(0, setup.delivery, [report]).to_text())
+    show(str(report.examples))
+    return report
+
+
+def show(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def check(report: LegReport, leg: Leg) -> None:
+    """Every record was answered once, and every strike struck."""
+    assert report.faults == {}
+    assert report.faults_live == {}
+    assert report.records == report.messages >= leg.records
+    assert [it.name for it in report.outcomes if not it.is_done] == []
+
+
+def test_nobody_notices_any_kind_of_strike(setup: Setup, tmp_path: Path) -> None:
+    assert {it.kind for it in (*ANY.strikes, *ON_CLUSTER.strikes)} == set(Kind)
+
+    report = run(setup, ANY, tmp_path)
+
+    check(report, ANY)
+    assert report.models.keys() == {"churn@1/sklearn", "churn@2/sklearn"}
+    assert report.replays > 0  # the kills hit what they were aimed at
+
+
+def test_nobody_notices_that_executors_die(setup: Setup, tmp_path: Path) -> None:
+    check(run(setup, ON_CLUSTER, tmp_path), ON_CLUSTER)
+
+
+def test_kills_make_sparks_own_sink_repeat_records(setup: Setup, tmp_path: Path) -> None:
+    """The negative control: the same kills, the same account, another sink."""
+    report = run(replace(setup, delivery="at-least-once"), DRIVER_KILLS, tmp_path)
+
+    assert report.faults["duplicated"] > 0
+    assert "missing" not in report.faults
+    assert report.faults == report.faults_live

@@ -1,0 +1,47 @@
+"""What the stored models say about numbered records: the probabilities that answers must have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib.contract import CUSTOMER
+from lib.decode import decode_value
+from lib.inference_backend import load_model, predict
+from tests.numbered import NumberedRecords
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def expect_probabilities(
+    store: Path,
+    records: NumberedRecords,
+    *,
+    name: str = "churn",
+    versions: Iterable[int] = (1,),
+    backends: Iterable[str] = ("spark", "sklearn"),
+    spark: SparkSession | None = None,
+) -> dict[str, list[float]]:
+    """Score every customer of the pool with stored models.
+
+    Args:
+        store: of models.
+        records: whose pool is scored.
+        name, versions: of the models.
+        backends: "spark" needs ``spark``.
+        spark: a session.
+
+    Returns:
+        model version as messages name it, like ``churn@1/spark`` → probability by place.
+    """
+    values = [records.valid(0, place)[1] for place in range(records.pool_size)]
+    features = [dict(decode_value(value, CUSTOMER).features) for value in values]
+    expected = {}
+    for version in versions:
+        for backend in backends:
+            model = load_model(backend, f"{store}/{name}@{version}", spark_session=spark)
+            _, probabilities = predict(model, features)
+            expected[f"{name}@{version}/{backend}"] = [float(it) for it in probabilities]
+    return expected

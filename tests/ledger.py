@@ -1,0 +1,224 @@
+"""The account of numbered records, kept while a job runs: a few bytes for each record.
+
+Whoever feeds says what is expected (:meth:`Ledger.expect`) before it is sent; whoever reads notes
+each answer. What is missing is known at any time, and for good at the end.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import orjson
+
+from lib.messages import HEADER_OFFSET, HEADER_PARTITION
+from tests.numbered import (
+    NumberedRecords,
+    is_broken,
+    read_broken_key,
+    read_event_time,
+    read_valid_key,
+)
+
+# Messages carry six decimals.
+_TOLERANCE = 5.1e-7
+_BROKEN = -1
+# How many numbers of each kind of fault are kept, to look at.
+_EXAMPLES = 10
+
+Headers = Sequence[tuple[str, bytes | None]]
+# model_version → probability by place in the pool
+Probabilities = Mapping[str, Sequence[float]]
+
+
+class Fault(StrEnum):
+    """What can be wrong with the answers."""
+
+    MISSING = "missing"
+    DUPLICATED = "duplicated"
+    REORDERED = "reordered"  # within a key; of dead letters within a source partition
+    BOTH = "both"  # a prediction and a dead letter for one record
+    DIFFERING = "differing"  # not the probability of the model that it names
+    ALTERED = "altered"  # not the bytes that were sent
+    UNEXPECTED = "unexpected"  # never sent, or the other kind of answer was due
+
+
+@dataclass
+class Account:
+    """What is wrong so far.
+
+    Attributes:
+        counts: kind of fault → how many; kinds without any are left out.
+        examples: kind of fault → where it showed first.
+    """
+
+    counts: Counter[Fault] = field(default_factory=Counter)
+    examples: dict[Fault, list[str]] = field(default_factory=dict)
+
+    def note(self, fault: Fault, where: str) -> None:
+        """Count one more."""
+        self.counts[fault] += 1
+        seen = self.examples.setdefault(fault, [])
+        if len(seen) < _EXAMPLES:
+            seen.append(where)
+
+
+class Ledger:
+    """Expected and found, record by record.
+
+    One thread may call :meth:`expect` while another one notes answers.
+
+    Args:
+        records: make the records that are sent.
+        probabilities: of the models that may score; a message names its model.
+    """
+
+    def __init__(self, records: NumberedRecords, probabilities: Probabilities) -> None:
+        self.records = records
+        self.messages = 0
+        self.model_versions: Counter[str] = Counter()
+        self._probabilities = probabilities
+        self._keys = array("i")  # by number: the key, or _BROKEN
+        self._predictions = bytearray()  # by number: how often it was answered, 255 at most
+        self._dead_letters = bytearray()
+        self._last_of_key: dict[int, int] = {}
+        self._last_of_partitions: dict[tuple[int, int], int] = {}
+        self._account = Account()
+        self._answered = 0
+
+    @property
+    def expected(self) -> int:
+        """Records that were sent, or are about to be."""
+        return len(self._keys)
+
+    @property
+    def answered(self) -> int:
+        """Records with at least one answer."""
+        return self._answered
+
+    @property
+    def faults_so_far(self) -> Mapping[Fault, int]:
+        """Kind → how many, without what is missing: that may still come."""
+        return self._account.counts
+
+    def blank(self) -> Ledger:
+        """The same expectations, and no answer yet: for reading everything a second time."""
+        ledger = Ledger(self.records, self._probabilities)
+        ledger._keys = array("i", self._keys)
+        ledger._predictions = bytearray(len(self._keys))
+        ledger._dead_letters = bytearray(len(self._keys))
+        return ledger
+
+    def expect(self, key: int) -> tuple[bytes, bytes | None]:
+        """Number one more record and return what is to be sent: (key, value).
+
+        Args:
+            key: of the record, if it is a valid one; its records have to keep their order, so they
+                must all go to one partition.
+        """
+        number = len(self._keys)
+        self._predictions.append(0)
+        self._dead_letters.append(0)
+        if is_broken(number):
+            self._keys.append(_BROKEN)
+            return self.records.broken(number)
+        self._keys.append(key)
+        return self.records.valid(number, key)
+
+    def note_prediction(self, key: bytes | None, value: bytes | None, where: str = "") -> None:
+        """Note a message of the output topic; ``where`` is its place, for the examples."""
+        self.messages += 1
+        try:
+            fields = orjson.loads(value or b"")
+            number = read_event_time(fields["event_ts"].encode())
+            version, probability = fields["model_version"], fields["churn_probability"]
+            name = fields["customerID"].encode()
+        except (ValueError, KeyError, AttributeError, TypeError):
+            number = None
+        place = read_valid_key(key or b"")
+        if number is None or place is None or not self._is_due(number, place) or name != key:
+            self._account.note(Fault.UNEXPECTED, f"prediction {where}")
+            return
+        self._count(self._predictions, number, where)
+        if number < self._last_of_key.get(place, -1):
+            self._account.note(Fault.REORDERED, f"number {number} {where}")
+        else:
+            self._last_of_key[place] = number
+        self.model_versions[version] += 1
+        known = self._probabilities.get(version)
+        wanted = None if known is None else known[place % self.records.pool_size]
+        if wanted is None or abs(wanted - probability) > _TOLERANCE:
+            self._account.note(Fault.DIFFERING, f"number {number} by {version} {where}")
+
+    def note_dead_letter(
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        partition: int = 0,
+        where: str = "",
+    ) -> None:
+        """Note a message of the dead-letter topic, in the format with headers."""
+        self.messages += 1
+        self._check_order(headers, partition, where)
+        number = read_broken_key(key or b"")
+        if number is None:  # a valid record that was not scored keeps its number in its bytes
+            number, due = read_event_time(value or b""), False
+        else:
+            due = number < self.expected and self._keys[number] == _BROKEN
+        if number is None or number >= self.expected:
+            self._account.note(Fault.UNEXPECTED, f"dead letter {where}")
+            return
+        self._count(self._dead_letters, number, where)
+        if not due:
+            self._account.note(Fault.UNEXPECTED, f"dead letter of valid number {number} {where}")
+        elif value != self.records.broken(number)[1]:
+            self._account.note(Fault.ALTERED, f"number {number} {where}")
+
+    def examine(self) -> Account:
+        """What is wrong; what has no answer yet counts as missing."""
+        account = Account(
+            Counter(self._account.counts),
+            {fault: list(examples) for fault, examples in self._account.examples.items()},
+        )
+        for number in self.iter_missing():
+            account.note(Fault.MISSING, f"number {number}")
+        return account
+
+    def iter_missing(self) -> Sequence[int]:
+        """Numbers without any answer."""
+        if self._answered == self.expected:
+            return []
+        pairs = zip(self._predictions, self._dead_letters, strict=False)
+        return [number for number, (one, other) in enumerate(pairs) if not one and not other]
+
+    def _is_due(self, number: int, key: int) -> bool:
+        return number < self.expected and self._keys[number] == key
+
+    def _count(self, answers: bytearray, number: int, where: str) -> None:
+        other = self._dead_letters if answers is self._predictions else self._predictions
+        if answers[number]:
+            self._account.note(Fault.DUPLICATED, f"number {number} {where}")
+        elif other[number]:
+            self._account.note(Fault.BOTH, f"number {number} {where}")
+        else:
+            self._answered += 1
+        answers[number] = min(answers[number] + 1, 255)
+
+    def _check_order(self, headers: Headers, partition: int, where: str) -> None:
+        """Dead letters of a source partition keep the order of its offsets."""
+        found = {name: int(value) for name, value in headers if name in _POSITION and value}
+        if found.keys() != _POSITION:
+            self._account.note(Fault.UNEXPECTED, f"dead letter without its source {where}")
+            return
+        pair, offset = (found[HEADER_PARTITION], partition), found[HEADER_OFFSET]
+        if offset < self._last_of_partitions.get(pair, -1):
+            self._account.note(Fault.REORDERED, f"source {pair[0]}@{offset} {where}")
+        else:
+            self._last_of_partitions[pair] = offset
+
+
+_POSITION = frozenset({HEADER_PARTITION, HEADER_OFFSET})

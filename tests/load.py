@@ -1,0 +1,179 @@
+"""A steady load of numbered records that goes on while jobs, brokers and connections die."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from tests.ledger import Ledger
+
+# Keys that live in each partition: few, so that each has many records whose order counts.
+KEYS_PER_PARTITION = 50
+# The longest that the load goes without looking whether it should stop.
+_PATIENCE_S = 0.05
+_FLUSH_TIMEOUT_S = 120.0
+
+
+class Load:
+    """Sends records at a rate from a thread of its own, each once, whatever happens to the broker.
+
+    A key stays in its partition for ever, also when partitions are added: these get keys of their
+    own. So the records of a key have one order, which the ledger checks.
+
+    Args:
+        bootstrap_servers: of the broker; not of a proxy, which is there to harm the job.
+        topic: to send to.
+        partitions: that the topic has.
+        ledger: is told of each record before it is sent.
+        rate: records per second at most.
+        backlog: waits while so many records have no answer; None sends in any case.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        partitions: int,
+        ledger: Ledger,
+        *,
+        rate: float,
+        backlog: int | None = None,
+    ) -> None:
+        self._topic = topic
+        self._partitions = partitions
+        self._ledger = ledger
+        self._rate = rate
+        self._backlog = backlog
+        self._quota = 0
+        self._sent = 0
+        self._is_stopped = threading.Event()
+        self._failed: list[KafkaError] = []
+        self._failure: Exception | None = None
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                # Each record once and in order, however long the broker is away.
+                "enable.idempotence": True,
+                "message.timeout.ms": 0,
+                "message.max.bytes": 2_000_000,
+                "linger.ms": 5,
+                "reconnect.backoff.max.ms": 500,
+                "metadata.recovery.strategy": "none",
+                "log_level": 0,
+                "delivery.report.only.error": True,
+                "on_delivery": self._note_delivery,
+            }
+        )
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_stopped.set()
+        self._thread.join()
+        self._producer.purge()
+
+    @property
+    def sent(self) -> int:
+        """Records handed to the client so far."""
+        return self._sent
+
+    @property
+    def allowed(self) -> int:
+        """Records that may be sent in all."""
+        return self._quota
+
+    def allow(self, count: int) -> None:
+        """Let so many more records be sent."""
+        self._quota += count
+
+    def add_partition(self) -> None:
+        """Use one more partition, which exists by now; waits until the client knows it."""
+        deadline = time.monotonic() + _FLUSH_TIMEOUT_S
+        while len(self._producer.list_topics(self._topic).topics[self._topic].partitions) <= (
+            self._partitions
+        ):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self._topic} has no partition {self._partitions}")
+            time.sleep(_PATIENCE_S)
+        self._partitions += 1
+
+    def check(self) -> None:
+        """Make sure that it goes on.
+
+        Raises:
+            RuntimeError: it does not; says why.
+        """
+        if self._failure is not None:
+            raise RuntimeError("the load ended") from self._failure
+
+    def flush(self) -> None:
+        """Wait until the broker has all that was sent.
+
+        Raises:
+            RuntimeError: it did not take a record, or the thread has ended.
+        """
+        self.check()
+        left = self._producer.flush(_FLUSH_TIMEOUT_S)
+        if left or self._failed:
+            first = self._failed[0].str() if self._failed else "no answer"
+            raise RuntimeError(f"{left + len(self._failed)} records were not taken: {first}")
+
+    def _run(self) -> None:
+        try:
+            self._send()
+        except Exception as error:  # noqa: BLE001  flush() raises it again
+            self._failure = error
+
+    def _send(self) -> None:
+        due, last_s = 0.0, time.monotonic()
+        while not self._is_stopped.is_set():
+            now_s = time.monotonic()
+            # What was not sent in time is not sent all at once later.
+            due = min(due + (now_s - last_s) * self._rate, self._rate * 2 * _PATIENCE_S)
+            last_s = now_s
+            for _ in range(min(int(due), self._quota - self._sent, self._room())):
+                self._send_one()
+                due -= 1
+            self._producer.poll(0)
+            self._is_stopped.wait(_PATIENCE_S)
+
+    def _room(self) -> int:
+        if self._backlog is None:
+            return self._quota
+        return max(self._backlog - (self._ledger.expected - self._ledger.answered), 0)
+
+    def _send_one(self) -> None:
+        number = self._ledger.expected
+        home = number % self._partitions
+        # A multiplier without a common factor: neighbours have different keys.
+        key = home * KEYS_PER_PARTITION + number // self._partitions * 7 % KEYS_PER_PARTITION
+        name, value = self._ledger.expect(key)
+        while True:
+            try:
+                self._producer.produce(self._topic, key=name, value=value, partition=home)
+                break
+            except (BufferError, KafkaException) as error:
+                # A full queue, or a new partition that the client has not heard of yet.
+                is_passing = isinstance(error, BufferError) or (
+                    error.args[0].code() == KafkaError._UNKNOWN_PARTITION
+                )
+                if not is_passing or self._is_stopped.is_set():
+                    raise
+                self._producer.poll(_PATIENCE_S)
+        self._sent += 1
+
+    def _note_delivery(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and error.code() != KafkaError._PURGE_QUEUE:
+            self._failed.append(error)

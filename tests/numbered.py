@@ -1,0 +1,94 @@
+"""Customers that carry a number, so that millions of answers are accounted for in bytes each.
+
+A record is a function of its number and its key: nothing that was sent has to be remembered. The
+number stands in the event time, which predictions copy; a broken record may have lost everything
+but its Kafka key, so there it stands in the key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from random import Random
+
+from lib.contract import CUSTOMER
+from lib.producing.mixture import iter_kinds
+from lib.synth import break_record, encode_record, iter_records, make_customers
+
+# One record of these is broken: 2 %. The number of faults in a round divides no such number, so
+# every kind comes.
+BROKEN_PERIOD = 50
+# Nine digits of a second are as many as the contract's event time may have.
+MAX_RECORDS = 10**9
+
+_KINDS_IN_A_CYCLE = 121  # ten rounds of twelve kinds and one bulky one
+_KINDS = tuple(islice(iter_kinds(), _KINDS_IN_A_CYCLE))
+_EVENT_TIME = re.compile(rb"2026-01-01T00:00:00\.(\d{9})Z")
+_BROKEN_KEY = re.compile(rb"broken-(\d{9})")
+_VALID_KEY = re.compile(rb"C(\d{6})")
+
+
+@dataclass(frozen=True)
+class NumberedRecords:
+    """Makes records from numbers.
+
+    Attributes:
+        pool_size: different customers; keys repeat their features in turn.
+        seed: of customers.
+    """
+
+    pool_size: int = 500
+    seed: int = 1
+
+    @cached_property
+    def features(self) -> Sequence[dict[str, object]]:
+        """The customers' features, by place in the pool."""
+        records = iter_records(make_customers(self.pool_size, self.seed))
+        identifier = CUSTOMER.identifier.name
+        return [{k: v for k, v in record.items() if k != identifier} for record in records]
+
+    @cached_property
+    def _bodies(self) -> Sequence[bytes]:
+        return [encode_record(record)[1:-1] for record in self.features]
+
+    def valid(self, number: int, key: int) -> tuple[bytes, bytes]:
+        """(key, value) of a record that ends as a prediction."""
+        name = b"C%06d" % key
+        value = b'{"customerID":"%s",%s,"event_ts":"2026-01-01T00:00:00.%09dZ"}' % (
+            name,
+            self._bodies[key % self.pool_size],
+            number,
+        )
+        return name, value
+
+    def broken(self, number: int) -> tuple[bytes, bytes | None]:
+        """(key, value) of a record that ends as a dead letter; all kinds come in turn."""
+        _, value = self.valid(number, number % self.pool_size)
+        kind = _KINDS[number // BROKEN_PERIOD % len(_KINDS)]
+        return b"broken-%09d" % number, break_record(value, Random(number), kind)
+
+
+def is_broken(number: int) -> bool:
+    """Whether the record of that number is to be a broken one."""
+    return number % BROKEN_PERIOD == BROKEN_PERIOD // 2
+
+
+def read_event_time(text: bytes) -> int | None:
+    """The number in an event time, or in a whole value; None where there is none."""
+    found = _EVENT_TIME.search(text)
+    return None if found is None else int(found[1])
+
+
+def read_valid_key(key: bytes) -> int | None:
+    """The key's own number; None if it is no key of a valid record."""
+    found = _VALID_KEY.fullmatch(key)
+    return None if found is None else int(found[1])
+
+
+def read_broken_key(key: bytes) -> int | None:
+    """The record's number in the key of a broken one; None if it is no such key."""
+    found = _BROKEN_KEY.fullmatch(key)
+    return None if found is None else int(found[1])
