@@ -72,7 +72,7 @@ class Proxy:
 
     def __init__(self) -> None:
         self.requests: Counter[int] = Counter()
-        self.interfered = 0
+        self.interfered: list[int] = []  # ports of the clients that were interfered with
         self._upstream_port = 0
         self._is_refusing = False
         self._interferences: list[Interference] = []
@@ -160,7 +160,8 @@ class Proxy:
         back = asyncio.ensure_future(self._pass_back(upstream[0], writer))
         try:
             with suppress(asyncio.IncompleteReadError, OSError):
-                await self._pass_on(reader, upstream[1], back.cancel)
+                client_port = writer.get_extra_info("peername")[1]
+                await self._pass_on(reader, upstream[1], back.cancel, client_port)
         finally:
             back.cancel()
             for each in (writer, upstream[1]):
@@ -168,14 +169,18 @@ class Proxy:
                 each.close()
 
     async def _pass_on(
-        self, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter, mute: Callable[[], Any]
+        self,
+        reader: asyncio.StreamReader,
+        upstream: asyncio.StreamWriter,
+        mute: Callable[[], Any],
+        client_port: int,
     ) -> None:
         """Requests, one by one, until one of them ends the connection."""
         while True:
             frame = await read_frame(reader)
             await self._is_open.wait()
             self.requests[read_api_key(frame)] += 1
-            interference = self._take(read_api_key(frame))
+            interference = self._take(read_api_key(frame), client_port)
             match interference:
                 case Interference(action=Action.LOSE_REQUEST):
                     return
@@ -199,10 +204,10 @@ class Proxy:
                 await writer.drain()
         writer.close()  # the broker has gone
 
-    def _take(self, api_key: int) -> Interference | None:
+    def _take(self, api_key: int, client_port: int) -> Interference | None:
         for interference in self._interferences:
             if interference.api_key == api_key:
                 self._interferences.remove(interference)
-                self.interfered += 1
+                self.interfered.append(client_port)
                 return interference
         return None

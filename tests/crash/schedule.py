@@ -32,6 +32,7 @@ class Kind(StrEnum):
     WORKER = "worker"  # a Python worker that scores
     EXECUTOR = "executor"
     BROKER = "broker"  # killed and restarted
+    OWNER = "owner"  # the process whose request to the broker is under way
     STEP = "step"  # the driver dies at a step of a transaction
     START = "start"  # killed while it starts
     ZOMBIE = "zombie"  # stopped; a second one takes over; then continued
@@ -46,8 +47,8 @@ class Kind(StrEnum):
 
 KILLS = frozenset(
     {
-        *(Kind.DRIVER, Kind.JVM, Kind.PYTHON, Kind.WORKER, Kind.EXECUTOR, Kind.BROKER, Kind.STEP),
-        *(Kind.START, Kind.ZOMBIE, Kind.CHECKPOINT, Kind.PROMOTION),
+        *(Kind.DRIVER, Kind.JVM, Kind.PYTHON, Kind.WORKER, Kind.EXECUTOR, Kind.BROKER),
+        *(Kind.OWNER, Kind.STEP, Kind.START, Kind.ZOMBIE, Kind.CHECKPOINT, Kind.PROMOTION),
     }
 )
 
@@ -151,6 +152,7 @@ WEIGHTS: Mapping[Kind, int] = {
     Kind.WORKER: 12,
     Kind.EXECUTOR: 12,
     Kind.BROKER: 8,
+    Kind.OWNER: 12,
     Kind.STEP: 24,
     Kind.START: 10,
     Kind.ZOMBIE: 6,
@@ -231,6 +233,10 @@ def _draw_parameters(random: Random, kind: Kind, unreachable_s: float) -> Parame
             return {"down_s": round(random.uniform(0.0, 5.0), 1)}
         case Kind.UNREACHABLE:
             return {"mode": random.choice(("refuse", "hold")), "duration_s": unreachable_s}
+        case Kind.OWNER:
+            request = random.choice(("EndTxn", "EndTxn", "TxnOffsetCommit", "Produce"))
+            # It reaches the broker when its sender is dead.
+            return {"request": request, "action": "hold", "duration_s": 1.5}
         case Kind.REQUEST:
             # EndTxn decides; it comes as often as all others together.
             request = random.choice(("EndTxn", random.choice(tuple(REQUESTS))))

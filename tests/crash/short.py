@@ -33,6 +33,7 @@ _ANY: Sequence[Strike] = (
 )
 _ON_CLUSTER: Sequence[Strike] = (
     Strike(Kind.EXECUTOR, _APART, 0.1),
+    Strike(Kind.OWNER, _APART, 0.0, {"request": "EndTxn", "action": "hold", "duration_s": 1.5}),
     Strike(Kind.WORKER, _APART, 0.1),
     Strike(Kind.DRIVER, _APART, 0.1),
 )

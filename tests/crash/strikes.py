@@ -145,21 +145,20 @@ def strike_connections(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def strike_request(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    before = arena.proxy.interfered
-    interference = Interference(
-        REQUESTS[parameters["request"]], Action(parameters["action"]), parameters["duration_s"]
-    )
-    arena.proxy.interfere(interference)
-    if parameters["request"] == "InitProducerId":  # only a new producer asks for it
-        arena.job.kill()
-    has_met = arena.wait_for(
-        lambda: arena.proxy.interfered > before,
-        _DEATH_TIMEOUT_S if parameters["request"] == "InitProducerId" else _REQUEST_TIMEOUT_S,
-    )
+    try:
+        _interfere(arena, parameters)
+    finally:
+        arena.mark()
+
+
+def strike_owner(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    """Hold a request, and kill who sent it: nobody will hear what became of it."""
+    port = _interfere(arena, parameters)
+    candidates = arena.job.list_below()
+    if arena.cluster is not None:
+        candidates += [it for each in arena.cluster.list_executors() for it in _children(each)]
+    _kill(_choose([it for it in candidates if _has_port(it, port)], "its sender is gone"))
     arena.mark()
-    arena.proxy.calm()
-    if not has_met:
-        raise NotPossibleError(f"no request {parameters['request']} came")
 
 
 def strike_offsets(arena: Arena, parameters: Mapping[str, Any]) -> None:
@@ -191,6 +190,7 @@ STRIKES: Mapping[Kind, Callable[[Arena, Mapping[str, Any]], None]] = {
     Kind.WORKER: strike_worker,
     Kind.EXECUTOR: strike_executor,
     Kind.BROKER: strike_broker,
+    Kind.OWNER: strike_owner,
     Kind.STEP: strike_step,
     Kind.START: strike_start,
     Kind.ZOMBIE: strike_with_zombie,
@@ -211,6 +211,35 @@ def carry_out(arena: Arena, strike: Strike) -> None:
         LaboratoryError: something that must happen did not.
     """
     STRIKES[strike.kind](arena, strike.parameters)
+
+
+def _interfere(arena: Arena, parameters: Mapping[str, Any]) -> int:
+    """Interfere with the next request of a kind; return its client's port.
+
+    Raises:
+        NotPossibleError: none came.
+    """
+    before = len(arena.proxy.interfered)
+    interference = Interference(
+        REQUESTS[parameters["request"]], Action(parameters["action"]), parameters["duration_s"]
+    )
+    arena.proxy.interfere(interference)
+    timeout_s = _REQUEST_TIMEOUT_S
+    if parameters["request"] == "InitProducerId":  # only a new producer asks for it
+        arena.job.kill()
+        timeout_s = _DEATH_TIMEOUT_S
+    has_met = arena.wait_for(lambda: len(arena.proxy.interfered) > before, timeout_s)
+    arena.proxy.calm()
+    if not has_met:
+        raise NotPossibleError(f"no request {parameters['request']} came")
+    return arena.proxy.interfered[-1]
+
+
+def _has_port(process: psutil.Process, port: int) -> bool:
+    try:
+        return any(getattr(it.laddr, "port", None) == port for it in process.net_connections("tcp"))
+    except psutil.Error:
+        return False
 
 
 def _kill(process: psutil.Process) -> None:

@@ -50,8 +50,11 @@ def test_nobody_notices_any_kind_of_strike(setup: Setup, tmp_path: Path) -> None
     assert report.replays > 0  # the kills hit what they were aimed at
 
 
-def test_nobody_notices_that_executors_die(setup: Setup, tmp_path: Path) -> None:
-    check(run(setup, ON_CLUSTER, tmp_path), ON_CLUSTER)
+@pytest.mark.parametrize("commit", ["driver", "executor"])
+def test_nobody_notices_that_executors_die(setup: Setup, tmp_path: Path, commit: str) -> None:
+    report = run(replace(setup, job_options={"commit": commit}), ON_CLUSTER, tmp_path)
+
+    check(report, ON_CLUSTER)
 
 
 def test_kills_make_sparks_own_sink_repeat_records(setup: Setup, tmp_path: Path) -> None:
