@@ -22,8 +22,8 @@ _DEATH_TIMEOUT_S = 60.0
 # A zombie must have noticed by then that it was replaced; a request to a broker may take 60 s.
 _ZOMBIE_TIMEOUT_S = 100.0
 _RECOVERY_TIMEOUT_S = 240.0
-# A request that does not come (of a producer that is not renewed, say) is waited for no longer.
-_REQUEST_TIMEOUT_S = 4.0
+# Every batch sends all of them, but for the one that only a new producer sends.
+_REQUEST_TIMEOUT_S = 30.0
 _ADMIN_TIMEOUT_S = 30.0
 
 
