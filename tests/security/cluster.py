@@ -69,7 +69,7 @@ class SecureBroker:
     def start(cls, authority: trustme.CA, folder: Path) -> Iterator[Self]:
         """Run one, with keys in ``folder``."""
         key, certificate = folder / "broker.pem", folder / "authority.pem"
-        key.write_bytes(_as_pkcs8(authority.issue_cert(LOOPBACK)))
+        key.write_bytes(as_pkcs8(authority.issue_cert(LOOPBACK)))
         authority.cert_pem.write_to_path(str(certificate))
         # Nothing in it is like any other text, so that a search for it finds the password alone.
         user = User("churn-job", 'Zq7"x\\V=correct-horse')
@@ -103,7 +103,7 @@ class SecureBroker:
         }
 
 
-def _as_pkcs8(certificate: trustme.LeafCert) -> bytes:
+def as_pkcs8(certificate: trustme.LeafCert) -> bytes:
     """Key and chain in PEM, the key in the only form that Java reads."""
     key = serialization.load_pem_private_key(certificate.private_key_pem.bytes(), password=None)
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
