@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
+from lib.broker import create_topics
 from lib.errors import KafkaSetupError, SinkRejectedError
 from lib.kafka_rights import Right, list_rights
 from lib.preflight import check_kafka
@@ -159,6 +161,41 @@ def test_without_the_optional_right_the_limits_are_not_checked_and_one_line_says
 
     (line,) = caplog.messages
     assert "are not checked: User:churn-job lacks DESCRIBE_CONFIGS (kafka-acls.sh --add " in line
+
+
+def test_a_dead_letter_topic_without_room_is_reported_by_numbers(
+    secure_broker: SecureBroker,
+    user: User,
+    secure_deployment: Deployment,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    narrow = f"narrow-{secure_deployment.query_name}"
+    create_topics(secure_broker.admin_servers, {narrow: 1})
+    deployment = replace(secure_deployment, dead_letter_topic=narrow)
+    grant(secure_broker, rights_of(deployment))
+
+    with caplog.at_level(logging.INFO, "lib.preflight"):
+        check_kafka(build_settings(secure_broker, deployment))
+
+    quiet, loud = sorted(caplog.records, key=lambda record: record.levelno)
+    assert (quiet.levelname, loud.levelname) == ("INFO", "WARNING")
+    assert "have one replica: the cluster has one broker" in quiet.getMessage()
+    assert f"topic {narrow}: max.message.bytes is 1048588, but " in loud.getMessage()
+    assert loud.getMessage().endswith(
+        f"--entity-name {narrow} --add-config max.message.bytes=1064972)"
+    )
+
+
+def test_a_topic_that_nothing_can_be_written_to_ends_the_start(
+    secure_broker: SecureBroker, user: User, secure_deployment: Deployment
+) -> None:
+    stuck = f"stuck-{secure_deployment.query_name}"
+    create_topics(secure_broker.admin_servers, {stuck: 1}, {"min.insync.replicas": "2"})
+    deployment = replace(secure_deployment, output_topic=stuck)
+    grant(secure_broker, rights_of(deployment))
+
+    with pytest.raises(KafkaSetupError, match=r"found 1 replica, .* nothing can be written"):
+        check_kafka(build_settings(secure_broker, deployment))
 
 
 @pytest.mark.parametrize(
