@@ -43,6 +43,7 @@ def check_kafka(settings: ScoreStreamSettings) -> None:
         dead_letter_topic=settings.dead_letter_topic,
         query_name=settings.query_name,
         delivery=settings.delivery,
+        executors_commit=settings.commit == "executor",
     )
     principal = name_principal(settings.kafka)
     topics = check_rights(admin, settings.bootstrap_servers, rights, principal)

@@ -40,7 +40,7 @@ _REJECTED = {
     ),
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: (
         "kafka-acls.sh --add --allow-principal {principal}"
-        " --operation WRITE --transactional-id {query_name}"
+        " --operation WRITE --transactional-id {transactional_id}"
     ),
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "grant IDEMPOTENT_WRITE on the cluster",
     KafkaError.INVALID_TRANSACTION_TIMEOUT: (
@@ -63,15 +63,25 @@ def classify(error: KafkaError) -> Failure:
     return Failure.PASSING
 
 
-def way_out(error: KafkaError, principal: str = "User:NAME", query_name: str = "NAME") -> str:
+def way_out(
+    error: KafkaError,
+    *,
+    principal: str = "User:NAME",
+    query_name: str = "NAME",
+    of_partition: bool = False,
+) -> str:
     """What to change, for an error that is :attr:`Failure.REJECTED`.
 
     Args:
         error: the first one of the transaction.
         principal: the job's user as Kafka names it.
         query_name: consumer group and transactional id.
+        of_partition: whether the transactional id is one of many that begin with the query's name.
     """
-    return _REJECTED[error.code()].format(principal=principal, query_name=query_name)
+    pattern = f"{query_name}- --resource-pattern-type prefixed" if of_partition else query_name
+    return _REJECTED[error.code()].format(
+        principal=principal, query_name=query_name, transactional_id=pattern
+    )
 
 
 def build_sink_error(what: str, failure: KafkaException) -> SinkError:

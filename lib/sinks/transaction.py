@@ -311,7 +311,12 @@ class TransactionalWriter:
             case Failure.REJECTED:
                 self._final = SinkRejectedError(
                     f"{what} of query {query}: Kafka refuses it: {first.name()} {first.str()}",
-                    hint=way_out(first, name_principal(self._settings.kafka), query),
+                    hint=way_out(
+                        first,
+                        principal=name_principal(self._settings.kafka),
+                        query_name=query,
+                        of_partition=self._settings.transactional_id is not None,
+                    ),
                 )
                 raise self._final from error
         return f"{first.name()} {first.str()}"

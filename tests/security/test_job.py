@@ -53,33 +53,38 @@ def read_account(
     return take_account(records, predictions, dead_letters)
 
 
-@pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
+@pytest.mark.parametrize(
+    ("delivery", "commit"),
+    [("exactly-once", "driver"), ("exactly-once", "executor"), ("at-least-once", "driver")],
+)
 def test_the_rights_of_the_table_are_enough(
     secure_broker: SecureBroker,
     user: User,
     deployment: Deployment,
     tmp_path: Path,
     delivery: str,
+    commit: str,
 ) -> None:
-    rights = rights_of(deployment, delivery=delivery)
+    rights = rights_of(deployment, delivery=delivery, executors_commit=commit == "executor")
     needed = [right for right in rights if not right.is_optional]
     grant(secure_broker, needed)
     assert len(list_acls(secure_broker)) == len(needed)
+    options = {"delivery": delivery, "commit": commit}
     records = build_customers(400, bad_share=0.05)
     produce(secure_broker.admin_servers, deployment.input_topic, records)
 
-    code, printed = run_secure_job(secure_broker, deployment, tmp_path, delivery=delivery)
+    code, printed = run_secure_job(secure_broker, deployment, tmp_path, **options)
 
     assert code == 0, printed
     account = read_account(secure_broker, deployment, records)
     assert account.faults == {}
     assert account.dead_letters
 
-    if delivery == "at-least-once":
-        return
+    if options != {"delivery": "exactly-once", "commit": "driver"}:
+        return  # starting again is the same there
     more = build_customers(100, seed=9)
     produce(secure_broker.admin_servers, deployment.input_topic, more)
-    code, printed = run_secure_job(secure_broker, deployment, tmp_path, delivery=delivery)
+    code, printed = run_secure_job(secure_broker, deployment, tmp_path, **options)
     assert code == 0, printed
     assert read_account(secure_broker, deployment, [*records, *more]).faults == {}
 

@@ -15,6 +15,7 @@ from lib.errors import KafkaSetupError, SinkRejectedError
 from lib.kafka_rights import Right, list_rights
 from lib.preflight import check_kafka
 from lib.settings import ScoreStreamSettings
+from lib.sinks.partition_writers import settings_of_partition
 from lib.sinks.transaction import TransactionalWriter, TransactionSettings
 from tests.end_to_end.jobs import Deployment
 from tests.security.cluster import SecureBroker, User, grant
@@ -101,15 +102,19 @@ def test_a_right_to_the_transactional_id_shows_when_the_writer_opens(
     grant(secure_broker, [right for right in rights if right.kind != "transactional id"])
     check_kafka(build_settings(secure_broker, secure_deployment))
     name = secure_deployment.query_name
-    writer = TransactionalWriter(
-        TransactionSettings(
-            secure_broker.bootstrap_servers,
-            name,
-            secure_deployment.input_topic,
-            kafka=secure_broker.options(),
-        )
+    settings = TransactionSettings(
+        secure_broker.bootstrap_servers,
+        name,
+        secure_deployment.input_topic,
+        kafka=secure_broker.options(),
     )
+    writer = TransactionalWriter(settings)
+    of_partition = TransactionalWriter(settings_of_partition(settings, 0))
 
+    with pytest.raises(
+        SinkRejectedError, match=f"--transactional-id {name}- --resource-pattern-type prefixed"
+    ):
+        of_partition.open()
     with pytest.raises(SinkRejectedError) as error:
         writer.open()
 
