@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.cli import run_job
 from lib.contract import CUSTOMER
-from lib.kafka_admin import build_admin, check_topics
+from lib.preflight import check_kafka
 from lib.scoring.choice import load_backend
 from lib.session import build_session, check_connector
 from lib.settings import ScoreStreamSettings
@@ -25,9 +25,7 @@ from lib.telemetry.console import build_view
 
 def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
     """Check, load, start, follow. Crash tests die in the hook; see ``TransactionalWriter``."""
-    topics = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
-    admin = build_admin(settings.bootstrap_servers, settings.kafka)
-    check_topics(admin, settings.bootstrap_servers, topics)
+    check_kafka(settings)
     spark = build_session(settings.query_name)
     try:
         check_connector(spark)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -11,9 +12,13 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from lib.errors import KafkaSetupError
 from lib.kafka_options import for_librdkafka
+from lib.kafka_rights import name_principal
+from lib.kafka_secrets import hide_secrets
 
 # A start must fail within 30 s; this leaves room for Python and Spark.
 ANSWER_TIMEOUT_S = 10.0
+# Between two looks whether waiting is hopeless.
+_PATIENCE_S = 2.0
 
 
 def build_admin(bootstrap_servers: str, options: Mapping[str, str]) -> AdminClient:
@@ -22,6 +27,64 @@ def build_admin(bootstrap_servers: str, options: Mapping[str, str]) -> AdminClie
     Keep it in a variable: its answers die with it.
     """
     return AdminClient({"log_level": 0, **for_librdkafka(bootstrap_servers, options)})
+
+
+def connect(bootstrap_servers: str, options: Mapping[str, str]) -> AdminClient:
+    """A client that the brokers have let in.
+
+    Args:
+        bootstrap_servers: ``host:port[,host:port...]``.
+        options: further client options, as with ``--kafka``.
+
+    Raises:
+        KafkaSetupError: an option is wrong, nobody answers, the password or the certificate is
+            refused; says which.
+    """
+    failures: list[KafkaError] = []
+    settings: dict[str, Any] = {**for_librdkafka(bootstrap_servers, options)}
+    settings |= {"log_level": 0, "error_cb": failures.append}
+    try:
+        admin = AdminClient(settings)
+    except KafkaException as error:
+        # Among others: a file of certificates that is not there.
+        reason = hide_secrets(error.args[0].str(), options)
+        raise KafkaSetupError(
+            f"the Kafka client does not take the --kafka options: {reason}"
+        ) from None
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
+    while True:
+        try:
+            admin.list_topics(timeout=_PATIENCE_S)
+        except KafkaException as error:
+            admin.poll(0)  # hands over the reasons
+            for failure in failures:
+                _raise_if_refused(failure, bootstrap_servers, options)
+            if time.monotonic() > deadline:
+                raise KafkaSetupError(
+                    f"no Kafka broker answers at {bootstrap_servers}: {error.args[0].str()}"
+                ) from error
+        else:
+            return admin
+
+
+def _raise_if_refused(
+    failure: KafkaError, bootstrap_servers: str, options: Mapping[str, str]
+) -> None:
+    """Waiting helps neither against a wrong password nor against a wrong certificate."""
+    reason = hide_secrets(failure.str(), options)
+    match failure.code():
+        case KafkaError._AUTHENTICATION | KafkaError.SASL_AUTHENTICATION_FAILED:
+            raise KafkaSetupError(
+                f"Kafka at {bootstrap_servers} refuses the password of"
+                f" {name_principal(options)}: {reason}",
+                hint="correct sasl.username, sasl.password or sasl.mechanism",
+            )
+        case KafkaError._SSL:
+            raise KafkaSetupError(
+                f"no trusted connection to Kafka at {bootstrap_servers}: {reason}",
+                hint="name the certificate (PEM) of the authority that signed the brokers', with"
+                " --kafka ssl.ca.location=FILE",
+            )
 
 
 def check_topics(admin: AdminClient, bootstrap_servers: str, topics: Iterable[str]) -> None:

@@ -17,6 +17,8 @@ _JAVA_ONLY = (
     "sasl.client.callback.handler.class",
     "ssl.truststore.",
     "ssl.keystore.type",
+    "ssl.keystore.key",
+    "ssl.keystore.certificate.chain",
 )
 # Only librdkafka knows these.
 _LIBRDKAFKA_ONLY = ("ssl.ca.", "ssl.certificate.", "ssl.key.", "sasl.username", "sasl.password")
@@ -81,9 +83,37 @@ def for_spark(bootstrap_servers: str, options: Mapping[str, str]) -> dict[str, s
     if "ssl.ca.location" in options and "ssl.truststore.location" not in java:
         java["ssl.truststore.location"] = options["ssl.ca.location"]
         java["ssl.truststore.type"] = "PEM"
+    java |= _client_certificate(options)
     return {f"kafka.{key}": value for key, value in java.items()} | {
         "kafka.bootstrap.servers": bootstrap_servers
     }
+
+
+def _client_certificate(options: Mapping[str, str]) -> dict[str, str]:
+    """The options for the client's own certificate and key, as Java names them.
+
+    Raises:
+        SettingsError: two files, where Java takes one.
+    """
+    java: dict[str, str] = {}
+    certificate, key = options.get("ssl.certificate.location"), options.get("ssl.key.location")
+    if certificate is not None or key is not None:
+        if certificate != key:
+            raise SettingsError(
+                "--kafka ssl.certificate.location and ssl.key.location name two files, and the"
+                " Java client takes one",
+                hint="put the key (PKCS8) and the certificate into one PEM file, name it for both",
+            )
+        java |= {"ssl.keystore.location": key or "", "ssl.keystore.type": "PEM"}
+    if "ssl.certificate.pem" in options and "ssl.key.pem" in options:
+        java |= {
+            "ssl.keystore.certificate.chain": options["ssl.certificate.pem"],
+            "ssl.keystore.key": options["ssl.key.pem"],
+            "ssl.keystore.type": "PEM",
+        }
+    if java and "ssl.key.password" in options:
+        java["ssl.key.password"] = options["ssl.key.password"]
+    return java
 
 
 def _quote(text: str) -> str:

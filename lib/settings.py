@@ -11,7 +11,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -25,6 +25,12 @@ from pydantic_settings import (
 
 from lib.errors import SettingsError
 from lib.kafka_options import check_options
+from lib.kafka_secrets import (
+    is_secret,
+    read_secret_file,
+    refuse_if_readable,
+    refuse_on_command_line,
+)
 from lib.sources.partitions import ALL_PARTITIONS, parse_partitions
 
 ENVIRONMENT_PREFIX = "SCORE_"
@@ -70,7 +76,13 @@ class KafkaSettings(JobSettings):
     )
     kafka: dict[str, str] = Field(
         default_factory=dict,
-        description="KEY=VALUE for every Kafka client, like security.protocol=SSL; repeatable",
+        # Whoever prints settings must not print passwords.
+        repr=False,
+        description="KEY=VALUE for every Kafka client, like security.protocol=SSL; repeatable,"
+        " and no secrets on a command line",
+    )
+    kafka_secrets: Path | None = Field(
+        None, description="TOML file with more of them, closed to others: passwords, keys"
     )
 
     @field_validator("kafka")
@@ -165,13 +177,24 @@ def load_settings(
     """
     variables = os.environ if environment is None else environment
     early, remaining = _parse_early(arguments)
+    refuse_on_command_line(_guess_keys(remaining))
     file = _read_file(early.config or variables.get(f"{ENVIRONMENT_PREFIX}CONFIG"))
     _check_keys(kind, file)
     found = _read_environment(kind, variables)
     chosen = file | found
     if "kafka" in kind.model_fields:
-        # Added up, so that a password may come from the environment and all else from the file.
-        parts = (file.get("kafka", {}), found.get("kafka", {}), _read_pairs(early.kafka))
+        if early.kafka_secrets is not None:
+            chosen["kafka_secrets"] = early.kafka_secrets
+        flags = _read_pairs(early.kafka)
+        refuse_on_command_line(flags)
+        secrets = chosen.get("kafka_secrets")
+        # Added up, so that a password may come from a place of its own and all else from the file.
+        parts = (
+            file.get("kafka", {}),
+            {} if secrets is None else read_secret_file(Path(str(secrets))),
+            found.get("kafka", {}),
+            flags,
+        )
         chosen["kafka"] = {key: value for part in parts for key, value in part.items()}
 
     class Loaded(kind):  # type: ignore[valid-type, misc]
@@ -202,7 +225,16 @@ def _parse_early(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config")
     parser.add_argument("--kafka", action="append", default=[])
+    parser.add_argument("--kafka-secrets")
     return parser.parse_known_args(list(arguments))
+
+
+def _guess_keys(arguments: Sequence[str]) -> Iterator[str]:
+    """Names of Kafka options behind a flag that was misspelled: the usage error would show them."""
+    for argument in arguments:
+        for key in argument.split("=")[:-1]:
+            if "." in key and "/" not in key:
+                yield key.lstrip("-")
 
 
 def _read_file(path: str | None) -> dict[str, Any]:
@@ -210,7 +242,11 @@ def _read_file(path: str | None) -> dict[str, Any]:
         return {}
     try:
         with Path(path).open("rb") as file:
-            return tomllib.load(file)
+            values = tomllib.load(file)
+        options = values.get("kafka")
+        if isinstance(options, dict) and any(map(is_secret, options)):
+            refuse_if_readable(Path(path), f"--config {path}")
+        return values
     except FileNotFoundError as error:
         raise SettingsError(f"--config {path}: no such file") from error
     except (OSError, tomllib.TOMLDecodeError) as error:
@@ -223,6 +259,8 @@ def _check_keys(kind: type[JobSettings], file: Mapping[str, Any]) -> None:
             close = difflib.get_close_matches(key, kind.model_fields, n=1)
             guess = f"did you mean {close[0]}?" if close else None
             raise SettingsError(f"unknown setting {key!r} in the configuration file", hint=guess)
+    if not isinstance(file.get("kafka", {}), dict):
+        raise SettingsError("kafka in the configuration file: expected a table, [kafka]")
 
 
 def _read_environment(kind: type[JobSettings], environment: Mapping[str, str]) -> dict[str, Any]:

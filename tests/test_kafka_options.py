@@ -54,3 +54,39 @@ def test_an_unknown_login_mechanism_needs_javas_form_too() -> None:
 def test_options_of_the_job_itself_are_refused(key: str) -> None:
     with pytest.raises(SettingsError, match=f"--kafka sets {key}"):
         check_options({key: "x"})
+
+
+def test_a_client_certificate_in_one_file_reaches_java_as_a_key_store() -> None:
+    options = for_spark(
+        "host:1",
+        {
+            "security.protocol": "SSL",
+            "ssl.certificate.location": "/own.pem",
+            "ssl.key.location": "/own.pem",
+            "ssl.key.password": "secret",
+        },
+    )
+
+    assert options == {
+        "kafka.bootstrap.servers": "host:1",
+        "kafka.security.protocol": "SSL",
+        "kafka.ssl.keystore.location": "/own.pem",
+        "kafka.ssl.keystore.type": "PEM",
+        "kafka.ssl.key.password": "secret",
+    }
+
+
+def test_a_client_certificate_as_text_reaches_java_as_text() -> None:
+    options = for_spark("host:1", {"ssl.certificate.pem": "chain", "ssl.key.pem": "key"})
+
+    assert options == {
+        "kafka.bootstrap.servers": "host:1",
+        "kafka.ssl.keystore.certificate.chain": "chain",
+        "kafka.ssl.keystore.key": "key",
+        "kafka.ssl.keystore.type": "PEM",
+    }
+
+
+def test_a_client_certificate_in_two_files_is_refused_with_the_way_out() -> None:
+    with pytest.raises(SettingsError, match=r"name two files, .*into one PEM file"):
+        for_spark("host:1", {"ssl.certificate.location": "/a.pem", "ssl.key.location": "/b.pem"})

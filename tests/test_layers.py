@@ -18,10 +18,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("settings", "cli", "class_archive", "synth", "faults", "store", "sinks.resume"),
         *("sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns"),
         *("sources.partitions", "telemetry", "root_cause", "failed_query", "restarts"),
+        *("kafka_rights", "kafka_secrets", "kafka_topics"),
     ),
     ("session", "local_session", "scoring", "inference_backend", "training"),
     ("explain_spark", "decode_spark", "encode_spark", "pipeline"),
-    ("kafka_admin", "stop_signal", "sources", "sinks", "broker", "producing"),
+    ("kafka_admin", "preflight", "stop_signal", "sources", "sinks", "broker", "producing"),
     ("stream", "running_query", "demo"),
 )
 PURE_MODULES = ("pyspark", "confluent_kafka", "py4j")

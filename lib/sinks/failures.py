@@ -32,10 +32,15 @@ _FENCED = frozenset(
 _REJECTED = {
     KafkaError.MSG_SIZE_TOO_LARGE: "raise max.message.bytes of the topic",
     KafkaError.RECORD_LIST_TOO_LARGE: "raise max.message.bytes of the topic",
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "grant WRITE on the output topics to the job's user",
-    KafkaError.GROUP_AUTHORIZATION_FAILED: "grant READ on the group (the query's name)",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: (
+        "grant {principal} READ on the input topic and WRITE on the output topics"
+    ),
+    KafkaError.GROUP_AUTHORIZATION_FAILED: (
+        "kafka-acls.sh --add --allow-principal {principal} --operation READ --group {query_name}"
+    ),
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: (
-        "grant WRITE on the transactional id (the query's name)"
+        "kafka-acls.sh --add --allow-principal {principal}"
+        " --operation WRITE --transactional-id {transactional_id}"
     ),
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "grant IDEMPOTENT_WRITE on the cluster",
     KafkaError.INVALID_TRANSACTION_TIMEOUT: (
@@ -58,9 +63,25 @@ def classify(error: KafkaError) -> Failure:
     return Failure.PASSING
 
 
-def way_out(error: KafkaError) -> str:
-    """What to change, for an error that is :attr:`Failure.REJECTED`."""
-    return _REJECTED[error.code()]
+def way_out(
+    error: KafkaError,
+    *,
+    principal: str = "User:NAME",
+    query_name: str = "NAME",
+    of_partition: bool = False,
+) -> str:
+    """What to change, for an error that is :attr:`Failure.REJECTED`.
+
+    Args:
+        error: the first one of the transaction.
+        principal: the job's user as Kafka names it.
+        query_name: consumer group and transactional id.
+        of_partition: whether the transactional id is one of many that begin with the query's name.
+    """
+    pattern = f"{query_name}- --resource-pattern-type prefixed" if of_partition else query_name
+    return _REJECTED[error.code()].format(
+        principal=principal, query_name=query_name, transactional_id=pattern
+    )
 
 
 def build_sink_error(what: str, failure: KafkaException) -> SinkError:

@@ -23,6 +23,7 @@ from lib.errors import (
     SinkRejectedError,
     SinkRetryExhaustedError,
 )
+from lib.kafka_rights import name_principal
 from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.failures import Failure, classify, way_out
 from lib.sinks.outbox import drop_committed, produce_messages
@@ -310,7 +311,12 @@ class TransactionalWriter:
             case Failure.REJECTED:
                 self._final = SinkRejectedError(
                     f"{what} of query {query}: Kafka refuses it: {first.name()} {first.str()}",
-                    hint=way_out(first),
+                    hint=way_out(
+                        first,
+                        principal=name_principal(self._settings.kafka),
+                        query_name=query,
+                        of_partition=self._settings.transactional_id is not None,
+                    ),
                 )
                 raise self._final from error
         return f"{first.name()} {first.str()}"

@@ -60,7 +60,7 @@ class ModelMetadata:
         """
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelCorruptError(f"{place}: not JSON: {error}") from error
         expected = {field.name for field in fields(cls)}
         found = set(values) if isinstance(values, dict) else set()
@@ -82,7 +82,7 @@ def is_version_metadata(text: str) -> bool:
     """
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return isinstance(values, dict) and {"artefacts", "contract_fingerprint"} <= values.keys()
 

@@ -88,12 +88,12 @@ def open_version(path: Path) -> ModelVersion:
 
 
 def find_version(path: Path) -> ModelVersion | None:
-    """The version that ``path`` is or is a direct artefact of; None for a model outside a store.
+    """The version that ``path`` is or lies in, at any depth; None for a model outside a store.
 
     Raises:
         ModelCorruptError: there is a version, but a damaged one.
     """
-    for folder in (path, path.parent):
+    for folder in (path, *path.parents):
         file = folder / METADATA_FILE
         if file.is_file() and is_version_metadata(_read_text(file)):
             return open_version(folder)

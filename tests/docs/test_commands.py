@@ -21,12 +21,26 @@ TIMEOUT_S = 120.0
 
 # What the reader has anyway, or is told how to get. Kafka's tools are named as in its archive.
 FOREIGN = frozenset(
-    {"git", "cd", "cp", "sed", "export", "rm", "kill", "cat", "java", "grep", "curl", "pip"}
+    {
+        "git",
+        "cd",
+        "cp",
+        "sed",
+        "export",
+        "rm",
+        "kill",
+        "cat",
+        "java",
+        "grep",
+        "curl",
+        "pip",
+        "chmod",
+    }
 )
 KAFKA_TOOLS = frozenset(
     f"kafka-{name}.sh"
     for name in (
-        *("topics", "configs", "transactions", "consumer-groups"),
+        *("topics", "acls", "configs", "transactions", "consumer-groups"),
         *("console-consumer", "console-producer", "delete-records"),
     )
 )

@@ -15,13 +15,13 @@ def deployment(
     broker: Broker, topic: TopicFactory, model_store: Path, checkpoint: Path
 ) -> Deployment:
     """A query of one test's own, with fresh topics."""
-    # The oversized record of the faults needs room for its headers in the dead-letter topic.
-    wide = {"max.message.bytes": "2097152"}
+    # The faults hold an oversized record; as a dead letter it has headers too, or is an envelope.
+    wide, wider = {"max.message.bytes": "2097152"}, {"max.message.bytes": "3145728"}
     return Deployment(
         bootstrap_servers=broker.bootstrap_servers,
         input_topic=topic(4, wide),
         output_topic=topic(4),
-        dead_letter_topic=topic(2, wide),
+        dead_letter_topic=topic(2, wider),
         store=model_store,
         checkpoint=checkpoint,
         query_name=f"query-{uuid.uuid4().hex[:8]}",

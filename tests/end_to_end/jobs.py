@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ SUBMIT = str(ROOT / "spark-submit.sh")
 SCORE_STREAM = str(ROOT / "jobs" / "score_stream.py")
 # Generous: a loaded machine takes several times as long as an idle one.
 JOB_TIMEOUT_S = 180.0
+_NO_UI = {"spark.ui.enabled": "false"}
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,15 @@ def run_job(arguments: list[str], script: str = SCORE_STREAM) -> subprocess.Comp
 
 @contextmanager
 def start_job(
-    arguments: list[str], script: str = SCORE_STREAM, environment: dict[str, str] | None = None
+    arguments: list[str],
+    script: str = SCORE_STREAM,
+    environment: dict[str, str] | None = None,
+    spark_options: Mapping[str, str] = _NO_UI,
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a job in a process group of its own, and kill what is left of the group at the end."""
+    conf = [part for pair in spark_options.items() for part in ("--conf", "=".join(pair))]
     process = subprocess.Popen(
-        [SUBMIT, "--conf", "spark.ui.enabled=false", script, *arguments],
+        [SUBMIT, *conf, script, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

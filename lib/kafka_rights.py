@@ -1,0 +1,114 @@
+"""What the job's user must be allowed in Kafka: one table for checks, errors and documents."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["topic", "group", "transactional id"]
+
+# How kafka-acls.sh names a resource.
+_FLAGS: Mapping[Kind, str] = {
+    "topic": "--topic",
+    "group": "--group",
+    "transactional id": "--transactional-id",
+}
+_JAAS_USER = re.compile(r'username="((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True)
+class Right:
+    """One operation on one resource. READ and WRITE bring DESCRIBE with them.
+
+    Attributes:
+        operation: as Kafka spells it.
+        kind: of the resource.
+        name: of the resource.
+        purpose: what the job does with it.
+        is_prefix: whether it is for all resources whose names begin with the name.
+        is_optional: whether the job runs without it, and checks less.
+    """
+
+    operation: Literal["READ", "WRITE", "DESCRIBE_CONFIGS"]
+    kind: Kind
+    name: str
+    purpose: str
+    is_prefix: bool = False
+    is_optional: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.operation} on {self.kind} {self.name}{'*' if self.is_prefix else ''}"
+
+    def command(self, principal: str) -> str:
+        """How to grant it with Kafka's own tool.
+
+        Args:
+            principal: such as ``User:churn-scoring``.
+        """
+        words = ["kafka-acls.sh", "--add", "--allow-principal", principal]
+        words += ["--operation", self.operation, _FLAGS[self.kind], self.name]
+        if self.is_prefix:
+            words += ["--resource-pattern-type", "prefixed"]
+        return shlex.join(words)
+
+
+def list_rights(
+    *,
+    input_topic: str,
+    output_topic: str,
+    dead_letter_topic: str,
+    query_name: str,
+    delivery: Literal["exactly-once", "at-least-once"] = "exactly-once",
+    executors_commit: bool = False,
+) -> tuple[Right, ...]:
+    """All that the job's user needs, and nothing more.
+
+    Args:
+        input_topic: that is scored.
+        output_topic: of predictions.
+        dead_letter_topic: of records that cannot be scored.
+        query_name: consumer group and transactional id.
+        delivery: at least once takes neither group nor transactional id.
+        executors_commit: whether the executors write, each with a transactional id of its own.
+    """
+    rights = [
+        Right("READ", "topic", input_topic, "reads the records"),
+        Right("WRITE", "topic", output_topic, "writes the predictions"),
+        Right("WRITE", "topic", dead_letter_topic, "writes the dead letters"),
+    ]
+    if delivery == "exactly-once":
+        rights += [
+            Right("READ", "group", query_name, "commits what has been answered"),
+            Right("WRITE", "transactional id", query_name, "writes in transactions"),
+        ]
+        if executors_commit:
+            rights.append(
+                Right(
+                    *("WRITE", "transactional id", f"{query_name}-"),
+                    "the executors write in transactions",
+                    is_prefix=True,
+                )
+            )
+    topics = dict.fromkeys((input_topic, output_topic, dead_letter_topic))
+    rights += [
+        Right("DESCRIBE_CONFIGS", "topic", topic, "checks the topic's limits", is_optional=True)
+        for topic in topics
+    ]
+    return tuple(rights)
+
+
+def name_principal(options: Mapping[str, str]) -> str:
+    """Whom Kafka takes the job for, as far as its options tell.
+
+    Args:
+        options: of the Kafka clients, as with ``--kafka``.
+    """
+    jaas = _JAAS_USER.search(options.get("sasl.jaas.config", ""))
+    user = options.get("sasl.username") or (jaas[1] if jaas else None)
+    if user is None and not options.get("security.protocol", "PLAINTEXT").upper().endswith("SSL"):
+        user = "ANONYMOUS"
+    # With a client certificate the name is its subject, as the brokers' mapping rules write it.
+    return f"User:{user or 'NAME'}"

@@ -1,0 +1,158 @@
+"""Whether topics can hold what the job promises: decided from facts, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+# A dead letter's headers: its place, and all its violations as text and as JSON.
+HEADERS_ROOM_BYTES = 16 * 1024
+
+
+class Severity(Enum):
+    """What a finding means for the start."""
+
+    NOTE = auto()  # good to know
+    WARNING = auto()  # the promise has a hole
+    ERROR = auto()  # nothing can be written
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with a topic, what is lost by it, and how to change it."""
+
+    severity: Severity
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class TopicFacts:
+    """What a cluster tells about a topic.
+
+    Attributes:
+        name: of the topic.
+        replicas: of its partition with the fewest.
+        settings: its own and those that it has from the brokers; empty where nobody may know.
+    """
+
+    name: str
+    replicas: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def max_message_bytes(self) -> int | None:
+        """The largest batch of messages that it takes; None where nobody may know."""
+        text = self.settings.get("max.message.bytes")
+        return None if text is None else int(text)
+
+    @property
+    def min_insync_replicas(self) -> int | None:
+        """How many replicas must have a message before it counts; None where nobody may know."""
+        text = self.settings.get("min.insync.replicas")
+        return None if text is None else int(text)
+
+
+def judge_topics(
+    source: TopicFacts,
+    predictions: TopicFacts,
+    dead_letters: TopicFacts,
+    *,
+    brokers: int,
+    is_envelope: bool = False,
+) -> list[Finding]:
+    """Find what the output topics cannot hold.
+
+    Args:
+        source: the input topic.
+        predictions: the output topic.
+        dead_letters: the topic of records that cannot be scored.
+        brokers: of the cluster; a single one replicates nothing.
+        is_envelope: whether a dead letter is JSON around the record, instead of its bytes.
+    """
+    outputs = [predictions]
+    if dead_letters.name != predictions.name:
+        outputs.append(dead_letters)
+    findings = [finding for topic in outputs for finding in _judge_replication(topic, brokers)]
+    if brokers == 1:
+        names = " and ".join(topic.name for topic in outputs)
+        findings.append(
+            Finding(
+                Severity.NOTE,
+                f"topics {names} have one replica: the cluster has one broker, and what is on its"
+                " disk is lost with it",
+                "take a cluster of three brokers where that matters",
+            )
+        )
+    return findings + _judge_size(source, dead_letters, is_envelope)
+
+
+def _judge_replication(topic: TopicFacts, brokers: int) -> list[Finding]:
+    replicas, in_sync = topic.replicas, topic.min_insync_replicas
+    findings = []
+    if in_sync is not None and replicas < in_sync:
+        findings.append(
+            Finding(
+                Severity.ERROR,
+                f"topic {topic.name}: found {replicas} replica{'s' if replicas > 1 else ''}, "
+                f"expected at least its min.insync.replicas, {in_sync}: nothing can be written",
+                _alter(topic, "min.insync.replicas", max(1, replicas - 1)),
+            )
+        )
+    if brokers == 1:
+        return findings
+    if replicas == 1:
+        findings.append(
+            Finding(
+                Severity.WARNING,
+                f"topic {topic.name} has one replica: when its broker dies, what it holds is gone"
+                " and the job stands still",
+                "give it three with kafka-reassign-partitions.sh, and min.insync.replicas=2",
+            )
+        )
+    elif in_sync == 1:
+        findings.append(
+            Finding(
+                Severity.WARNING,
+                f"topic {topic.name} has min.insync.replicas=1: a broker that dies can take the"
+                " last committed messages with it",
+                _alter(topic, "min.insync.replicas", 2),
+            )
+        )
+    if topic.settings.get("unclean.leader.election.enable") == "true":
+        findings.append(
+            Finding(
+                Severity.WARNING,
+                f"topic {topic.name} has unclean.leader.election.enable=true: when its in-sync"
+                " replicas die, one that lacks committed messages takes over and they are gone",
+                _alter(topic, "unclean.leader.election.enable", "false"),
+            )
+        )
+    return findings
+
+
+def _judge_size(source: TopicFacts, dead_letters: TopicFacts, is_envelope: bool) -> list[Finding]:
+    largest, room = source.max_message_bytes, dead_letters.max_message_bytes
+    if largest is None or room is None:
+        return []
+    # Bytes that are no UTF-8 stand in the envelope as base64: four for three.
+    needed = (-(-largest // 3) * 4 if is_envelope else largest) + HEADERS_ROOM_BYTES
+    if room >= needed:
+        return []
+    return [
+        Finding(
+            Severity.WARNING,
+            f"topic {dead_letters.name}: max.message.bytes is {room}, but a dead letter of topic"
+            f" {source.name} can have {needed} ({source.name} takes {largest}): one that does not"
+            " fit stops the job",
+            _alter(dead_letters, "max.message.bytes", needed),
+        )
+    ]
+
+
+def _alter(topic: TopicFacts, setting: str, value: object) -> str:
+    return (
+        f"kafka-configs.sh --alter --entity-type topics --entity-name {topic.name}"
+        f" --add-config {setting}={value}"
+    )

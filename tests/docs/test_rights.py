@@ -1,0 +1,56 @@
+"""docs/security.md lists the rights that the code has, and the commands that grant them."""
+
+from __future__ import annotations
+
+from lib.kafka_rights import Right, list_rights
+from lib.settings import ScoreStreamSettings
+from tests.docs.documents import iter_blocks, read_document
+
+DOCUMENT = "docs/security.md"
+
+
+def list_default_rights(*, executors_commit: bool = False) -> tuple[Right, ...]:
+    """Those of a job with the default settings."""
+    settings = ScoreStreamSettings()
+    return list_rights(
+        input_topic=settings.input_topic,
+        output_topic=settings.output_topic,
+        dead_letter_topic=settings.dead_letter_topic,
+        query_name=settings.query_name,
+        executors_commit=executors_commit,
+    )
+
+
+def test_the_table_holds_every_right() -> None:
+    rows = "".join(
+        f"| {right.operation} | {right.kind} `{right.name}` |"
+        f" {right.purpose}{'; optional' if right.is_optional else ''} |\n"
+        for right in list_default_rights()
+    )
+
+    assert f"| operation | resource | what for |\n|---|---|---|\n{rows}\n" in read_document(
+        DOCUMENT
+    )
+
+
+def test_the_commands_grant_every_right() -> None:
+    written = [
+        line.replace("--bootstrap-server localhost:9092 ", "")
+        for block in iter_blocks(DOCUMENT, "bash")
+        for line in block.text.splitlines()
+        if line.startswith("kafka-acls.sh")
+    ]
+
+    assert written == [right.command("User:churn-scoring") for right in list_default_rights()]
+
+
+def test_the_rights_of_executors_that_commit_are_described() -> None:
+    (more,) = set(list_default_rights(executors_commit=True)) - set(list_default_rights())
+
+    assert more.command("User:x").endswith(
+        "--operation WRITE --transactional-id churn-scoring- --resource-pattern-type prefixed"
+    )
+    assert (
+        "WRITE with `--transactional-id churn-scoring- --resource-pattern-type prefixed`"
+        in read_document(DOCUMENT)
+    )

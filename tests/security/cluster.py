@@ -1,0 +1,157 @@
+"""The secure broker, its users, and granting and taking away what they may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import trustme
+from confluent_kafka.admin import AdminClient
+
+# Where they are defined: .admin does not export them.
+from confluent_kafka.admin._acl import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+)
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
+from cryptography.hazmat.primitives import serialization
+
+from lib.broker import EmbeddedBroker, Listener
+from lib.broker.ports import LOOPBACK
+from lib.kafka_rights import Right
+
+ANSWER_TIMEOUT_S = 20.0
+_LISTENER = "SECURE"
+_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+_RESOURCES = {
+    "topic": ResourceType.TOPIC,
+    "group": ResourceType.GROUP,
+    "transactional id": ResourceType.TRANSACTIONAL_ID,
+}
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who signs in by SCRAM."""
+
+    name: str
+    password: str
+
+    @property
+    def principal(self) -> str:
+        """As Kafka names it."""
+        return f"User:{self.name}"
+
+
+@dataclass(frozen=True)
+class SecureBroker:
+    """A broker with TLS, SCRAM-SHA-512 and ACLs.
+
+    Attributes:
+        admin_servers: of the plain listener, whose clients may do everything.
+        bootstrap_servers: of the listener with TLS and passwords.
+        certificate: of the authority that signed the broker's, in PEM.
+        job_user: whom the job signs in as.
+    """
+
+    admin_servers: str
+    bootstrap_servers: str
+    certificate: Path
+    job_user: User
+
+    @classmethod
+    @contextmanager
+    def start(cls, authority: trustme.CA, folder: Path) -> Iterator[Self]:
+        """Run one, with keys in ``folder``."""
+        key, certificate = folder / "broker.pem", folder / "authority.pem"
+        key.write_bytes(as_pkcs8(authority.issue_cert(LOOPBACK)))
+        authority.cert_pem.write_to_path(str(certificate))
+        # Nothing in it is like any other text, so that a search for it finds the password alone.
+        user = User("churn-job", 'Zq7"x\\V=correct-horse')
+        prefix = f"listener.name.{_LISTENER.lower()}"
+        settings = {
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            # Whoever comes without a name comes by the plain listener, or is the broker itself.
+            "super.users": "User:ANONYMOUS",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            f"{prefix}.scram-sha-512.sasl.jaas.config": _LOGIN,
+            f"{prefix}.ssl.keystore.type": "PEM",
+            f"{prefix}.ssl.keystore.location": str(key),
+        }
+        with EmbeddedBroker(
+            settings,
+            listeners=[Listener(_LISTENER, protocol="SASL_SSL")],
+            scram_users={user.name: user.password},
+        ) as broker:
+            secure = f"{LOOPBACK}:{broker.port_of(_LISTENER)}"
+            yield cls(broker.bootstrap_servers, secure, certificate, user)
+
+    def options(self, **changes: str) -> dict[str, str]:
+        """What the job is told with ``--kafka``; changes have ``_`` for ``.``."""
+        return {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": self.job_user.name,
+            "sasl.password": self.job_user.password,
+            "ssl.ca.location": str(self.certificate),
+            **{name.replace("_", "."): value for name, value in changes.items()},
+        }
+
+
+def as_pkcs8(certificate: trustme.LeafCert) -> bytes:
+    """Key and chain in PEM, the key in the only form that Java reads."""
+    key = serialization.load_pem_private_key(certificate.private_key_pem.bytes(), password=None)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+    parts = [key.private_bytes(*form, serialization.NoEncryption())]
+    return b"".join([*parts, *(blob.bytes() for blob in certificate.cert_chain_pems)])
+
+
+def grant(broker: SecureBroker, rights: Iterable[Right]) -> None:
+    """Give rights to the job's user."""
+    admin = AdminClient({"bootstrap.servers": broker.admin_servers})
+    bindings = [
+        AclBinding(
+            _RESOURCES[right.kind],
+            right.name,
+            ResourcePatternType.PREFIXED if right.is_prefix else ResourcePatternType.LITERAL,
+            broker.job_user.principal,
+            "*",
+            AclOperation[right.operation],
+            AclPermissionType.ALLOW,
+        )
+        for right in rights
+    ]
+    for answer in admin.create_acls(bindings, request_timeout=ANSWER_TIMEOUT_S).values():
+        answer.result()
+
+
+def list_acls(broker: SecureBroker) -> list[AclBinding]:
+    """What the job's user has been granted."""
+    admin = AdminClient({"bootstrap.servers": broker.admin_servers})
+    asked = _everything_of(broker.job_user)
+    return list(admin.describe_acls(asked, request_timeout=ANSWER_TIMEOUT_S).result())
+
+
+def revoke_all(broker: SecureBroker) -> None:
+    """Take all rights away from the job's user."""
+    admin = AdminClient({"bootstrap.servers": broker.admin_servers})
+    asked = [_everything_of(broker.job_user)]
+    for answer in admin.delete_acls(asked, request_timeout=ANSWER_TIMEOUT_S).values():
+        answer.result()
+
+
+def _everything_of(user: User) -> AclBindingFilter:
+    return AclBindingFilter(
+        ResourceType.ANY,
+        None,  # type: ignore[arg-type]  # any name
+        ResourcePatternType.ANY,
+        user.principal,
+        None,  # type: ignore[arg-type]  # from any host
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )

@@ -1,0 +1,106 @@
+"""The real job on a broker with TLS, passwords and ACLs, with the rights of the table alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lib.kafka_secrets import is_secret
+from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, start_job
+from tests.security.cluster import SecureBroker, User, grant, list_acls
+from tests.security.test_rights import rights_of
+from tests.topics import Account, build_customers, produce, read_topic, take_account
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+def deployment(secure_deployment: Deployment, model_store: Path) -> Deployment:
+    return replace(secure_deployment, store=model_store)
+
+
+def write_options(broker: SecureBroker, folder: Path, **more: str) -> tuple[Path, Path]:
+    """(the job's settings, its secrets), as an operator keeps them."""
+    settings, secrets = folder / "job.toml", folder / "secrets.toml"
+    secrets.touch(0o600)
+    lines: dict[bool, list[str]] = {True: [], False: ["[kafka]"]}
+    for key, value in {**broker.options(), **more}.items():
+        lines[is_secret(key)].append(f"{json.dumps(key)} = {json.dumps(value)}\n")
+    settings.write_text("\n".join(lines[False]))
+    secrets.write_text("\n".join(lines[True]))
+    return settings, secrets
+
+
+def run_secure_job(
+    broker: SecureBroker, deployment: Deployment, folder: Path, **options: str
+) -> tuple[int, str]:
+    """(exit code, all that was printed)."""
+    settings, secrets = write_options(broker, folder)
+    arguments = ["--config", str(settings), *deployment.arguments(**options)]
+    with start_job(arguments, environment={"SCORE_KAFKA_SECRETS": str(secrets)}) as process:
+        output, errors = process.communicate(timeout=JOB_TIMEOUT_S)
+    return process.returncode, output + errors
+
+
+def read_account(
+    broker: SecureBroker, deployment: Deployment, records: list[tuple[bytes, bytes | None]]
+) -> Account:
+    predictions = read_topic(broker.admin_servers, deployment.output_topic)
+    dead_letters = read_topic(broker.admin_servers, deployment.dead_letter_topic)
+    return take_account(records, predictions, dead_letters)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "commit"),
+    [("exactly-once", "driver"), ("exactly-once", "executor"), ("at-least-once", "driver")],
+)
+def test_the_rights_of_the_table_are_enough(
+    secure_broker: SecureBroker,
+    user: User,
+    deployment: Deployment,
+    tmp_path: Path,
+    delivery: str,
+    commit: str,
+) -> None:
+    rights = rights_of(deployment, delivery=delivery, executors_commit=commit == "executor")
+    needed = [right for right in rights if not right.is_optional]
+    grant(secure_broker, needed)
+    assert len(list_acls(secure_broker)) == len(needed)
+    options = {"delivery": delivery, "commit": commit}
+    records = build_customers(400, bad_share=0.05)
+    produce(secure_broker.admin_servers, deployment.input_topic, records)
+
+    code, printed = run_secure_job(secure_broker, deployment, tmp_path, **options)
+
+    assert code == 0, printed
+    account = read_account(secure_broker, deployment, records)
+    assert account.faults == {}
+    assert account.dead_letters
+
+    if options != {"delivery": "exactly-once", "commit": "driver"}:
+        return  # starting again is the same there
+    more = build_customers(100, seed=9)
+    produce(secure_broker.admin_servers, deployment.input_topic, more)
+    code, printed = run_secure_job(secure_broker, deployment, tmp_path, **options)
+    assert code == 0, printed
+    assert read_account(secure_broker, deployment, [*records, *more]).faults == {}
+
+
+@pytest.mark.parametrize("kind", ["topic", "transactional id"])
+def test_a_lacking_right_ends_the_job_with_one_line(
+    secure_broker: SecureBroker, user: User, deployment: Deployment, tmp_path: Path, kind: str
+) -> None:
+    rights = rights_of(deployment)
+    taken = next(r for r in rights if (r.kind, r.operation) == (kind, "WRITE"))
+    grant(secure_broker, [right for right in rights if right != taken])
+
+    code, printed = run_secure_job(secure_broker, deployment, tmp_path)
+
+    errors = [line for line in printed.splitlines() if line.startswith("error: ")]
+    assert code == 1
+    assert len(errors) == 1, printed
+    assert taken.command(user.principal) in errors[0]
+    assert "Traceback" not in printed

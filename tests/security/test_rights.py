@@ -1,0 +1,246 @@
+"""Each right that the job's user lacks is one line before Spark starts, with the command for it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from lib.broker import create_topics
+from lib.errors import KafkaSetupError, SinkRejectedError
+from lib.kafka_rights import Right, list_rights
+from lib.preflight import check_kafka
+from lib.settings import ScoreStreamSettings
+from lib.sinks.partition_writers import settings_of_partition
+from lib.sinks.transaction import TransactionalWriter, TransactionSettings
+from tests.end_to_end.jobs import Deployment
+from tests.security.cluster import SecureBroker, User, grant
+
+pytestmark = pytest.mark.broker
+
+
+def build_settings(
+    broker: SecureBroker, deployment: Deployment, **changes: object
+) -> ScoreStreamSettings:
+    fields = ("bootstrap_servers", "input_topic", "output_topic", "dead_letter_topic", "query_name")
+    values = {name: getattr(deployment, name) for name in fields}
+    return ScoreStreamSettings(**{**values, "kafka": broker.options(), **changes})
+
+
+def rights_of(deployment: Deployment, **choices: Any) -> tuple[Right, ...]:
+    return list_rights(
+        input_topic=deployment.input_topic,
+        output_topic=deployment.output_topic,
+        dead_letter_topic=deployment.dead_letter_topic,
+        query_name=deployment.query_name,
+        **choices,
+    )
+
+
+def test_with_all_rights_nothing_is_said(
+    secure_broker: SecureBroker,
+    user: User,
+    secure_deployment: Deployment,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    grant(secure_broker, rights_of(secure_deployment))
+
+    with caplog.at_level(logging.WARNING, "lib"):
+        check_kafka(build_settings(secure_broker, secure_deployment))
+
+    assert caplog.messages == []
+
+
+ASKED_FIRST = ("READ topic input", "WRITE topic output", "WRITE topic dead", "READ group query")
+
+
+@pytest.mark.parametrize("lacking", ASKED_FIRST)
+def test_a_lacking_right_is_named_with_the_command_that_grants_it(
+    secure_broker: SecureBroker, user: User, secure_deployment: Deployment, lacking: str
+) -> None:
+    operation, kind, start = lacking.split()
+    rights = rights_of(secure_deployment)
+    (taken,) = (
+        right
+        for right in rights
+        if (right.operation, right.kind) == (operation, kind) and right.name.startswith(start)
+    )
+    grant(secure_broker, [right for right in rights if right != taken])
+
+    with pytest.raises(KafkaSetupError) as error:
+        check_kafka(build_settings(secure_broker, secure_deployment))
+
+    assert str(error.value) == (
+        f"User:churn-job lacks {operation} on {kind} {taken.name}"
+        f" at {secure_broker.bootstrap_servers}"
+        f" (kafka-acls.sh --add --allow-principal User:churn-job"
+        f" --operation {operation} --{kind} {taken.name})"
+    )
+
+
+def test_all_that_is_lacking_stands_in_one_line(
+    secure_broker: SecureBroker, user: User, secure_deployment: Deployment
+) -> None:
+    with pytest.raises(KafkaSetupError) as error:
+        check_kafka(build_settings(secure_broker, secure_deployment))
+
+    message = str(error.value)
+    for right in rights_of(secure_deployment)[:4]:
+        assert str(right) in message
+        assert right.command(user.principal) in message
+    assert "\n" not in message
+
+
+def test_a_right_to_the_transactional_id_shows_when_the_writer_opens(
+    secure_broker: SecureBroker, user: User, secure_deployment: Deployment
+) -> None:
+    rights = rights_of(secure_deployment)
+    grant(secure_broker, [right for right in rights if right.kind != "transactional id"])
+    check_kafka(build_settings(secure_broker, secure_deployment))
+    name = secure_deployment.query_name
+    settings = TransactionSettings(
+        secure_broker.bootstrap_servers,
+        name,
+        secure_deployment.input_topic,
+        kafka=secure_broker.options(),
+    )
+    writer = TransactionalWriter(settings)
+    of_partition = TransactionalWriter(settings_of_partition(settings, 0))
+
+    with pytest.raises(
+        SinkRejectedError, match=f"--transactional-id {name}- --resource-pattern-type prefixed"
+    ):
+        of_partition.open()
+    with pytest.raises(SinkRejectedError) as error:
+        writer.open()
+
+    assert "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" in str(error.value)
+    assert (
+        "(kafka-acls.sh --add --allow-principal User:churn-job"
+        f" --operation WRITE --transactional-id {name})"
+    ) in str(error.value)
+    writer.close()
+
+
+def test_at_least_once_needs_neither_group_nor_transactional_id(
+    secure_broker: SecureBroker, user: User, secure_deployment: Deployment
+) -> None:
+    rights = rights_of(secure_deployment, delivery="at-least-once")
+    assert {right.kind for right in rights} == {"topic"}
+    grant(secure_broker, rights)
+
+    check_kafka(build_settings(secure_broker, secure_deployment, delivery="at-least-once"))
+
+    with pytest.raises(KafkaSetupError, match=r"lacks READ on group query-"):
+        check_kafka(build_settings(secure_broker, secure_deployment))
+
+
+def test_a_topic_that_is_not_there_is_told_from_one_that_is_hidden(
+    secure_broker: SecureBroker, user: User, secure_deployment: Deployment
+) -> None:
+    grant(secure_broker, rights_of(secure_deployment))
+    absent = Right("READ", "topic", "absent", "is not there")
+
+    with pytest.raises(KafkaSetupError, match=r"User:churn-job lacks READ on topic absent"):
+        check_kafka(build_settings(secure_broker, secure_deployment, input_topic="absent"))
+    grant(secure_broker, [absent])
+    with pytest.raises(KafkaSetupError, match=r"missing at .*: topic absent \(create it with"):
+        check_kafka(build_settings(secure_broker, secure_deployment, input_topic="absent"))
+
+
+def test_without_the_optional_right_the_limits_are_not_checked_and_one_line_says_so(
+    secure_broker: SecureBroker,
+    user: User,
+    secure_deployment: Deployment,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rights = rights_of(secure_deployment)
+    grant(secure_broker, [right for right in rights if not right.is_optional])
+
+    with caplog.at_level(logging.WARNING, "lib"):
+        check_kafka(build_settings(secure_broker, secure_deployment))
+
+    (line,) = caplog.messages
+    assert "are not checked: User:churn-job lacks DESCRIBE_CONFIGS (kafka-acls.sh --add " in line
+
+
+def test_a_dead_letter_topic_without_room_is_reported_by_numbers(
+    secure_broker: SecureBroker,
+    user: User,
+    secure_deployment: Deployment,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    narrow = f"narrow-{secure_deployment.query_name}"
+    create_topics(secure_broker.admin_servers, {narrow: 1})
+    deployment = replace(secure_deployment, dead_letter_topic=narrow)
+    grant(secure_broker, rights_of(deployment))
+
+    with caplog.at_level(logging.INFO, "lib.preflight"):
+        check_kafka(build_settings(secure_broker, deployment))
+
+    quiet, loud = sorted(caplog.records, key=lambda record: record.levelno)
+    assert (quiet.levelname, loud.levelname) == ("INFO", "WARNING")
+    assert "have one replica: the cluster has one broker" in quiet.getMessage()
+    assert f"topic {narrow}: max.message.bytes is 1048588, but " in loud.getMessage()
+    assert loud.getMessage().endswith(
+        f"--entity-name {narrow} --add-config max.message.bytes=1064972)"
+    )
+
+
+def test_a_topic_that_nothing_can_be_written_to_ends_the_start(
+    secure_broker: SecureBroker, user: User, secure_deployment: Deployment
+) -> None:
+    stuck = f"stuck-{secure_deployment.query_name}"
+    create_topics(secure_broker.admin_servers, {stuck: 1}, {"min.insync.replicas": "2"})
+    deployment = replace(secure_deployment, output_topic=stuck)
+    grant(secure_broker, rights_of(deployment))
+
+    with pytest.raises(KafkaSetupError, match=r"found 1 replica, .* nothing can be written"):
+        check_kafka(build_settings(secure_broker, deployment))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"sasl_password": "not-the-password"},
+            r"refuses the password of User:churn-job: .*correct sasl\.username, sasl\.password",
+        ),
+        ({"sasl_username": "nobody"}, r"refuses the password of User:nobody: "),
+        ({"sasl_mechanism": "PLAIN"}, r"refuses the password of User:churn-job: .*PLAIN"),
+        (
+            {"ssl_ca_location": "/etc/hostname"},
+            r"the Kafka client does not take the --kafka options: .*ssl\.ca\.location",
+        ),
+        ({"security_protocol": "SASL_PLAINTEXT"}, r"no Kafka broker answers at "),
+    ],
+)
+def test_whom_the_brokers_do_not_let_in_is_told_why_in_one_line(
+    secure_broker: SecureBroker,
+    secure_deployment: Deployment,
+    changes: dict[str, str],
+    message: str,
+) -> None:
+    options = secure_broker.options(**changes)
+    settings = build_settings(secure_broker, secure_deployment, kafka=options)
+
+    with pytest.raises(KafkaSetupError, match=message) as error:
+        check_kafka(settings)
+
+    assert "\n" not in str(error.value)
+    assert options["sasl.password"] not in str(error.value)
+
+
+def test_a_certificate_of_an_unknown_authority_is_not_trusted(
+    secure_broker: SecureBroker, secure_deployment: Deployment, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+    options = secure_broker.options(ssl_ca_location=str(other))
+
+    with pytest.raises(KafkaSetupError, match=r"no trusted connection to Kafka at .*certificate"):
+        check_kafka(build_settings(secure_broker, secure_deployment, kafka=options))
