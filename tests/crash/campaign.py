@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.answers import Watch
 from tests.crash.arena import Arena, LaboratoryError, Setup
 from tests.crash.report import LegReport, Outcome
 from tests.crash.schedule import KILLS, Leg, Strike
@@ -95,7 +96,7 @@ def _strike(arena: Arena, strike: Strike) -> Outcome:
         first_s=watch.first_s,
         wait_s=watch.longest_wait_s,
         restarts=restarts,
-        phases=_measure_phases(arena.job, watch.since_s) if restarts else {},
+        phases=_measure_phases(arena.job, watch) if restarts else {},
     )
 
 
@@ -134,13 +135,20 @@ def _take_account(arena: Arena, leg: Leg, outcomes: list[Outcome], duration_s: f
     )
 
 
-def _measure_phases(launch: Launch, since_s: float) -> dict[str, float]:
-    """Phase → seconds, of the start that brought the first answer."""
+def _measure_phases(launch: Launch, watch: Watch) -> dict[str, float]:
+    """Phase → seconds, of the start that brought the first answer; they add up to its time.
+
+    Executors do not tell what they do, so with ``commit=executor`` the last phase has all that
+    comes after the claim.
+    """
+    assert watch.first_s is not None
     timeline = launch.read_timeline()
-    phases = {"noticing": launch.started_s - since_s}
+    phases = {"noticing": launch.started_s - watch.since_s}
     before_s = launch.started_s
     for phase, step in _PHASES.items():
-        if step in timeline:
-            phases[phase] = timeline[step] - before_s
-            before_s = timeline[step]
+        if step not in timeline:
+            break
+        phases[phase] = timeline[step] - before_s
+        before_s = timeline[step]
+    phases["until readers see it"] = watch.since_s + watch.first_s - before_s
     return phases
