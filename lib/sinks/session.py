@@ -86,6 +86,15 @@ class Session:
         """Abort the transaction, so that readers need not wait for its timeout."""
         self.producer.abort_transaction(self.request_timeout_s)
 
+    def find_fatal(self) -> KafkaError | None:
+        """The error that ended the producer for good, if one did; ask before disposing of it."""
+        try:
+            self.producer.begin_transaction()
+        except KafkaException as failure:
+            error: KafkaError = failure.args[0]
+            return error if error.fatal() else None
+        return None
+
     def dispose(self) -> None:
         """Drop queued messages and close both clients."""
         self.producer.purge(in_queue=True, in_flight=True, blocking=False)

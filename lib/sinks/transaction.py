@@ -294,10 +294,16 @@ class TransactionalWriter:
 
     def _first_error(self, session: Session | None, error: Exception) -> KafkaError | None:
         """The error that ended the transaction; what came after it misleads."""
-        if session is not None and session.delivery_errors:
-            return session.delivery_errors[0]
         cause = error.args[0] if error.args else None
-        return cause if isinstance(cause, KafkaError) else None
+        first = cause if isinstance(cause, KafkaError) else None
+        if session is None:
+            return first
+        if session.delivery_errors:
+            first = session.delivery_errors[0]
+        if first is not None and first.code() == KafkaError._FATAL:
+            # Messages say no more than that their producer had failed before.
+            first = session.find_fatal() or first
+        return first
 
     def _judge(self, first: KafkaError | None, what: str, error: Exception) -> str:
         """Raise if the failure is final, else return why to try again."""

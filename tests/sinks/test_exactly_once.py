@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -179,6 +179,24 @@ def test_idle_partitions_have_offsets_too(copying: Copying, commit: str) -> None
     copying.drain(commit=commit)
 
     assert sorted(offset for offset, _ in copying.committed().values()) == [0, 0, 0, 1]
+
+
+@COMMITS
+def test_the_ends_of_a_batch_count_the_marks_of_transactions_too(
+    copying: Copying, commit: str
+) -> None:
+    """A topic may end at offsets that no record has; the highest record's would leave a lag."""
+    servers, source = copying.settings.bootstrap_servers, copying.settings.source_topic
+    producer = Producer({"bootstrap.servers": servers, "transactional.id": f"feed-{source}"})
+    producer.init_transactions(30)
+    for number in range(3):
+        producer.begin_transaction()
+        producer.produce(source, key=b"k", value=b"%d" % number, partition=1)
+        producer.commit_transaction(30)
+    copying.drain(commit=commit)
+
+    assert copying.committed()[1][0] == 6  # three records, three marks
+    assert sum(copying.read().values()) == 3
 
 
 @COMMITS

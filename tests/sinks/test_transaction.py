@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from lib.broker import Broker, EmbeddedBroker, create_topics
 from lib.errors import (
@@ -25,7 +26,7 @@ from lib.errors import (
 from lib.sinks.stamp import Stamp
 from lib.sinks.transaction import TransactionalWriter, TransactionSettings, WriteReport
 from tests.conftest import TopicFactory
-from tests.topics import read_topic
+from tests.topics import produce, read_topic
 
 SCHEMA = pa.schema(
     {
@@ -212,6 +213,9 @@ def test_a_message_that_its_topic_refuses_is_final_and_leaves_nothing(
 
     assert setting.keys() == []
     assert setting.committed()[0][0] < 0
+    # It was aborted: who comes next is read at once, not when the transaction has timed out.
+    produce(setting.servers, setting.output, [(b"next", b"v")])
+    assert setting.keys() == [b"next"]
     with pytest.raises(SinkRejectedError):  # it stays final
         write(writer, small, {0: 1, 1: 0})
 
@@ -262,6 +266,50 @@ def test_a_claim_tells_the_older_writer_who_took_over_before_anything_is_written
         write(writer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
     assert {p: offset for p, (offset, _) in setting.committed().items()} == {0: 1, 1: 0}
     assert setting.keys() == [b"0@0"]
+
+
+def test_what_the_older_writer_commits_until_it_is_fenced_is_seen(
+    setting: Setting, writer: TransactionalWriter
+) -> None:
+    """The order: fence first, then read what is committed. The other one reads too little."""
+
+    def commit_late(step: str) -> None:
+        if step == "opening":
+            write(writer, setting.messages([0]), {0: 1, 1: 0})
+
+    newer = TransactionalWriter(setting.transaction, commit_late)
+    newer.open()
+    report = write(newer, setting.messages([0, 1]), {0: 2, 1: 0})
+    newer.close()
+
+    assert (report.already_written, report.written) == (1, {setting.output: 1})
+    assert setting.keys() == [b"0@0", b"0@1"]
+
+
+def test_an_error_while_the_queue_is_emptied_counts_too(
+    setting: Setting, writer: TransactionalWriter
+) -> None:
+    newer = setting.writer()
+    newer.open()
+    newer.close()
+
+    # More than the queue takes at once: the first error comes from flush, before the commit.
+    with pytest.raises(SinkFencedError):
+        write(writer, setting.messages(range(250_000)), {0: 250_000, 1: 0})
+    assert setting.keys() == []
+
+
+def test_the_next_commit_restores_a_group_that_was_deleted(
+    setting: Setting, writer: TransactionalWriter
+) -> None:
+    write(writer, setting.messages([0]), {0: 1, 1: 9})
+    admin = AdminClient({"bootstrap.servers": setting.servers})
+    name = setting.transaction.query_name
+    admin.delete_consumer_groups([name])[name].result()
+    assert setting.committed()[1][0] < 0
+
+    write(writer, setting.messages([1]), {0: 2, 1: 9}, batch_id=1)
+    assert {p: offset for p, (offset, _) in setting.committed().items()} == {0: 2, 1: 9}
 
 
 def test_a_claim_commits_what_the_group_lacks_and_never_moves_it_back(setting: Setting) -> None:
@@ -316,7 +364,9 @@ def test_a_stuck_call_is_abandoned_and_the_batch_written_by_a_new_producer(
     assert setting.keys() == [b"0@0", b"0@1", b"0@2"]
 
 
-def test_the_broker_dies_and_comes_back(crashable_broker: EmbeddedBroker) -> None:
+def test_the_broker_dies_and_comes_back(
+    crashable_broker: EmbeddedBroker, caplog: pytest.LogCaptureFixture
+) -> None:
     servers = crashable_broker.bootstrap_servers
     create_topics(servers, {"in": 2, "out": 1})
     setting = build_setting(servers, "in", "out")
@@ -331,3 +381,5 @@ def test_the_broker_dies_and_comes_back(crashable_broker: EmbeddedBroker) -> Non
 
     assert setting.keys() == [b"0@0", b"0@1"]
     assert setting.committed()[0][0] == 2
+    # The client does not hang for ever on its lost coordinator, though the watchdog would help.
+    assert "did not return" not in caplog.text
