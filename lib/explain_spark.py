@@ -16,13 +16,16 @@ from lib.decode import BLANK_TEXT, MAX_FOUND_CHARS, NUMERIC_TEXT, Rule
 VIOLATION_TYPE = "struct<field: string, rule: string, found: string, expected: string>"
 
 
-def violations_expr(contract: Contract, is_whole_object: Column) -> Column:
+def violations_expr(contract: Contract, is_whole_object: Column, passes: Column) -> Column:
     """Array of :data:`VIOLATION_TYPE`: one for the record as a whole, or one for each wrong field.
+
+    Empty only for a record that passes and whose fields, looked at a second time, are all valid.
 
     Args:
         contract: what a record has to look like.
         is_whole_object: boolean, null for false: whether the value is one JSON object and nothing
             else, as far as the fast path could tell.
+        passes: boolean, never null: whether the fast path found nothing wrong with what it read.
     """
     value, text = F.col("source_value"), F.col("source_value").cast("string")
     size = F.concat(F.octet_length(value).cast("string"), F.lit(" bytes"))
@@ -51,7 +54,7 @@ def violations_expr(contract: Contract, is_whole_object: Column) -> Column:
         .when(kind.isNull() | ~is_whole, unreadable)
         .when(~is_object, _record_violation_expr(Rule.NOT_OBJECT, excerpt, "a JSON object"))
         # Whatever the fast path refused stays refused, even if nothing is found here.
-        .when(F.size(fields) == 0, unreadable)
+        .when((F.size(fields) == 0) & ~passes, unreadable)
         .otherwise(fields)
     )
 
