@@ -1,23 +1,24 @@
-"""Models for long runs outside of pytest: trained once, by the real training job."""
+"""Models for long runs outside of pytest: made once, and kept with the jars."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from lib.jars import BUILD_ROOT, PROJECT_ROOT
-from lib.store import ModelStore
 
 _STORE = BUILD_ROOT / "trial-models"
-_ROWS = 2_000
 
 
-def provide_store(versions: int = 1) -> Path:
-    """A store with at least that many versions of the model ``churn``, all slightly different."""
-    store = ModelStore(_STORE)
-    for number in range(len(store.versions("churn")), versions):
-        command = [sys.executable, str(PROJECT_ROOT / "jobs" / "train.py"), "--store", str(_STORE)]
-        command += ["--name", "churn", "--rows", str(_ROWS), "--seed", str(number + 1)]
-        subprocess.run(command, check=True, capture_output=True)
+def provide_store() -> Path:
+    """A store with two versions of the model ``churn``, and what they say about every customer.
+
+    See ``tests/crash/models.py``.
+    """
+    if not (_STORE / "probabilities.json").exists():
+        shutil.rmtree(_STORE, ignore_errors=True)
+        command = [sys.executable, "-m", "tests.crash.models", str(_STORE)]
+        subprocess.run(command, check=True, capture_output=True, cwd=PROJECT_ROOT)
     return _STORE
