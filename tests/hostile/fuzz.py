@@ -15,6 +15,8 @@ from tests.hostile.traffic import read_answers, send_hostile
 
 PARTITIONS = 4
 _LOOK_INTERVAL_S = 1.0
+# In a shorter run most of what grows is the start: workers are forked, libraries imported.
+_LEAST_LOOKS = 300
 #: What the processes of a role may grow by between the first and the last third of a run.
 MAX_GROWTH_BYTES: Mapping[Role, int] = {
     Role.DRIVER: 150 * 2**20,
@@ -70,11 +72,14 @@ def judge_memory(weights: Mapping[Role, list[Weight]]) -> list[str]:
 
 
 def measure_growth(weights: list[Weight]) -> float:
-    """Bytes by which the last third of a run holds more than the first, its start left out."""
+    """Bytes by which the last third of a run holds more than the first, its start left out.
+
+    0 for a run that is too short to tell.
+    """
+    if len(weights) < _LEAST_LOOKS:
+        return 0.0
     warm = weights[len(weights) // 10 :]
     third = len(warm) // 3
-    if third == 0:
-        return 0.0
     first, last = warm[:third], warm[-third:]
     return median(w.rss_bytes for w in last) - median(w.rss_bytes for w in first)
 

@@ -33,11 +33,15 @@ def weights(*rss_mib: int) -> list[Weight]:
 
 
 def test_steady_memory_is_fine() -> None:
-    assert judge_memory({Role.DRIVER: weights(*[200, 210, 190] * 20)}) == []
+    assert judge_memory({Role.DRIVER: weights(*[200, 210, 190] * 200)}) == []
+
+
+def test_a_start_is_no_growth() -> None:
+    assert judge_memory({Role.WORKERS: weights(*[0] * 20, *[400] * 500)}) == []
 
 
 def test_growing_memory_is_found() -> None:
-    growing = weights(*range(200, 800, 10))
+    growing = weights(*range(200, 800))
 
     assert judge_memory({Role.WORKERS: growing}) == ["the Python workers grew by 360 MiB"]
 
