@@ -67,6 +67,14 @@ bench: setup ## Measure the throughput of the job beside a hand-written loop
 crash: setup ## Kill everything that can die, 200 times over 1,000,000 records, and count (an hour; resumes)
 	@$(RUN) -m tests.crash $(ARGS)
 
+.PHONY: fuzz
+fuzz: setup ## Throw 1,000,000 hostile records at the job, and count (hours on 2 cores)
+	@$(RUN) -m tests.hostile $(ARGS)
+
+.PHONY: soak
+soak: setup ## Load, stop, kill and start the job for 30 minutes, and see that nothing grows
+	@$(RUN) -m tests.endurance $(ARGS)
+
 .PHONY: broker
 broker: setup ## Run a Kafka broker for trials in the foreground, on a free port
 	@$(RUN) -m lib.broker $(ARGS)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Never
@@ -17,10 +19,19 @@ from typing import Any, Never
 from lib.contract import Contract, Field, Kind
 
 # JSON and Java know only these white-space characters in numbers; \s is theirs under re.ASCII.
-NUMERIC_TEXT = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
+# Nothing in it can match the same digits in two ways: hostile text would be tried in all of them.
+NUMERIC_TEXT = r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*"
 BLANK_TEXT = r"\s*"
 # Longest excerpt of a value that a violation quotes.
 MAX_FOUND_CHARS = 80
+# What goes beyond these is refused as JSON. They are the limits of Jackson, the parser in Spark,
+# whose stack and processor they protect; a record that is meant well comes nowhere near them.
+MAX_DEPTH = 1_000
+MAX_NUMBER_DIGITS = 1_000
+MAX_NAME_CHARS = 50_000
+# As deep as Python parses wherever it is called.
+_PLAIN_DEPTH = 200
+_WHITE_SPACE = " \t\r\n"
 
 
 class Rule(StrEnum):
@@ -100,13 +111,22 @@ def decode_value(value: bytes | None, contract: Contract) -> Decoded:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
         return _refuse(Rule.NOT_UTF8, f"{len(value)} bytes", "UTF-8 text")
+    with _room_to_nest(text):
+        return _decode_text(text, contract)
+
+
+def _decode_text(text: str, contract: Contract) -> Decoded:
     try:
-        record = json.loads(text, parse_constant=_refuse_constant)
+        record = _parse(text)
     except (ValueError, RecursionError):
         return _refuse(Rule.NOT_JSON, _excerpt(text), "one JSON object and nothing else")
     if not isinstance(record, dict):
         return _refuse(Rule.NOT_OBJECT, _excerpt(text), "a JSON object")
-    return check_record(record, contract)
+    decoded = check_record(record, contract)
+    if decoded.violations and not _is_unicode(record):
+        # Half a surrogate pair, written as an escape: what cannot be shown is not explained.
+        return _refuse(Rule.NOT_JSON, _excerpt(text), "one JSON object and nothing else")
+    return decoded
 
 
 def check_record(record: Mapping[str, Any], contract: Contract) -> Decoded:
@@ -163,6 +183,73 @@ def _check_number(value: Any, spec: Field) -> tuple[int | float | None, Rule | N
 
 def _refuse(rule: Rule, found: str, expected: str) -> Decoded:
     return Decoded(violations=(Violation("", rule, found, expected),))
+
+
+@contextmanager
+def _room_to_nest(text: str) -> Iterator[None]:
+    """Python's own limit of recursion lies below :data:`MAX_DEPTH`, and counts callers too."""
+    if _count_openings(text) <= _PLAIN_DEPTH:
+        yield
+        return
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + 5 * MAX_DEPTH)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def _parse(text: str) -> Any:
+    """Parse strict JSON within the limits above.
+
+    Raises:
+        ValueError: it is no such JSON.
+    """
+    if _count_openings(text) > _PLAIN_DEPTH:
+        _check_depth(text)
+    return json.loads(
+        text,
+        parse_int=lambda token: int(_check_digits(token)),
+        parse_float=lambda token: float(_check_digits(token)),
+        parse_constant=_refuse_constant,
+        object_pairs_hook=_check_names if len(text) > MAX_NAME_CHARS else None,
+    )
+
+
+def _count_openings(text: str) -> int:
+    return text.count("[") + text.count("{")
+
+
+def _check_digits(token: str) -> str:
+    if len(token) <= MAX_NUMBER_DIGITS:
+        return token
+    # A zero before the point does not count.
+    if sum(map(str.isdigit, token.removeprefix("-").removeprefix("0"))) > MAX_NUMBER_DIGITS:
+        raise ValueError(f"a number of more than {MAX_NUMBER_DIGITS} digits")
+    return token
+
+
+def _check_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if any(len(name) > MAX_NAME_CHARS for name, _ in pairs):
+        raise ValueError(f"a name of more than {MAX_NAME_CHARS} characters")
+    return dict(pairs)
+
+
+def _check_depth(text: str) -> None:
+    # Spark looks at what is no object in a list of its own.
+    depth = 0 if text.lstrip(_WHITE_SPACE).startswith("{") else 1
+    for bracket in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text, re.DOTALL):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket[0], 0)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested more than {MAX_DEPTH} deep")
+
+
+def _is_unicode(record: Mapping[str, Any]) -> bool:
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_constant(token: str) -> Never:

@@ -31,7 +31,10 @@ SOURCE_COLUMNS = (
 # last brace is replaced by this extra field: it is read only if that brace closes the record.
 END_MARK = "\u0000end"
 _END_MARK_JSON = rb',"\u0000end":true}'
-_TRAILING_WHITE_SPACE = r"[ \t\r\n]+\z"
+# Some value had not the type of its column. The column then keeps what another field of the same
+# name had, if there was one. The last one counts, so only a second look can tell what is valid.
+CORRUPT = "\u0000corrupt"
+_WHITE_SPACE = " \t\r\n"
 # A JSON number or boolean read into a string column looks like these; so do some identifiers.
 _BARE_JSON_VALUE = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false"
 # Strict JSON, as RFC 8259 has it and as Python's parser reads it.
@@ -39,6 +42,7 @@ _JSON_OPTIONS = {
     "mode": "PERMISSIVE",
     "allowSingleQuotes": "false",
     "allowNonNumericNumbers": "false",
+    "columnNameOfCorruptRecord": CORRUPT,
 }
 
 
@@ -56,22 +60,26 @@ def decode_records(records: DataFrame, contract: Contract) -> DataFrame:
     """
     names = [spec.name for spec in contract.checked]
     parsed = records.withColumn("parsed", _parse_expr(contract))
-    checked = parsed.withColumn("is_valid", _is_valid_expr(contract))
+    checked = parsed.withColumn("passes", _passes_expr(contract)).withColumn(
+        "violations", _violations_expr(contract)
+    )
+    is_valid = F.size("violations") == 0
     features = [
-        F.when(F.col("is_valid"), _typed_expr(spec))
-        .otherwise(F.lit(spec.stand_in))
-        .alias(spec.name)
+        F.when(is_valid, _typed_expr(spec)).otherwise(F.lit(spec.stand_in)).alias(spec.name)
         for spec in contract.features
     ]
     identifier = _field_expr(contract.identifier).alias(contract.identifier.name)
     event_time = _field_expr(contract.event_time).alias(contract.event_time.name)
-    violations = (
-        F.when(F.col("is_valid"), F.array().cast(f"array<{VIOLATION_TYPE}>"))
-        .otherwise(violations_expr(contract, is_whole_object=F.col("parsed").getField(END_MARK)))
-        .alias("violations")
-    )
-    selected = checked.select(*SOURCE_COLUMNS, identifier, *features, event_time, violations)
+    selected = checked.select(*SOURCE_COLUMNS, identifier, *features, event_time, "violations")
     return selected.select(*SOURCE_COLUMNS, *names, "violations")
+
+
+def _violations_expr(contract: Contract) -> Column:
+    """Array of :data:`VIOLATION_TYPE`; empty for a valid record, which nearly always passes."""
+    parsed, passes = F.col("parsed"), F.col("passes")
+    none = F.array().cast(f"array<{VIOLATION_TYPE}>")
+    explained = violations_expr(contract, parsed.getField(END_MARK), passes)
+    return F.when(passes & parsed.getField(CORRUPT).isNull(), none).otherwise(explained)
 
 
 def _text_expr() -> Column:
@@ -80,13 +88,13 @@ def _text_expr() -> Column:
 
 def _trimmed_expr() -> Column:
     """The value without trailing JSON white space; almost always it has none."""
-    trimmed = F.regexp_replace(_text_expr(), _TRAILING_WHITE_SPACE, "").cast("binary")
+    trimmed = F.rtrim(_text_expr(), F.lit(_WHITE_SPACE)).cast("binary")
     ends = F.endswith(F.col("source_value"), F.lit(b"}"))
     return F.when(ends, F.col("source_value")).otherwise(trimmed)
 
 
 def _parse_expr(contract: Contract) -> Column:
-    """Struct of the contract's fields and :data:`END_MARK`; null fields where unreadable."""
+    """Struct of the contract's fields and both marks; null fields where unreadable."""
     value = _trimmed_expr()
     body = F.substring(value, F.lit(1), F.octet_length(value) - 1)
     marked = F.concat(body, F.lit(bytearray(_END_MARK_JSON))).cast("string")
@@ -94,7 +102,7 @@ def _parse_expr(contract: Contract) -> Column:
         value, F.lit(b"}")
     )
     columns = [f"`{spec.name}` {_json_type(spec)}" for spec in contract.checked]
-    schema = ", ".join([*columns, f"`{END_MARK}` boolean"])
+    schema = ", ".join([*columns, f"`{END_MARK}` boolean", f"`{CORRUPT}` string"])
     return F.when(is_readable, F.from_json(marked, schema, _JSON_OPTIONS))
 
 
@@ -106,8 +114,8 @@ def _field_expr(spec: Field) -> Column:
     return F.col("parsed").getField(spec.name)
 
 
-def _is_valid_expr(contract: Contract) -> Column:
-    """boolean, never null: whether the record satisfies the whole contract."""
+def _passes_expr(contract: Contract) -> Column:
+    """boolean, never null: whether what was parsed satisfies the whole contract."""
     checks = [F.col("parsed").getField(END_MARK), *map(_is_valid_field_expr, contract.checked)]
     checks.append(F.is_valid_utf8(_text_expr()))
     return F.coalesce(reduce(and_, checks), F.lit(False))

@@ -7,6 +7,8 @@ each micro-batch, and written out for each field it would cost more than scoring
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
@@ -16,13 +18,16 @@ from lib.decode import BLANK_TEXT, MAX_FOUND_CHARS, NUMERIC_TEXT, Rule
 VIOLATION_TYPE = "struct<field: string, rule: string, found: string, expected: string>"
 
 
-def violations_expr(contract: Contract, is_whole_object: Column) -> Column:
+def violations_expr(contract: Contract, is_whole_object: Column, passes: Column) -> Column:
     """Array of :data:`VIOLATION_TYPE`: one for the record as a whole, or one for each wrong field.
+
+    Empty only for a record that passes and whose fields, looked at a second time, are all valid.
 
     Args:
         contract: what a record has to look like.
         is_whole_object: boolean, null for false: whether the value is one JSON object and nothing
             else, as far as the fast path could tell.
+        passes: boolean, never null: whether the fast path found nothing wrong with what it read.
     """
     value, text = F.col("source_value"), F.col("source_value").cast("string")
     size = F.concat(F.octet_length(value).cast("string"), F.lit(" bytes"))
@@ -38,6 +43,11 @@ def violations_expr(contract: Contract, is_whole_object: Column) -> Column:
     )
     fields = _field_violations_expr(contract)
     unreadable = _record_violation_expr(Rule.NOT_JSON, excerpt, "one JSON object and nothing else")
+
+    def refuse_unless_found(found: Column) -> Column:
+        """Whatever the fast path refused stays refused, even if nothing is found here."""
+        return F.when((F.size(found) == 0) & ~passes, unreadable).otherwise(found)
+
     return (
         F.when(
             value.isNull(),
@@ -50,9 +60,7 @@ def violations_expr(contract: Contract, is_whole_object: Column) -> Column:
         .when(~F.is_valid_utf8(text), _record_violation_expr(Rule.NOT_UTF8, size, "UTF-8 text"))
         .when(kind.isNull() | ~is_whole, unreadable)
         .when(~is_object, _record_violation_expr(Rule.NOT_OBJECT, excerpt, "a JSON object"))
-        # Whatever the fast path refused stays refused, even if nothing is found here.
-        .when(F.size(fields) == 0, unreadable)
-        .otherwise(fields)
+        .otherwise(_bind(fields, refuse_unless_found))
     )
 
 
@@ -90,9 +98,8 @@ def _violation_expr(field: Column, rule: Column, found: Column, expected: Column
 def _field_violations_expr(contract: Contract) -> Column:
     """The violations of all fields, in the contract's order; empty where there are none."""
     specs = F.array(*map(_spec_expr, contract.checked))
-    values = _variant_expr().cast("map<string, variant>")
 
-    def explain(spec: Column) -> Column:
+    def explain(spec: Column, values: Column) -> Column:
         value = F.try_element_at(values, spec["name"])
         kind = F.schema_of_variant(value)
         is_missing = kind.isNull() | (kind == "VOID")
@@ -104,7 +111,20 @@ def _field_violations_expr(contract: Contract) -> Column:
             rule.isNotNull(), _violation_expr(spec["name"], rule, found, spec["expected"])
         )
 
-    return F.filter(F.transform(specs, explain), lambda violation: violation.isNotNull())
+    def explain_all(values: Column) -> Column:
+        explained = F.transform(specs, lambda spec: explain(spec, values))
+        return F.filter(explained, lambda violation: violation.isNotNull())
+
+    return _bind(_variant_expr().cast("map<string, variant>"), explain_all)
+
+
+def _bind(column: Column, body: Callable[[Column], Column]) -> Column:
+    """``body`` of a column that is evaluated once, however often the body names it.
+
+    Within lambdas nothing else keeps a record from being parsed anew for each field, and the sender
+    of a large one decides how long that takes.
+    """
+    return F.transform(F.array(column), body).getItem(0)
 
 
 def _spec_expr(spec: Field) -> Column:

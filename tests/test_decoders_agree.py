@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lib.contract import CUSTOMER
 from lib.decode import decode_value
+from tests.hostile.mutations import mutate_value
 from tests.records import ACCEPTED, BROKEN, VALID
 
 if TYPE_CHECKING:
@@ -57,44 +57,6 @@ def test_on_every_named_case(spark: SparkSession) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_on_thousands_of_mutated_records(spark: SparkSession, seed: int) -> None:
-    values = [mutate(random.Random(f"{seed}/{index}")) for index in range(2_500)]
+    values = [mutate_value(VALID, random.Random(f"{seed}/{index}")) for index in range(2_500)]
 
     assert_agreement(decode_in_spark(spark, values), values)
-
-
-def mutate(chance: random.Random) -> bytes:
-    """A record after one to three changes of its fields or its bytes."""
-    fields: dict[str, Any] = dict(VALID)
-    for _ in range(chance.randint(1, 3)):
-        name = chance.choice([field.name for field in CUSTOMER.checked])
-        fields[name] = chance.choice(_REPLACEMENTS)(chance, fields.get(name))
-    value = json.dumps(fields, ensure_ascii=chance.random() < 0.5).encode()
-    if chance.random() < 0.3:
-        at = chance.randrange(len(value))
-        value = chance.choice(_BYTE_CHANGES)(chance, value, at)
-    return value
-
-
-_REPLACEMENTS = (
-    lambda chance, old: None,
-    lambda chance, old: old,
-    lambda chance, old: str(old),
-    lambda chance, old: [old],
-    lambda chance, old: {"value": old},
-    lambda chance, old: chance.random() < 0.5,
-    lambda chance, old: chance.randint(-5, 130),
-    lambda chance, old: chance.uniform(-1, 1_500),
-    lambda chance, old: chance.choice(["", " ", "No", "Yes", "1", "1.5", "1e3", "-1", "ä", "\t"]),
-    lambda chance, old: 10 ** chance.randint(1, 40),
-    lambda chance, old: chance.choice([0, 0.0, -0.0, 1.0, 120, 1000.0, 1000.0000001]),
-)
-_BYTE_CHANGES = (
-    lambda chance, value, at: value[:at],
-    lambda chance, value, at: value[:at] + bytes([chance.randrange(256)]) + value[at + 1 :],
-    lambda chance, value, at: value[:at] + bytes([chance.randrange(256)]) + value[at:],
-    lambda chance, value, at: value[:at] + value[at + 1 :],
-    lambda chance, value, at: value + value[at:],
-    lambda chance, value, at: (
-        value[:at] + chance.choice([b"{", b"}", b",", b'"', b"\\"]) + value[at:]
-    ),
-)

@@ -129,7 +129,7 @@ def take_account(
     for message in dead_letters:
         key = _key(message)
         times[key] += 1
-        letter = DeadLetter.from_message(key, message.value(), _headers(message))
+        letter = DeadLetter.from_message(key, message.value(), read_headers(message))
         account.dead_letters[key] = letter
         if key in values and letter.value != values[key]:
             account.altered.add(key)
@@ -140,7 +140,7 @@ def take_account(
     return account
 
 
-def _headers(message: Message) -> list[tuple[str, bytes | None]]:
+def read_headers(message: Message) -> list[tuple[str, bytes | None]]:
     """The client types header values as text too; it never gives any."""
     headers = message.headers()
     pairs = headers.items() if isinstance(headers, dict) else headers or ()

@@ -82,7 +82,7 @@ def main() -> int:
 
 def say(line: str) -> None:
     """Print a line at once."""
-    print(line, flush=True)  # noqa: T201
+    print(line, flush=True)
 
 
 def _parse_options() -> argparse.Namespace:

@@ -1,0 +1,108 @@
+"""A job's processes, looked at from outside: memory, files, threads, connections."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+import psutil
+
+
+class Role(StrEnum):
+    """What a process of the job is."""
+
+    JVM = "JVM"
+    DRIVER = "driver"
+    WORKERS = "Python workers"
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What the processes of one role hold together at one moment.
+
+    Attributes:
+        at_s: by the monotonic clock.
+        processes: how many they are.
+        rss_bytes: resident, shared pages counted for each process.
+        uss_bytes: what would be free if they ended.
+        files: open file descriptors.
+        connections: open TCP connections.
+        threads: of the operating system.
+    """
+
+    at_s: float
+    processes: int
+    rss_bytes: int
+    uss_bytes: int
+    files: int
+    connections: int
+    threads: int
+
+
+def find_role(process: psutil.Process) -> Role | None:
+    """What a process is; None for shells and other passers-by."""
+    if process.name() == "java":
+        return Role.JVM
+    command = process.cmdline()
+    if "pyspark.daemon" in command or "pyspark.worker" in command:
+        return Role.WORKERS
+    return Role.DRIVER if "python" in process.name() else None
+
+
+def weigh(root: psutil.Process) -> dict[Role, Weight]:
+    """Weigh a process and its descendants by role."""
+    now_s = time.monotonic()
+    sums: dict[Role, list[int]] = {}
+    family = [root]
+    with suppress(psutil.NoSuchProcess):
+        family += root.children(recursive=True)
+    for process in family:
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            role = find_role(process)
+            if role is None:
+                continue
+            memory = process.memory_full_info()
+            counts = (
+                1,
+                memory.rss,
+                memory.uss,
+                process.num_fds(),
+                len(process.net_connections("tcp")),
+                process.num_threads(),
+            )
+            before = sums.get(role, [0] * len(counts))
+            sums[role] = [a + b for a, b in zip(before, counts, strict=True)]
+    return {role: Weight(now_s, *values) for role, values in sums.items()}
+
+
+@contextmanager
+def watch_family(
+    root_pid: int, interval_s: float, weights: dict[Role, list[Weight]]
+) -> Iterator[None]:
+    """Weigh a job again and again, on a thread, until the block ends.
+
+    Args:
+        root_pid: of the job's first process.
+        interval_s: between two looks.
+        weights: gets what was seen.
+    """
+    stop = threading.Event()
+
+    def look() -> None:
+        with suppress(psutil.NoSuchProcess):
+            root = psutil.Process(root_pid)
+            while not stop.wait(interval_s):
+                for role, weight in weigh(root).items():
+                    weights.setdefault(role, []).append(weight)
+
+    thread = threading.Thread(target=look, name="watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

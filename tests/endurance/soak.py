@@ -1,0 +1,240 @@
+"""One soak: a steady load, a job that is stopped, killed and started again, and its weight."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from lib.store import ModelStore
+from tests.answers import AnswerReader
+from tests.end_to_end.jobs import SCORE_STREAM, SUBMIT, Deployment
+from tests.endurance.growth import Bound, Growth, measure_growth
+from tests.endurance.processes import Role, Weight, weigh
+from tests.ledger import Ledger
+from tests.load import Load
+
+_MIB = 2**20
+_LOOK_INTERVAL_S = 2.0
+# A full collection costs the job a tenth of a second.
+_HEAP_INTERVAL_S = 15.0
+_STOP_TIMEOUT_S = 120.0
+_DRAIN_TIMEOUT_S = 300.0
+
+#: What may grow, and by how much, within a life of the job after its warm-up.
+BOUNDS: Mapping[str, Bound] = {
+    "uss": Bound(share=0.10, least=24 * _MIB),
+    "heap": Bound(share=0.15, least=32 * _MIB),
+    "files": Bound(share=0.02, least=4),
+    "connections": Bound(share=0.0, least=3),
+    "threads": Bound(share=0.03, least=4),
+}
+
+
+@dataclass(frozen=True)
+class Life:
+    """The job from one start to its end.
+
+    Attributes:
+        ended_by: the signal.
+        model: version that was the champion at its start.
+        seconds: that it lasted.
+        growths: of all that was watched after the warm-up.
+        left_files: entries in its temporary folder afterwards.
+        checkpoint_bytes, checkpoint_files: of the checkpoint afterwards.
+        broker_files: open file descriptors of the broker afterwards.
+    """
+
+    ended_by: str
+    model: int
+    seconds: float
+    growths: Sequence[Growth]
+    left_files: int
+    checkpoint_bytes: int
+    checkpoint_files: int
+    broker_files: int
+
+    @property
+    def leaks(self) -> list[Growth]:
+        """What grew by more than it may."""
+        return [growth for growth in self.growths if growth.is_leak]
+
+
+@dataclass
+class Soak:
+    """What all lives share.
+
+    Attributes:
+        deployment: of the job.
+        folder: for its log and its temporary files.
+        reader, load: that run meanwhile.
+        ledger: of all records.
+        broker_pid: None where the broker is not ours.
+        tell: is told what goes on.
+        warm_up_s: of each life, in which nothing is judged.
+    """
+
+    deployment: Deployment
+    folder: Path
+    reader: AnswerReader
+    load: Load
+    ledger: Ledger
+    broker_pid: int | None
+    tell: Callable[[str], None]
+    rate: int
+    warm_up_s: float
+    options: Mapping[str, str] = field(default_factory=dict)
+    lives: list[Life] = field(default_factory=list)
+
+    def live(self, seconds: float, end: signal.Signals, *, drain: bool = False) -> Life:
+        """Start the job with the other champion, watch it, end it.
+
+        Args:
+            seconds: from its first answer on.
+            end: the signal that ends it.
+            drain: whether to stop the load and wait for all answers before the end.
+        """
+        model = 1 + len(self.lives) % 2
+        ModelStore(self.deployment.store).promote("churn", model)
+        temporary = self.folder / f"tmp-{len(self.lives)}"
+        temporary.mkdir()
+        started_s = time.monotonic()
+        watch = self.reader.watch()
+        weights: dict[Role, list[Weight]] = {}
+        heap: list[tuple[float, float]] = []
+        with self._start(temporary) as process:
+            self._feed_until(process, lambda: watch.first_s is not None, _DRAIN_TIMEOUT_S)
+            self.tell(f"life {len(self.lives) + 1}: churn@{model} answers")
+            warm_s = time.monotonic() + self.warm_up_s
+            deadline = time.monotonic() + seconds
+            looked_s = heap_s = 0.0
+            while time.monotonic() < deadline:
+                self._feed(process)
+                now_s = time.monotonic()
+                if now_s > warm_s and now_s - looked_s > _LOOK_INTERVAL_S:
+                    looked_s = now_s
+                    for role, weight in weigh(psutil.Process(process.pid)).items():
+                        weights.setdefault(role, []).append(weight)
+                if now_s > warm_s and now_s - heap_s > _HEAP_INTERVAL_S:
+                    heap_s = now_s
+                    used = measure_heap(process.pid)
+                    if used is not None:
+                        heap.append((now_s, used))
+            if drain:
+                self._drain(process)
+            process.send_signal(end) if end is signal.SIGTERM else os.killpg(process.pid, end)
+            process.wait(_STOP_TIMEOUT_S)
+        checkpoint = [p for p in self.deployment.checkpoint.rglob("*") if p.is_file()]
+        life = Life(
+            ended_by=end.name,
+            model=model,
+            seconds=time.monotonic() - started_s,
+            growths=measure_all(weights, heap),
+            left_files=sum(1 for _ in temporary.iterdir()),
+            checkpoint_bytes=sum(path.stat().st_size for path in checkpoint),
+            checkpoint_files=len(checkpoint),
+            broker_files=self._count_broker_files(),
+        )
+        self.lives.append(life)
+        return life
+
+    @contextmanager
+    def _start(self, temporary: Path) -> Iterator[subprocess.Popen[bytes]]:
+        java = f"-Djava.io.tmpdir={temporary} {os.environ.get('SPARK_SUBMIT_OPTS', '')}"
+        environment = {
+            **os.environ,
+            "TMPDIR": str(temporary),
+            "SPARK_LOCAL_DIRS": str(temporary),
+            "SPARK_SUBMIT_OPTS": java,
+        }
+        arguments = self.deployment.arguments(trigger="500 milliseconds", **self.options)
+        command = [SUBMIT, "--conf", "spark.ui.enabled=false", SCORE_STREAM, *arguments]
+        with (self.folder / "job.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=environment,
+            )
+            try:
+                yield process
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def _feed(self, process: subprocess.Popen[bytes]) -> None:
+        """Let the load go on for a tenth of a second."""
+        if process.poll() is not None:
+            log = (self.folder / "job.log").read_text(errors="replace")
+            raise RuntimeError(f"the job ended with {process.returncode}: {log[-2_000:]}")
+        self.load.check()
+        self.load.allow(self.rate // 10)
+        time.sleep(0.1)
+
+    def _feed_until(
+        self, process: subprocess.Popen[bytes], condition: Callable[[], bool], timeout_s: float
+    ) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no answer within {timeout_s:.0f} s")
+            self._feed(process)
+
+    def _drain(self, process: subprocess.Popen[bytes]) -> None:
+        self.reader.wait_for(lambda: self.load.sent >= self.load.allowed, _DRAIN_TIMEOUT_S)
+        self.load.flush()
+        self.reader.wait_for(
+            lambda: self.ledger.answered >= self.ledger.expected or process.poll() is not None,
+            _DRAIN_TIMEOUT_S,
+        )
+
+    def _count_broker_files(self) -> int:
+        return 0 if self.broker_pid is None else psutil.Process(self.broker_pid).num_fds()
+
+
+def measure_all(
+    weights: Mapping[Role, Sequence[Weight]], heap: Sequence[tuple[float, float]]
+) -> list[Growth]:
+    """Growth of everything in :data:`BOUNDS` for each role; the JVM by its heap, not its pages."""
+    growths = []
+    for role, looks in weights.items():
+        times_s = [look.at_s for look in looks]
+        values = {
+            "uss": [float(look.uss_bytes) for look in looks],
+            "files": [float(look.files) for look in looks],
+            "connections": [float(look.connections) for look in looks],
+            "threads": [float(look.threads) for look in looks],
+        }
+        if role is Role.JVM:
+            # A JVM takes pages until its heap is full, however little of it is in use.
+            del values["uss"]
+        growths += [
+            measure_growth(f"{role} {name}", times_s, series, BOUNDS[name])
+            for name, series in values.items()
+        ]
+    times_s = [moment for moment, _ in heap]
+    growths.append(
+        measure_growth("JVM heap after GC", times_s, [used for _, used in heap], BOUNDS["heap"])
+    )
+    return growths
+
+
+def measure_heap(pid: int) -> float | None:
+    """Bytes of a JVM's heap in use after a full collection; None where jcmd does not say."""
+    for command in ("GC.run", "GC.heap_info"):
+        done = subprocess.run(
+            ["jcmd", str(pid), command], capture_output=True, text=True, check=False
+        )
+    used = re.search(r"used (\d+)K", done.stdout)
+    return None if used is None else int(used[1]) * 1024.0

@@ -1,0 +1,137 @@
+"""Hostile records, each made from a seed and its number alone, so that none need be kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from lib.contract import CUSTOMER
+from lib.decode import decode_value
+from lib.messages import (
+    CONNECT_PREFIX,
+    HEADER_CLASS,
+    HEADER_MESSAGE,
+    HEADER_OFFSET,
+    HEADER_PARTITION,
+    HEADER_RETRY_COUNT,
+    HEADER_STAGE,
+    HEADER_TOPIC,
+    HEADER_VIOLATIONS,
+    SCORING_PREFIX,
+)
+from tests.hostile.mutations import mutate_value
+from tests.records import VALID
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+_IDENTIFIER = re.compile(r"(\d{8})-FUZZ")
+_HOSTILE_KEY_SHARE = 0.05
+_HOSTILE_HEADERS_SHARE = 0.06
+
+
+@dataclass(frozen=True)
+class HostileRecord:
+    """What is sent.
+
+    Attributes:
+        key: the identifier's bytes, or anything.
+        value: anything.
+        headers: mostly none.
+    """
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+def build_record(seed: int, index: int) -> HostileRecord:
+    """The record of that number.
+
+    An answer can be traced to it: a record whose key is hostile keeps its identifier, unless it is
+    a dead letter, which says itself where it came from.
+    """
+    chance = Random(f"hostile/{seed}/{index}")
+    identifier = name_record(index)
+    key: bytes | None = identifier.encode()
+    value = mutate_value({**VALID, "customerID": identifier}, chance)
+    if chance.random() < _HOSTILE_KEY_SHARE:
+        decoded = decode_value(value, CUSTOMER)
+        if not decoded.is_valid or decoded.identifier == identifier:
+            key = chance.choice(_KEYS)(chance)
+    headers: Headers = ()
+    if chance.random() < _HOSTILE_HEADERS_SHARE:
+        headers = chance.choice(_HEADERS)(chance)
+    return HostileRecord(key, value, headers)
+
+
+def name_record(index: int) -> str:
+    """The identifier of the record of that number."""
+    return f"{index:08d}-FUZZ"
+
+
+def find_index(text: str) -> int | None:
+    """The number of the record with that identifier; None where it is none of ours."""
+    match = _IDENTIFIER.fullmatch(text)
+    return None if match is None else int(match[1])
+
+
+_KEYS: tuple[Callable[[Random], bytes | None], ...] = (
+    lambda chance: None,
+    lambda chance: b"",
+    lambda chance: b"\x00" * chance.choice((1, 8)),
+    lambda chance: chance.randbytes(chance.choice((1, 16, 64))),
+    lambda chance: b"same for many",
+    lambda chance: b'{"customerID": "x"}',
+    lambda chance: b"\xff\xfe\xed\xa0\x80",
+    lambda chance: b"k" * chance.choice((300, 300, 300, 10_000)),
+)
+
+_OWN_NAMES = (
+    *(HEADER_TOPIC, HEADER_PARTITION, HEADER_OFFSET, HEADER_STAGE, HEADER_CLASS, HEADER_MESSAGE),
+    *(HEADER_VIOLATIONS, HEADER_RETRY_COUNT, HEADER_RETRY_COUNT, HEADER_RETRY_COUNT),
+    *(CONNECT_PREFIX, SCORING_PREFIX, SCORING_PREFIX + "x", CONNECT_PREFIX + "\x00"),
+)
+_CONTENTS = (
+    *(None, b"", b"3", b" 7 ", b"-1", b"many", b"1e3", b"NaN", b"99999999999", b"2147483647"),
+    *(b"\x00", b"\xff\xfe", b"[]", b"{", b"null", b"x" * 300),
+)
+
+
+def _write_own_headers(chance: Random) -> Headers:
+    """Our own names, as a resubmitted dead letter has them or as nobody would write them."""
+    count = chance.choice((1, 1, 2, 8))
+    return tuple((chance.choice(_OWN_NAMES), chance.choice(_CONTENTS)) for _ in range(count))
+
+
+def _write_foreign_headers(chance: Random) -> Headers:
+    """Names that are empty, long, no ASCII, or close to ours; contents that are anything."""
+    names = (
+        *("", "a", "a", "traceparent", "ü", "😀", "n" * 1_000, "a b", "a\nb", " "),
+        *("__scoring", "__SCORING.x", "__connect.error", "kafka_offset", "source_headers"),
+    )
+    return tuple(
+        (chance.choice(names), chance.choice(_CONTENTS)) for _ in range(chance.choice((1, 2, 5)))
+    )
+
+
+def _write_many_headers(chance: Random) -> Headers:
+    """Up to thousands of headers, some of the same name."""
+    count = chance.choice((10, 10, 10, 100, 100, 2_000))
+    return tuple((f"h{number % 50}", b"%d" % number) for number in range(count))
+
+
+def _write_large_header(chance: Random) -> Headers:
+    """A header of up to tens of kilobytes."""
+    return (("large", chance.randbytes(chance.choice((1_000, 1_000, 5_000, 30_000)))),)
+
+
+_HEADERS: tuple[Callable[[Random], Headers], ...] = (
+    _write_own_headers,
+    _write_own_headers,
+    _write_foreign_headers,
+    _write_foreign_headers,
+    _write_many_headers,
+    _write_large_header,
+)

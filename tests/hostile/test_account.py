@@ -1,0 +1,111 @@
+"""The account finds each kind of fault; every test here is a negative control but the first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from lib.contract import CUSTOMER
+from lib.decode import decode_value
+from lib.messages import (
+    HEADER_CLASS,
+    HEADER_MESSAGE,
+    HEADER_OFFSET,
+    HEADER_PARTITION,
+    HEADER_RETRY_COUNT,
+    HEADER_STAGE,
+    HEADER_TOPIC,
+    HEADER_VIOLATIONS,
+    ErrorType,
+)
+from tests.hostile.account import HostileAccount
+from tests.hostile.records import Headers, build_record
+
+SEED, NUMBERS, PARTITIONS = 5, range(100, 140), 4
+Answer = tuple[str, bytes | None, bytes | None, Headers]
+
+
+def answer(number: int) -> Answer:
+    """(kind, key, value, headers) as a job without faults answers."""
+    record = build_record(SEED, number)
+    decoded = decode_value(record.value, CUSTOMER)
+    if decoded.is_valid:
+        prediction = {
+            "customerID": decoded.identifier,
+            "churn_probability": 0.5,
+            "prediction": "Yes",
+            "processed_ts": "2026-01-01T00:00:00.000Z",
+            "model_version": "churn@1/spark",
+        }
+        return "prediction", record.key, json.dumps(prediction).encode(), ()
+    position = number - NUMBERS.start
+    violations = [
+        {"field": v.field, "rule": v.rule, "found": "", "expected": ""} for v in decoded.violations
+    ]
+    added = {
+        HEADER_TOPIC: "t",
+        HEADER_PARTITION: str(position % PARTITIONS),
+        HEADER_OFFSET: str(position // PARTITIONS),
+        HEADER_STAGE: "check",
+        HEADER_CLASS: ErrorType.VALIDATION,
+        HEADER_MESSAGE: "",
+        HEADER_VIOLATIONS: json.dumps(violations),
+        HEADER_RETRY_COUNT: "0",
+    }
+    foreign = tuple(pair for pair in record.headers if not pair[0].startswith("__"))
+    headers = (*foreign, *((name, text.encode()) for name, text in added.items()))
+    return "dead letter", record.key, record.value, headers
+
+
+def examine(answers: list[Answer]) -> dict[str, int]:
+    account = HostileAccount(SEED, NUMBERS, PARTITIONS)
+    for kind, key, value, headers in answers:
+        if kind == "prediction":
+            account.add_prediction(key, value)
+        else:
+            account.add_dead_letter(key, value, headers)
+    account.close()
+    return dict(account.faults)
+
+
+def take(kind: str) -> Answer:
+    """The first answer of that kind."""
+    return next(found for found in map(answer, NUMBERS) if found[0] == kind)
+
+
+ANSWERS = [answer(number) for number in NUMBERS]
+
+
+def test_right_answers_have_no_fault() -> None:
+    assert examine(ANSWERS) == {}
+
+
+def test_a_missing_answer_is_found() -> None:
+    assert examine(ANSWERS[:-1]) == {"missing": 1}
+
+
+@pytest.mark.parametrize("kind", ["prediction", "dead letter"])
+def test_a_second_answer_is_found(kind: str) -> None:
+    assert examine([*ANSWERS, take(kind)]) == {"answered twice": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda key, value, headers: (key, (value or b"") + b" ", headers), "bytes altered"),
+        (lambda key, value, headers: (b"other", value, headers), "key altered"),
+        (lambda key, value, headers: (key, value, (("x", b"y"), *headers)), "headers altered"),
+        (lambda key, value, headers: (key, value, headers[:-1]), "unreadable (KeyError)"),
+    ],
+)
+def test_an_altered_dead_letter_is_found(
+    change: Callable[[bytes | None, bytes | None, Headers], tuple[bytes, bytes, Headers]],
+    fault: str,
+) -> None:
+    letter = take("dead letter")
+    kind, key, value, headers = letter
+    others = [found for found in ANSWERS if found != letter]
+
+    assert examine([*others, (kind, *change(key, value, headers))])[fault] == 1
