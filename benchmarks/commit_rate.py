@@ -30,7 +30,8 @@ from lib.broker import EmbeddedBroker, create_topics, provide_broker
 from lib.cli import run_job
 from lib.jars import BUILD_ROOT
 from lib.settings import JobSettings
-from lib.sinks.transaction import TransactionalWriter, TransactionSettings
+from lib.sinks.settings import TransactionSettings
+from lib.sinks.transaction import TransactionalWriter
 
 _SOURCE_PARTITIONS = 4
 _DEAD_LETTER_HEADERS = 8

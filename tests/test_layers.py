@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         *("errors", "contract", "decode", "messages", "kafka_options", "java", "jars"),
         *("settings", "cli", "class_archive", "synth", "faults", "store", "sinks.resume"),
-        *("sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns"),
+        *("sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns", "sinks.settings"),
         *("sources.partitions", "telemetry", "root_cause", "failed_query", "restarts"),
         *("kafka_rights", "kafka_secrets", "kafka_topics"),
     ),

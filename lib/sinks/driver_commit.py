@@ -11,8 +11,9 @@ from lib.sinks.commit import Batch
 from lib.sinks.partition_writers import PartitionWriters
 from lib.sinks.resume import Offsets
 from lib.sinks.session import Hook
+from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author, Committer, Stamp
-from lib.sinks.transaction import TransactionalWriter, TransactionSettings, WriteReport
+from lib.sinks.transaction import TransactionalWriter, WriteReport
 
 
 class DriverCommit:

@@ -29,8 +29,8 @@ from lib.sinks.ownership import Evidence, check_ownership
 from lib.sinks.plan_check import check_plan
 from lib.sinks.resume import GroupPosition, ResumePlan, decide_resume
 from lib.sinks.session import Hook, ignore
+from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import UNKNOWN_QUERY, Author, Committer, Stamp, make_run_id
-from lib.sinks.transaction import TransactionSettings
 from lib.sources.kafka import KafkaSourceSettings, read_stream
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from lib.sinks.resume import Offsets
 from lib.sinks.session import Hook, ignore
+from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author
-from lib.sinks.transaction import TransactionalWriter, TransactionSettings
+from lib.sinks.transaction import TransactionalWriter
 
 # A new producer costs 55 to 500 ms, nearly all of it waiting for the brokers.
 _PARALLEL = 16

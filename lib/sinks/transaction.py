@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -26,16 +26,11 @@ from lib.errors import (
 from lib.kafka_rights import name_principal
 from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.failures import Failure, classify, way_out
+from lib.sinks.group_offsets import find_foreign, read_stamps
 from lib.sinks.outbox import drop_committed, produce_messages
 from lib.sinks.resume import Offsets
-from lib.sinks.session import (
-    Hook,
-    Session,
-    find_foreign,
-    ignore,
-    open_session,
-    read_stamps,
-)
+from lib.sinks.session import Hook, Session, ignore, open_session
+from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import CLAIM, Author, make_run_id
 
 logger = logging.getLogger(__name__)
@@ -44,40 +39,6 @@ Result = TypeVar("Result")
 
 _BACKOFF_S = 0.2
 _DISPOSE_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True)
-class TransactionSettings:
-    """What a writer needs to know.
-
-    Attributes:
-        bootstrap_servers: ``host:port[,host:port...]``.
-        query_name: the consumer group and the transactional id; one running job for each.
-        source_topic: whose offsets are committed.
-        kafka: further client options, as with ``--kafka``.
-        partitions: those of the source topic that the query reads; None for all.
-        transactional_id: other than the query's name.
-        transaction_timeout_s: after which the broker aborts a transaction that was left open;
-            read_committed readers wait that long at most after a crash that nobody restarts.
-        request_timeout_s: for each call of the client.
-        stuck_after_s: when a call that ignores its timeout is given up; above all of the others.
-        slow_after_s: a transaction that took longer is followed by a new producer. librdkafka does
-            not bump its epoch for each transaction (KIP-890), so a delayed EndTxn request of a slow
-            one could end a later one.
-        attempts: how often a batch is tried.
-    """
-
-    bootstrap_servers: str
-    query_name: str
-    source_topic: str
-    kafka: Mapping[str, str] = field(default_factory=dict)
-    partitions: frozenset[int] | None = None
-    transactional_id: str | None = None
-    transaction_timeout_s: float = 60.0
-    request_timeout_s: float = 20.0
-    stuck_after_s: float = 75.0
-    slow_after_s: float = 5.0
-    attempts: int = 6
 
 
 @dataclass(frozen=True)

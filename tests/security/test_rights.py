@@ -16,7 +16,8 @@ from lib.kafka_rights import Right, list_rights
 from lib.preflight import check_kafka
 from lib.settings import ScoreStreamSettings
 from lib.sinks.partition_writers import settings_of_partition
-from lib.sinks.transaction import TransactionalWriter, TransactionSettings
+from lib.sinks.settings import TransactionSettings
+from lib.sinks.transaction import TransactionalWriter
 from tests.end_to_end.jobs import Deployment
 from tests.security.cluster import SecureBroker, User, grant
 

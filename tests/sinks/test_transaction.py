@@ -23,8 +23,9 @@ from lib.errors import (
     SinkRejectedError,
     SinkRetryExhaustedError,
 )
+from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Stamp
-from lib.sinks.transaction import TransactionalWriter, TransactionSettings, WriteReport
+from lib.sinks.transaction import TransactionalWriter, WriteReport
 from tests.conftest import TopicFactory
 from tests.topics import produce, read_topic
 

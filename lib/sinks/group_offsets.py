@@ -1,0 +1,124 @@
+"""What a consumer group has committed, and whose offsets they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
+
+from lib.errors import KafkaSetupError, SinkTakenOverError
+from lib.kafka_options import for_librdkafka
+from lib.sinks.failures import Failure, classify
+from lib.sinks.settings import TransactionSettings
+from lib.sinks.stamp import Stamp
+
+# Between looks whether an older transaction has ended.
+_POLL_S = 0.1
+
+
+def check_owner(
+    stamps: Mapping[int, str | None],
+    seen: Mapping[int, str | None],
+    run_id: str,
+    query_name: str,
+) -> None:
+    """Make sure that nobody else has committed since this driver looked last.
+
+    Raises:
+        SinkTakenOverError: names who did.
+    """
+    successor = find_foreign(stamps, seen, run_id)
+    if successor is not None:
+        partition, who = successor
+        raise SinkTakenOverError(
+            f"group {query_name} was taken over: partition {partition} was committed by {who}"
+        )
+
+
+def find_foreign(
+    stamps: Mapping[int, str | None], seen: Mapping[int, str | None], run_id: str
+) -> tuple[int, str] | None:
+    """(partition, who) of an offset that neither this run committed nor was there before it."""
+    for partition, metadata in sorted(stamps.items()):
+        stamp = Stamp.from_metadata(metadata)
+        is_ours = stamp is not None and stamp.run_id == run_id
+        if not is_ours and metadata != seen.get(partition):
+            who = f"run {stamp.run_id}, batch {stamp.batch_id}" if stamp else "an unknown client"
+            return partition, who
+    return None
+
+
+def read_stamps(settings: TransactionSettings) -> dict[int, str | None]:
+    """Partition → metadata of the group's offset, without waiting for anything.
+
+    Not only stable offsets: a transaction that this driver's last producer left open holds some
+    back, and only the next initialisation ends it.
+    """
+    unstable = {**build_consumer_settings(settings), "isolation.level": "read_uncommitted"}
+    reader = Consumer(unstable)
+    try:
+        return read_committed(reader, settings)[1]
+    finally:
+        reader.close()
+
+
+def read_committed(
+    consumer: Consumer, settings: TransactionSettings
+) -> tuple[dict[int, int | None], dict[int, str | None]]:
+    """(partition → offset, partition → metadata), once no transaction is pending."""
+    topic, timeout_s = settings.source_topic, settings.request_timeout_s
+    asked = [TopicPartition(topic, partition) for partition in _list_partitions(consumer, settings)]
+    deadline = time.monotonic() + settings.transaction_timeout_s
+    while True:
+        # A read_committed consumer, as by default, asks for stable offsets: the answer waits for
+        # the end of a transaction that holds some.
+        error: KafkaError | None
+        try:
+            answers = consumer.committed(asked, timeout=timeout_s)
+            error = next((answer.error for answer in answers if answer.error is not None), None)
+        except KafkaException as failure:
+            error = failure.args[0]
+        if error is None:
+            break
+        if time.monotonic() > deadline or classify(error) is not Failure.PASSING:
+            raise KafkaException(error)
+        time.sleep(_POLL_S)
+    offsets = {a.partition: None if a.offset == OFFSET_INVALID else a.offset for a in answers}
+    return offsets, {answer.partition: answer.metadata for answer in answers}
+
+
+def _list_partitions(consumer: Consumer, settings: TransactionSettings) -> list[int]:
+    topic = settings.source_topic
+    metadata = consumer.list_topics(topic, timeout=settings.request_timeout_s).topics[topic]
+    if metadata.error is not None:
+        raise KafkaException(metadata.error)
+    if settings.partitions is None:
+        return sorted(metadata.partitions)
+    missing = sorted(settings.partitions - metadata.partitions.keys())
+    if missing:
+        raise KafkaSetupError(
+            f"topic {topic} has {len(metadata.partitions)} partitions, without {missing}",
+            hint="name partitions that exist, counted from 0",
+        )
+    return sorted(settings.partitions)
+
+
+def build_client_settings(settings: TransactionSettings) -> dict[str, str | int | float | bool]:
+    """Of every librdkafka client of the sink."""
+    return {
+        # After all brokers were gone, the default "rebootstrap" leaves a stale coordinator behind
+        # and send_offsets_to_transaction never returns (librdkafka issue 5511).
+        "metadata.recovery.strategy": "none",
+        "log_level": 3,
+        **for_librdkafka(settings.bootstrap_servers, settings.kafka),
+    }
+
+
+def build_consumer_settings(settings: TransactionSettings) -> dict[str, str | int | float | bool]:
+    """Of a client that asks for the group's offsets; it waits for pending transactions."""
+    return {
+        **build_client_settings(settings),
+        "group.id": settings.query_name,
+        "enable.auto.commit": False,
+    }
