@@ -68,6 +68,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A session as the job has it (conf/spark-defaults.conf), small and quiet."""
     from pyspark.sql import SparkSession
 
+    from lib.session import apply_runtime_settings
+
     scratch = tmp_path_factory.mktemp("spark")
     jvm_options = [
         f"-Dlog4j2.configurationFile={PROJECT_ROOT / 'conf' / 'log4j2.properties'}",
@@ -98,6 +100,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         for key, value in settings.items():
             builder = builder.config(key, value)
         session = builder.getOrCreate()
+        apply_runtime_settings(session)
         session.sparkContext.setLogLevel("ERROR")
         yield session
         session.stop()
