@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -28,7 +29,9 @@ from lib.errors import (
     SinkTakenOverError,
 )
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
+from lib.sinks.partition_writers import settings_of_partition
 from lib.sinks.stamp import Stamp
+from lib.sinks.transaction import TransactionalWriter
 from tests.conftest import TopicFactory
 from tests.topics import Record, produce, read_topic
 
@@ -231,6 +234,30 @@ def test_a_task_of_a_driver_that_was_replaced_writes_nothing(
         wait_until(lambda: not query.isActive)
     assert isinstance(old.failure, SinkTakenOverError)
     assert copying.read() == answers(0, 100)
+
+
+def test_a_driver_fences_what_executors_have_begun(copying: Copying, tmp_path: Path) -> None:
+    """From commits on executors to commits on the driver, while an old task is still writing."""
+    copying.produce(*orders(0, 100))
+    copying.drain(commit="executor")
+    offset, _ = copying.committed()[0]
+    copying.produce(*orders(100, 200))
+    started: list[ExactlyOnceSink] = []
+
+    def take_over(step: str) -> None:
+        if step == "produced" and not started:
+            started.append(copying.start_sink(checkpoint=str(tmp_path / "second")))
+
+    task = TransactionalWriter(settings_of_partition(copying.settings, 0), take_over)
+    task.open()
+    late = {"topic": copying.output, "key": b"late", "value": b"LATE", "headers": None}
+    row = {**late, "source_partition": 0, "source_offset": offset}
+    with pytest.raises(SinkFencedError):
+        task.write(pa.Table.from_pylist([row]), {0: offset + 1}, batch_id=9, query_id="old")
+    started[0].close()
+    copying.drain(checkpoint=str(tmp_path / "second"))
+
+    assert copying.read() == answers(0, 200)
 
 
 def test_a_message_that_is_refused_for_good_is_named_by_the_task(
