@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from lib.settings import AVAILABLE_NOW, ScoreStreamSettings
 
 ROOT = Path(__file__).parents[2]
 SUBMIT = str(ROOT / "spark-submit.sh")
@@ -38,6 +41,19 @@ class Deployment:
     checkpoint: Path
     query_name: str
 
+    def settings(self, **options: Any) -> ScoreStreamSettings:
+        """Of the job in this process; options replace or add."""
+        return ScoreStreamSettings(
+            bootstrap_servers=self.bootstrap_servers,
+            input_topic=self.input_topic,
+            output_topic=self.output_topic,
+            dead_letter_topic=self.dead_letter_topic,
+            store=self.store,
+            checkpoint=str(self.checkpoint),
+            query_name=self.query_name,
+            **{"trigger": AVAILABLE_NOW, **options},
+        )
+
     def arguments(self, **options: str | int) -> list[str]:
         """Flags of the job; options replace or add, as ``trigger="available-now"``."""
         flags = {
@@ -48,7 +64,7 @@ class Deployment:
             "store": str(self.store),
             "checkpoint": str(self.checkpoint),
             "query_name": self.query_name,
-            "trigger": "available-now",
+            "trigger": AVAILABLE_NOW,
             **options,
         }
         pairs = ((f"--{name.replace('_', '-')}", str(value)) for name, value in flags.items())

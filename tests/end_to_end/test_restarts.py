@@ -11,7 +11,6 @@ from pyspark.sql import SparkSession
 from lib.contract import CUSTOMER
 from lib.errors import QueryFailedError, SinkError, SinkRejectedError, SinkRetryExhaustedError
 from lib.scoring.choice import load_backend
-from lib.settings import ScoreStreamSettings
 from lib.stop_signal import StopSignal
 from lib.stream import start_stream
 from lib.telemetry.progress import BatchProgress, Totals
@@ -44,18 +43,7 @@ class Fault:
 
 
 def drain(spark: SparkSession, deployment: Deployment, fault: Fault, **options: Any) -> Totals:
-    settings = ScoreStreamSettings(
-        bootstrap_servers=deployment.bootstrap_servers,
-        input_topic=deployment.input_topic,
-        output_topic=deployment.output_topic,
-        dead_letter_topic=deployment.dead_letter_topic,
-        store=deployment.store,
-        checkpoint=str(deployment.checkpoint),
-        query_name=deployment.query_name,
-        trigger="available-now",
-        max_offsets_per_trigger=200,
-        **options,
-    )
+    settings = deployment.settings(max_offsets_per_trigger=200, **options)
     view, scorer = Totalled(), load_backend(spark, settings, CUSTOMER)
     with StopSignal(spark) as stop:
         start_stream(spark, settings, scorer, CUSTOMER, fault).follow(view, stop)

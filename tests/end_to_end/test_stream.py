@@ -15,7 +15,6 @@ from lib.contract import CUSTOMER
 from lib.decode import decode_value
 from lib.inference_backend import load_model, predict
 from lib.scoring.choice import load_backend
-from lib.settings import ScoreStreamSettings
 from lib.stop_signal import StopSignal
 from lib.stream import start_stream
 from lib.telemetry.progress import BatchProgress, Totals
@@ -38,16 +37,7 @@ class RecordingView:
 
 
 def score(spark: SparkSession, deployment: Deployment, **options: Any) -> RecordingView:
-    settings = ScoreStreamSettings(
-        bootstrap_servers=deployment.bootstrap_servers,
-        input_topic=deployment.input_topic,
-        output_topic=deployment.output_topic,
-        dead_letter_topic=deployment.dead_letter_topic,
-        store=deployment.store,
-        checkpoint=str(deployment.checkpoint),
-        query_name=deployment.query_name,
-        **{"trigger": "available-now", **options},
-    )
+    settings = deployment.settings(**options)
     view = RecordingView()
     scorer = load_backend(spark, settings, CUSTOMER)
     with StopSignal(spark) as stop:
@@ -181,15 +171,7 @@ def test_a_stop_request_ends_a_running_stream_after_its_batch(
 ) -> None:
     records = build_customers(1_000)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
-    settings = ScoreStreamSettings(
-        **{name: getattr(deployment, name) for name in ("bootstrap_servers", "input_topic")},
-        output_topic=deployment.output_topic,
-        dead_letter_topic=deployment.dead_letter_topic,
-        store=deployment.store,
-        checkpoint=str(deployment.checkpoint),
-        query_name=deployment.query_name,
-        trigger="0 seconds",
-    )
+    settings = deployment.settings(trigger="0 seconds")
     view = RecordingView()
     with StopSignal(spark) as stop:
         stream = start_stream(spark, settings, load_backend(spark, settings, CUSTOMER), CUSTOMER)
