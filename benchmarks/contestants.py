@@ -1,4 +1,4 @@
-"""Who drains the topic: the job in its four variants, and a hand-written loop."""
+"""Who drains the topic: the job in its variants, and a hand-written loop."""
 
 from __future__ import annotations
 
@@ -61,8 +61,9 @@ class Contestant:
         return self.name == HAND_LOOP
 
 
-def _build_job(delivery: str, backend: str) -> Contestant:
+def _build_job(delivery: str, backend: str, commit: str = "driver") -> Contestant:
     """The job as users start it."""
+    is_usual = commit == "driver"
 
     def build_command(course: Course) -> list[str]:
         options: Mapping[str, object] = {
@@ -74,6 +75,7 @@ def _build_job(delivery: str, backend: str) -> Contestant:
             "--model": course.model,
             "--backend": backend,
             "--delivery": delivery,
+            "--commit": commit,
             "--checkpoint": course.checkpoint,
             "--trigger": AVAILABLE_NOW,
             "--max-offsets-per-trigger": course.batch_records,
@@ -85,7 +87,9 @@ def _build_job(delivery: str, backend: str) -> Contestant:
             *(str(part) for option in options.items() for part in option),
         ]
 
-    return Contestant(f"{delivery}/{backend}", delivery, backend, build_command)
+    place = "" if is_usual else f"/{commit}"
+    shown = backend if is_usual else f"{backend}, commits on the {commit}s"
+    return Contestant(f"{delivery}/{backend}{place}", delivery, shown, build_command)
 
 
 def _build_loop_command(course: Course) -> list[str]:
@@ -106,6 +110,8 @@ CONTESTANTS: Mapping[str, Contestant] = {
         _build_job("at-least-once", "spark"),
         _build_job("exactly-once", "sklearn"),
         _build_job("at-least-once", "sklearn"),
+        _build_job("exactly-once", "spark", "executor"),
+        _build_job("exactly-once", "sklearn", "executor"),
         Contestant(HAND_LOOP, "exactly-once", "sklearn, hand-written loop", _build_loop_command),
     )
 }

@@ -109,7 +109,7 @@ def _summarise(
 ) -> Row:
     name = contestant.name
     own = [run for run in good.values() if run.contestant == name]
-    relaxed = name.replace("exactly-once/", "at-least-once/")
+    relaxed = "/".join(("at-least-once", *name.split("/")[1:2]))
     return Row(
         contestant=name,
         guarantee=contestant.guarantee,

@@ -27,6 +27,8 @@ def test_both_guarantees_and_both_backends_meet_the_loop() -> None:
         "at-least-once/spark",
         "exactly-once/sklearn",
         "at-least-once/sklearn",
+        "exactly-once/spark/executor",
+        "exactly-once/sklearn/executor",
         "hand-loop",
     ]
 
@@ -40,7 +42,8 @@ def test_the_job_is_started_with_settings_that_it_takes(name: str) -> None:
     assert command[1:3] == ["--conf", "spark.driver.memory=4g"]
     assert command[script].endswith("jobs/score_stream.py")
     settings = load_settings(ScoreStreamSettings, command[script + 1 :], environment={})
-    assert f"{settings.delivery}/{settings.backend}" == name
+    place = "" if settings.commit == "driver" else f"/{settings.commit}"
+    assert f"{settings.delivery}/{settings.backend}{place}" == name
     assert settings.trigger == "available-now"
     assert settings.max_offsets_per_trigger == 100_000
     assert settings.query_name == "group"
