@@ -254,15 +254,15 @@ class TransactionalWriter:
         return self._session
 
     def _first_error(self, session: Session | None, error: Exception) -> KafkaError | None:
-        """The error that ended the transaction; what came after it misleads."""
+        """The error that ended the transaction; whatever is called after it misleads."""
         cause = error.args[0] if error.args else None
         first = cause if isinstance(cause, KafkaError) else None
         if session is None:
             return first
-        if session.delivery_errors:
+        if first is None and session.delivery_errors:
             first = session.delivery_errors[0]
         if first is not None and first.code() == KafkaError._FATAL:
-            # Messages say no more than that their producer had failed before.
+            # A single message says no more than that its producer had failed before.
             first = session.find_fatal() or first
         return first
 

@@ -296,7 +296,7 @@ def test_an_error_while_the_queue_is_emptied_counts_too(
 
     # More than the queue takes at once: the first error comes from flush, before the commit.
     with pytest.raises(SinkFencedError):
-        write(writer, setting.messages(range(250_000)), {0: 250_000, 1: 0})
+        write(writer, setting.messages(range(450_000)), {0: 450_000, 1: 0})
     assert setting.keys() == []
 
 
