@@ -102,7 +102,7 @@ def _describe(run: Run) -> dict[str, object]:
     memory = {
         str(role): {
             "peak_mib": round(max(w.rss_bytes for w in weights) / 2**20),
-            "growth_mib": round(measure_growth(weights) / 2**20),
+            "growth_mib": _round_mib(measure_growth(weights)),
             "looks": len(weights),
         }
         for role, weights in run.weights.items()
@@ -120,6 +120,10 @@ def _describe(run: Run) -> dict[str, object]:
         "memory": memory,
         "failures": run.failures,
     }
+
+
+def _round_mib(size: float | None) -> int | None:
+    return None if size is None else round(size / 2**20)
 
 
 def _show(run: Run) -> None:

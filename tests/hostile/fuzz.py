@@ -66,18 +66,18 @@ def judge_memory(weights: Mapping[Role, list[Weight]]) -> list[str]:
             found.append(f"the {role} held {peak / 2**20:.0f} MiB, more than {bound / 2**20:.0f}")
     for role, bound in MAX_GROWTH_BYTES.items():
         growth = measure_growth(weights.get(role, []))
-        if growth > bound:
+        if growth is not None and growth > bound:
             found.append(f"the {role} grew by {growth / 2**20:.0f} MiB")
     return found
 
 
-def measure_growth(weights: list[Weight]) -> float:
+def measure_growth(weights: list[Weight]) -> float | None:
     """Bytes by which the last third of a run holds more than the first, its start left out.
 
-    0 for a run that is too short to tell.
+    None for a run that is too short to tell.
     """
     if len(weights) < _LEAST_LOOKS:
-        return 0.0
+        return None
     warm = weights[len(weights) // 10 :]
     third = len(warm) // 3
     first, last = warm[:third], warm[-third:]
