@@ -124,8 +124,8 @@ class ExactlyOnceSink:
         try:
             self._start()
         except KafkaException as error:
-            query = self._settings.query_name
-            raise build_sink_error(f"query {query} cannot take over its group", error) from error
+            what = f"query {self._settings.query_name} cannot take over its group"
+            raise build_sink_error(what, error.args[0], self._settings) from error
         return self
 
     def _start(self) -> None:

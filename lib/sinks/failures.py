@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 
 from lib.errors import SinkError, SinkRejectedError, SinkRetryExhaustedError
+from lib.kafka_rights import name_principal
+from lib.sinks.settings import TransactionSettings
 
 
 class Failure(Enum):
@@ -63,31 +65,28 @@ def classify(error: KafkaError) -> Failure:
     return Failure.PASSING
 
 
-def way_out(
-    error: KafkaError,
-    *,
-    principal: str = "User:NAME",
-    query_name: str = "NAME",
-    of_partition: bool = False,
-) -> str:
-    """What to change, for an error that is :attr:`Failure.REJECTED`.
+def way_out(error: KafkaError, settings: TransactionSettings) -> str:
+    """What to change, for an error that is :attr:`Failure.REJECTED`; the command, if it is one.
 
     Args:
         error: the first one of the transaction.
-        principal: the job's user as Kafka names it.
-        query_name: consumer group and transactional id.
-        of_partition: whether the transactional id is one of many that begin with the query's name.
+        settings: of the writer that met it; they name the job's user and what it asked for.
     """
-    pattern = f"{query_name}- --resource-pattern-type prefixed" if of_partition else query_name
+    query = settings.query_name
+    # Those of partitions are many, and all begin with the query's name.
+    of_partition = settings.transactional_id is not None
     return _REJECTED[error.code()].format(
-        principal=principal, query_name=query_name, transactional_id=pattern
+        principal=name_principal(settings.kafka),
+        query_name=query,
+        transactional_id=f"{query}- --resource-pattern-type prefixed" if of_partition else query,
     )
 
 
-def build_sink_error(what: str, failure: KafkaException) -> SinkError:
-    """The error to raise ``from`` what an administrative call raised."""
-    error: KafkaError = failure.args[0]
-    message = f"{what}: {error.name()} {error.str()}"
+def build_sink_error(what: str, error: KafkaError, settings: TransactionSettings) -> SinkError:
+    """The error to raise ``from`` what a client call raised, unless it was fenced."""
+    reason = f"{error.name()} {error.str()}"
     if classify(error) is Failure.REJECTED:
-        return SinkRejectedError(message, hint=way_out(error))
-    return SinkRetryExhaustedError(message)
+        return SinkRejectedError(
+            f"{what}: Kafka refuses it: {reason}", hint=way_out(error, settings)
+        )
+    return SinkRetryExhaustedError(f"{what}: {reason}")

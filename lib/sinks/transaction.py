@@ -20,12 +20,10 @@ from confluent_kafka import KafkaError, KafkaException
 from lib.errors import (
     SinkError,
     SinkFencedError,
-    SinkRejectedError,
     SinkRetryExhaustedError,
 )
-from lib.kafka_rights import name_principal
 from lib.sinks.bounded import StuckError, run_bounded
-from lib.sinks.failures import Failure, classify, way_out
+from lib.sinks.failures import Failure, build_sink_error, classify
 from lib.sinks.group_offsets import find_foreign, read_stamps
 from lib.sinks.outbox import drop_committed, produce_messages
 from lib.sinks.resume import Offsets
@@ -276,15 +274,7 @@ class TransactionalWriter:
                 self._final = SinkFencedError(f"{what} of query {query}: {self._fenced_by(first)}")
                 raise self._final from error
             case Failure.REJECTED:
-                self._final = SinkRejectedError(
-                    f"{what} of query {query}: Kafka refuses it: {first.name()} {first.str()}",
-                    hint=way_out(
-                        first,
-                        principal=name_principal(self._settings.kafka),
-                        query_name=query,
-                        of_partition=self._settings.transactional_id is not None,
-                    ),
-                )
+                self._final = build_sink_error(f"{what} of query {query}", first, self._settings)
                 raise self._final from error
         return f"{first.name()} {first.str()}"
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from confluent_kafka import KafkaError
 
-from lib.sinks.failures import Failure, classify, way_out
+from lib.errors import SinkRejectedError
+from lib.sinks.failures import Failure, build_sink_error, classify, way_out
+from lib.sinks.settings import TransactionSettings
 
 
 @pytest.mark.parametrize(
@@ -31,5 +35,32 @@ def test_each_error_has_one_consequence(code: int, failure: Failure) -> None:
     assert classify(KafkaError(code)) is failure
 
 
+SETTINGS = TransactionSettings("kafka:9092", "churn", "in", {"sasl.username": "ada"})
+
+
 def test_a_final_error_names_what_to_change() -> None:
-    assert "max.message.bytes" in way_out(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+    assert "max.message.bytes" in way_out(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("transactional_id", "resource"),
+    [(None, "churn"), ("churn-in-3", "churn- --resource-pattern-type prefixed")],
+)
+def test_a_missing_right_comes_with_the_command_that_grants_it(
+    transactional_id: str | None, resource: str
+) -> None:
+    settings = replace(SETTINGS, transactional_id=transactional_id)
+    error = build_sink_error(
+        "batch 7", KafkaError(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED), settings
+    )
+
+    assert isinstance(error, SinkRejectedError)
+    assert error.message.startswith("batch 7: Kafka refuses it: TRANSACTIONAL_ID_AUTHORIZATION")
+    assert "User:ada" in str(error)
+    assert f"--transactional-id {resource}" in str(error)
+
+
+def test_what_may_pass_is_said_to() -> None:
+    error = build_sink_error("batch 7", KafkaError(KafkaError._TRANSPORT), SETTINGS)
+
+    assert error.is_passing
