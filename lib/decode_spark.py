@@ -34,7 +34,8 @@ _END_MARK_JSON = rb',"\u0000end":true}'
 # Some value had not the type of its column. The column then keeps what another field of the same
 # name had, if there was one. The last one counts, so only a second look can tell what is valid.
 CORRUPT = "\u0000corrupt"
-_WHITE_SPACE = " \t\r\n"
+# It begins where white space begins: tried from each blank on, a long run would take its square.
+_TRAILING_WHITE_SPACE = r"(?<![ \t\r\n])[ \t\r\n]+\z"
 # A JSON number or boolean read into a string column looks like these; so do some identifiers.
 _BARE_JSON_VALUE = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false"
 # Strict JSON, as RFC 8259 has it and as Python's parser reads it.
@@ -88,7 +89,7 @@ def _text_expr() -> Column:
 
 def _trimmed_expr() -> Column:
     """The value without trailing JSON white space; almost always it has none."""
-    trimmed = F.rtrim(_text_expr(), F.lit(_WHITE_SPACE)).cast("binary")
+    trimmed = F.regexp_replace(_text_expr(), _TRAILING_WHITE_SPACE, "").cast("binary")
     ends = F.endswith(F.col("source_value"), F.lit(b"}"))
     return F.when(ends, F.col("source_value")).otherwise(trimmed)
 
