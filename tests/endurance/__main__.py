@@ -32,7 +32,7 @@ _REPORTS = BUILD_ROOT / "soak"
 _PARTITIONS = 4
 _LIFE_S = 300.0
 _WIDE = {"max.message.bytes": "2097152"}
-_ENDS = (signal.SIGTERM, signal.SIGKILL)
+_ENDS = (signal.SIGKILL, signal.SIGTERM)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -137,6 +137,7 @@ def _describe(life: Life) -> dict[str, object]:
         "checkpoint_bytes": life.checkpoint_bytes,
         "checkpoint_files": life.checkpoint_files,
         "broker_files": life.broker_files,
+        "jvm_threads": dict(life.jvm_threads),
         "growths": {growth.name: _describe_growth(growth) for growth in life.growths},
     }
 

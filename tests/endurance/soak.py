@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,7 +26,9 @@ from tests.load import Load
 _MIB = 2**20
 _LOOK_INTERVAL_S = 2.0
 # A full collection costs the job a tenth of a second.
-_HEAP_INTERVAL_S = 15.0
+_HEAP_INTERVAL_S = 8.0
+# Spark's pools of at most 128 threads each, which fill within minutes and stay full: no leak.
+_POOLS = ("block-manager-storage-async-thread-pool-#", "block-manager-ask-thread-pool-#")
 _STOP_TIMEOUT_S = 120.0
 _DRAIN_TIMEOUT_S = 300.0
 
@@ -51,6 +54,7 @@ class Life:
         left_files: entries in its temporary folder afterwards.
         checkpoint_bytes, checkpoint_files: of the checkpoint afterwards.
         broker_files: open file descriptors of the broker afterwards.
+        jvm_threads: name without its numbers → how many the JVM had at the end.
     """
 
     ended_by: str
@@ -61,6 +65,7 @@ class Life:
     checkpoint_bytes: int
     checkpoint_files: int
     broker_files: int
+    jvm_threads: Mapping[str, int]
 
     @property
     def leaks(self) -> list[Growth]:
@@ -110,6 +115,7 @@ class Soak:
         watch = self.reader.watch()
         weights: dict[Role, list[Weight]] = {}
         heap: list[tuple[float, float]] = []
+        threads: list[tuple[float, float]] = []
         with self._start(temporary) as process:
             self._feed_until(process, lambda: watch.first_s is not None, _DRAIN_TIMEOUT_S)
             self.tell(f"life {len(self.lives) + 1}: churn@{model} answers")
@@ -128,8 +134,12 @@ class Soak:
                     used = measure_heap(process.pid)
                     if used is not None:
                         heap.append((now_s, used))
+                    named = count_jvm_threads(process.pid)
+                    others = [count for name, count in named.items() if name not in _POOLS]
+                    threads.append((now_s, float(sum(others))))
             if drain:
                 self._drain(process)
+            jvm_threads = count_jvm_threads(process.pid)
             process.send_signal(end) if end is signal.SIGTERM else os.killpg(process.pid, end)
             process.wait(_STOP_TIMEOUT_S)
         checkpoint = [p for p in self.deployment.checkpoint.rglob("*") if p.is_file()]
@@ -137,11 +147,12 @@ class Soak:
             ended_by=end.name,
             model=model,
             seconds=time.monotonic() - started_s,
-            growths=measure_all(weights, heap),
+            growths=measure_all(weights, heap, threads),
             left_files=sum(1 for _ in temporary.iterdir()),
             checkpoint_bytes=sum(path.stat().st_size for path in checkpoint),
             checkpoint_files=len(checkpoint),
             broker_files=self._count_broker_files(),
+            jvm_threads=jvm_threads,
         )
         self.lives.append(life)
         return life
@@ -204,9 +215,18 @@ class Soak:
 
 
 def measure_all(
-    weights: Mapping[Role, Sequence[Weight]], heap: Sequence[tuple[float, float]]
+    weights: Mapping[Role, Sequence[Weight]],
+    heap: Sequence[tuple[float, float]],
+    threads: Sequence[tuple[float, float]],
 ) -> list[Growth]:
-    """Growth of everything in :data:`BOUNDS` for each role; the JVM by its heap, not its pages."""
+    """Growth of everything in :data:`BOUNDS` for each role.
+
+    Args:
+        weights: role → looks.
+        heap: (time, bytes) of the JVM's heap after a full collection, which is judged in place of
+            its pages: it takes pages until the heap is full, however little of it is in use.
+        threads: (time, number) of the JVM's threads outside of Spark's bounded pools.
+    """
     growths = []
     for role, looks in weights.items():
         times_s = [look.at_s for look in looks]
@@ -217,16 +237,17 @@ def measure_all(
             "threads": [float(look.threads) for look in looks],
         }
         if role is Role.JVM:
-            # A JVM takes pages until its heap is full, however little of it is in use.
-            del values["uss"]
+            del values["uss"], values["threads"]
         growths += [
             measure_growth(f"{role} {name}", times_s, series, BOUNDS[name])
             for name, series in values.items()
         ]
-    times_s = [moment for moment, _ in heap]
-    growths.append(
-        measure_growth("JVM heap after GC", times_s, [used for _, used in heap], BOUNDS["heap"])
-    )
+    for name, bound, series in (
+        ("JVM heap after GC", "heap", heap),
+        ("JVM threads outside of pools", "threads", threads),
+    ):
+        times_s = [moment for moment, _ in series]
+        growths.append(measure_growth(name, times_s, [value for _, value in series], BOUNDS[bound]))
     return growths
 
 
@@ -238,3 +259,12 @@ def measure_heap(pid: int) -> float | None:
         )
     used = re.search(r"used (\d+)K", done.stdout)
     return None if used is None else int(used[1]) * 1024.0
+
+
+def count_jvm_threads(pid: int) -> dict[str, int]:
+    """Name of a JVM's threads, without numbers → how many there are, most first."""
+    done = subprocess.run(
+        ["jcmd", str(pid), "Thread.print"], capture_output=True, text=True, check=False
+    )
+    names = re.findall(r'^"([^"]*)"', done.stdout, re.MULTILINE)
+    return dict(Counter(re.sub(r"[0-9a-f-]{8,}|\d+", "#", name) for name in names).most_common())
