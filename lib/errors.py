@@ -71,6 +71,12 @@ class SinkError(ScoringError):
     """Base of everything that ends a write."""
 
 
+class BatchTooLargeError(SinkError):
+    """The messages of a batch are more than the driver may collect."""
+
+    remedy = "raise spark.driver.maxResultSize"
+
+
 class SinkFencedError(SinkError):
     """Another driver with the same query name has taken over; this one must stop for good."""
 

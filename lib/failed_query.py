@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from lib.errors import PlanRefusedError, QueryFailedError, SinkError, SinkFencedError
+from lib.errors import (
+    BatchTooLargeError,
+    PlanRefusedError,
+    QueryFailedError,
+    SinkError,
+    SinkFencedError,
+)
 from lib.root_cause import find_root_cause
 
 # Words of the root cause → what it means. Everything else may pass: executors and brokers come and
@@ -39,10 +45,7 @@ def build_query_error(what: str, error: BaseException) -> SinkError:
             " 'Start-up' in docs/operations.md",
         )
     if _mentions(whole, _TOO_LARGE):
-        return SinkError(
-            message,
-            hint="lower --max-offsets-per-trigger, or raise spark.driver.maxResultSize",
-        )
+        return BatchTooLargeError(message)
     if _mentions(cause, _NEVER_PASSES):
         return PlanRefusedError(message, hint="--verbose shows the whole trace")
     return QueryFailedError(message)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from lib.errors import PlanRefusedError, QueryFailedError, SinkError, SinkFencedError
+from lib.errors import (
+    BatchTooLargeError,
+    PlanRefusedError,
+    QueryFailedError,
+    SinkError,
+    SinkFencedError,
+)
 from lib.failed_query import build_query_error
 
 
@@ -26,7 +32,7 @@ from lib.failed_query import build_query_error
         (
             "Total size of serialized results of 4 tasks (1100.0 MiB) is bigger than"
             " spark.driver.maxResultSize (1024.0 MiB)",
-            SinkError,
+            BatchTooLargeError,
             False,
         ),
         ("org.apache.spark.sql.AnalysisException: [UNRESOLVED_COLUMN]", PlanRefusedError, False),

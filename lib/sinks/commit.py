@@ -31,6 +31,11 @@ class Batch:
     ends: Offsets
 
     @property
+    def records(self) -> int:
+        """Source records, and markers of transactions between them."""
+        return sum(end - self.starts.get(p, 0) for p, end in self.ends.items())
+
+    @property
     def busy_partitions(self) -> set[int]:
         """Partitions that have offsets in this batch."""
         return {p for p, end in self.ends.items() if end > self.starts.get(p, 0)}

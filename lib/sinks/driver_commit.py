@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
-import pyarrow as pa
+from pyspark.sql import functions as F
 
+from lib.errors import BatchTooLargeError
 from lib.failed_query import build_query_error
 from lib.sinks.commit import Batch
 from lib.sinks.partition_writers import PartitionWriters
@@ -15,6 +18,11 @@ from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author, Committer, Stamp
 from lib.sinks.transaction import TransactionalWriter, WriteReport
 
+logger = logging.getLogger(__name__)
+
+# A batch that is too large with fewer records than this has another trouble.
+_LEAST_RECORDS = 8
+
 
 class DriverCommit:
     """Collects each batch and commits it whole: all its messages appear together.
@@ -22,8 +30,9 @@ class DriverCommit:
     Guarantee: that of ``TransactionalWriter``. Tasks have no side effects, so retries, speculation,
     shuffles and repartitioning cannot duplicate anything.
 
-    Cost: the batch travels to the driver as Arrow; ``maxOffsetsPerTrigger`` and
-    ``spark.driver.maxResultSize`` bound it. The rate of one process is the limit.
+    Cost: the batch travels to the driver as Arrow. One that is larger than
+    ``spark.driver.maxResultSize`` is read and scored again for each half, and its halves appear one
+    after the other. The rate of one process is the limit.
 
     Args:
         settings: names, addresses and times.
@@ -66,9 +75,22 @@ class DriverCommit:
         self._writer.claim(offsets, query_id=query_id)
 
     def write(self, batch: Batch) -> WriteReport:
-        """Collect the batch and write it in one transaction."""
+        """Collect the batch and write it in one transaction.
+
+        One that is too large to be collected is written in halves, each in a transaction of its
+        own: who sends large records must not be able to stop the job.
+        """
+        try:
+            messages = batch.frame.toArrow()
+        except Exception as error:
+            failure = build_query_error(f"batch {batch.batch_id} was not scored", error)
+            if not isinstance(failure, BatchTooLargeError) or batch.records < _LEAST_RECORDS:
+                raise failure from error
+            logger.warning("batch=%d is too large, writing it in halves", batch.batch_id)
+            first, second = (self.write(half) for half in split_batch(batch))
+            return first.add(second)
         return self._writer.write(
-            _collect(batch), batch.ends, batch_id=batch.batch_id, query_id=batch.query_id
+            messages, batch.ends, batch_id=batch.batch_id, query_id=batch.query_id
         )
 
     def close(self) -> None:
@@ -76,8 +98,12 @@ class DriverCommit:
         self._writer.close()
 
 
-def _collect(batch: Batch) -> pa.Table:
-    try:
-        return batch.frame.toArrow()
-    except Exception as error:
-        raise build_query_error(f"batch {batch.batch_id} was not scored", error) from error
+def split_batch(batch: Batch) -> tuple[Batch, Batch]:
+    """The earlier and the later half of the offsets of each partition."""
+    middles = {p: (batch.starts.get(p, 0) + end + 1) // 2 for p, end in batch.ends.items()}
+    middle = F.create_map(*(F.lit(number) for pair in middles.items() for number in pair))
+    is_early = F.col("source_offset") < F.element_at(middle, F.col("source_partition"))
+    return (
+        replace(batch, frame=batch.frame.where(is_early), ends=middles),
+        replace(batch, frame=batch.frame.where(~is_early), starts=middles),
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -54,6 +55,15 @@ class WriteReport:
     written: Mapping[str, int]
     already_written: int
     duration_s: float
+
+    def add(self, other: WriteReport) -> WriteReport:
+        """Both parts of a batch together."""
+        return WriteReport(
+            self.batch_id,
+            dict(Counter(self.written) + Counter(other.written)),
+            self.already_written + other.already_written,
+            self.duration_s + other.duration_s,
+        )
 
 
 class TransactionalWriter:
