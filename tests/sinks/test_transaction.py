@@ -287,8 +287,9 @@ def test_what_the_older_writer_commits_until_it_is_fenced_is_seen(
     assert setting.keys() == [b"0@0", b"0@1"]
 
 
+@pytest.mark.parametrize("headers", [None, [{"key": "a", "value": b"b"}]])
 def test_an_error_while_the_queue_is_emptied_counts_too(
-    setting: Setting, writer: TransactionalWriter
+    setting: Setting, writer: TransactionalWriter, headers: Any
 ) -> None:
     newer = setting.writer()
     newer.open()
@@ -296,7 +297,7 @@ def test_an_error_while_the_queue_is_emptied_counts_too(
 
     # More than the queue takes at once: the first error comes from flush, before the commit.
     with pytest.raises(SinkFencedError):
-        write(writer, setting.messages(range(450_000)), {0: 450_000, 1: 0})
+        write(writer, setting.messages(range(250_000), headers=headers), {0: 250_000, 1: 0})
     assert setting.keys() == []
 
 
