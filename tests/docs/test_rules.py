@@ -1,0 +1,29 @@
+"""The rules of the sink in docs/guarantees.md name files and tests that exist."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.docs.documents import ROOT, read_document
+
+_ROW = re.compile(r"^\| .+ \| `(\w+\.py)` \| `(test_\w+)`(?: in `([\w/.]+)`)? \|$", re.MULTILINE)
+_DEFAULT = "tests/sinks/test_transaction.py"
+
+
+def list_rules() -> list[tuple[str, str, str]]:
+    """(module of the sink, test, file of the test)."""
+    text = read_document("docs/guarantees.md").partition("## The sink's rules")[2]
+    rows = _ROW.findall(text.partition("\n## ")[0])
+    return [(module, test, file or _DEFAULT) for module, test, file in rows]
+
+
+@pytest.mark.parametrize(("module", "test", "file"), list_rules())
+def test_module_and_test_of_a_rule_exist(module: str, test: str, file: str) -> None:
+    assert (ROOT / "lib" / "sinks" / module).is_file()
+    assert f"def {test}(" in (ROOT / file).read_text()
+
+
+def test_all_rules_are_found() -> None:
+    assert len(list_rules()) == 17  # and four that share a test
