@@ -30,7 +30,7 @@ class TransactionSettings:
     bootstrap_servers: str
     query_name: str
     source_topic: str
-    kafka: Mapping[str, str] = field(default_factory=dict)
+    kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
     partitions: frozenset[int] | None = None
     transactional_id: str | None = None
     transaction_timeout_s: float = 60.0

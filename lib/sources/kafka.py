@@ -33,7 +33,7 @@ class KafkaSourceSettings:
     topic: str
     starting_offsets: str | Mapping[int, int]
     max_offsets_per_trigger: int
-    kafka: Mapping[str, str] = field(default_factory=dict)
+    kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
     partitions: frozenset[int] | None = None
 
 

@@ -64,3 +64,7 @@ def test_what_may_pass_is_said_to() -> None:
     error = build_sink_error("batch 7", KafkaError(KafkaError._TRANSPORT), SETTINGS)
 
     assert error.is_passing
+
+
+def test_settings_are_printed_without_the_options_that_may_hold_passwords() -> None:
+    assert "ada" not in repr(SETTINGS)
