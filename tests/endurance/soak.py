@@ -252,13 +252,16 @@ def measure_all(
 
 
 def measure_heap(pid: int) -> float | None:
-    """Bytes of a JVM's heap in use after a full collection; None where jcmd does not say."""
-    for command in ("GC.run", "GC.heap_info"):
-        done = subprocess.run(
-            ["jcmd", str(pid), command], capture_output=True, text=True, check=False
-        )
-    used = re.search(r"used (\d+)K", done.stdout)
-    return None if used is None else int(used[1]) * 1024.0
+    """Bytes of a JVM's objects that are in use; None where jcmd does not say.
+
+    The histogram comes right after a full collection, within the same pause. Asked a moment later,
+    the heap would hold new garbage of tens of megabytes.
+    """
+    done = subprocess.run(
+        ["jcmd", str(pid), "GC.class_histogram"], capture_output=True, text=True, check=False
+    )
+    total = re.search(r"^Total\s+\d+\s+(\d+)", done.stdout, re.MULTILINE)
+    return None if total is None else float(total[1])
 
 
 def count_jvm_threads(pid: int) -> dict[str, int]:
