@@ -1,4 +1,4 @@
-"""Reads a streaming query's checkpoint: where its batches begin and end.
+"""A streaming query's checkpoint: where its batches begin and end, and what the sink notes there.
 
 Through Hadoop's file system API, because a checkpoint may lie on any file system that Spark knows.
 The format is Spark's own (``OffsetSeqLog``, ``CommitLog``, ``KafkaSourceInitialOffsetWriter``).
@@ -16,6 +16,7 @@ from lib.sinks.resume import CheckpointPosition, Offsets
 
 # Beside Spark's own files; Spark does not look at folders that it did not make.
 _TOPIC_ID_FILE = "exactly-once/topic-id"
+_REPEATS_FILE = "exactly-once/repeats"
 
 
 def parse_offsets(text: str, topic: str) -> Offsets:
@@ -43,7 +44,7 @@ def parse_offsets(text: str, topic: str) -> Offsets:
 
 
 class CheckpointReader:
-    """Reads one checkpoint. Runs on the driver.
+    """Reads one checkpoint, and keeps two notes in it. Runs on the driver.
 
     Args:
         spark: gives the JVM and Hadoop's configuration.
@@ -96,13 +97,18 @@ class CheckpointReader:
 
         Kafka deletes a group's offsets, and the stamps with them, when it deletes the topic.
         """
-        if self.find_topic_id() == topic_id:
-            return
-        stream = self._files.create(self._path(_TOPIC_ID_FILE), True)
-        try:
-            stream.write(bytearray(topic_id.encode()))
-        finally:
-            stream.close()
+        if self.find_topic_id() != topic_id:
+            self._write_text(_TOPIC_ID_FILE, topic_id)
+
+    def count_repeat(self, batch_id: int) -> int:
+        """Note that a batch that was begun is about to be repeated; how often that was by now."""
+        count = 1
+        if self._files.exists(self._path(_REPEATS_FILE)):
+            match self._read_text(_REPEATS_FILE).split():
+                case [noted, times] if noted == str(batch_id) and times.isdecimal():
+                    count += int(times)
+        self._write_text(_REPEATS_FILE, f"{batch_id} {count}")
+        return count
 
     def read_position(self) -> CheckpointPosition | None:
         """Where Spark would begin its next batch; None where the checkpoint does not say yet."""
@@ -136,6 +142,13 @@ class CheckpointReader:
         finally:
             stream.close()
         return text
+
+    def _write_text(self, relative: str, text: str) -> None:
+        stream = self._files.create(self._path(relative), True)
+        try:
+            stream.write(bytearray(text.encode()))
+        finally:
+            stream.close()
 
     def _read(self, relative: str) -> Offsets:
         text = self._read_text(relative)

@@ -22,6 +22,7 @@ class Batch:
         query_id: Spark's id of the query.
         starts: partition → first offset; new partitions are absent.
         ends: partition → end offset (exclusive).
+        is_suspect: it was begun more than once and never finished.
     """
 
     frame: DataFrame
@@ -29,6 +30,7 @@ class Batch:
     query_id: str
     starts: Offsets
     ends: Offsets
+    is_suspect: bool = False
 
     @property
     def records(self) -> int:

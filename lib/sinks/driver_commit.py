@@ -31,8 +31,9 @@ class DriverCommit:
     shuffles and repartitioning cannot duplicate anything.
 
     Cost: the batch travels to the driver as Arrow. One that is larger than
-    ``spark.driver.maxResultSize`` is read and scored again for each half, and its halves appear one
-    after the other. The rate of one process is the limit.
+    ``spark.driver.maxResultSize``, or that has failed twice and is larger than ``part_bytes``, is
+    read and scored again for each half, and its halves appear one after the other. The rate of one
+    process is the limit.
 
     Args:
         settings: names, addresses and times.
@@ -78,20 +79,39 @@ class DriverCommit:
         """Collect the batch and write it in one transaction.
 
         One that is too large to be collected is written in halves, each in a transaction of its
-        own: who sends large records must not be able to stop the job.
+        own: who sends large records must not be able to stop the job. One that has failed before is
+        weighed first: there may have been no time to say that it was too large.
         """
+        if batch.is_suspect:
+            return self._write_parts(batch, self._count_parts(batch))
         try:
             messages = batch.frame.toArrow()
         except Exception as error:
             failure = build_query_error(f"batch {batch.batch_id} was not scored", error)
             if not isinstance(failure, BatchTooLargeError) or batch.records < _LEAST_RECORDS:
                 raise failure from error
-            logger.warning("batch=%d is too large, writing it in halves", batch.batch_id)
-            first, second = (self.write(half) for half in split_batch(batch))
-            return first.add(second)
+            return self._write_parts(batch, 2)
         return self._writer.write(
             messages, batch.ends, batch_id=batch.batch_id, query_id=batch.query_id
         )
+
+    def _write_parts(self, batch: Batch, parts: int) -> WriteReport:
+        """Halve until there are so many parts."""
+        if parts <= 1 or batch.records < _LEAST_RECORDS:
+            return self.write(replace(batch, is_suspect=False))
+        logger.warning("batch=%d is too large, writing it in halves", batch.batch_id)
+        first, second = (self._write_parts(half, -(-parts // 2)) for half in split_batch(batch))
+        return first.add(second)
+
+    def _count_parts(self, batch: Batch) -> int:
+        """How many parts a batch needs, by the bytes of its messages."""
+        columns = (F.col("key"), F.col("value"), F.to_json("headers"))
+        weight = sum((F.coalesce(F.length(it), F.lit(0)) for it in columns), F.lit(0))
+        try:
+            (found,) = batch.frame.agg(F.sum(weight)).toArrow()[0].to_pylist()
+        except Exception as error:
+            raise build_query_error(f"batch {batch.batch_id} was not scored", error) from error
+        return -(-(found or 0) // self._settings.part_bytes)
 
     def close(self) -> None:
         """Let go of the Kafka clients."""

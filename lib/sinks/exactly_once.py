@@ -108,6 +108,7 @@ class ExactlyOnceSink:
         self._commit: Commit | None = None
         self._plan: ResumePlan | None = None
         self._query_id = UNKNOWN_QUERY
+        self._suspect_batch: int | None = None
         self.failure: ScoringError | None = None
 
     def start(self) -> Self:
@@ -203,6 +204,7 @@ class ExactlyOnceSink:
                 self._query_id,
                 self._checkpoint.read_start_offsets(batch_id),
                 self._checkpoint.read_end_offsets(batch_id),
+                is_suspect=batch_id == self._suspect_batch,
             )
             report = self._commit.write(batch)
         except ScoringError as error:
@@ -248,11 +250,14 @@ class ExactlyOnceSink:
             commit.committed,
             *({p: offsets[p] for p in mine} for offsets in (earliest, latest, configured)),
         )
-        plan = decide_resume(
-            self._checkpoint.read_position(), group, topic=topic, group_id=settings.query_name
-        )
+        position = self._checkpoint.read_position()
+        plan = decide_resume(position, group, topic=topic, group_id=settings.query_name)
         commit.claim(plan.seed, query_id or UNKNOWN_QUERY)
         self._checkpoint.note_topic_id(topic_id)
+        if position is not None and not position.is_complete:
+            # Once is a crash like any other. Twice may be the batch's own doing.
+            repeats = self._checkpoint.count_repeat(position.next_batch_id)
+            self._suspect_batch = position.next_batch_id if repeats > 1 else None
         logger.info("resume group=%s from=%s", settings.query_name, plan.reason)
         return plan
 

@@ -25,6 +25,8 @@ class TransactionSettings:
             not bump its epoch for each transaction (KIP-890), so a delayed EndTxn request of a slow
             one could end a later one.
         attempts: how often a batch is tried.
+        part_bytes: of messages that the driver collects at once from a batch that has failed
+            twice; it may have been what ended the driver.
     """
 
     bootstrap_servers: str
@@ -38,3 +40,4 @@ class TransactionSettings:
     stuck_after_s: float = 75.0
     slow_after_s: float = 5.0
     attempts: int = 6
+    part_bytes: int = 256 * 1024 * 1024

@@ -107,3 +107,21 @@ def test_a_missing_batch_and_a_foreign_checkpoint_are_named(
         reader.read_end_offsets(4)
     with pytest.raises(SinkError, match=r"offsets/3 of checkpoint .*no offsets of topic out"):
         reader.read_end_offsets(3)
+
+
+def test_repeats_of_one_batch_are_counted_and_of_another_anew(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    reader = CheckpointReader(spark, str(tmp_path), "in")
+
+    assert [reader.count_repeat(7), reader.count_repeat(7), reader.count_repeat(8)] == [1, 2, 1]
+    assert CheckpointReader(spark, str(tmp_path), "in").count_repeat(8) == 2
+
+
+def test_the_topics_id_is_noted(spark: SparkSession, tmp_path: Path) -> None:
+    reader = CheckpointReader(spark, str(tmp_path), "in")
+    assert reader.find_topic_id() is None
+    reader.note_topic_id("abc")
+    reader.note_topic_id("def")
+
+    assert reader.find_topic_id() == "def"

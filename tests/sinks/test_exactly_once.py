@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 import uuid
@@ -26,6 +27,7 @@ from lib.errors import (
     ResumeRefusedError,
     SinkFencedError,
     SinkRejectedError,
+    SinkRetryExhaustedError,
     SinkTakenOverError,
 )
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
@@ -153,6 +155,30 @@ def test_every_record_is_answered_once_over_batches_and_restarts(
     offsets = copying.committed()
     assert sum(offset for offset, _ in offsets.values()) == 1_000
     assert {stamp.committer for _, stamp in offsets.values() if stamp} == {commit}
+
+
+def test_a_batch_that_has_failed_twice_is_weighed_and_written_in_parts(
+    copying: Copying, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(step: str) -> None:
+        # The first transaction of a start is its claim.
+        steps.append(step)
+        if steps.count("begun") == 2:
+            raise SinkRetryExhaustedError("the driver is out of memory")
+
+    copying.produce(*orders(0, 200))
+    for _ in range(3):
+        steps: list[str] = []
+        sink = ExactlyOnceSink(copying.spark, copying.settings, fail).start()
+        with copying.running(sink) as query:
+            wait_until(lambda: not query.isActive)
+        assert "in halves" not in caplog.text
+    with caplog.at_level(logging.WARNING, "lib.sinks.driver_commit"):
+        copying.drain(part_bytes=1_000)
+
+    # 200 orders of about 12 bytes: three parts, so one half and a half of each of its halves.
+    assert caplog.text.count("in halves") == 3
+    assert copying.read() == answers(0, 200)
 
 
 @COMMITS
