@@ -40,4 +40,4 @@ class TransactionSettings:
     stuck_after_s: float = 75.0
     slow_after_s: float = 5.0
     attempts: int = 6
-    part_bytes: int = 256 * 1024 * 1024
+    part_bytes: int = 64 * 1024 * 1024
