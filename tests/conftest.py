@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from hypothesis import settings
 
 from lib.class_archive import list_jvm_options
 from lib.jars import PROJECT_ROOT, JarSet, list_jars
@@ -25,6 +26,10 @@ if TYPE_CHECKING:  # pure tests must not even import them
     from pyspark.sql import SparkSession
 
     from lib.broker import Broker, EmbeddedBroker
+
+# A loaded machine is slow, not wrong: no test measures time.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 #: Fixtures that start a JVM, and the marker they give, the costliest last.
 _MARKERS = {

@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, NoReturn, Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.errors import PlanRefusedError, ScoringError, SinkFencedError, SinkTakenOverError
+from lib.failed_query import build_query_error
 from lib.kafka_admin import build_admin, count_members, read_offsets, read_topic_id
 from lib.sinks.checkpoint import CheckpointReader
 from lib.sinks.columns import HEADERS_TYPE, OPTIONAL_COLUMN, REQUIRED_COLUMNS
@@ -208,10 +209,9 @@ class ExactlyOnceSink:
             )
             report = self._commit.write(batch)
         except ScoringError as error:
-            self.failure = error
-            # Spark gets one line: it buries causes in text, and the pattern that it searches this
-            # text with overflows the stack where the text is long.
-            raise type(error)(error.message, hint=error.hint) from None
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - it is raised again, in one line
+            self._fail(build_query_error(f"batch {batch_id} was not written", error))
         logger.info(
             "batch=%d written=%s already_written=%d duration_ms=%.0f",
             report.batch_id,
@@ -219,6 +219,15 @@ class ExactlyOnceSink:
             report.already_written,
             report.duration_s * 1000,
         )
+
+    def _fail(self, error: ScoringError) -> NoReturn:
+        """Keep the cause, and give Spark one line.
+
+        Spark buries causes in text, and the pattern that it searches this text with overflows the
+        stack where the text is long: a trace of py4j's is, when a stop interrupts a batch.
+        """
+        self.failure = error
+        raise type(error)(error.message, hint=error.hint) from None
 
     def close(self) -> None:
         """Let go of the Kafka clients."""
