@@ -17,7 +17,7 @@ PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 
 # Named after what it was installed from: other pins are another stamp, the same pins (a fresh checkout, a
 # touched file) the same one.
-LOCK := requirements/runtime.txt requirements/dev.txt setup.cfg pyproject.toml
+LOCK := requirements/runtime.txt requirements/compiled.txt requirements/dev.txt setup.cfg pyproject.toml
 STAMP := $(VENV)/.installed-$(shell cat $(LOCK) | cksum | tr ' ' '-')
 
 # Options for the program behind a target: make test ARGS='-k decode'

@@ -9,11 +9,19 @@ The streaming job scores with these same objects. Needs neither PySpark nor Kafk
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lib.scoring import SPARK_AVAILABLE, ModelBackend, SklearnBackend, SparkBackend
+from lib.scoring import (
+    SPARK_AVAILABLE,
+    ModelBackend,
+    OnnxBackend,
+    SklearnBackend,
+    SparkBackend,
+    SqlBackend,
+)
 from lib.scoring.artefact import find_fallback
 from lib.scoring.base import ModelPath, Predictions, Probabilities
 from lib.scoring.features import build_features
@@ -24,8 +32,10 @@ if TYPE_CHECKING:
 __all__ = [
     "SPARK_AVAILABLE",
     "ModelBackend",
+    "OnnxBackend",
     "SklearnBackend",
     "SparkBackend",
+    "SqlBackend",
     "get_backend_info",
     "load_model",
     "predict",
@@ -42,20 +52,20 @@ def load_model(
     """Load a model.
 
     Args:
-        backend: "sklearn" or "spark".
-        model_path: a joblib file, a PipelineModel's folder, the folder of a stored version, or
-            ``NAME@champion`` or ``NAME@VERSION``, looked up in ``models`` or in the store's folder
-            before it, as in ``/srv/models/churn@champion``.
+        backend: "sklearn", "spark", "onnx" or "sql".
+        model_path: a joblib, ONNX or SQL file, a PipelineModel's folder, the folder of a stored
+            version, or ``NAME@champion`` or ``NAME@VERSION``, looked up in ``models`` or in the
+            store's folder before it, as in ``/srv/models/churn@champion``.
         preprocessor_path: a joblib file with a transformer that comes before a scikit-learn model.
-        fallback_path: what scores instead of a Spark model that cannot be used. Without it, that is
-            the scikit-learn pipeline of the same stored version, if there is one.
-        spark_session: for a Spark model; else the active session, else a new one.
+        fallback_path: what scores instead of a model of another kind that cannot be used. Without
+            it, that is the scikit-learn pipeline of the same stored version, if there is one.
+        spark_session: for spark and sql; else the active session, else a new one.
 
     Returns:
         A loaded backend.
 
     Raises:
-        ValueError: the backend is unknown, or a Spark model cannot be used and has no fallback.
+        ValueError: the backend is unknown, or the model cannot be used and has no fallback.
         FileNotFoundError: there is no such model file.
         ModelError: the model is damaged or was made by other library versions.
     """
@@ -78,7 +88,8 @@ def predict(
     Args:
         model_backend: from :func:`load_model`.
         features: a record, a list of records, or a frame of them.
-        backend: "sklearn" or "spark": insists on the backend that was loaded or really scores.
+        backend: a name as for :func:`load_model`: insists on the one that was loaded or really
+            scores.
 
     Returns:
         predictions: str [n_rows], "Yes" or "No";
@@ -99,8 +110,8 @@ def get_backend_info(model_backend: ModelBackend) -> dict[str, Any]:
 
     Returns:
         backend_type, model_path and model_type (None before loading); of sklearn also
-        has_preprocessor and preprocessor_path; of spark also using_fallback, fallback_path and
-        spark_available.
+        has_preprocessor and preprocessor_path; of the others also using_fallback and fallback_path,
+        of spark and sql spark_available, of onnx provider.
     """
     return model_backend.describe()
 
@@ -111,23 +122,40 @@ def _build_sklearn(
     return SklearnBackend(model_path, preprocessor_path)
 
 
-def _build_spark(
+def _build_in_jvm(
+    build: type[SparkBackend] | type[SqlBackend],
     model_path: ModelPath,
     preprocessor_path: ModelPath | None,
     fallback_path: ModelPath | None,
     spark_session: SparkSession | None,
 ) -> ModelBackend:
-    if fallback_path is None:
-        fallback_path = find_fallback(model_path)
-    return SparkBackend(
-        model_path, fallback_path, spark_session, fallback_preprocessor_path=preprocessor_path
+    return build(
+        model_path,
+        fallback_path or find_fallback(model_path),
+        spark_session,
+        fallback_preprocessor_path=preprocessor_path,
+    )
+
+
+def _build_onnx(
+    model_path: ModelPath,
+    preprocessor_path: ModelPath | None,
+    fallback_path: ModelPath | None,
+    *_: object,
+) -> ModelBackend:
+    return OnnxBackend(
+        model_path,
+        fallback_path or find_fallback(model_path),
+        fallback_preprocessor_path=preprocessor_path,
     )
 
 
 # Explicit, so that one place shows what there is.
 _BUILDERS: dict[str, Callable[..., ModelBackend]] = {
     "sklearn": _build_sklearn,
-    "spark": _build_spark,
+    "spark": partial(_build_in_jvm, SparkBackend),
+    "onnx": _build_onnx,
+    "sql": partial(_build_in_jvm, SqlBackend),
 }
 
 
@@ -140,7 +168,9 @@ def _check_backend(model_backend: ModelBackend, backend: str) -> None:
 
 
 def _invalid_backend(backend: object) -> ValueError:
-    return ValueError(f"Invalid backend type: {backend}. Must be 'sklearn' or 'spark'")
+    return ValueError(
+        f"Invalid backend type: {backend}. Must be 'sklearn' or 'spark', 'onnx' or 'sql'"
+    )
 
 
 if __name__ == "__main__":

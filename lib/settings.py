@@ -39,7 +39,8 @@ _INTERVAL = re.compile(r"\d+ (millisecond|second|minute|hour)s?")
 
 Delivery = Literal["exactly-once", "at-least-once"]
 Commit = Literal["driver", "executor"]
-BackendChoice = Literal["auto", "spark", "sklearn"]
+BackendChoice = Literal["auto", "sql", "onnx", "spark", "sklearn"]
+OnnxProvider = Literal["cpu", "cuda"]
 
 
 class JobSettings(BaseSettings):
@@ -64,7 +65,14 @@ class ModelSettings(JobSettings):
     model: str = Field(
         "churn@champion", description="NAME@champion, NAME@VERSION, or a path to a model"
     )
-    backend: BackendChoice = Field("auto", description="auto takes spark and falls back to sklearn")
+    backend: BackendChoice = Field(
+        "auto",
+        description="auto takes the first that the model has of sql, onnx, spark, and falls back to"
+        " sklearn",
+    )
+    onnx_provider: OnnxProvider = Field(
+        "cpu", description="what onnxruntime runs on; cuda needs onnxruntime-gpu and a GPU"
+    )
 
 
 class KafkaSettings(JobSettings):

@@ -161,7 +161,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def model_store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with churn@1, the champion: both engines, fitted on 2,000 synthetic customers."""
+    """A store with churn@1, the champion: all backends, fitted on 2,000 synthetic customers."""
     from datetime import UTC, datetime
 
     from lib.contract import CUSTOMER
@@ -170,7 +170,7 @@ def model_store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     from lib.training.training import fit, write_artefacts
 
     root = tmp_path_factory.mktemp("models")
-    fitted = fit(make_training_data(2_000, seed=1), spark=spark)
+    fitted = fit(make_training_data(2_000, seed=1), seed=1, spark=spark)
     version = ModelStore(root).save(
         "churn",
         lambda folder: write_artefacts(fitted, folder),

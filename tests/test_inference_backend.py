@@ -84,7 +84,7 @@ def test_model_is_loaded_by_the_name_of_its_backend(model_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["tensorflow", "", "SPARK", None])
 def test_unknown_backend_is_refused(name: Any) -> None:
-    expected = f"^Invalid backend type: {name}. Must be 'sklearn' or 'spark'$"
+    expected = f"^Invalid backend type: {name}. Must be 'sklearn' or 'spark', 'onnx' or 'sql'$"
     with pytest.raises(ValueError, match=expected):
         load_model(name, "model.joblib")
     with pytest.raises(ValueError, match=r"^Invalid backend type: nonsense"):

@@ -99,7 +99,7 @@ def test_a_missing_file_is_named() -> None:
             ("--delivery", "maybe"),
             r"--delivery: .*'exactly-once' or 'at-least-once', found 'maybe'",
         ),
-        (("--backend", "onnx"), r"--backend: .*found 'onnx'"),
+        (("--backend", "pmml"), r"--backend: .*found 'pmml'"),
         (("--trigger", "soon"), r'--trigger: expected "available-now" or an interval'),
         (("--query-name", "a b"), r"--query-name: "),
         (("--starting-offsets", "middle"), r"--starting-offsets: "),

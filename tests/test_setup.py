@@ -123,9 +123,9 @@ def error_lines(text: str) -> list[str]:
 
 
 def test_every_installed_package_is_pinned() -> None:
-    for name in ("runtime.txt", "dev.txt"):
+    for name in ("runtime.txt", "compiled.txt", "dev.txt"):
         for line in (PROJECT_ROOT / "requirements" / name).read_text().splitlines():
-            assert re.fullmatch(r"#.*|-r runtime\.txt||[\w.-]+==[\w.]+", line), line
+            assert re.fullmatch(r"#.*|-r (?:runtime|compiled)\.txt||[\w.-]+==[\w.]+", line), line
 
 
 # --- spark-submit.sh ---

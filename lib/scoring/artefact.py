@@ -33,6 +33,18 @@ class Artefact:
         """Names a model outside a store."""
         return self.path.stem
 
+    def read(self) -> bytes:
+        """The file's bytes; of a stored version they are verified, and so is all of it if named.
+
+        Raises:
+            ModelCorruptError: a file is not the one that was saved.
+        """
+        if self.version is None:
+            return self.path.read_bytes()
+        if self.is_whole:
+            self.version.verify()
+        return self.version.read_artefact(self.path)
+
 
 def find_artefact(model_path: str | os.PathLike[str], artefact: str) -> Artefact:
     """Find a model. Reads metadata at most; opens nothing.

@@ -46,7 +46,7 @@ class ModelBackend(ABC):
     """A model behind one interface. Constructing it does no I/O; :meth:`load` does.
 
     Attributes:
-        backend_type: "sklearn" or "spark".
+        backend_type: "sklearn", "spark", "onnx" or "sql".
         model_path: as given: a path, or a reference into the store ``models``.
         threshold: probability in [0, 1] from which the prediction is "Yes": the store's, else 0.5.
         version: the stored version that is loaded; None for a model outside a store.

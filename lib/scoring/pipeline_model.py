@@ -1,39 +1,24 @@
-"""What of a PipelineModel needs PySpark: loading, frames of features, and its probability."""
+"""What of a PipelineModel needs PySpark: loading it, and its probability."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-import pyarrow as pa
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]  # ships no types
 from pyspark.errors import PySparkException
 from pyspark.ml import PipelineModel
 from pyspark.ml.functions import vector_to_array
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lib.errors import ModelMismatchError
 from lib.scoring.base import PROBABILITY_COLUMN
-from lib.scoring.udf import quote
+from lib.scoring.frames import in_range_expr, quote
 
 
 def load_pipeline_model(location: str, session: SparkSession) -> PipelineModel:
     """Load a saved PipelineModel in this session; the location is a URI."""
     return PipelineModel.read().session(session).load(location)
-
-
-def build_frame(features: pd.DataFrame, session: SparkSession) -> DataFrame:
-    """A Spark frame of the same rows, in order, whatever the session's Arrow settings.
-
-    Raises:
-        TypeError, ValueError: a column mixes types.
-    """
-    # Spark reads no dictionary-encoded columns.
-    encoded = features.select_dtypes("category").columns
-    plain = features.astype(dict.fromkeys(encoded, object)) if len(encoded) else features
-    # From an Arrow table Spark makes a local relation: small frames need no job to be read.
-    return session.createDataFrame(pa.Table.from_pandas(plain, preserve_index=False))
 
 
 def append_probability(frame: DataFrame, model: Any, name: str) -> DataFrame:
@@ -52,18 +37,13 @@ def append_probability(frame: DataFrame, model: Any, name: str) -> DataFrame:
         scored: DataFrame = model.transform(frame)
         probability = vector_to_array(F.col(quote(vector)))
         kept = [F.col(quote(column)) for column in frame.columns]
-        return scored.select(*kept, _in_range_expr(F.get(probability, F.lit(1))))
+        return scored.select(*kept, in_range_expr(F.get(probability, F.lit(1))))
     except (PySparkException, Py4JError) as error:
         cause = str(error).strip().splitlines()[0]
         raise ModelMismatchError(
             f"{name}: found a frame that the model does not take: {cause}",
             hint="give the columns and types that it was trained with",
         ) from error
-
-
-def _in_range_expr(probability: Column) -> Column:
-    """Null for what is no probability. NaN is one of those: Spark orders it above all numbers."""
-    return F.when(probability.between(0.0, 1.0), probability).alias(PROBABILITY_COLUMN)
 
 
 def _probability_column(model: Any) -> str:

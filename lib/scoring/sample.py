@@ -53,7 +53,7 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--backend",
-        choices=("sklearn", "spark"),
+        choices=("sklearn", "spark", "onnx", "sql"),
         help="default: sklearn where MODEL has a joblib file, else spark",
     )
     parser.add_argument(
@@ -67,7 +67,10 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _guess_backend(model: str) -> str:
-    """A folder without a joblib file is a PipelineModel; anything else is left to scikit-learn."""
+    """By the suffix of a file; a folder without a joblib file is a PipelineModel."""
+    suffix = model.rpartition(".")[2]
+    if suffix in ("onnx", "sql"):
+        return suffix
     path = find_artefact(model, SKLEARN_ARTEFACT).path
     return (
         "spark"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import joblib
@@ -140,14 +139,9 @@ def _find(path: ModelPath, what: str) -> Artefact:
 
 def _unpickle(artefact: Artefact, *, needs: str) -> Any:
     """Verify, then open. What is unpickled are the very bytes that were hashed."""
-    path, version = artefact.path, artefact.version
-    if version is None:
-        content = Path(path).read_bytes()
-    else:
-        if artefact.is_whole:
-            version.verify()
-        content = version.read_artefact(path)
-        check_library(version.metadata, "scikit-learn")
+    path, content = artefact.path, artefact.read()
+    if artefact.version is not None:
+        check_library(artefact.version.metadata, "scikit-learn")
     try:
         model = joblib.load(io.BytesIO(content))
     except Exception as error:  # unpickling runs code of any library

@@ -7,44 +7,36 @@ fast, so this is the form that carries the columns' names. Spark sets OMP_NUM_TH
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Sequence
 from typing import Any
 
 import joblib
 import pandas as pd
-from pyspark import Broadcast, SparkContext
+from pyspark import Broadcast
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import DoubleType
 
 from lib.scoring.base import PROBABILITY_COLUMN
-from lib.scoring.worker import compute_probability, open_model, score_batch
+from lib.scoring.frames import quote
+from lib.scoring.shared import SharedContent
+from lib.scoring.worker import compute_probability, open_once, score_batch, unpickle
 
 
-class SharedModel:
-    """A model's pickle, broadcast once for each Spark context. Keep it as long as frames use it."""
+class SharedModel(SharedContent):
+    """A model and its preprocessor as one pickle."""
 
     def __init__(self, model: Any, preprocessor: Any) -> None:
         self._held = (model, preprocessor)
         content = io.BytesIO()
         joblib.dump(self._held, content)
-        self._content = content.getvalue()
-        self.sha256 = hashlib.sha256(self._content).hexdigest()
-        self._context: SparkContext | None = None
-        self._broadcast: Broadcast[bytes] | None = None
+        super().__init__(content.getvalue())
 
     def holds(self, model: Any, preprocessor: Any) -> bool:
         """Whether it was made of these very objects."""
         return self._held[0] is model and self._held[1] is preprocessor
-
-    def broadcast(self, context: SparkContext) -> Broadcast[bytes]:
-        """The pickle on this context's executors."""
-        if self._broadcast is None or self._context is not context:
-            self._context, self._broadcast = context, context.broadcast(self._content)
-        return self._broadcast
 
 
 def append_probability(frame: DataFrame, columns: Sequence[str], model: SharedModel) -> DataFrame:
@@ -61,7 +53,7 @@ def build_probability_expr(
     """A double in [0, 1], null where the model gave none."""
 
     def score(rows: pd.DataFrame) -> pd.Series:
-        model, preprocessor = open_model(sha256, lambda: content.value)
+        model, preprocessor = open_once(sha256, lambda: unpickle(content.value))
         # NaN becomes null on the way back.
         return pd.Series(
             score_batch(lambda part: compute_probability(model, preprocessor, part), rows)
@@ -71,8 +63,3 @@ def build_probability_expr(
     udf = pandas_udf(score, DoubleType())  # type: ignore[call-overload]  # its overloads want hints' deprecated forerunner
     column: Column = udf(F.struct(*quoted))
     return column
-
-
-def quote(name: str) -> str:
-    """A column's name for Spark, whatever is in it."""
-    return "`" + name.replace("`", "``") + "`"

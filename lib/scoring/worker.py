@@ -9,7 +9,7 @@ import io
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import joblib
 import numpy as np
@@ -20,8 +20,10 @@ from lib.errors import ModelMismatchError
 
 logger = logging.getLogger(__name__)
 
-# Models of this process by the sha256 of their pickle. A worker serves one query, seldom two.
-_MODELS: dict[str, tuple[Any, Any]] = {}
+T = TypeVar("T")
+
+# Models of this process by the sha256 of their bytes. A worker serves one query, seldom two.
+_MODELS: dict[str, Any] = {}
 
 
 def compute_probability(
@@ -46,11 +48,17 @@ def compute_probability(
     return probabilities[:, 1]
 
 
-def open_model(sha256: str, read: Callable[[], bytes]) -> tuple[Any, Any]:
-    """Model and preprocessor, unpickled once a process."""
+def open_once(sha256: str, build: Callable[[], T]) -> T:
+    """What ``build`` makes of the content with this checksum, made once a process."""
     if sha256 not in _MODELS:
-        _MODELS[sha256] = joblib.load(io.BytesIO(read()))
-    return _MODELS[sha256]
+        _MODELS[sha256] = build()
+    return cast(T, _MODELS[sha256])
+
+
+def unpickle(content: bytes) -> tuple[Any, Any]:
+    """Model and preprocessor."""
+    model, preprocessor = joblib.load(io.BytesIO(content))
+    return model, preprocessor
 
 
 def score_batch(

@@ -9,7 +9,10 @@ from lib.errors import ModelMismatchError
 from lib.store.metadata import ModelMetadata
 
 # Distributions whose versions are recorded with a model.
-RECORDED_LIBRARIES = ("joblib", "numpy", "pandas", "pyarrow", "pyspark", "scikit-learn")
+RECORDED_LIBRARIES = (
+    *("joblib", "numpy", "pandas", "pyarrow", "pyspark", "scikit-learn"),
+    *("onnx", "onnxruntime", "orbital", "skl2onnx", "sqlglot"),
+)
 
 
 def installed_libraries() -> dict[str, str]:

@@ -11,6 +11,8 @@ from lib.store.metadata import METADATA_FILE, ModelMetadata, is_version_metadata
 
 SKLEARN_ARTEFACT = "pipeline.joblib"
 SPARK_ARTEFACT = "spark_model"
+ONNX_ARTEFACT = "pipeline.onnx"
+SQL_ARTEFACT = "probability.sql"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,12 @@ class ModelVersion:
     def spark_path(self) -> Path:
         """The Spark PipelineModel's folder; need not exist."""
         return self.path / SPARK_ARTEFACT
+
+    def has(self, artefact: str) -> bool:
+        """Whether it was saved with this file or folder, such as ``pipeline.onnx``."""
+        return any(
+            path == artefact or path.startswith(f"{artefact}/") for path in self.metadata.artefacts
+        )
 
     def verify(self) -> None:
         """Compare all files with their checksums; call it before anything of them is opened.

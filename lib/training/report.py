@@ -30,9 +30,19 @@ def build_metrics_table(version: ModelVersion) -> Table:
 
 
 def describe_version(version: ModelVersion) -> str:
-    """Threshold and agreement of the engines, as two lines."""
+    """Threshold, agreement of the engines, and what the model was compiled to."""
     threshold, training = version.metadata.threshold, version.metadata.training
-    return (
+    compiled = [
+        f"{backend:<12} "
+        + (
+            f"left out: {facts['left_out']}"
+            if "left_out" in facts
+            else f"within {facts['largest_difference']:.1e} of sklearn on {facts['rows']:,} rows"
+        )
+        for backend, facts in training["compiled"].items()
+    ]
+    lines = (
         f"threshold    {threshold:.2f} (best F1: {training['f1_at_threshold']:.3f})\n"
         f"agreement    both engines within {training['engine_disagreement']:.1e} in probability"
     )
+    return "\n".join([lines, *compiled])

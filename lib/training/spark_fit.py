@@ -39,7 +39,15 @@ def score_with_spark(
 ) -> Probabilities:
     """Probability of each row: float64 [n_rows]."""
     rows = features.assign(**{_ROW: np.arange(len(features))})
-    return _collect(model.transform(_send(spark, rows)), len(features))
+    scored = model.transform(_send(spark, rows))
+    return _collect(scored.select(_ROW, _probability_expr()), len(features))
+
+
+def score_expression(spark: SparkSession, expression: str, features: pd.DataFrame) -> Probabilities:
+    """What a Spark SQL expression gives for each row: float64 [n_rows], in generated code."""
+    rows = features.assign(**{_ROW: np.arange(len(features))})
+    frame = _keep(_send(spark, rows), len(features))
+    return _collect(frame.select(_ROW, F.expr(expression).alias(_PROBABILITY)), len(features))
 
 
 def cross_validate_spark(
@@ -60,6 +68,7 @@ def cross_validate_spark(
         regression = build_regression(int(np.sum(~held_out)))
         model = regression.fit(encoded.where(F.col(_FOLD) != fold))
         scored = model.transform(encoded.where(F.col(_FOLD) == fold))
+        scored = scored.select(_ROW, _probability_expr())
         probabilities[held_out] = _collect(scored, int(np.sum(held_out)))
     return probabilities
 
@@ -81,7 +90,7 @@ def _keep(frame: DataFrame, rows: int) -> DataFrame:
 
 def _collect(scored: DataFrame, count: int) -> Probabilities:
     """The probabilities in the order of the rows."""
-    rows = scored.select(_ROW, _probability_expr()).toArrow().sort_by(_ROW)
+    rows = scored.toArrow().sort_by(_ROW)
     assert rows.num_rows == count, (rows.num_rows, count)
     return np.asarray(rows[_PROBABILITY].to_numpy(), dtype=np.float64)
 

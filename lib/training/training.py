@@ -1,4 +1,4 @@
-"""Train: measure, fit and save one model version with both engines."""
+"""Train: measure, fit, compile and save one model version."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from lib.errors import ModelError
 from lib.store import ModelStore, ModelVersion, installed_libraries
 from lib.store.version import SKLEARN_ARTEFACT, SPARK_ARTEFACT
 from lib.training import evaluation
+from lib.training.compiled import Compiled, compile_pipeline
 from lib.training.data import TrainingData
 from lib.training.penalty import INVERSE_PENALTY
 from lib.training.sklearn_pipeline import build_sklearn_pipeline
@@ -49,15 +50,17 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class FittedModels:
-    """The same model in both engines.
+    """The same model in both engines, and what the former was compiled to.
 
     Attributes:
         disagreement: largest difference of their probabilities over the training rows.
+        compiled: ONNX and Spark SQL, as far as they agree with scikit-learn.
     """
 
     sklearn: Pipeline
     spark: PipelineModel
     disagreement: float
+    compiled: Compiled
 
 
 def train(
@@ -89,7 +92,7 @@ def train(
         SettingsError: the name is no valid one.
     """
     evaluated = evaluate(data, seed=seed, spark=spark, contract=contract, report=report)
-    fitted = fit(data, spark=spark, contract=contract, report=report)
+    fitted = fit(data, seed=seed, spark=spark, contract=contract, report=report)
     report("saving")
     return store.save(
         name,
@@ -131,11 +134,12 @@ def evaluate(
 def fit(
     data: TrainingData,
     *,
+    seed: int,
     spark: SparkSession,
     contract: Contract = CUSTOMER,
     report: Callable[[str], None] = logger.info,
 ) -> FittedModels:
-    """Fit both engines on all rows.
+    """Fit both engines on all rows, and compile.
 
     Raises:
         ModelError: their probabilities differ by more than :data:`MAX_DISAGREEMENT`.
@@ -153,12 +157,16 @@ def fit(
             f"expected at most {MAX_DISAGREEMENT:g}",
             hint="a solver has not converged: are there extreme numbers in the data?",
         )
-    return FittedModels(pipeline, model, disagreement)
+    report("compiling")
+    compiled = compile_pipeline(pipeline, data.features, contract=contract, spark=spark, seed=seed)
+    return FittedModels(pipeline, model, disagreement, compiled)
 
 
 def write_artefacts(fitted: FittedModels, folder: Path) -> None:
-    """Write both models below a folder on this machine."""
+    """Write the models below a folder on this machine."""
     joblib.dump(fitted.sklearn, folder / SKLEARN_ARTEFACT)
+    for name, content in fitted.compiled.artefacts.items():
+        (folder / name).write_bytes(content)
     # As a URI, for Spark's default file system may be another.
     fitted.spark.write().save((folder / SPARK_ARTEFACT).resolve().as_uri())
 
@@ -175,4 +183,5 @@ def _describe(
         "f1_at_threshold": evaluated.f1,
         "inverse_penalty": INVERSE_PENALTY,
         "engine_disagreement": fitted.disagreement,
+        "compiled": fitted.compiled.facts,
     }

@@ -35,7 +35,7 @@ def make_models(spark: SparkSession, folder: Path) -> None:
     """Fit two different versions on different customers; the first one is the champion."""
     store = ModelStore(folder)
     for seed in (1, 2):
-        fitted = fit(make_training_data(_ROWS, seed=seed), spark=spark)
+        fitted = fit(make_training_data(_ROWS, seed=seed), seed=seed, spark=spark)
         store.save(
             MODEL_NAME,
             partial(write_artefacts, fitted),

@@ -62,7 +62,7 @@ def test_everything_exported_is_documented() -> None:
     assert names == set(inference_backend.__all__)
 
 
-@pytest.mark.parametrize("kind", ["SklearnBackend", "SparkBackend"])
+@pytest.mark.parametrize("kind", ["SklearnBackend", "OnnxBackend", "SqlBackend", "SparkBackend"])
 def test_every_public_attribute_of_a_backend_is_documented(kind: str) -> None:
     backend = getattr(inference_backend, kind)("nowhere")
     text = read_document(DOCUMENT)

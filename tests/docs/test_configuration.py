@@ -31,7 +31,7 @@ def test_local_toml_holds_the_defaults() -> None:
 def test_cluster_toml_loads() -> None:
     settings = load(ROOT / "conf" / "cluster.toml")
 
-    assert settings.backend == "spark"
+    assert settings.backend == "sql"
     assert settings.kafka["security.protocol"] == "SASL_SSL"
 
 

@@ -74,7 +74,7 @@ def test_every_record_ends_as_one_prediction_or_one_dead_letter(
     assert view.totals.dead_letters == len(account.dead_letters)
 
 
-@pytest.mark.parametrize("backend", ["spark", "sklearn"])
+@pytest.mark.parametrize("backend", ["sql", "onnx", "spark", "sklearn"])
 def test_stream_and_predict_give_the_same_probability(
     spark: SparkSession, deployment: Deployment, backend: str
 ) -> None:

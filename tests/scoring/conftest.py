@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from lib.contract import CUSTOMER
-from lib.inference_backend import ModelBackend, SklearnBackend, SparkBackend
+from lib.inference_backend import ModelBackend, load_model
 from lib.store import ModelStore, ModelVersion, installed_libraries
 from tests.scoring.models import build_customers, build_labels, fit_sklearn_pipeline
 
@@ -96,15 +96,46 @@ def save_version(root: Path, write: Any, **changes: Any) -> ModelVersion:
     return saved
 
 
-@pytest.fixture(params=["sklearn", pytest.param("spark", marks=pytest.mark.spark)])
+@pytest.fixture(scope="session")
+def contract_pipeline(training: pd.DataFrame) -> Any:
+    """A pipeline as training makes it, of which the compiled forms are made."""
+    from lib.training.sklearn_pipeline import build_sklearn_pipeline
+
+    return build_sklearn_pipeline(CUSTOMER).fit(
+        training[list(CUSTOMER.feature_names)], training["label"]
+    )
+
+
+@pytest.fixture(scope="session")
+def onnx_path(contract_pipeline: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from lib.training.export import export_onnx
+
+    path = tmp_path_factory.mktemp("onnx") / "churn_lr.onnx"
+    path.write_bytes(export_onnx(contract_pipeline, CUSTOMER))
+    return path
+
+
+@pytest.fixture(scope="session")
+def sql_path(contract_pipeline: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from lib.training.export import export_sql
+
+    path = tmp_path_factory.mktemp("sql") / "churn_lr.sql"
+    path.write_text(export_sql(contract_pipeline, CUSTOMER))
+    return path
+
+
+@pytest.fixture(
+    params=[
+        "sklearn",
+        "onnx",
+        pytest.param("spark", marks=pytest.mark.spark),
+        pytest.param("sql", marks=pytest.mark.spark),
+    ]
+)
 def backend(request: pytest.FixtureRequest) -> ModelBackend:
     """Each backend in turn, loaded from a model outside a store."""
-    loaded: ModelBackend
-    if request.param == "sklearn":
-        loaded = SklearnBackend(request.getfixturevalue("joblib_path"))
-    else:
-        session = request.getfixturevalue("spark")
-        path = request.getfixturevalue("pipeline_model_path")
-        loaded = SparkBackend(path, spark_session=session)
-    loaded.load()
-    return loaded
+    name = request.param
+    paths = {"sklearn": "joblib_path", "spark": "pipeline_model_path"}
+    path = request.getfixturevalue(paths.get(name, f"{name}_path"))
+    session = request.getfixturevalue("spark") if name in ("spark", "sql") else None
+    return load_model(name, path, spark_session=session)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import logging
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import ModelMismatchError
-from lib.scoring.worker import compute_probability, open_model, score_batch
+from lib.scoring.worker import compute_probability, open_once, score_batch, unpickle
 
 
 class Fussy:
@@ -79,19 +81,18 @@ def test_model_of_other_than_two_classes_is_refused(shape: tuple[int, ...]) -> N
         compute_probability(Odd(), None, rows(1, 2))
 
 
-def test_model_is_unpickled_once_a_process() -> None:
-    import io
+def test_model_is_opened_once_a_process() -> None:
+    opened = []
 
-    import joblib
+    def build() -> list[str]:
+        opened.append("model")
+        return opened
 
+    assert open_once("only-here", build) is open_once("only-here", build)
+    assert opened == ["model"]
+
+
+def test_pickle_holds_model_and_preprocessor() -> None:
     buffer = io.BytesIO()
     joblib.dump(("model", None), buffer)
-    reads = []
-
-    def read() -> bytes:
-        reads.append(1)
-        return buffer.getvalue()
-
-    assert open_model("only-here", read) == ("model", None)
-    assert open_model("only-here", read) is open_model("only-here", read)
-    assert len(reads) == 1
+    assert unpickle(buffer.getvalue()) == ("model", None)

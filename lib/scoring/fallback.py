@@ -1,0 +1,167 @@
+"""What the backends share that scikit-learn can stand in for: spark, sql and onnx."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lib.errors import ModelNotFoundError
+from lib.scoring.artefact import Artefact, find_artefact
+from lib.scoring.base import (
+    ModelBackend,
+    ModelPath,
+    ModelUnavailableError,
+    Probabilities,
+    refuse_probability_column,
+)
+from lib.scoring.sklearn import SklearnBackend
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame
+
+logger = logging.getLogger(__name__)
+
+
+class NotUsableError(Exception):
+    """Why a model cannot be used although nothing is wrong with its store, as one phrase."""
+
+
+class FallbackBackend(ModelBackend):
+    """Scores with a model of its own kind, or with scikit-learn where that cannot be used.
+
+    It falls back when a library is missing, the path does not exist or the model does not load, and
+    logs a warning that says which. A stored version whose files are not those that were saved is
+    refused instead: its other artefact is not to be trusted either.
+
+    Attributes:
+        fallback_path: of a joblib file or a version; None for no fallback.
+        fallback_preprocessor_path: goes with it.
+        fallback_backend: the loaded fallback while it is in use, else None.
+        using_fallback: whether it scores.
+    """
+
+    #: Of the model, for messages.
+    kind: ClassVar[str]
+
+    def __init__(
+        self,
+        model_path: ModelPath,
+        fallback_path: ModelPath | None = None,
+        *,
+        fallback_preprocessor_path: ModelPath | None = None,
+    ) -> None:
+        super().__init__(model_path)
+        self.fallback_path = fallback_path
+        self.fallback_preprocessor_path = fallback_preprocessor_path
+        self.fallback_backend: SklearnBackend | None = None
+        self.using_fallback = False
+
+    @property
+    def model(self) -> Any:
+        """The model, or the fallback's while that scores."""
+        return self.fallback_backend.model if self.fallback_backend else self._model
+
+    @model.setter
+    def model(self, model: Any) -> None:
+        self._leave_fallback()
+        self._adopt(model, version=None, label="" if model is None else type(model).__name__)
+
+    @property
+    def scored_by(self) -> str:
+        """See :attr:`ModelBackend.scored_by`; names the fallback while that scores."""
+        return self.fallback_backend.scored_by if self.fallback_backend else super().scored_by
+
+    def load(self) -> None:
+        """Load the model, or the fallback.
+
+        Raises:
+            ValueError: the model cannot be used and there is no fallback; says the cause.
+            ModelCorruptError: a stored version is not as it was saved.
+            FileNotFoundError: the fallback does not exist.
+            ModelError: the fallback cannot be used.
+        """
+        self._leave_fallback()
+        try:
+            self._load_own()
+        except NotUsableError as cause:
+            if self.fallback_path is None:
+                raise ModelUnavailableError(
+                    f"{self.kind} model {self.model_path}: {cause}; no fallback path specified"
+                ) from cause
+            logger.warning(
+                "%s model not used, falling back to sklearn: cause=%s model=%s fallback=%s",
+                *(self.kind, cause, self.model_path, self.fallback_path),
+            )
+            self._load_fallback(self.fallback_path)
+
+    @abstractmethod
+    def _load_own(self) -> None:
+        """Load and adopt the model.
+
+        Raises:
+            NotUsableError: scikit-learn has to stand in.
+            ModelCorruptError: a stored version is not as it was saved.
+        """
+
+    @abstractmethod
+    def _score_own(self, features: pd.DataFrame) -> Probabilities:
+        """As :meth:`ModelBackend._score`, with the loaded model."""
+
+    @abstractmethod
+    def _append_own(self, frame: DataFrame) -> DataFrame:
+        """As :meth:`ModelBackend.with_probability`, with the loaded model."""
+
+    def describe(self) -> dict[str, Any]:
+        """See :meth:`ModelBackend.describe`."""
+        path = self.fallback_path
+        return {
+            "backend_type": self.backend_type,
+            "model_path": str(self.model_path),
+            "model_type": self.model_type,
+            "using_fallback": self.using_fallback,
+            "fallback_path": None if path is None else str(path),
+        }
+
+    def _score(self, features: pd.DataFrame) -> Probabilities:
+        if self.fallback_backend is not None:
+            return self.fallback_backend._score(features)
+        return self._score_own(features)
+
+    def with_probability(self, frame: DataFrame) -> DataFrame:
+        """See :meth:`ModelBackend.with_probability`."""
+        self._require_model()
+        if self.fallback_backend is not None:
+            return self.fallback_backend.with_probability(frame)
+        refuse_probability_column(frame)
+        return self._append_own(frame)
+
+    def _find_file(self, artefact: str) -> Artefact:
+        """The model's file, whose name in a version is ``artefact``.
+
+        Raises:
+            NotUsableError: there is none.
+        """
+        try:
+            found = find_artefact(self.model_path, artefact)
+        except ModelNotFoundError as error:
+            raise NotUsableError(f"the path does not exist: {error.message}") from error
+        if not found.path.is_file():
+            raise NotUsableError(f"the path does not exist: {found.path}")
+        return found
+
+    def _load_fallback(self, path: ModelPath) -> None:
+        fallback = SklearnBackend(path, self.fallback_preprocessor_path)
+        fallback.load()
+        self._adopt(None, version=fallback.version, label="")
+        self.fallback_backend, self.using_fallback = fallback, True
+
+    def _leave_fallback(self) -> None:
+        self.fallback_backend, self.using_fallback = None, False
+
+
+def first_line(error: Exception) -> str:
+    """An exception as one phrase."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

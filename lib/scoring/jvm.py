@@ -1,0 +1,91 @@
+"""What the backends share whose model Spark's JVM evaluates: spark and sql.
+
+Imports without PySpark.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from lib.scoring.base import PROBABILITY_COLUMN, ModelPath, Probabilities
+from lib.scoring.fallback import FallbackBackend, NotUsableError, first_line
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+try:
+    import pyspark as _pyspark  # noqa: F401 - only whether it is there; starts no JVM
+except ImportError:
+    SPARK_AVAILABLE = False
+else:
+    SPARK_AVAILABLE = True
+
+
+class JvmBackend(FallbackBackend):
+    """A backend whose model is evaluated by Spark's JVM, also for ``predict``.
+
+    Attributes:
+        spark_session: to load and score in; else the active one, else a new one.
+    """
+
+    def __init__(
+        self,
+        model_path: ModelPath,
+        fallback_path: ModelPath | None = None,
+        spark_session: SparkSession | None = None,
+        *,
+        fallback_preprocessor_path: ModelPath | None = None,
+    ) -> None:
+        super().__init__(
+            model_path, fallback_path, fallback_preprocessor_path=fallback_preprocessor_path
+        )
+        self.spark_session = spark_session
+
+    @property
+    def is_native(self) -> bool:
+        """Whether rows are scored without Python workers."""
+        return not self.using_fallback
+
+    def describe(self) -> dict[str, Any]:
+        """See :meth:`ModelBackend.describe`."""
+        return {**super().describe(), "spark_available": is_spark_available()}
+
+    def _open_session(self) -> SparkSession:
+        """The session.
+
+        Raises:
+            NotUsableError: there is none, and none can be started.
+        """
+        if not is_spark_available():
+            raise NotUsableError("PySpark is missing")
+        try:
+            return self._provide_session()
+        except ImportError as error:
+            raise NotUsableError(f"PySpark is missing: {first_line(error)}") from error
+        except Exception as error:
+            raise NotUsableError(f"the session cannot start: {first_line(error)}") from error
+
+    def _provide_session(self) -> SparkSession:
+        from pyspark.sql import SparkSession
+
+        session = self.spark_session or SparkSession.getActiveSession()
+        if session is None:
+            session = SparkSession.builder.appName("inference-backend").getOrCreate()
+        return session
+
+    def _score_own(self, features: pd.DataFrame) -> Probabilities:
+        from lib.scoring.frames import build_frame
+
+        frame = build_frame(features, self._provide_session())
+        rows = self.with_probability(frame).select(PROBABILITY_COLUMN).collect()
+        return np.array([np.nan if value is None else value for (value,) in rows], dtype=np.float64)
+
+
+def is_spark_available() -> bool:
+    """The flag as ``lib.inference_backend`` shows it: False there makes every model fall back."""
+    from lib import inference_backend  # here, for the face imports this module
+
+    return inference_backend.SPARK_AVAILABLE

@@ -1,0 +1,87 @@
+"""The ONNX backend: a classifier run by onnxruntime, with scikit-learn to fall back on.
+
+Imports without onnxruntime and without PySpark.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from lib.errors import ModelMismatchError, SetupError
+from lib.scoring.base import ModelPath, Probabilities
+from lib.scoring.fallback import FallbackBackend, NotUsableError
+from lib.scoring.onnx_model import OnnxModel
+from lib.store.version import ONNX_ARTEFACT
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from lib.scoring.shared import SharedContent
+
+
+class OnnxBackend(FallbackBackend):
+    """Scores with a ``.onnx`` file; see :class:`FallbackBackend` for what stands in.
+
+    What the graph has to look like says :mod:`lib.scoring.onnx_model`. A file of a stored version
+    is checked against its checksum before it is opened.
+
+    Attributes:
+        provider: "cpu", or "cuda" where onnxruntime-gpu and a GPU are.
+    """
+
+    backend_type = "onnx"
+    kind = "ONNX"
+
+    def __init__(
+        self,
+        model_path: ModelPath,
+        fallback_path: ModelPath | None = None,
+        *,
+        provider: str = "cpu",
+        fallback_preprocessor_path: ModelPath | None = None,
+    ) -> None:
+        super().__init__(
+            model_path, fallback_path, fallback_preprocessor_path=fallback_preprocessor_path
+        )
+        self.provider = provider
+        self._content = b""
+        self._shared: SharedContent | None = None
+
+    def _load_own(self) -> None:
+        artefact = self._find_file(ONNX_ARTEFACT)
+        content = artefact.read()
+        try:
+            model = OnnxModel(content, str(artefact.path), self.provider)
+        except SetupError as error:
+            if self.provider != "cpu":  # asked for by name: nothing else will do
+                raise
+            raise NotUsableError(error.message) from error
+        self._content, self._shared = content, None
+        self._adopt(model, version=artefact.version, label=artefact.label)
+
+    def describe(self) -> dict[str, Any]:
+        """See :meth:`ModelBackend.describe`."""
+        return {**super().describe(), "provider": self.provider}
+
+    def _score_own(self, features: pd.DataFrame) -> Probabilities:
+        model: OnnxModel = self.model
+        return model.score_frame(features)
+
+    def _append_own(self, frame: DataFrame) -> DataFrame:
+        """As an Arrow UDF; the session is made once in each Python worker."""
+        from lib.scoring.onnx_udf import append_probability
+        from lib.scoring.shared import SharedContent
+
+        model: OnnxModel = self.model
+        missing = [name for name in model.columns if name not in frame.columns]
+        if missing:
+            raise ModelMismatchError(
+                f"{self.scored_by}: found a frame without the columns {missing}, "
+                f"expected {list(model.columns)}",
+                hint="add the columns, or name a model that was trained without them",
+            )
+        if self._shared is None:
+            self._shared = SharedContent(self._content)
+        return append_probability(frame, model.columns, self._shared, self.scored_by, self.provider)

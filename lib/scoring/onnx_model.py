@@ -1,0 +1,212 @@
+"""An ONNX classifier over named columns, as onnxruntime runs it.
+
+No pyspark here: a worker imports this module once, and the in-process path needs none.
+
+The graph has one input for each column, shaped [n_rows, 1] and named like it: int64, float, double
+or string. An int64 input that the model's metadata list under ``categories`` takes the position of
+the value in that list, -1 for any other: so no text passes through Python objects. The probability
+of class 1 is the second column of the output ``probabilities``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.errors import ModelError, ModelMismatchError, SetupError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+#: Where the model's metadata keep column → list of its categories, as JSON.
+CATEGORIES_KEY = "categories"
+OUTPUT = "probabilities"
+UNSEEN = -1
+
+CPU = "CPUExecutionProvider"
+#: Names of the setting → those of onnxruntime.
+PROVIDERS = {"cpu": CPU, "cuda": "CUDAExecutionProvider"}
+
+_NUMPY_TYPES: dict[str, type] = {
+    "tensor(int64)": np.int64,
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(string)": np.object_,
+}
+
+Values = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the graph.
+
+    Attributes:
+        name: of the column.
+        type: that the graph wants.
+        categories: the values whose positions it takes; None where it takes the values.
+    """
+
+    name: str
+    type: type
+    categories: tuple[str, ...] | None
+
+
+class OnnxModel:
+    """A model, ready to score with one thread.
+
+    Args:
+        content: the file's bytes.
+        name: of the model, for messages.
+        provider: "cpu" or "cuda".
+
+    Raises:
+        SetupError: onnxruntime is missing, or has not that provider.
+        ModelError: the bytes are no model that scores columns.
+    """
+
+    def __init__(self, content: bytes, name: str, provider: str = "cpu") -> None:
+        self.name = name
+        self._session = _open_session(content, name, provider)
+        self.inputs = _read_inputs(self._session, name)
+        self._lookups = {
+            spec.name: {value: code for code, value in enumerate(spec.categories)}
+            for spec in self.inputs
+            if spec.categories is not None
+        }
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it takes."""
+        return tuple(spec.name for spec in self.inputs)
+
+    def score_frame(self, features: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """Probability of class 1: float64 [n_rows], NaN where a number is missing.
+
+        Raises:
+            ModelMismatchError: a column is missing.
+            ValueError, TypeError: text that is no number.
+        """
+        missing = [name for name in self.columns if name not in features.columns]
+        if missing:
+            raise ModelMismatchError(
+                f"{self.name}: found features without the columns {missing},"
+                f" expected {list(self.columns)}",
+                hint="add the columns",
+            )
+        return self._score({spec.name: self._read_series(features, spec) for spec in self.inputs})
+
+    def score_arrow(self, columns: Mapping[str, pa.Array]) -> npt.NDArray[np.float64]:
+        """The same of Arrow columns."""
+        return self._score(
+            {spec.name: _read_array(columns[spec.name], spec) for spec in self.inputs}
+        )
+
+    def _read_series(self, features: pd.DataFrame, spec: Input) -> Values:
+        column = features[spec.name]
+        if spec.categories is not None:
+            lookup = self._lookups[spec.name]
+            return np.array([lookup.get(value, UNSEEN) for value in column.tolist()], np.int64)
+        if spec.type is np.object_:
+            return column.to_numpy(dtype=object)
+        return column.to_numpy(dtype=np.float64)
+
+    def _score(self, columns: Mapping[str, Values]) -> npt.NDArray[np.float64]:
+        feed: dict[str, Values] = {}
+        invalid: Values | None = None
+        for spec in self.inputs:
+            values = columns[spec.name]
+            if values.dtype == np.float64:
+                wrong = ~np.isfinite(values)
+                if spec.type is np.int64:
+                    wrong |= np.floor(values) != values
+                if wrong.any():
+                    values = np.where(wrong, 0.0, values)
+                    invalid = wrong if invalid is None else invalid | wrong
+            feed[spec.name] = values.astype(spec.type, copy=False).reshape(-1, 1)
+        probabilities: npt.NDArray[np.float64] = self._session.run([OUTPUT], feed)[0][:, 1].astype(
+            np.float64
+        )
+        if invalid is not None:
+            probabilities[invalid] = np.nan
+        return probabilities
+
+
+def is_onnxruntime_installed() -> bool:
+    """Whether models can be opened at all; imports nothing."""
+    return importlib.util.find_spec("onnxruntime") is not None
+
+
+def _read_array(array: pa.Array, spec: Input) -> Values:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if spec.categories is not None:
+        positions = pc.index_in(array, value_set=pa.array(spec.categories, pa.string()))
+        return np.asarray(positions.fill_null(UNSEEN))
+    if spec.type is np.object_:
+        return np.asarray(array.to_numpy(zero_copy_only=False), dtype=object)
+    if array.null_count or not pa.types.is_floating(array.type):
+        array = array.cast(pa.float64())
+    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _open_session(content: bytes, name: str, provider: str) -> Any:
+    try:
+        import onnxruntime  # type: ignore[import-untyped]  # ships no types
+    except ImportError as error:
+        raise SetupError(
+            "onnxruntime is not installed", hint="pip install onnxruntime, or use another backend"
+        ) from error
+    wanted = PROVIDERS[provider]
+    available = onnxruntime.get_available_providers()
+    if wanted not in available:
+        raise SetupError(
+            f"onnxruntime has no {wanted}: found {', '.join(available)}",
+            hint="install onnxruntime-gpu, or use the provider cpu",
+        )
+    options = onnxruntime.SessionOptions()
+    # Spark runs one task for each core; a session with threads of its own would fight them.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=[wanted])
+    except Exception as error:  # onnxruntime's own, one for each status
+        raise ModelError(
+            f"{name}: onnxruntime cannot open it: {str(error).splitlines()[0]}",
+            hint="export it again, or upgrade onnxruntime",
+        ) from error
+    if wanted not in session.get_providers():  # it goes on without a word
+        raise SetupError(
+            f"onnxruntime cannot use {wanted} on this machine",
+            hint="check the GPU's driver and CUDA, or use the provider cpu",
+        )
+    return session
+
+
+def _read_inputs(session: Any, name: str) -> tuple[Input, ...]:
+    categories = json.loads(session.get_modelmeta().custom_metadata_map.get(CATEGORIES_KEY, "{}"))
+    inputs = []
+    for node in session.get_inputs():
+        if node.type not in _NUMPY_TYPES:
+            raise ModelError(
+                f"{name}: input {node.name} is a {node.type}, expected {', '.join(_NUMPY_TYPES)}",
+                hint="export it with one input of such a type for each column",
+            )
+        values = categories.get(node.name)
+        inputs.append(
+            Input(node.name, _NUMPY_TYPES[node.type], None if values is None else tuple(values))
+        )
+    if OUTPUT not in [node.name for node in session.get_outputs()]:
+        raise ModelError(
+            f"{name}: found no output {OUTPUT}",
+            hint="export a classifier with skl2onnx and the option zipmap=False",
+        )
+    return tuple(inputs)

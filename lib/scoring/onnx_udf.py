@@ -1,0 +1,31 @@
+"""An ONNX model as an Arrow UDF. Driver builds it; executors' Python workers run it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import arrow_udf
+from pyspark.sql.types import DoubleType
+
+from lib.scoring.frames import in_range_expr, quote
+from lib.scoring.onnx_model import OnnxModel
+from lib.scoring.shared import SharedContent
+from lib.scoring.worker import open_once
+
+
+def append_probability(
+    frame: DataFrame, columns: Sequence[str], shared: SharedContent, name: str, provider: str
+) -> DataFrame:
+    """The frame and, behind its columns, ``probability`` by the model on ``columns``."""
+    content, sha256 = shared.broadcast(frame.sparkSession.sparkContext), shared.sha256
+    names = tuple(columns)
+
+    def score(*arrays: pa.Array) -> pa.Array:
+        model = open_once(sha256, lambda: OnnxModel(content.value, name, provider))
+        return pa.array(model.score_arrow(dict(zip(names, arrays, strict=True))))
+
+    udf = arrow_udf(score, DoubleType())  # type: ignore[call-overload]  # its overloads end at ten columns
+    return frame.select("*", in_range_expr(udf(*[F.col(quote(column)) for column in names])))

@@ -1,0 +1,111 @@
+"""Customers on the edges of a contract, on which two forms of one model are likeliest to differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lib.contract import Contract, Field, Kind
+from lib.synth import make_customers
+from lib.training.data import clean_table
+from lib.training.encoding import SINGLED_OUT
+
+Score = Callable[[pd.DataFrame], npt.NDArray[np.float64]]
+Values = npt.NDArray[np.float64]
+
+UNSEEN_CATEGORY = "never seen"
+_BASES = 4
+# Intervals in which a jump is looked for; of several in one, one is found.
+_INTERVALS = 512
+_BISECTIONS = 64
+# A continuous model moves less than this between neighbouring float64.
+_JUMP = 1e-9
+
+
+def make_edges(score: Score, contract: Contract, seed: int) -> pd.DataFrame:
+    """Rows with each edge in turn, on a few different customers.
+
+    Every category, none of them, blank text, the ends of each number's range, the values that have
+    an indicator of their own, and both sides of every value at which the model jumps, to the bit:
+    the split thresholds of trees, in the units of the record, whatever scales them.
+
+    Args:
+        score: the model: features → float64 [n_rows].
+        contract: of the features.
+        seed: of the customers.
+
+    Returns:
+        the contract's features, typed as training data.
+    """
+    bases = _make_bases(contract, seed)
+    rows = [bases]
+    for field in contract.features:
+        if field.kind is Kind.CATEGORY:
+            rows.append(_cross(bases, field.name, [*field.allowed, UNSEEN_CATEGORY, "", " "]))
+            continue
+        jumps = [] if field.kind is Kind.INTEGER else list(find_jumps(score, bases, field))
+        rows.append(_cross(bases, field.name, [*_list_ends(field), *jumps]))
+    return pd.concat(rows, ignore_index=True)
+
+
+def find_jumps(score: Score, bases: pd.DataFrame, field: Field) -> Values:
+    """Both sides of each value of a number at which the model's probability jumps.
+
+    Args:
+        score: the model.
+        bases: customers in whose place the number varies.
+        field: a number with a finite range.
+
+    Returns:
+        neighbouring float64, in pairs; empty for a continuous model.
+    """
+    found = [_find_jumps(score, bases.iloc[[row]], field) for row in range(len(bases))]
+    return np.unique(np.concatenate(found))
+
+
+def _find_jumps(score: Score, base: pd.DataFrame, field: Field) -> Values:
+    low, high = field.range
+    edges = np.linspace(low, high, _INTERVALS + 1)
+    probabilities = score(_cross(base, field.name, edges))
+    left, right = edges[:-1].copy(), edges[1:].copy()
+    at_left, at_right = probabilities[:-1].copy(), probabilities[1:].copy()
+    for _ in range(_BISECTIONS):
+        narrow = (np.abs(at_right - at_left) > _JUMP) & (np.nextafter(left, right) < right)
+        if not narrow.any():
+            break
+        middle = (left + (right - left) / 2)[narrow]
+        at_middle = score(_cross(base, field.name, middle))
+        # Into the half where it moves more: a slope fades with the width, a jump does not.
+        is_left = np.abs(at_middle - at_left[narrow]) >= np.abs(at_right[narrow] - at_middle)
+        right[narrow] = np.where(is_left, middle, right[narrow])
+        at_right[narrow] = np.where(is_left, at_middle, at_right[narrow])
+        left[narrow] = np.where(is_left, left[narrow], middle)
+        at_left[narrow] = np.where(is_left, at_left[narrow], at_middle)
+    jumps = np.abs(at_right - at_left) > _JUMP
+    return np.concatenate([left[jumps], right[jumps]])
+
+
+def _make_bases(contract: Contract, seed: int) -> pd.DataFrame:
+    table = make_customers(_BASES, seed).astype(str)
+    return clean_table(table, contract, place="edges", origin={}).features
+
+
+def _list_ends(field: Field) -> list[float]:
+    low, high = field.range
+    ends = [low, high, *SINGLED_OUT.get(field.name, ())]
+    if field.blank is not None:
+        ends.append(field.blank)
+    if field.kind is Kind.NUMBER:
+        ends += [float(np.nextafter(low, high)), float(np.nextafter(high, low)), (low + high) / 3]
+    return ends
+
+
+def _cross(bases: pd.DataFrame, name: str, values: object) -> pd.DataFrame:
+    """Every base with every value of one field; the column keeps its type."""
+    column = pd.Series(values).astype(bases[name].dtype)
+    repeated = bases.loc[bases.index.repeat(len(column))].reset_index(drop=True)
+    repeated[name] = np.tile(column.to_numpy(), len(bases))
+    return repeated

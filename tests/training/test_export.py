@@ -1,0 +1,164 @@
+"""The pipeline as ONNX and as SQL: what is kept, and what is left out and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier
+
+from lib.contract import CUSTOMER
+from lib.scoring.onnx_model import CATEGORIES_KEY, OnnxModel
+from lib.training.data import make_training_data
+from lib.training.edges import UNSEEN_CATEGORY, find_jumps, make_edges
+from lib.training.export import export_onnx, export_sql
+from lib.training.sklearn_pipeline import build_sklearn_pipeline
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from lib.training.compiled import Compiled
+
+DATA = make_training_data(1_500, seed=3)
+MONTHLY = CUSTOMER.field("MonthlyCharges")
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return build_sklearn_pipeline(CUSTOMER).fit(DATA.features, DATA.labels)
+
+
+def with_tree(pipeline: Pipeline) -> Pipeline:
+    """The same encoding, and a tree behind it: it jumps at exact values."""
+    tree = Pipeline([*pipeline.steps[:-1], ("classify", DecisionTreeClassifier(max_depth=6))])
+    return tree.fit(DATA.features, DATA.labels)
+
+
+def compile_for(pipeline: Pipeline, spark: SparkSession) -> Compiled:
+    from lib.training.compiled import compile_pipeline
+
+    return compile_pipeline(pipeline, DATA.features, contract=CUSTOMER, spark=spark, seed=5)
+
+
+def probabilities(pipeline: Pipeline, rows: pd.DataFrame) -> Any:
+    return pipeline.predict_proba(rows)[:, 1]
+
+
+def test_onnx_agrees_on_customers_and_on_edges(pipeline: Pipeline) -> None:
+    model = OnnxModel(export_onnx(pipeline, CUSTOMER), "churn")
+    for rows in (
+        make_training_data(20_000, seed=9).features,
+        make_edges(lambda rows: probabilities(pipeline, rows), CUSTOMER, seed=2),
+    ):
+        difference = np.abs(model.score_frame(rows) - probabilities(pipeline, rows))
+        assert difference.max() < 1e-6
+
+
+def test_no_text_enters_the_graph(pipeline: Pipeline) -> None:
+    graph = onnx.load_from_string(export_onnx(pipeline, CUSTOMER))
+    types = {node.name: node.type.tensor_type.elem_type for node in graph.graph.input}
+    assert set(types) == set(CUSTOMER.feature_names)
+    assert onnx.TensorProto.STRING not in types.values()
+    assert CATEGORIES_KEY in {entry.key for entry in graph.metadata_props}
+
+
+def test_sql_is_one_expression_over_the_contracts_columns(pipeline: Pipeline) -> None:
+    import sqlglot
+    from sqlglot import exp
+
+    tree = sqlglot.parse_one(export_sql(pipeline, CUSTOMER), dialect="databricks")
+    assert {column.name for column in tree.find_all(exp.Column)} == set(CUSTOMER.feature_names)
+    assert not list(tree.find_all(exp.Select))
+
+
+@pytest.mark.parametrize("name", [field.name for field in CUSTOMER.features])
+def test_edges_hold_the_ends_of_every_field(pipeline: Pipeline, name: str) -> None:
+    edges = make_edges(lambda rows: probabilities(pipeline, rows), CUSTOMER, seed=2)
+    values, field = set(edges[name]), CUSTOMER.field(name)
+    assert values >= (
+        {*field.allowed, UNSEEN_CATEGORY, "", " "} if field.allowed else set(field.range)
+    )
+    assert edges.dtypes.equals(DATA.features.dtypes)
+
+
+def test_jumps_are_found_to_the_bit() -> None:
+    thresholds = np.array([20.15, 70.000000000000014, 99.9])
+
+    def score(rows: pd.DataFrame) -> Any:
+        return np.searchsorted(thresholds, rows["MonthlyCharges"].to_numpy()) / 10
+
+    found = find_jumps(score, DATA.features.iloc[:2], MONTHLY)
+
+    assert found.tolist() == sorted([*thresholds, *np.nextafter(thresholds, np.inf)])
+
+
+def test_a_model_without_jumps_has_none(pipeline: Pipeline) -> None:
+    found = find_jumps(lambda rows: probabilities(pipeline, rows), DATA.features.iloc[:2], MONTHLY)
+    assert found.size == 0
+
+
+def test_both_forms_are_kept_where_they_agree(pipeline: Pipeline, spark: SparkSession) -> None:
+    compiled = compile_for(pipeline, spark)
+    assert set(compiled.artefacts) == {"pipeline.onnx", "probability.sql"}
+    for facts in compiled.facts.values():
+        assert 0 < facts["largest_difference"] < 1e-6
+        assert facts["rows"] > 101_500
+
+
+def test_a_tree_whose_thresholds_float32_moves_is_left_out_and_says_so(
+    pipeline: Pipeline, spark: SparkSession
+) -> None:
+    compiled = compile_for(with_tree(pipeline), spark)
+    assert "pipeline.onnx" not in compiled.artefacts
+    reason = compiled.facts["onnx"]["left_out"]
+    assert "from scikit-learn on" in reason
+    assert "expected at most 1e-06" in reason
+
+
+def test_a_long_expression_is_left_out(
+    pipeline: Pipeline, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lib.training import compiled
+
+    monkeypatch.setattr(compiled, "MAX_SQL_CHARS", 100)
+    facts = compile_for(pipeline, spark).facts
+    assert facts["sql"]["left_out"].endswith("characters, more than 100")
+    assert "left_out" not in facts["onnx"]
+
+
+def test_what_cannot_be_exported_is_left_out(spark: SparkSession) -> None:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.preprocessing import FunctionTransformer
+
+    plain = build_sklearn_pipeline(CUSTOMER)
+    odd = Pipeline(
+        [
+            *plain.steps[:-1],
+            ("odd", FunctionTransformer(np.sign)),
+            ("classify", HistGradientBoostingClassifier(max_iter=5)),
+        ]
+    ).fit(DATA.features, DATA.labels)
+
+    compiled = compile_for(odd, spark)
+
+    assert compiled.artefacts == {}
+    for facts in compiled.facts.values():
+        assert facts["left_out"].startswith("it cannot be exported: ")
+
+
+def test_without_the_extra_the_version_goes_without(
+    pipeline: Pipeline, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    for name in ("skl2onnx", "orbital"):
+        monkeypatch.setitem(sys.modules, name, None)
+    compiled = compile_for(pipeline, spark)
+    assert compiled.artefacts == {}
+    assert (
+        "is not installed (pip install the `compiled` extra)" in compiled.facts["sql"]["left_out"]
+    )
