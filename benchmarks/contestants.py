@@ -55,11 +55,6 @@ class Contestant:
     backend: str
     build_command: Callable[[Course], list[str]] = field(repr=False)
 
-    @property
-    def is_loop(self) -> bool:
-        """Whether it is the loop that the job is compared with."""
-        return self.name == HAND_LOOP
-
 
 def _build_job(delivery: str, backend: str, commit: str = "driver") -> Contestant:
     """The job as users start it."""
@@ -92,26 +87,37 @@ def _build_job(delivery: str, backend: str, commit: str = "driver") -> Contestan
     return Contestant(f"{delivery}/{backend}{place}", delivery, shown, build_command)
 
 
-def _build_loop_command(course: Course) -> list[str]:
-    return [
-        *(sys.executable, str(PROJECT_ROOT / "benchmarks" / "hand_loop.py")),
-        *(course.bootstrap_servers, course.input_topic, course.output_topic),
-        *(course.dead_letter_topic, course.group, str(course.model)),
-        *("--processes", str(LOOP_PROCESSES)),
-    ]
+def _build_loop(kind: str) -> Contestant:
+    """The hand-written loop, a process for each core."""
+
+    def build_command(course: Course) -> list[str]:
+        return [
+            *(sys.executable, str(PROJECT_ROOT / "benchmarks" / "hand_loop.py")),
+            *(course.bootstrap_servers, course.input_topic, course.output_topic),
+            *(course.dead_letter_topic, course.group, str(course.model)),
+            *("--processes", str(LOOP_PROCESSES), "--kind", kind),
+        ]
+
+    return Contestant(
+        f"hand-loop/{kind}", "exactly-once", f"{kind}, hand-written loop", build_command
+    )
 
 
-HAND_LOOP = "hand-loop"
+HAND_LOOP = "hand-loop/sklearn"
+HAND_LOOP_ONNX = "hand-loop/onnx"
 
 CONTESTANTS: Mapping[str, Contestant] = {
     contestant.name: contestant
     for contestant in (
+        _build_job("exactly-once", "onnx"),
+        _build_job("exactly-once", "sql"),
         _build_job("exactly-once", "spark"),
         _build_job("at-least-once", "spark"),
         _build_job("exactly-once", "sklearn"),
         _build_job("at-least-once", "sklearn"),
         _build_job("exactly-once", "spark", "executor"),
         _build_job("exactly-once", "sklearn", "executor"),
-        Contestant(HAND_LOOP, "exactly-once", "sklearn, hand-written loop", _build_loop_command),
+        _build_loop("sklearn"),
+        _build_loop("onnx"),
     )
 }

@@ -12,6 +12,7 @@ stuck client is replaced, and nothing is reported. It ends where the topic ended
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import sys
@@ -25,13 +26,16 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import joblib
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]  # ships no types
 import orjson
 import pandas as pd
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from lib.contract import CUSTOMER
 from lib.scoring.artefact import find_artefact
-from lib.store.version import SKLEARN_ARTEFACT
+from lib.scoring.onnx_model import CATEGORIES_KEY, OUTPUT
+from lib.store.version import ONNX_ARTEFACT, SKLEARN_ARTEFACT
 
 BATCH_RECORDS = 10_000
 _POLL_S = 1.0
@@ -57,18 +61,71 @@ class LoopSettings:
     dead_letter_topic: str
     group: str
     model: Path
+    kind: str = "sklearn"
+
+
+class SklearnModel:
+    """One call of the pipeline for a batch of columns."""
+
+    def __init__(self, path: Path) -> None:
+        self._pipeline = joblib.load(path)
+
+    def score(self, columns: dict[str, Sequence[Any]]) -> list[float]:
+        """Probability of each row."""
+        frame = pd.DataFrame(columns)
+        for name, blank in _BLANKS.items():
+            frame[name] = pd.to_numeric(frame[name], errors="coerce").fillna(blank)
+        probabilities: list[float] = self._pipeline.predict_proba(frame)[:, 1].tolist()
+        return probabilities
+
+
+class OnnxModel:
+    """One call of onnxruntime for a batch of columns."""
+
+    def __init__(self, path: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(str(path), options)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._codes = {
+            name: {value: code for code, value in enumerate(values)}
+            for name, values in json.loads(metadata[CATEGORIES_KEY]).items()
+        }
+        self._types = {
+            node.name: np.int64 if node.type == "tensor(int64)" else np.float32
+            for node in self._session.get_inputs()
+        }
+
+    def score(self, columns: dict[str, Sequence[Any]]) -> list[float]:
+        """Probability of each row."""
+        feed = {}
+        for name, column in columns.items():
+            values = column
+            if name in self._codes:
+                codes = self._codes[name]
+                values = [codes.get(value, -1) for value in column]
+            elif name in _BLANKS:
+                values = [float(value) if value != " " else _BLANKS[name] for value in column]
+            feed[name] = np.array(values, dtype=self._types[name]).reshape(-1, 1)
+        probabilities: list[float] = self._session.run([OUTPUT], feed)[0][:, 1].tolist()
+        return probabilities
+
+
+_MODELS = {"sklearn": (SklearnModel, SKLEARN_ARTEFACT), "onnx": (OnnxModel, ONNX_ARTEFACT)}
 
 
 class Scorer:
     """Scores batches of messages. One a process.
 
     Args:
-        model: a stored version, or the file of its scikit-learn pipeline.
+        model: a stored version, or the file of its artefact.
+        kind: "sklearn" or "onnx".
     """
 
-    def __init__(self, model: Path) -> None:
-        artefact = find_artefact(model, SKLEARN_ARTEFACT)
-        self._pipeline = joblib.load(artefact.path)
+    def __init__(self, model: Path, kind: str = "sklearn") -> None:
+        build, name = _MODELS[kind]
+        artefact = find_artefact(model, name)
+        self._model = build(artefact.path)
         version = artefact.version
         self._threshold = version.metadata.threshold if version else 0.5
         self._name = f"{version.reference if version else artefact.label}/hand-loop"
@@ -87,10 +144,7 @@ class Scorer:
             if not rows:
                 return [], unreadable
         *columns, identifiers, event_times = zip(*rows, strict=True)
-        frame = pd.DataFrame(dict(zip(CUSTOMER.feature_names, columns, strict=True)))
-        for name, blank in _BLANKS.items():
-            frame[name] = pd.to_numeric(frame[name], errors="coerce").fillna(blank)
-        probabilities = self._pipeline.predict_proba(frame)[:, 1].tolist()
+        probabilities = self._model.score(dict(zip(CUSTOMER.feature_names, columns, strict=True)))
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         threshold, scored_by = self._threshold, self._name
         predictions = [
@@ -122,7 +176,7 @@ def _sort_out(
 
 def run_loop(settings: LoopSettings, member: int, members: int) -> None:
     """Drain every ``members``-th partition, beginning with number ``member``."""
-    scorer = Scorer(settings.model)
+    scorer = Scorer(settings.model, settings.kind)
     consumer = Consumer(
         {
             "bootstrap.servers": settings.bootstrap_servers,
@@ -200,6 +254,7 @@ def main() -> int:
         parser.add_argument(name)
     parser.add_argument("group")
     parser.add_argument("model", type=Path)
+    parser.add_argument("--kind", choices=sorted(_MODELS), default="sklearn")
     parser.add_argument("--processes", type=int, default=2)
     arguments = vars(parser.parse_args())
     members = arguments.pop("processes")

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.contestants import CONTESTANTS, HAND_LOOP, Contestant
+from benchmarks.contestants import CONTESTANTS, HAND_LOOP, HAND_LOOP_ONNX, Contestant
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Row:
         guarantee, backend: of the contestant.
         failed: runs that do not count.
         rate, late_rate: as in :class:`Run`.
-        rate_to_loop: its rate by that of the hand-written loop in the same round.
+        rate_to_loop: its rate by that of the hand-written loop with scikit-learn in the same round.
+        rate_to_onnx_loop: the same with ONNX.
         rate_to_at_least_once: its rate by that of the same backend without transactions in the same
             round; for exactly-once only.
         whole_rate: records/s from the start of the process to the last record.
@@ -84,6 +85,7 @@ class Row:
     rate: Spread | None
     late_rate: Spread | None
     rate_to_loop: Spread | None
+    rate_to_onnx_loop: Spread | None
     rate_to_at_least_once: Spread | None
     whole_rate: Spread | None
     first_s: Spread | None
@@ -117,12 +119,19 @@ def _summarise(
         failed=sum(run.contestant == name and run.failure is not None for run in runs),
         rate=Spread.over(run.rate for run in own),
         late_rate=Spread.over(run.late_rate for run in own),
-        rate_to_loop=None if contestant.is_loop else _compare(own, good, HAND_LOOP),
-        rate_to_at_least_once=None if relaxed == name else _compare(own, good, relaxed),
+        rate_to_loop=_compare_unless_same(name, own, good, HAND_LOOP),
+        rate_to_onnx_loop=_compare_unless_same(name, own, good, HAND_LOOP_ONNX),
+        rate_to_at_least_once=_compare_unless_same(name, own, good, relaxed),
         whole_rate=Spread.over(run.finish_s and records / run.finish_s for run in own),
         first_s=Spread.over(run.first_s for run in own),
         peak_bytes=max((run.peak_bytes for run in own), default=0),
     )
+
+
+def _compare_unless_same(
+    name: str, own: Iterable[Run], good: Mapping[tuple[str, int], Run], other: str
+) -> Spread | None:
+    return None if name == other else _compare(own, good, other)
 
 
 def _compare(own: Iterable[Run], good: Mapping[tuple[str, int], Run], other: str) -> Spread | None:
@@ -136,8 +145,8 @@ def _compare(own: Iterable[Run], good: Mapping[tuple[str, int], Run], other: str
 
 
 _HEADINGS = (
-    *("guarantee", "backend", "records/s", "min–max", "to the loop", "to at-least-once"),
-    *("with start-up", "first record", "peak memory"),
+    *("guarantee", "backend", "records/s", "min–max", "to sklearn loop", "to ONNX loop"),
+    *("to at-least-once", "with start-up", "first record", "peak memory"),
 )
 
 
@@ -149,6 +158,7 @@ def list_cells(row: Row) -> tuple[str, ...]:
         f"{row.rate.median:,.0f}" if row.rate else "–",
         f"{row.rate.low:,.0f}–{row.rate.high:,.0f}" if row.rate else "–",
         f"{row.rate_to_loop.median:.2f}" if row.rate_to_loop else "–",
+        f"{row.rate_to_onnx_loop.median:.2f}" if row.rate_to_onnx_loop else "–",
         f"{row.rate_to_at_least_once.median:.2f}" if row.rate_to_at_least_once else "–",
         f"{row.whole_rate.median:,.0f}" if row.whole_rate else "–",
         f"{row.first_s.median:.1f} s" if row.first_s else "–",

@@ -144,7 +144,7 @@ class DeadLetter:
     def _from_headers(
         cls, key: bytes | None, value: bytes | None, headers: dict[str, bytes]
     ) -> DeadLetter:
-        text = {name: content.decode() for name, content in headers.items() if _is_ours(name)}
+        text = {name: content.decode() for name, content in headers.items() if is_ours(name)}
         return cls(
             key=key,
             value=value,
@@ -176,7 +176,8 @@ class DeadLetter:
         )
 
 
-def _is_ours(name: str) -> bool:
+def is_ours(name: str) -> bool:
+    """Whether a header says what happened to a dead letter, rather than what its sender said."""
     return name.startswith((CONNECT_PREFIX, SCORING_PREFIX))
 
 

@@ -14,7 +14,18 @@ ROOT = Path(__file__).parents[1]
 # Every module of lib has a layer; it may import from its own and from those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
-        *("errors", "contract", "decode", "messages", "kafka_options", "java", "jars"),
+        *(
+            "errors",
+            "contract",
+            "decode",
+            "decode_batch",
+            "encode_batch",
+            "score_batch",
+            "messages",
+            "kafka_options",
+            "java",
+            "jars",
+        ),
         *("settings", "cli", "class_archive", "synth", "faults", "store", "sinks.resume"),
         *("sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns", "sinks.settings"),
         *("sources.partitions", "telemetry", "root_cause", "failed_query", "restarts"),

@@ -5,21 +5,26 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from random import Random
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from chispa import assert_df_equality
 
 from lib.contract import CUSTOMER
 from lib.messages import DeadLetter, DeadLetterFormat, ErrorType, Prediction
-from tests.records import BROKEN, record, record_with_raw
+from tests.hostile.mutations import mutate_value
+from tests.records import BROKEN, VALID, record, record_with_raw
 from tests.test_decoders_agree import RECORDS_TYPE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from lib.score_batch import BatchScorer
 
 KAFKA_TIME = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
@@ -38,6 +43,21 @@ class Formula:
         probability = F.when(F.col("tenure") != 99, F.col("MonthlyCharges") / 1000)
         return frame.withColumn("probability", probability)
 
+    def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
+        return None
+
+
+@dataclass(frozen=True)
+class FormulaInWorkers(Formula):
+    """The same, in Python workers."""
+
+    def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
+        return compute_formula
+
+
+def compute_formula(features: Mapping[str, Any]) -> Any:
+    return np.where(features["tenure"] != 99, features["MonthlyCharges"] / 1000, np.nan)
+
 
 def build_records(
     spark: SparkSession, values: Sequence[bytes | None], headers: Any = None
@@ -49,24 +69,28 @@ def build_records(
     return spark.createDataFrame(rows, RECORDS_TYPE)
 
 
-def run(
-    spark: SparkSession,
-    values: Sequence[bytes | None],
-    *,
-    headers: Any = None,
-    dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS,
-    threshold: float = 0.5,
-) -> list[Any]:
+Run = Callable[..., list[Any]]
+
+
+@pytest.fixture(scope="module", params=[Formula, FormulaInWorkers])
+def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
+    """Values → messages, by the plan of the JVM and by that of Python workers."""
     from lib.encode_spark import OutputSettings
     from lib.pipeline import score_records
 
-    output = OutputSettings("out", "dead", "query", dead_letter_format)
-    records = build_records(spark, values, headers)
-    return (
-        score_records(records, Formula(threshold), CUSTOMER, output)
-        .orderBy("source_offset")
-        .collect()
-    )
+    def run_plan(
+        values: Sequence[bytes | None],
+        *,
+        headers: Any = None,
+        dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS,
+        threshold: float = 0.5,
+    ) -> list[Any]:
+        output = OutputSettings("out", "dead", "query", dead_letter_format)
+        records = build_records(spark, values, headers)
+        scorer = request.param(threshold)
+        return score_records(records, scorer, CUSTOMER, output).orderBy("source_offset").collect()
+
+    return run_plan
 
 
 def read_dead_letter(row: Any) -> DeadLetter:
@@ -75,9 +99,9 @@ def read_dead_letter(row: Any) -> DeadLetter:
     return DeadLetter.from_message(bytes(row.key), value, headers)
 
 
-def test_a_valid_record_becomes_a_prediction(spark: SparkSession) -> None:
+def test_a_valid_record_becomes_a_prediction(run: Run) -> None:
     before = datetime.now(UTC)
-    (row,) = run(spark, [record(MonthlyCharges=612.3456789)])
+    (row,) = run([record(MonthlyCharges=612.3456789)])
 
     assert row.topic == "out"
     assert bytes(row.key) == b"key-0"
@@ -92,8 +116,8 @@ def test_a_valid_record_becomes_a_prediction(spark: SparkSession) -> None:
     assert abs((processed - before).total_seconds()) < 60
 
 
-def test_probabilities_have_six_decimals_and_no_exponent(spark: SparkSession) -> None:
-    rows = run(spark, [record(MonthlyCharges=charges) for charges in (0, 0.01, 1000, 250)])
+def test_probabilities_have_six_decimals_and_no_exponent(run: Run) -> None:
+    rows = run([record(MonthlyCharges=charges) for charges in (0, 0.01, 1000, 250)])
 
     written = [re.search(r'"churn_probability":([^,]+),', row.value.decode()) for row in rows]
     assert [match and match[1] for match in written] == [
@@ -102,16 +126,14 @@ def test_probabilities_have_six_decimals_and_no_exponent(spark: SparkSession) ->
 
 
 @pytest.mark.parametrize(("threshold", "label"), [(0.25, "Yes"), (0.2500001, "No")])
-def test_the_threshold_itself_is_positive(
-    spark: SparkSession, threshold: float, label: str
-) -> None:
-    (row,) = run(spark, [record(MonthlyCharges=250)], threshold=threshold)
+def test_the_threshold_itself_is_positive(run: Run, threshold: float, label: str) -> None:
+    (row,) = run([record(MonthlyCharges=250)], threshold=threshold)
 
     assert Prediction.from_value(row.value).prediction == label
 
 
-def test_event_time_is_copied_and_else_the_kafka_timestamp(spark: SparkSession) -> None:
-    rows = run(spark, [record(event_ts="2025-12-31T23:59:59+01:00"), record()])
+def test_event_time_is_copied_and_else_the_kafka_timestamp(run: Run) -> None:
+    rows = run([record(event_ts="2025-12-31T23:59:59+01:00"), record()])
 
     assert [Prediction.from_value(row.value).event_ts for row in rows] == [
         "2025-12-31T23:59:59+01:00",
@@ -119,10 +141,10 @@ def test_event_time_is_copied_and_else_the_kafka_timestamp(spark: SparkSession) 
     ]
 
 
-def test_times_are_utc_whatever_the_sessions_time_zone(spark: SparkSession) -> None:
+def test_times_are_utc_whatever_the_sessions_time_zone(spark: SparkSession, run: Run) -> None:
     spark.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
     try:
-        (row,) = run(spark, [record()])
+        (row,) = run([record()])
     finally:
         spark.conf.set("spark.sql.session.timeZone", "UTC")
 
@@ -130,9 +152,9 @@ def test_times_are_utc_whatever_the_sessions_time_zone(spark: SparkSession) -> N
 
 
 @pytest.fixture(scope="module")
-def broken_rows(spark: SparkSession) -> dict[str, Any]:
+def broken_rows(run: Run) -> dict[str, Any]:
     """All broken records in one run of the plan: planning costs more than scoring."""
-    return dict(zip(BROKEN, run(spark, [value for value, _ in BROKEN.values()]), strict=True))
+    return dict(zip(BROKEN, run([value for value, _ in BROKEN.values()]), strict=True))
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -152,10 +174,10 @@ def test_a_broken_record_becomes_a_dead_letter_with_its_bytes(
     assert letter.error_type is (ErrorType.PROCESSING if is_whole else ErrorType.VALIDATION)
 
 
-def test_envelopes_carry_text_bytes_and_tombstones(spark: SparkSession) -> None:
+def test_envelopes_carry_text_bytes_and_tombstones(run: Run) -> None:
     values = [b"hello", b"\xff\xfe", None, record(tenure=-1)]
 
-    rows = run(spark, values, dead_letter_format=DeadLetterFormat.ENVELOPE)
+    rows = run(values, dead_letter_format=DeadLetterFormat.ENVELOPE)
 
     assert [read_dead_letter(row).value for row in rows] == values
     envelope = json.loads(rows[3].value)
@@ -172,9 +194,9 @@ def test_envelopes_carry_text_bytes_and_tombstones(spark: SparkSession) -> None:
     assert all(row.headers is None for row in rows)
 
 
-def test_a_valid_record_without_a_probability_is_an_inference_error(spark: SparkSession) -> None:
+def test_a_valid_record_without_a_probability_is_an_inference_error(run: Run) -> None:
     value = record(tenure=99)
-    (row,) = run(spark, [value])
+    (row,) = run([value])
 
     letter = read_dead_letter(row)
     assert letter.error_type is ErrorType.INFERENCE
@@ -183,13 +205,13 @@ def test_a_valid_record_without_a_probability_is_an_inference_error(spark: Spark
     assert "gave no probability" in letter.message
 
 
-def test_own_headers_are_kept_and_an_earlier_error_is_replaced(spark: SparkSession) -> None:
+def test_own_headers_are_kept_and_an_earlier_error_is_replaced(run: Run) -> None:
     headers = [
         ("trace", b"\x01\xff"),
         ("__connect.errors.stage", b"score"),
         ("__scoring.retry_count", b"4"),
     ]
-    (row,) = run(spark, [b"hello"], headers=headers)
+    (row,) = run([b"hello"], headers=headers)
 
     names = [header.key for header in row.headers]
     assert names[0] == "trace"
@@ -198,8 +220,8 @@ def test_own_headers_are_kept_and_an_earlier_error_is_replaced(spark: SparkSessi
     assert read_dead_letter(row).retry_count == 4
 
 
-def test_all_violations_stand_in_the_message(spark: SparkSession) -> None:
-    (row,) = run(spark, [record(gender="X", tenure="12")])
+def test_all_violations_stand_in_the_message(run: Run) -> None:
+    (row,) = run([record(gender="X", tenure="12")])
 
     assert read_dead_letter(row).message == (
         'gender not_allowed: found "X", expected one of "Female", "Male"; '
@@ -207,10 +229,10 @@ def test_all_violations_stand_in_the_message(spark: SparkSession) -> None:
     )
 
 
-def test_every_record_gives_exactly_one_message(spark: SparkSession) -> None:
+def test_every_record_gives_exactly_one_message(run: Run) -> None:
     values = [*(value for value, _ in BROKEN.values()), *([record()] * 50)]
 
-    rows = run(spark, values)
+    rows = run(values)
 
     assert [row.source_offset for row in rows] == list(range(len(values)))
     assert [row.topic for row in rows] == ["dead"] * len(BROKEN) + ["out"] * 50
@@ -228,3 +250,35 @@ def test_decoded_frame_has_typed_features_and_stand_ins(spark: SparkSession) -> 
         "customerID string, gender string, tenure bigint, TotalCharges double",
     )
     assert_df_equality(chosen, expected, ignore_nullable=True, ignore_row_order=True)
+
+
+def test_both_plans_give_the_same_message_for_thousands_of_records(spark: SparkSession) -> None:
+    from lib.encode_spark import OutputSettings
+    from lib.pipeline import score_records
+
+    values = [mutate_value(VALID, Random(f"plan/{number}")) for number in range(3_000)]
+    headers = [("trace", b"\x01\xff"), ("__scoring.retry_count", b" 4")]
+    records = build_records(spark, values, headers)
+    answers = [
+        score_records(records, scorer, CUSTOMER, OutputSettings("out", "dead", "query"))
+        .orderBy("source_offset")
+        .collect()
+        for scorer in (Formula(), FormulaInWorkers())
+    ]
+
+    for value, *rows in zip(values, *answers, strict=True):
+        jvm, workers = (normalise(row) for row in rows)
+        assert jvm == workers, value
+    assert {row.topic for row in answers[0]} == {"out", "dead"}
+
+
+def normalise(row: Any) -> Any:
+    """What two plans have to agree on: all but the clock and the excerpts of what was found."""
+    if row.topic == "out":
+        prediction = json.loads(row.value)
+        del prediction["processed_ts"]
+        return row.key, prediction, row.headers
+    letter = read_dead_letter(row)
+    violations = [(v.field, v.rule, v.expected) for v in letter.violations]
+    message = None if violations else letter.message
+    return row.key, replace(letter, violations=(), message=""), violations, message

@@ -19,7 +19,9 @@ from lib.scoring.features import parse_numeric_text
 from lib.store import ModelVersion
 
 if TYPE_CHECKING:  # backends work without PySpark
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
+
+    from lib.score_batch import BatchScorer
 
 ModelPath = str | os.PathLike[str]
 Probabilities = npt.NDArray[np.float64]
@@ -119,6 +121,18 @@ class ModelBackend(ABC):
             ValueError: no model is loaded, or ``frame`` has a column ``probability`` already.
             ModelMismatchError: ``frame`` lacks a column that the model needs.
         """
+
+    def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
+        """The model as Python workers run it on whole batches; None where it runs in the JVM.
+
+        Args:
+            session: whose executors get the model.
+
+        Raises:
+            ValueError: no model is loaded.
+        """
+        self._require_model()
+        return None
 
     @abstractmethod
     def _score(self, features: pd.DataFrame) -> Probabilities:

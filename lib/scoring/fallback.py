@@ -19,7 +19,9 @@ from lib.scoring.sklearn import SklearnBackend
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
+
+    from lib.score_batch import BatchScorer
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +152,16 @@ class FallbackBackend(ModelBackend):
         if not found.path.is_file():
             raise NotUsableError(f"the path does not exist: {found.path}")
         return found
+
+    def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
+        """See :meth:`ModelBackend.build_batch_scorer`."""
+        if self.fallback_backend is not None:
+            return self.fallback_backend.build_batch_scorer(session)
+        self._require_model()
+        return self._build_own_batch_scorer(session)
+
+    def _build_own_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
+        return None
 
     def _load_fallback(self, path: ModelPath) -> None:
         fallback = SklearnBackend(path, self.fallback_preprocessor_path)

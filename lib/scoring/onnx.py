@@ -16,8 +16,9 @@ from lib.scoring.onnx_model import OnnxModel
 from lib.store.version import ONNX_ARTEFACT
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
+    from lib.scoring.onnx_scorer import OnnxScorer
     from lib.scoring.shared import SharedContent
 
 
@@ -72,7 +73,6 @@ class OnnxBackend(FallbackBackend):
     def _append_own(self, frame: DataFrame) -> DataFrame:
         """As an Arrow UDF; the session is made once in each Python worker."""
         from lib.scoring.onnx_udf import append_probability
-        from lib.scoring.shared import SharedContent
 
         model: OnnxModel = self.model
         missing = [name for name in model.columns if name not in frame.columns]
@@ -82,6 +82,14 @@ class OnnxBackend(FallbackBackend):
                 f"expected {list(model.columns)}",
                 hint="add the columns, or name a model that was trained without them",
             )
+        scorer = self._build_own_batch_scorer(frame.sparkSession)
+        return append_probability(frame, model.columns, scorer)
+
+    def _build_own_batch_scorer(self, session: SparkSession) -> OnnxScorer:
+        from lib.scoring.onnx_scorer import OnnxScorer
+        from lib.scoring.shared import SharedContent
+
         if self._shared is None:
             self._shared = SharedContent(self._content)
-        return append_probability(frame, model.columns, self._shared, self.scored_by, self.provider)
+        content = self._shared.broadcast(session.sparkContext)
+        return OnnxScorer(content, self._shared.sha256, self.scored_by, self.provider)

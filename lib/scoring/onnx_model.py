@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lib.decode_batch import Category, Column
 from lib.errors import ModelError, ModelMismatchError, SetupError
 
 if TYPE_CHECKING:
@@ -108,6 +109,23 @@ class OnnxModel:
         return self._score(
             {spec.name: _read_array(columns[spec.name], spec) for spec in self.inputs}
         )
+
+    def score_columns(self, features: Mapping[str, Column]) -> npt.NDArray[np.float64]:
+        """The same of decoded columns."""
+        return self._score(
+            {spec.name: self._read_column(features[spec.name], spec) for spec in self.inputs}
+        )
+
+    def _read_column(self, column: Column, spec: Input) -> Values:
+        if not isinstance(column, Category):
+            return column
+        if spec.categories == column.allowed:
+            return column.codes
+        if spec.categories is None:
+            return column.to_objects()
+        lookup = self._lookups[spec.name]
+        positions = np.array([lookup.get(value, UNSEEN) for value in column.allowed], np.int64)
+        return positions[column.codes]
 
     def _read_series(self, features: pd.DataFrame, spec: Input) -> Values:
         column = features[spec.name]

@@ -11,21 +11,15 @@ from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import DoubleType
 
 from lib.scoring.frames import in_range_expr, quote
-from lib.scoring.onnx_model import OnnxModel
-from lib.scoring.shared import SharedContent
-from lib.scoring.worker import open_once
+from lib.scoring.onnx_scorer import OnnxScorer
 
 
-def append_probability(
-    frame: DataFrame, columns: Sequence[str], shared: SharedContent, name: str, provider: str
-) -> DataFrame:
+def append_probability(frame: DataFrame, columns: Sequence[str], scorer: OnnxScorer) -> DataFrame:
     """The frame and, behind its columns, ``probability`` by the model on ``columns``."""
-    content, sha256 = shared.broadcast(frame.sparkSession.sparkContext), shared.sha256
     names = tuple(columns)
 
     def score(*arrays: pa.Array) -> pa.Array:
-        model = open_once(sha256, lambda: OnnxModel(content.value, name, provider))
-        return pa.array(model.score_arrow(dict(zip(names, arrays, strict=True))))
+        return pa.array(scorer.open().score_arrow(dict(zip(names, arrays, strict=True))))
 
     udf = arrow_udf(score, DoubleType())  # type: ignore[call-overload]  # its overloads end at ten columns
     return frame.select("*", in_range_expr(udf(*[F.col(quote(column)) for column in names])))

@@ -25,9 +25,10 @@ from lib.store.compatibility import check_library
 from lib.store.version import SKLEARN_ARTEFACT
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
-    from lib.scoring.udf import SharedModel
+    from lib.score_batch import BatchScorer
+    from lib.scoring.udf import SharedModel, SklearnScorer
 
 
 class SklearnBackend(ModelBackend):
@@ -97,12 +98,11 @@ class SklearnBackend(ModelBackend):
 
         A model that does not list its columns (``feature_names_in_``) gets the contract's features.
         """
-        from lib.scoring.udf import SharedModel, append_probability
+        from lib.scoring.udf import append_probability
 
         self._require_model()
         refuse_probability_column(frame)
-        names = self._feature_names()
-        columns = list(CUSTOMER.feature_names if names is None else names)
+        columns = self._list_columns()
         missing = [name for name in columns if name not in frame.columns]
         if missing:
             raise ModelMismatchError(
@@ -110,9 +110,24 @@ class SklearnBackend(ModelBackend):
                 f"expected {columns}",
                 hint="add the columns, or name a model that was trained without them",
             )
+        return append_probability(frame, self._build_scorer(frame.sparkSession))
+
+    def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
+        """See :meth:`ModelBackend.build_batch_scorer`."""
+        self._require_model()
+        return self._build_scorer(session)
+
+    def _build_scorer(self, session: SparkSession) -> SklearnScorer:
+        from lib.scoring.udf import SharedModel, SklearnScorer
+
         if self._shared is None or not self._shared.holds(self.model, self.preprocessor):
             self._shared = SharedModel(self.model, self.preprocessor)
-        return append_probability(frame, columns, self._shared)
+        content = self._shared.broadcast(session.sparkContext)
+        return SklearnScorer(content, self._shared.sha256, tuple(self._list_columns()))
+
+    def _list_columns(self) -> list[str]:
+        names = self._feature_names()
+        return list(CUSTOMER.feature_names if names is None else names)
 
     def _feature_names(self) -> Any:
         """The columns that the model was fitted on: object [n_features]; None if it lists none."""

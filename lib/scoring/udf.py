@@ -8,17 +8,21 @@ fast, so this is the form that carries the columns' names. Spark sets OMP_NUM_TH
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import joblib
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pyspark import Broadcast
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import DoubleType
 
+from lib.decode_batch import Category, Column
 from lib.scoring.base import PROBABILITY_COLUMN
 from lib.scoring.frames import quote
 from lib.scoring.shared import SharedContent
@@ -39,27 +43,45 @@ class SharedModel(SharedContent):
         return self._held[0] is model and self._held[1] is preprocessor
 
 
-def append_probability(frame: DataFrame, columns: Sequence[str], model: SharedModel) -> DataFrame:
-    """The frame and, behind its columns, ``probability`` by the model on ``columns``."""
-    expression = build_probability_expr(
-        columns, model.broadcast(frame.sparkSession.sparkContext), model.sha256
-    )
-    return frame.select("*", expression.alias(PROBABILITY_COLUMN))
+@dataclass(frozen=True)
+class SklearnScorer:
+    """A model on its way to Python workers, and in them.
 
+    Attributes:
+        content: the pickle.
+        sha256: of it.
+        columns: that the model takes, in its order.
+    """
 
-def build_probability_expr(
-    columns: Sequence[str], content: Broadcast[bytes], sha256: str
-) -> Column:
-    """A double in [0, 1], null where the model gave none."""
+    content: Broadcast[bytes]
+    sha256: str
+    columns: tuple[str, ...]
 
-    def score(rows: pd.DataFrame) -> pd.Series:
-        model, preprocessor = open_once(sha256, lambda: unpickle(content.value))
-        # NaN becomes null on the way back.
-        return pd.Series(
-            score_batch(lambda part: compute_probability(model, preprocessor, part), rows)
+    def score_frame(self, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """Probability of each row: float64 [n_rows]; NaN where the model gave none."""
+        model, preprocessor = open_once(self.sha256, lambda: unpickle(self.content.value))
+        return score_batch(lambda part: compute_probability(model, preprocessor, part), rows)
+
+    def __call__(self, features: Mapping[str, Column]) -> npt.NDArray[np.float64]:
+        """See :class:`lib.score_batch.BatchScorer`."""
+        columns = {name: features[name] for name in self.columns}
+        return self.score_frame(
+            pd.DataFrame(
+                {
+                    name: column.to_objects() if isinstance(column, Category) else column
+                    for name, column in columns.items()
+                },
+                copy=False,
+            )
         )
 
-    quoted = [F.col(quote(name)).alias(name) for name in columns]
+
+def append_probability(frame: DataFrame, scorer: SklearnScorer) -> DataFrame:
+    """The frame and, behind its columns, ``probability``: in [0, 1], null where there is none."""
+
+    def score(rows: pd.DataFrame) -> pd.Series:
+        return pd.Series(scorer.score_frame(rows))  # NaN becomes null on the way back
+
+    quoted = [F.col(quote(name)).alias(name) for name in scorer.columns]
     udf = pandas_udf(score, DoubleType())  # type: ignore[call-overload]  # its overloads want hints' deprecated forerunner
-    column: Column = udf(F.struct(*quoted))
-    return column
+    return frame.select("*", udf(F.struct(*quoted)).alias(PROBABILITY_COLUMN))

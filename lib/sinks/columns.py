@@ -18,3 +18,9 @@ MESSAGE_COLUMNS = (
 REQUIRED_COLUMNS = ("topic", "key", "value", "source_partition", "source_offset")
 OPTIONAL_COLUMN = "headers"
 HEADERS_TYPE = "array<struct<key: string, value: binary>>"
+
+# All of MESSAGE_COLUMNS, for operators that have to be told.
+MESSAGE_TYPES = (
+    f"topic string, key binary, value binary, headers {HEADERS_TYPE}, source_topic string,"
+    " source_partition int, source_offset bigint"
+)

@@ -1,0 +1,266 @@
+"""Scored records → Kafka messages, many at once, for Python workers.
+
+Writes what ``lib/encode_spark.py`` writes: every test of ``tests/test_pipeline.py`` runs on both.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib import messages
+from lib.contract import Contract
+from lib.decode import RECORD_RULES, Violation
+from lib.decode_batch import DecodedBatch
+from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType
+
+HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
+MESSAGE_SCHEMA = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("key", pa.binary()),
+        ("value", pa.binary()),
+        ("headers", HEADERS),
+        ("source_topic", pa.string()),
+        ("source_partition", pa.int32()),
+        ("source_offset", pa.int64()),
+    ]
+)
+
+_TO_ESCAPE = r'["\\\x00-\x1f]'
+_INTEGER = re.compile(r"\s*[+-]?\d{1,10}\s*", re.ASCII)
+_NO_PROBABILITY = "the model gave no probability between 0 and 1 for a valid record"
+
+Header = tuple[str, bytes | None]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the messages of a query have in common.
+
+    Attributes:
+        contract: names the label.
+        output_topic, dead_letter_topic: where messages go.
+        consumer_group: the query's name, for the envelope.
+        dead_letter_format: original bytes with headers, or a JSON envelope.
+        threshold: smallest probability that is predicted as the positive label.
+        model_version: model and backend that score.
+    """
+
+    contract: Contract
+    output_topic: str
+    dead_letter_topic: str
+    consumer_group: str
+    dead_letter_format: DeadLetterFormat
+    threshold: float
+    model_version: str
+
+
+def encode_batch(
+    records: pa.RecordBatch,
+    decoded: DecodedBatch,
+    probabilities: npt.NDArray[np.float64],
+    encoding: Encoding,
+    now: datetime,
+) -> pa.RecordBatch:
+    """Exactly one message for each record, in their order.
+
+    Args:
+        records: n rows, with the columns of ``lib.decode_spark.SOURCE_COLUMNS``.
+        decoded: of their values.
+        probabilities: float64 [m], of the valid ones; NaN where the model failed.
+        encoding: topics, format, model.
+        now: with a time zone.
+
+    Returns:
+        [n_rows] of :data:`MESSAGE_SCHEMA`.
+    """
+    is_scored = (probabilities >= 0) & (probabilities <= 1)
+    rank = np.full(records.num_rows, -1, dtype=np.int64)
+    rank[decoded.valid] = np.where(is_scored, np.arange(len(probabilities)), -1)
+    values = _encode_predictions(records, decoded, probabilities, encoding, now)
+    failed = np.flatnonzero(rank < 0).tolist()
+    topics: pa.Array = pa.repeat(encoding.output_topic, records.num_rows)
+    headers: pa.Array = pa.nulls(records.num_rows, HEADERS)
+    if failed:
+        letters = [
+            _encode_dead_letter(
+                records, position, decoded.violations.get(position, ()), encoding, now
+            )
+            for position in failed
+        ]
+        # Predictions first, dead letters behind them; then each into its place.
+        place = rank.copy()
+        place[failed] = len(probabilities) + np.arange(len(failed))
+        dead_values = pa.array([value for value, _ in letters], pa.binary())
+        values = pa.concat_arrays([values, dead_values]).take(pa.array(place))
+        is_dead = pa.array(rank < 0)
+        topics = pc.if_else(is_dead, encoding.dead_letter_topic, encoding.output_topic)
+        if encoding.dead_letter_format is DeadLetterFormat.HEADERS:
+            by_position = dict(zip(failed, (headers for _, headers in letters), strict=True))
+            headers = pa.array([by_position.get(row) for row in range(records.num_rows)], HEADERS)
+    columns = [topics, records["source_key"], values, headers]
+    columns += [records[name] for name in ("source_topic", "source_partition", "source_offset")]
+    return pa.RecordBatch.from_arrays(columns, schema=MESSAGE_SCHEMA)
+
+
+def _encode_predictions(
+    records: pa.RecordBatch,
+    decoded: DecodedBatch,
+    probabilities: npt.NDArray[np.float64],
+    encoding: Encoding,
+    now: datetime,
+) -> pa.BinaryArray:
+    """JSON of :class:`lib.messages.Prediction` for each valid record: [m]."""
+    contract = encoding.contract
+    negative = next(label for label in contract.label.allowed if label != contract.positive_label)
+    label = pc.if_else(
+        pa.array(probabilities >= encoding.threshold),
+        _json_text(contract.positive_label),
+        _json_text(negative),
+    )
+    end = (
+        f',"processed_ts":{_json_text(_iso_utc(now))}'
+        f',"model_version":{_json_text(encoding.model_version)}}}'
+    )
+    joined = pc.binary_join_element_wise(
+        '{"customerID":',
+        _quote(decoded.identifiers),
+        ',"churn_probability":',
+        _format_probabilities(probabilities),
+        ',"prediction":',
+        label,
+        _event_time_part(records, decoded),
+        end,
+        "",
+    )
+    return joined.cast(pa.binary())
+
+
+def _format_probabilities(probabilities: npt.NDArray[np.float64]) -> pa.StringArray:
+    """Six decimals and no exponent: 0.000010."""
+    millionths = np.floor(np.nan_to_num(probabilities) * 1e6 + 0.5).astype(np.int64)
+    # The leading 1 keeps the zeros: 1000010 for 0.000010.
+    digits = pa.array(1_000_000 + millionths % 1_000_000).cast(pa.string())
+    whole = pa.array(millionths // 1_000_000).cast(pa.string())
+    return pc.binary_join_element_wise(whole, pc.utf8_slice_codeunits(digits, 1), ".")
+
+
+def _event_time_part(records: pa.RecordBatch, decoded: DecodedBatch) -> pa.Array:
+    """``,"event_ts":"…"``; empty where neither the record nor Kafka has a time."""
+    times = decoded.event_times
+    if times.null_count:
+        kafka = records["source_timestamp"].filter(pa.array(decoded.valid))
+        milliseconds = kafka.cast(pa.timestamp("ms"), safe=False)
+        times = pc.coalesce(times, pc.strftime(milliseconds, "%Y-%m-%dT%H:%M:%SZ"))
+    part = pc.binary_join_element_wise(',"event_ts":', _quote(times), "")
+    return pc.fill_null(part, "") if part.null_count else part
+
+
+def _quote(texts: pa.StringArray) -> pa.StringArray:
+    """JSON strings; null stays null."""
+    if pc.any(pc.match_substring_regex(texts, _TO_ESCAPE)).as_py():
+        return pa.array(
+            [None if text is None else _json_text(text) for text in texts.to_pylist()], pa.string()
+        )
+    return pc.binary_join_element_wise('"', texts, '"', "")
+
+
+def _encode_dead_letter(
+    records: pa.RecordBatch,
+    position: int,
+    violations: Sequence[Violation],
+    encoding: Encoding,
+    now: datetime,
+) -> tuple[bytes | None, list[Header] | None]:
+    """Value and headers of one dead letter."""
+    value: bytes | None = records["source_value"][position].as_py()
+    own: list[Header] = [
+        (header["key"], header["value"])
+        for header in records["source_headers"][position].as_py() or ()
+    ]
+    error = _find_error(violations)
+    message = "; ".join(map(_describe, violations)) if violations else _NO_PROBABILITY
+    listed = [
+        {"field": v.field, "rule": str(v.rule), "found": v.found, "expected": v.expected}
+        for v in violations
+    ]
+    topic: str = records["source_topic"][position].as_py()
+    retries = _count_retries(own)
+    if encoding.dead_letter_format is DeadLetterFormat.ENVELOPE:
+        text, form = _to_text(value)
+        envelope = {
+            "original_message": text,
+            "original_encoding": form,
+            "error_type": str(error),
+            "error_message": message,
+            "validation_errors": listed,
+            "source_topic": topic,
+            "failed_ts": _iso_utc(now),
+            "consumer_group": encoding.consumer_group,
+            "retry_count": retries,
+        }
+        return _json_text(envelope).encode(), None
+    added = {
+        messages.HEADER_TOPIC: topic,
+        messages.HEADER_PARTITION: str(records["source_partition"][position]),
+        messages.HEADER_OFFSET: str(records["source_offset"][position]),
+        messages.HEADER_STAGE: str(STAGE_OF[error]),
+        messages.HEADER_CLASS: str(error),
+        messages.HEADER_MESSAGE: message,
+        messages.HEADER_VIOLATIONS: _json_text(listed),
+        messages.HEADER_RETRY_COUNT: str(retries),
+    }
+    kept = [(name, content) for name, content in own if not messages.is_ours(name)]
+    return value, kept + [(name, text.encode()) for name, text in added.items()]
+
+
+def _find_error(violations: Sequence[Violation]) -> ErrorType:
+    if not violations:
+        return ErrorType.INFERENCE
+    is_whole = violations[0].rule in RECORD_RULES
+    return ErrorType.PROCESSING if is_whole else ErrorType.VALIDATION
+
+
+def _describe(violation: Violation) -> str:
+    return (
+        f"{violation.field or 'record'} {violation.rule}: found {violation.found},"
+        f" expected {violation.expected}"
+    )
+
+
+def _count_retries(own: Iterable[Header]) -> int:
+    """From the last header of that name; 0 where it holds no 32-bit integer."""
+    found = [content for name, content in own if name == messages.HEADER_RETRY_COUNT]
+    text = (found[-1] if found else None) or b""
+    if _INTEGER.fullmatch(text.decode(errors="replace")) is None:
+        return 0
+    number = int(text)
+    return number if -(2**31) <= number < 2**31 else 0
+
+
+def _to_text(value: bytes | None) -> tuple[str | None, str | None]:
+    if value is None:
+        return None, None
+    try:
+        return value.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode(), "base64"
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _iso_utc(now: datetime) -> str:
+    return now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1_000:03d}Z"
