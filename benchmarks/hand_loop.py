@@ -111,7 +111,10 @@ class OnnxModel:
         return probabilities
 
 
-_MODELS = {"sklearn": (SklearnModel, SKLEARN_ARTEFACT), "onnx": (OnnxModel, ONNX_ARTEFACT)}
+_MODELS: dict[str, tuple[type[SklearnModel | OnnxModel], str]] = {
+    "sklearn": (SklearnModel, SKLEARN_ARTEFACT),
+    "onnx": (OnnxModel, ONNX_ARTEFACT),
+}
 
 
 class Scorer:

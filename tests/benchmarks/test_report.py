@@ -87,7 +87,8 @@ def test_a_row_of_failures_only_has_no_figures() -> None:
 
     assert (row.failed, row.rate, row.peak_bytes) == (1, None, 0)
     assert format_markdown([row]).splitlines()[-1] == (
-        "| exactly-once | sklearn, hand-written loop (1 failed) | – | – | – | – | – | – | – | 0.0 GiB |"
+        "| exactly-once | sklearn, hand-written loop (1 failed) | – | – | – | – | – | – | –"
+        " | 0.0 GiB |"
     )
 
 
@@ -103,8 +104,10 @@ def test_markdown_has_a_line_for_each_row() -> None:
         "| guarantee | backend | records/s | min–max | to sklearn loop | to ONNX loop"
         " | to at-least-once | with start-up | first record | peak memory |",
         "| --- | --- | --: | --: | --: | --: | --: | --: | --: | --: |",
-        "| exactly-once | sklearn | 37,500 | 25,000–50,000 | 0.62 | – | 1.12 | 50 | 11.5 s | 2.0 GiB |",
-        "| at-least-once | sklearn | 32,500 | 25,000–40,000 | 0.56 | – | – | 50 | 11.5 s | 2.0 GiB |",
+        "| exactly-once | sklearn | 37,500 | 25,000–50,000 | 0.62 | – | 1.12"
+        " | 50 | 11.5 s | 2.0 GiB |",
+        "| at-least-once | sklearn | 32,500 | 25,000–40,000 | 0.56 | – | –"
+        " | 50 | 11.5 s | 2.0 GiB |",
         "| exactly-once | sklearn, hand-written loop | 60,000 | 40,000–80,000 | – | – | –"
         " | 50 | 11.5 s | 2.0 GiB |",
     ]
