@@ -48,9 +48,10 @@ export PYSPARK_DRIVER_PYTHON=${PYSPARK_DRIVER_PYTHON:-$python}
 # One clear line when Java is missing or too old; the options map Spark's classes from an archive, which
 # saves seconds of every start.
 if [ -n "$own" ]; then
-  jvm_options=$(cd "$root" && "$python" -m lib.class_archive options) || exit 1
+  answer=$(cd "$root" && "$python" -m lib.class_archive options) || exit 1
+  { read -r jvm_options && read -r class_path; } <<<"$answer" || true
 else
-  jvm_options=
+  jvm_options= class_path=
   (cd "$root" && "$python" -m lib.java >/dev/null) || exit 1
 fi
 
@@ -81,6 +82,7 @@ py_files=$library
 properties=("--properties-file" "$root/conf/spark-defaults.conf")
 options=()
 local=yes
+own_class_path=
 while [ $# -gt 0 ]; do
   case $1 in
     --jars) jars=${2:?--jars needs a value} && shift 2 ;;
@@ -100,6 +102,9 @@ while [ $# -gt 0 ]; do
   case "${options[*]-}" in
     *--master* | *--remote* | *spark.master=* | *spark.remote=*) local= ;;
   esac
+  case "${options[*]-}" in
+    *--driver-class-path* | *spark.driver.extraClassPath=*) own_class_path=yes ;;
+  esac
 done
 # jobs/x.py means the project's, wherever the caller stands, unless there is such a file right there.
 if [ $# -gt 0 ] && [ ! -e "$1" ] && [ -e "$root/$1" ]; then
@@ -110,8 +115,15 @@ fi
 
 # --- the Kafka connector ---
 if compgen -G "$root/build/jars/connector/*.jar" >/dev/null; then
-  fetched=$(printf '%s,' "$root"/build/jars/connector/*.jar)
-  jars=${jars:+$jars,}${fetched%,}
+  # In this process it stands on the class path, where the archive of classes expects it; other
+  # processes get it from here.
+  if [ -n "$class_path" ] && [ -z "$own_class_path" ]; then
+    options=("--driver-class-path" "$class_path" ${options[@]+"${options[@]}"})
+  fi
+  if [ -z "$local" ] || [ -z "$class_path" ] || [ -n "$own_class_path" ]; then
+    fetched=$(printf '%s,' "$root"/build/jars/connector/*.jar)
+    jars=${jars:+$jars,}${fetched%,}
+  fi
   # Empty: nothing left for spark-submit to look up on the network.
   options=("--conf" "spark.jars.packages=" ${options[@]+"${options[@]}"})
 fi
@@ -120,6 +132,11 @@ fi
 # be seen from other machines.
 if [ -n "$local" ]; then
   export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
+  # The installed Spark without its zip of Python modules, which every start would compile anew.
+  if [ -n "$own" ] && [ "$PYSPARK_PYTHON" = "$python" ] && [ "$PYSPARK_DRIVER_PYTHON" = "$python" ]; then
+    export SPARK_HOME=$root/build/spark-home
+    spark_submit=$SPARK_HOME/bin/spark-submit
+  fi
 fi
 
 # spark-submit gives a Python job a pipe for its output; the progress line wants the terminal behind it.

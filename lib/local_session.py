@@ -7,7 +7,7 @@ import sys
 
 from pyspark.sql import SparkSession
 
-from lib.class_archive import list_jvm_options
+from lib.class_archive import find_spark_home, join_class_path, list_jvm_options
 from lib.jars import PROJECT_ROOT
 from lib.java import find_java
 from lib.session import apply_runtime_settings, build_session
@@ -35,6 +35,7 @@ def build_local_session(name: str) -> SparkSession:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": _DRIVER_MEMORY,
+        "spark.driver.extraClassPath": join_class_path(),
         "spark.driver.extraJavaOptions": " ".join(f'"{option}"' for option in options),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -50,5 +51,6 @@ def build_local_session(name: str) -> SparkSession:
 def _prepare_workers() -> None:
     """Let Python workers be this Python, and find ``lib``; they inherit the environment."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_HOME", str(find_spark_home()))
     paths = [str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)

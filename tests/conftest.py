@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from hypothesis import settings
 
-from lib.class_archive import list_jvm_options
-from lib.jars import PROJECT_ROOT, JarSet, list_jars
+from lib.class_archive import find_spark_home, join_class_path, list_jvm_options
+from lib.jars import PROJECT_ROOT
 from lib.java import find_java
 
 if TYPE_CHECKING:  # pure tests must not even import them
@@ -87,7 +87,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.jars": ",".join(str(jar) for jar in list_jars(JarSet.CONNECTOR)),
+        "spark.driver.extraClassPath": join_class_path(),
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
@@ -97,6 +97,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         # Python workers import lib to unpickle functions of it; they inherit this, not sys.path.
         path = [str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment.setenv("PYTHONPATH", os.pathsep.join(path))
+        environment.setenv("SPARK_HOME", str(find_spark_home()))
         environment.setenv("PYSPARK_PYTHON", sys.executable)
         environment.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
         environment.setenv("SPARK_SUBMIT_OPTS", shlex.join(jvm_options), prepend=" ")

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from lib import class_archive
-from lib.class_archive import list_jvm_options, locate_archive
+from lib.class_archive import (
+    find_spark_home,
+    join_class_path,
+    list_jvm_options,
+    locate_archive,
+)
+from lib.errors import SetupError
 from lib.java import find_java
 
 
@@ -33,3 +40,37 @@ def test_a_recorded_archive_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     archive.touch()
     monkeypatch.setattr(class_archive, "locate_archive", lambda _: archive)
     assert list_jvm_options(find_java())[:2] == [f"-XX:SharedArchiveFile={archive}", "-Xshare:auto"]
+
+
+def test_another_class_path_has_another_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    java = find_java()
+    before = locate_archive(java, tmp_path)
+    monkeypatch.setattr(class_archive, "list_class_path", lambda: [tmp_path / "other.jar"])
+    assert locate_archive(java, tmp_path) != before
+
+
+def test_without_the_connector_nothing_comes_before_spark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(class_archive, "list_jars", lambda _: _raise(SetupError("not fetched")))
+    assert join_class_path() == ""
+
+
+def test_the_home_is_the_installed_spark_without_its_zip(tmp_path: Path) -> None:
+    home = find_spark_home(tmp_path / "home")
+    assert (home / "bin" / "spark-submit").is_file()
+    assert list((home / "jars").glob("spark-core_*.jar"))
+    assert not (home / "python").exists()
+
+
+def test_a_home_of_another_spark_is_corrected(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "jars").symlink_to(tmp_path / "of an environment that was removed")
+    assert list((find_spark_home(home) / "jars").glob("spark-core_*.jar"))
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error

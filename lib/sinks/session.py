@@ -127,6 +127,8 @@ def open_session(
             delivery_errors.append(error)
 
     producer = Producer({**_producer_settings(settings), "on_delivery": note_failure})
+    # Connected first: a client that knows no broker yet looks for its coordinator every 500 ms.
+    _repeat(lambda: producer.list_topics(settings.source_topic, settings.request_timeout_s))
     _repeat(lambda: producer.init_transactions(settings.request_timeout_s))
     hook("initialised")
     committed, stamps = read_committed(consumer, settings)
