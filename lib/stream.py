@@ -14,6 +14,7 @@ from lib.pipeline import Scorer, score_records
 from lib.restarts import RestartPolicy
 from lib.running_query import RunningQuery
 from lib.settings import AVAILABLE_NOW, ScoreStreamSettings
+from lib.sinks.checkpoint import prefer_plain_files
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
 from lib.sinks.kafka import write_at_least_once
 from lib.sinks.session import Hook, ignore
@@ -52,6 +53,7 @@ def start_stream(
         return count_messages(score_records(records, scorer, contract, output), output)
 
     def start_at_least_once() -> StreamingQuery:
+        prefer_plain_files(spark, settings.checkpoint)
         messages = score(read_stream(spark, _source(settings)))
         writer = write_at_least_once(messages, settings.bootstrap_servers, settings.kafka)
         writer = writer.queryName(settings.query_name)

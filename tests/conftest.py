@@ -74,6 +74,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     from pyspark.sql import SparkSession
 
     from lib.session import apply_runtime_settings
+    from lib.sinks.checkpoint import PLAIN_FILE_SYSTEM
 
     scratch = tmp_path_factory.mktemp("spark")
     jvm_options = [
@@ -88,6 +89,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraClassPath": join_class_path(),
+        "spark.hadoop.fs.file.impl": PLAIN_FILE_SYSTEM,
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),

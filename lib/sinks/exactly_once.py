@@ -20,7 +20,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 from lib.errors import PlanRefusedError, ScoringError, SinkFencedError, SinkTakenOverError
 from lib.failed_query import build_query_error
 from lib.kafka_admin import build_admin, count_members, read_offsets, read_topic_id
-from lib.sinks.checkpoint import CheckpointReader
+from lib.sinks.checkpoint import CheckpointReader, prefer_plain_files
 from lib.sinks.columns import HEADERS_TYPE, OPTIONAL_COLUMN, REQUIRED_COLUMNS
 from lib.sinks.commit import Batch, Commit
 from lib.sinks.driver_commit import DriverCommit
@@ -28,7 +28,7 @@ from lib.sinks.executor_commit import ExecutorCommit
 from lib.sinks.failures import build_sink_error
 from lib.sinks.ownership import Evidence, check_ownership
 from lib.sinks.plan_check import check_plan
-from lib.sinks.resume import GroupPosition, ResumePlan, decide_resume
+from lib.sinks.resume import GroupPosition, Offsets, ResumePlan, decide_resume
 from lib.sinks.session import Hook, ignore
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import UNKNOWN_QUERY, Author, Committer, Stamp, make_run_id
@@ -104,6 +104,8 @@ class ExactlyOnceSink:
         self._settings = settings
         self._hook = hook
         self._checkpoint = CheckpointReader(spark, settings.checkpoint, settings.source_topic)
+        # The last batch of this run, and where it ended.
+        self._written: tuple[int, Offsets] = (-2, {})
         self._run_id = make_run_id()
         self._topic_id: str | None = None
         self._commit: Commit | None = None
@@ -123,6 +125,8 @@ class ExactlyOnceSink:
             SinkError: Kafka cannot be written to.
         """
         self.failure = None
+        self._written = (-2, {})
+        prefer_plain_files(self._spark, self._settings.checkpoint)
         try:
             self._start()
         except KafkaException as error:
@@ -203,11 +207,12 @@ class ExactlyOnceSink:
                 frame,
                 batch_id,
                 self._query_id,
-                self._checkpoint.read_start_offsets(batch_id),
+                self._find_start_offsets(batch_id),
                 self._checkpoint.read_end_offsets(batch_id),
                 is_suspect=batch_id == self._suspect_batch,
             )
             report = self._commit.write(batch)
+            self._written = (batch_id, batch.ends)
         except ScoringError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - it is raised again, in one line
@@ -219,6 +224,11 @@ class ExactlyOnceSink:
             report.already_written,
             report.duration_s * 1000,
         )
+
+    def _find_start_offsets(self, batch_id: int) -> Offsets:
+        """Where the batch before it ended; remembered, for reading costs a round trip a file."""
+        previous, ends = self._written
+        return ends if previous == batch_id - 1 else self._checkpoint.read_start_offsets(batch_id)
 
     def _fail(self, error: ScoringError) -> NoReturn:
         """Keep the cause, and give Spark one line.

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +20,8 @@ OFFSET_LOG = """v1
 {"batchWatermarkMs":0,"batchTimestampMs":1,"conf":{"in":"no offsets here"}}
 {"in":{"0":4999,"1":5001}}"""
 INITIAL = '\x00v1\n{"in":{"0":0,"1":12}}'
+
+MANAGER = "spark.sql.streaming.checkpointFileManagerClass"
 
 
 def test_end_offsets_are_read_from_the_sources_line() -> None:
@@ -125,3 +127,30 @@ def test_the_topics_id_is_noted(spark: SparkSession, tmp_path: Path) -> None:
     reader.note_topic_id("def")
 
     assert reader.find_topic_id() == "def"
+
+
+def test_a_local_checkpoint_is_written_without_a_process_for_each_file(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    from lib.sinks.checkpoint import PLAIN_FILE_SYSTEM, prefer_plain_files
+
+    jvm: Any = spark._jvm
+    path = jvm.org.apache.hadoop.fs.Path(str(tmp_path))
+    files = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+    assert files.getClass().getName() == PLAIN_FILE_SYSTEM
+    spark.conf.unset(MANAGER)
+    try:
+        prefer_plain_files(spark, str(tmp_path / "checkpoint"))
+        assert "FileSystemBased" in (spark.conf.get(MANAGER) or "")
+    finally:
+        spark.conf.unset(MANAGER)
+
+
+def test_another_file_system_keeps_the_checkpoints_usual_way(spark: SparkSession) -> None:
+    from lib.sinks.checkpoint import prefer_plain_files
+
+    configuration: Any = spark.sparkContext._jsc.hadoopConfiguration()
+    configuration.set("fs.viewfs.mounttable.plain.link./remote", "file:///tmp")
+    spark.conf.unset(MANAGER)
+    prefer_plain_files(spark, "viewfs://plain/remote/checkpoint")
+    assert spark.conf.get(MANAGER, "default") == "default"
