@@ -10,9 +10,10 @@ two together.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import compress
 from typing import Any, Literal
 
 import msgspec
@@ -84,20 +85,21 @@ def decode_batch(values: pa.BinaryArray, contract: Contract) -> DecodedBatch:
     decoder = _find_decoder(contract)
     texts = values.to_pylist()
     rows = _parse(texts, decoder.parse, contract.max_bytes, is_utf8=_is_utf8(values))
-    valid = decoder.check(rows)
+    checked = decoder.check(rows)
+    valid, repaired = checked.valid, False
     violations = {}
     for position in np.flatnonzero(~valid).tolist():
         decoded = decode_value(texts[position], contract)
         if decoded.is_valid:
             features = [decoded.features[name] for name in contract.feature_names]
             rows[position] = (decoded.identifier, *features, decoded.event_time)
-            valid[position] = True
+            valid[position] = repaired = True
         else:
             violations[position] = decoded.violations
-    kept: Iterable[Row | None] = rows
-    if violations:
-        kept = (row for row, is_valid in zip(rows, valid.tolist(), strict=True) if is_valid)
-    return decoder.build(kept, valid, violations)
+    if repaired:  # seldom: some valid record looks unlike all others
+        rows = [row if keep else None for row, keep in zip(rows, valid.tolist(), strict=True)]
+        checked = decoder.check(rows)
+    return decoder.build(checked, valid, violations)
 
 
 def _is_utf8(values: pa.BinaryArray) -> bool:
@@ -165,61 +167,76 @@ class _Decoder:
             for spec in contract.categorical
         }
 
-    def check(self, rows: list[Row | None]) -> Mask:
-        """Which rows are valid for sure: bool [n]; numeric text in them is replaced by numbers."""
-        valid = np.array([row is not None for row in rows], dtype=np.bool_)
+    def check(self, rows: list[Row | None]) -> _Checked:
+        """Which rows are valid for sure, and their columns."""
         found = [row for row in rows if row is not None]
-        if not found:
-            return valid
+        columns: list[Sequence[Any]] = list(zip(*found, strict=True)) or [()] * len(
+            self.contract.checked
+        )
         passes = np.ones(len(found), dtype=np.bool_)
-        columns = list(zip(*found, strict=True))
-        replaced = False
-        for position, spec in enumerate(self.contract.checked):
-            column: Sequence[Any] = columns[position]
+        typed: dict[str, Any] = {}
+        for spec, column in zip(self.contract.checked, columns, strict=True):
             if spec.kind is Kind.CATEGORY:
-                continue
-            if not spec.is_numeric:
-                passes &= _matches(column, spec)
-                continue
-            if spec.numeric_text and not set(map(type, column)) <= {int, float}:
-                column = [_read_number(value, spec) for value in column]
-                columns[position] = tuple(column)
-                replaced = True
-            passes &= _is_in_range(np.array(column, dtype=np.float64), spec)
-        if replaced:
-            positions = np.flatnonzero(valid).tolist()
-            for position, row in zip(positions, zip(*columns, strict=True), strict=True):
-                rows[position] = row
-        valid[valid] = passes
-        return valid
+                typed[spec.name] = column
+            elif spec.is_numeric:
+                numbers = _read_numbers(column, spec)
+                passes &= _is_in_range(numbers, spec)
+                typed[spec.name] = numbers
+            else:
+                texts = pa.array(column, pa.string())
+                passes &= _matches(texts, spec)
+                typed[spec.name] = texts
+        if len(found) == len(rows):
+            valid = passes.copy()
+        else:
+            valid = np.array([row is not None for row in rows], dtype=np.bool_)
+            valid[valid] = passes
+        return _Checked(valid, passes, typed)
 
     def build(
-        self,
-        rows: Iterable[Row | None],
-        valid: Mask,
-        violations: Mapping[int, tuple[Violation, ...]],
+        self, checked: _Checked, valid: Mask, violations: Mapping[int, tuple[Violation, ...]]
     ) -> DecodedBatch:
         """The columns of the valid rows."""
-        checked = self.contract.checked
-        columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(checked)
-        by_name = {spec.name: column for spec, column in zip(checked, columns, strict=True)}
+        keep = None if checked.passes.all() else checked.passes
+        columns = checked.columns
+
+        def pick_texts(spec: Field) -> pa.StringArray:
+            texts = columns[spec.name]
+            return texts if keep is None else texts.filter(pa.array(keep))
+
         return DecodedBatch(
             valid=valid,
-            identifiers=pa.array(by_name[self.contract.identifier.name], pa.string()),
-            event_times=pa.array(by_name[self.contract.event_time.name], pa.string()),
+            identifiers=pick_texts(self.contract.identifier),
+            event_times=pick_texts(self.contract.event_time),
             features={
-                spec.name: self._build_column(spec, by_name[spec.name])
+                spec.name: self._build_column(spec, columns[spec.name], keep)
                 for spec in self.contract.features
             },
             violations=violations,
         )
 
-    def _build_column(self, spec: Field, column: Sequence[Any]) -> Column:
+    def _build_column(self, spec: Field, column: Any, keep: Mask | None) -> Column:
         if spec.kind is Kind.CATEGORY:
-            codes = np.fromiter(map(self._lookups[spec.name], column), np.int64, len(column))
+            values = column if keep is None else list(compress(column, keep.tolist()))
+            codes = np.fromiter(map(self._lookups[spec.name], values), np.int64, len(values))
             return Category(codes, spec.allowed)
-        numbers = np.array(column, dtype=np.float64)
+        numbers: npt.NDArray[np.float64] = column if keep is None else column[keep]
         return numbers.astype(np.int64) if spec.kind is Kind.INTEGER else numbers
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """Parsed rows by column.
+
+    Attributes:
+        valid: bool [n]: which of all rows are valid for sure.
+        passes: bool [k]: the same, of the k rows that could be parsed.
+        columns: name → the k values: a sequence of str, float64 or an Arrow array of text.
+    """
+
+    valid: Mask
+    passes: Mask
+    columns: Mapping[str, Any]
 
 
 def _type_of(spec: Field) -> Any:
@@ -230,16 +247,22 @@ def _type_of(spec: Field) -> Any:
     return str | None if spec.nullable else str
 
 
-_READ = re.compile(NUMERIC_TEXT, re.ASCII)
+_READ = re.compile(NUMERIC_TEXT, re.ASCII).fullmatch
+
+
+def _read_numbers(column: Sequence[Any], spec: Field) -> npt.NDArray[np.float64]:
+    """NaN for text that is left to the reference."""
+    if spec.numeric_text and str in set(map(type, column)):
+        column = [_read_number(value, spec) for value in column]
+    return np.array(column, dtype=np.float64)
 
 
 def _read_number(value: float | str, spec: Field) -> float:
-    """NaN for text that is left to the reference."""
     if not isinstance(value, str):
         return value
     if spec.blank is not None and not value.strip(" "):
         return spec.blank
-    return float(value) if _READ.fullmatch(value) else np.nan
+    return float(value) if _READ(value) else np.nan
 
 
 def _is_in_range(numbers: npt.NDArray[np.float64], spec: Field) -> Mask:
@@ -250,16 +273,14 @@ def _is_in_range(numbers: npt.NDArray[np.float64], spec: Field) -> Mask:
     return passes
 
 
-def _matches(column: Sequence[str | None], spec: Field) -> Mask:
-    """Whether each text matches the pattern as a whole; a missing one does.
+def _matches(texts: pa.StringArray, spec: Field) -> Mask:
+    """Whether each text matches the pattern as a whole; a missing one does, where it may.
 
     Never true where the reference says otherwise; false for all where it cannot be told.
     """
     try:
-        found = pc.match_substring_regex(
-            pa.array(column, pa.string()), rf"\A(?:{spec.pattern or '.*'})\z"
-        )
-    except (UnicodeEncodeError, pa.ArrowInvalid):  # half a surrogate pair, or not RE2's syntax
-        return np.zeros(len(column), dtype=np.bool_)
-    mask: Mask = np.asarray(found.fill_null(True))
+        found = pc.match_substring_regex(texts, rf"\A(?:{spec.pattern or '.*'})\z")
+    except pa.ArrowInvalid:  # not RE2's syntax
+        return np.zeros(len(texts), dtype=np.bool_)
+    mask: Mask = np.asarray(found.fill_null(spec.nullable))
     return mask
