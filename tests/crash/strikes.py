@@ -6,10 +6,11 @@ import random
 import signal
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 import psutil
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.cimpl import NewPartitions
 
 from tests.crash.arena import INPUT, QUERY, Arena, LaboratoryError
@@ -25,6 +26,7 @@ _RECOVERY_TIMEOUT_S = 240.0
 # Every batch sends all of them, but for the one that only a new producer sends.
 _REQUEST_TIMEOUT_S = 30.0
 _ADMIN_TIMEOUT_S = 30.0
+_ADMIN_ATTEMPTS = 3
 
 
 class NotPossibleError(Exception):
@@ -163,22 +165,43 @@ def strike_owner(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 def strike_offsets(arena: Arena, parameters: Mapping[str, Any]) -> None:
     """Possible, since the group has no members; the next commit restores them."""
-    deleted = arena.admin.delete_consumer_groups([QUERY], request_timeout=_ADMIN_TIMEOUT_S)
-    for future in deleted.values():
-        future.result()
+    _ask(
+        lambda: arena.admin.delete_consumer_groups([QUERY], request_timeout=_ADMIN_TIMEOUT_S),
+        done=KafkaError.GROUP_ID_NOT_FOUND,
+    )
     watch = arena.mark()
     arena.wait_for(lambda: watch.first_s is not None, _RECOVERY_TIMEOUT_S)
     if not arena.wait_for(lambda: _count_commits(arena) == arena.partitions, _RECOVERY_TIMEOUT_S):
         raise LaboratoryError("the group's offsets were not restored")
 
 
+def _ask(request: Callable[[], Mapping[Any, Future[Any]]], *, done: int) -> None:
+    """Have the broker do something; again where it did not answer, as after its own restart.
+
+    Args:
+        request: of the admin client.
+        done: the error that says that an attempt without an answer had worked.
+    """
+    for attempt in range(1, _ADMIN_ATTEMPTS + 1):
+        try:
+            for future in request().values():
+                future.result()
+            return
+        except KafkaException as failure:
+            code = failure.args[0].code()
+            if attempt > 1 and code == done:
+                return
+            if code != KafkaError._TIMED_OUT or attempt == _ADMIN_ATTEMPTS:
+                raise
+
+
 def add_partition(arena: Arena, parameters: Mapping[str, Any]) -> None:
     arena.partitions += 1
-    created = arena.admin.create_partitions(
-        [NewPartitions(INPUT, arena.partitions)], request_timeout=_ADMIN_TIMEOUT_S
+    wanted = [NewPartitions(INPUT, arena.partitions)]
+    _ask(
+        lambda: arena.admin.create_partitions(wanted, request_timeout=_ADMIN_TIMEOUT_S),
+        done=KafkaError.INVALID_PARTITIONS,
     )
-    for future in created.values():
-        future.result()
     arena.load.add_partition()
     arena.mark()
 
