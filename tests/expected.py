@@ -21,7 +21,7 @@ def expect_probabilities(
     *,
     name: str = "churn",
     versions: Iterable[int] = (1,),
-    backends: Iterable[str] = ("spark", "sklearn"),
+    backends: Iterable[str] = ("sql", "onnx", "spark", "sklearn"),
     spark: SparkSession | None = None,
 ) -> dict[str, list[float]]:
     """Score every customer of the pool with stored models.
@@ -30,7 +30,7 @@ def expect_probabilities(
         store: of models.
         records: whose pool is scored.
         name, versions: of the models.
-        backends: "spark" needs ``spark``.
+        backends: "sql" and "spark" need ``spark``.
         spark: a session.
 
     Returns:

@@ -165,10 +165,11 @@ WEIGHTS: Mapping[Kind, int] = {
 KILLS_PER_LEG = 20
 # Of ten legs, in turn: (backend, whether on a cluster).
 _SETUPS = (
-    *(("spark", False), ("sklearn", False), ("sklearn", True), ("spark", False)),
-    *(("sklearn", False), ("spark", True), ("sklearn", False), ("spark", False)),
-    *(("sklearn", False), ("spark", False)),
+    *(("sql", False), ("onnx", False), ("sklearn", True), ("spark", False)),
+    *(("onnx", False), ("sql", True), ("sklearn", False), ("spark", False)),
+    *(("onnx", False), ("sql", False)),
 )
+_IN_WORKERS = ("sklearn", "onnx")
 
 
 def build_schedule(
@@ -211,7 +212,7 @@ def _draw_kinds(random: Random, kills: int, backend: str, is_cluster: bool) -> S
     possible = [
         kind
         for kind in WEIGHTS
-        if (kind is not Kind.WORKER or backend == "sklearn")
+        if (kind is not Kind.WORKER or backend in _IN_WORKERS)
         and (kind is not Kind.EXECUTOR or is_cluster)
     ]
     kinds: list[Kind] = []

@@ -41,7 +41,7 @@ _ON_CLUSTER: Sequence[Strike] = (
 _DRIVER_KILLS: Sequence[Strike] = tuple(Strike(Kind.DRIVER, 200, 0.0) for _ in range(3))
 
 #: Every kind but that which needs executors.
-ANY = Leg("sklearn", False, 30_000, _ANY)
+ANY = Leg("onnx", False, 30_000, _ANY)
 #: Executors as processes of their own.
 ON_CLUSTER = Leg("sklearn", True, 6_000, _ON_CLUSTER)
 #: For the negative control.

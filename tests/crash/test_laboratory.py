@@ -46,7 +46,7 @@ def test_nobody_notices_any_kind_of_strike(setup: Setup, tmp_path: Path) -> None
     report = run(setup, ANY, tmp_path)
 
     check(report, ANY)
-    assert report.models.keys() == {"churn@1/sklearn", "churn@2/sklearn"}
+    assert report.models.keys() == {"churn@1/onnx", "churn@2/onnx"}
     assert report.replays > 0  # the kills hit what they were aimed at
 
 

@@ -64,7 +64,7 @@ def test_a_leg_has_only_what_its_setup_allows() -> None:
         for leg in build_schedule(seed, kills=200, records=1_000).legs:
             kinds = {strike.kind for strike in leg.strikes}
             assert leg.is_cluster or Kind.EXECUTOR not in kinds
-            assert leg.backend == "sklearn" or Kind.WORKER not in kinds
+            assert leg.backend in ("sklearn", "onnx") or Kind.WORKER not in kinds
 
 
 def test_each_kind_has_its_way_to_strike() -> None:

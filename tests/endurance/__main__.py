@@ -124,7 +124,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.endurance", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0, help="default: %(default)s")
     parser.add_argument("--rate", type=int, default=500, help="records/s; default: %(default)s")
-    parser.add_argument("--backend", choices=("spark", "sklearn"), default="sklearn")
+    parser.add_argument("--backend", choices=("sql", "onnx", "spark", "sklearn"), default="onnx")
     return parser.parse_args(arguments)
 
 

@@ -12,7 +12,7 @@ _RECORDS = 10_000
 _MIB = 2**20
 
 
-@pytest.mark.parametrize(("backend", "turn"), [("spark", 0), ("sklearn", 1)])
+@pytest.mark.parametrize(("backend", "turn"), [("sql", 0), ("onnx", 1)])
 def test_hostile_records_are_answered_one_by_one(
     deployment: Deployment, backend: str, turn: int
 ) -> None:
