@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.cli import run_job
 from lib.contract import CUSTOMER
+from lib.mode_check import check_mode
 from lib.preflight import check_kafka
 from lib.scoring.choice import load_backend
 from lib.session import build_session, check_connector
@@ -30,6 +31,7 @@ def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
     try:
         check_connector(spark)
         scorer = load_backend(spark, settings, CUSTOMER)
+        check_mode(spark, settings, scorer)
         with StopSignal(spark) as stop:
             stream = start_stream(spark, settings, scorer, CUSTOMER, hook)
             stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)

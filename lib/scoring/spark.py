@@ -88,6 +88,11 @@ class SparkBackend(ModelBackend):
         """See :attr:`ModelBackend.scored_by`; names the fallback while that scores."""
         return self.fallback_backend.scored_by if self.fallback_backend else super().scored_by
 
+    @property
+    def is_native(self) -> bool:
+        """See :attr:`ModelBackend.is_native`; the fallback does not."""
+        return not self.using_fallback
+
     def load(self) -> None:
         """Load the PipelineModel, or the fallback.
 
