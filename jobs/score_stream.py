@@ -13,7 +13,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.cli import run_job
 from lib.contract import CUSTOMER
+from lib.mode_check import check_mode
 from lib.preflight import check_kafka
+from lib.real_time import REAL_TIME
 from lib.scoring.choice import load_backend
 from lib.session import build_session, check_connector
 from lib.settings import ScoreStreamSettings
@@ -29,7 +31,8 @@ def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
     spark = build_session(settings.query_name)
     try:
         check_connector(spark)
-        scorer = load_backend(spark, settings, CUSTOMER)
+        scorer = load_backend(spark, settings, CUSTOMER, native_only=settings.mode == REAL_TIME)
+        check_mode(spark, settings, scorer)
         with StopSignal(spark) as stop:
             stream = start_stream(spark, settings, scorer, CUSTOMER, hook)
             stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)

@@ -21,6 +21,7 @@ from lib.kafka_admin import ANSWER_TIMEOUT_S, connect
 from lib.kafka_rights import Right, list_rights, name_principal
 from lib.kafka_topics import Finding, Severity, TopicFacts, judge_topics
 from lib.settings import ScoreStreamSettings
+from lib.sources.partitions import parse_partitions
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,20 @@ def check_kafka(settings: ScoreStreamSettings) -> None:
     principal = name_principal(settings.kafka)
     topics = check_rights(admin, settings.bootstrap_servers, rights, principal)
     report_findings(check_limits(admin, settings, topics))
+
+
+def count_partitions(settings: ScoreStreamSettings) -> int:
+    """Partitions of the input topic that the job reads.
+
+    Raises:
+        KafkaSetupError: the brokers do not tell.
+    """
+    chosen = parse_partitions(settings.partitions)
+    if chosen is not None:
+        return len(chosen)
+    topic = settings.input_topic
+    admin = connect(settings.bootstrap_servers, settings.kafka)
+    return len(admin.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic].partitions)
 
 
 def check_rights(

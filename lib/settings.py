@@ -13,9 +13,9 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -31,6 +31,7 @@ from lib.kafka_secrets import (
     refuse_if_readable,
     refuse_on_command_line,
 )
+from lib.real_time import REAL_TIME, iter_conflicts
 from lib.sources.partitions import ALL_PARTITIONS, parse_partitions
 
 ENVIRONMENT_PREFIX = "SCORE_"
@@ -38,6 +39,7 @@ AVAILABLE_NOW = "available-now"
 _INTERVAL = re.compile(r"\d+ (millisecond|second|minute|hour)s?")
 
 Delivery = Literal["exactly-once", "at-least-once"]
+Mode = Literal["micro-batch", "real-time"]
 Commit = Literal["driver", "executor"]
 BackendChoice = Literal["auto", "sql", "onnx", "spark", "sklearn"]
 OnnxProvider = Literal["cpu", "cuda"]
@@ -117,6 +119,10 @@ class ScoreStreamSettings(KafkaSettings, ModelSettings):
         pattern=r"^[A-Za-z0-9._-]{1,200}$",
         description="consumer group and transactional id; one running job for each",
     )
+    mode: Mode = Field(
+        "micro-batch",
+        description="real-time: milliseconds of latency, at least once; see docs/operations.md",
+    )
     delivery: Delivery = Field("exactly-once", description="guarantee of the output")
     commit: Commit = Field(
         "driver",
@@ -131,6 +137,11 @@ class ScoreStreamSettings(KafkaSettings, ModelSettings):
     trigger: str = Field(
         "500 milliseconds",
         description="interval between batches, or available-now to drain and end",
+    )
+    real_time_batch: str = Field(
+        "5 seconds",
+        description="time between checkpoints in real-time mode: what a crash repeats at most; its"
+        " end is a pause",
     )
     checkpoint: str = Field(
         "checkpoints/churn-scoring", description="path or URL of Spark's checkpoint"
@@ -164,6 +175,31 @@ class ScoreStreamSettings(KafkaSettings, ModelSettings):
         if trigger != AVAILABLE_NOW and _INTERVAL.fullmatch(trigger) is None:
             raise ValueError(f'expected "{AVAILABLE_NOW}" or an interval like "500 milliseconds"')
         return trigger
+
+    @field_validator("real_time_batch")
+    @classmethod
+    def _check_real_time_batch(cls, batch: str) -> str:
+        if _INTERVAL.fullmatch(batch) is None:
+            raise ValueError('expected an interval like "5 seconds"')
+        return batch
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> Self:
+        if self.mode != REAL_TIME:
+            return self
+        conflicts = iter_conflicts(
+            delivery=self.delivery,
+            commit=self.commit,
+            trigger=self._unless_default("trigger"),
+            max_offsets_per_trigger=self._unless_default("max_offsets_per_trigger"),
+        )
+        if found := "; ".join(conflicts):
+            raise ValueError(f"--mode {REAL_TIME}: {found}")
+        return self
+
+    def _unless_default(self, name: str) -> Any:
+        value = getattr(self, name)
+        return None if value == type(self).model_fields[name].default else value
 
 
 Settings = TypeVar("Settings", bound=JobSettings)

@@ -11,6 +11,7 @@ from lib.contract import Contract
 from lib.encode_spark import OutputSettings
 from lib.messages import DeadLetterFormat
 from lib.pipeline import Scorer, score_records
+from lib.real_time import REAL_TIME
 from lib.restarts import RestartPolicy
 from lib.running_query import RunningQuery
 from lib.settings import AVAILABLE_NOW, ScoreStreamSettings
@@ -58,11 +59,11 @@ def start_stream(
         writer = write_at_least_once(messages, settings.bootstrap_servers, settings.kafka)
         writer = writer.queryName(settings.query_name)
         writer = writer.option("checkpointLocation", settings.checkpoint)
-        return _with_trigger(writer, settings.trigger).start()
+        return _with_trigger(writer, settings).start()
 
     def start_exactly_once() -> StreamingQuery:
         messages = score(sink.start().read_stream())
-        return _with_trigger(sink.write_stream(messages), settings.trigger).start()
+        return _with_trigger(sink.write_stream(messages), settings).start()
 
     restarts = RestartPolicy(settings.restart_limit)
     if settings.delivery == "at-least-once":
@@ -85,7 +86,8 @@ def _source(settings: ScoreStreamSettings) -> KafkaSourceSettings:
         settings.bootstrap_servers,
         settings.input_topic,
         settings.starting_offsets,
-        settings.max_offsets_per_trigger,
+        # Spark refuses a bound where a batch ends by the clock.
+        None if settings.mode == REAL_TIME else settings.max_offsets_per_trigger,
         settings.kafka,
         parse_partitions(settings.partitions),
     )
@@ -106,7 +108,13 @@ def _exactly_once(settings: ScoreStreamSettings) -> ExactlyOnceSettings:
     )
 
 
-def _with_trigger(writer: DataStreamWriter, trigger: str) -> DataStreamWriter:
-    if trigger == AVAILABLE_NOW:
+def _with_trigger(writer: DataStreamWriter, settings: ScoreStreamSettings) -> DataStreamWriter:
+    if settings.mode == REAL_TIME:
+        # The only output mode that Spark takes there; without aggregation it is "append".
+        writer = writer.outputMode("update")
+        # PySpark's own stubs leave the parameter out.
+        triggered: DataStreamWriter = writer.trigger(realTime=settings.real_time_batch)  # type: ignore[call-overload]
+        return triggered
+    if settings.trigger == AVAILABLE_NOW:
         return writer.trigger(availableNow=True)
-    return writer.trigger(processingTime=trigger)
+    return writer.trigger(processingTime=settings.trigger)

@@ -29,12 +29,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("settings", "cli", "class_archive", "synth", "faults", "store", "sinks.resume"),
         *("sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns", "sinks.settings"),
         *("sources.partitions", "telemetry", "root_cause", "failed_query", "restarts"),
-        *("kafka_rights", "kafka_secrets", "kafka_topics"),
+        *("kafka_rights", "kafka_secrets", "kafka_topics", "real_time"),
     ),
     ("session", "local_session", "scoring", "inference_backend", "training"),
     ("explain_spark", "decode_spark", "encode_spark", "pipeline"),
     ("kafka_admin", "preflight", "stop_signal", "sources", "sinks", "broker", "producing"),
-    ("stream", "running_query", "demo"),
+    ("stream", "running_query", "mode_check", "demo"),
 )
 PURE_MODULES = ("pyspark", "confluent_kafka", "py4j")
 

@@ -99,6 +99,11 @@ class ModelBackend(ABC):
         self._require_model()
         return f"{self._label}/{self.backend_type}"
 
+    @property
+    def is_native(self) -> bool:
+        """Whether it scores inside Spark's JVM, without Python workers."""
+        return False
+
     @abstractmethod
     def load(self) -> None:
         """Load the model. Errors are the subclass's."""

@@ -28,13 +28,20 @@ FASTEST_FIRST = {"sql": SQL_ARTEFACT, "onnx": ONNX_ARTEFACT, "spark": SPARK_ARTE
 _BY_SUFFIX = {".onnx": "onnx", ".sql": "sql"}
 
 
-def load_backend(spark: SparkSession, settings: ModelSettings, contract: Contract) -> ModelBackend:
+def load_backend(
+    spark: SparkSession,
+    settings: ModelSettings,
+    contract: Contract,
+    *,
+    native_only: bool = False,
+) -> ModelBackend:
     """Load the model that the settings name.
 
     Args:
         spark: the session to score in.
         settings: store, model and backend.
         contract: what the model must have been made for.
+        native_only: whether ``auto`` takes none that needs Python workers, where it can choose.
 
     Raises:
         ModelError: there is no such model, it is damaged, or it does not match the contract.
@@ -43,7 +50,7 @@ def load_backend(spark: SparkSession, settings: ModelSettings, contract: Contrac
     version = find_version(path)
     if version is not None:
         check_contract(version.metadata, contract)
-    backend = _build_backend(spark, settings, path)
+    backend = _build_backend(spark, settings, path, native_only=native_only)
     try:
         backend.load()
     except (FileNotFoundError, ValueError) as error:
@@ -69,12 +76,14 @@ def find_model(settings: ModelSettings) -> Path:
     return reference.path
 
 
-def _build_backend(spark: SparkSession, settings: ModelSettings, path: Path) -> ModelBackend:
+def _build_backend(
+    spark: SparkSession, settings: ModelSettings, path: Path, *, native_only: bool
+) -> ModelBackend:
     name: str = settings.backend
     # Whoever asks for a backend by name wants no other; auto takes what there is.
     fallback = None
     if name == "auto":
-        name, fallback = choose_backend(path), path
+        name, fallback = choose_backend(path, native_only=native_only), path
     builders: dict[str, Callable[[], ModelBackend]] = {
         "sql": lambda: SqlBackend(path, fallback, spark),
         "onnx": lambda: OnnxBackend(path, fallback, provider=settings.onnx_provider),
@@ -84,7 +93,7 @@ def _build_backend(spark: SparkSession, settings: ModelSettings, path: Path) -> 
     return builders[name]()
 
 
-def choose_backend(path: Path) -> str:
+def choose_backend(path: Path, *, native_only: bool = False) -> str:
     """The fastest backend that a model was saved for; see :data:`FASTEST_FIRST`.
 
     A version says it in its metadata; another file, by its suffix; another folder is a
@@ -93,7 +102,9 @@ def choose_backend(path: Path) -> str:
     version = find_version(path)
     if version is not None and version.path == path:
         for name, artefact in FASTEST_FIRST.items():
-            if version.has(artefact) and not (name == "onnx" and not is_onnxruntime_installed()):
+            if version.has(artefact) and not (
+                name == "onnx" and (native_only or not is_onnxruntime_installed())
+            ):
                 return name
         return "sklearn"
     if path.is_dir():

@@ -46,7 +46,7 @@ class JvmBackend(FallbackBackend):
 
     @property
     def is_native(self) -> bool:
-        """Whether rows are scored without Python workers."""
+        """See :attr:`ModelBackend.is_native`; the fallback does not."""
         return not self.using_fallback
 
     def describe(self) -> dict[str, Any]:

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lib.decode_batch import Category, Column
 from lib.errors import ModelError, ModelMismatchError, SetupError
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from lib.decode_batch import Column
 
 #: Where the model's metadata keep column → list of its categories, as JSON.
 CATEGORIES_KEY = "categories"
@@ -117,7 +118,7 @@ class OnnxModel:
         )
 
     def _read_column(self, column: Column, spec: Input) -> Values:
-        if not isinstance(column, Category):
+        if isinstance(column, np.ndarray):
             return column
         if spec.categories == column.allowed:
             return column.codes

@@ -24,7 +24,7 @@ class KafkaSourceSettings:
         topic: one topic.
         starting_offsets: "earliest", "latest" or partition → offset. Spark looks at it only where
             the checkpoint does not say where to go on.
-        max_offsets_per_trigger: size of the largest micro-batch, in records.
+        max_offsets_per_trigger: size of the largest micro-batch, in records; None for no bound.
         kafka: further client options, as with ``--kafka``.
         partitions: those that are read; None for all, and for new ones as they come.
     """
@@ -32,7 +32,7 @@ class KafkaSourceSettings:
     bootstrap_servers: str
     topic: str
     starting_offsets: str | Mapping[int, int]
-    max_offsets_per_trigger: int
+    max_offsets_per_trigger: int | None
     kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
     partitions: frozenset[int] | None = None
 
@@ -51,8 +51,9 @@ def read_stream(spark: SparkSession, settings: KafkaSourceSettings) -> DataFrame
         "includeHeaders": "true",
         "failOnDataLoss": "true",
         "startingOffsets": _starting_offsets(settings),
-        "maxOffsetsPerTrigger": str(settings.max_offsets_per_trigger),
     }
+    if settings.max_offsets_per_trigger is not None:
+        options["maxOffsetsPerTrigger"] = str(settings.max_offsets_per_trigger)
     return as_records(spark.readStream.format("kafka").options(**options).load())
 
 

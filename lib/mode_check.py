@@ -1,0 +1,58 @@
+"""Whether session, topic and model fit the mode, asked before the query starts."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from lib.preflight import count_partitions
+from lib.real_time import (
+    MIN_BATCH_SETTING,
+    REAL_TIME,
+    check_backend,
+    check_batch,
+    check_slots,
+    count_slots,
+)
+from lib.scoring.base import ModelBackend
+from lib.settings import ScoreStreamSettings
+
+logger = logging.getLogger(__name__)
+
+
+def check_mode(spark: SparkSession, settings: ScoreStreamSettings, scorer: ModelBackend) -> None:
+    """Refuse what Spark would refuse later or, worse, leave unread; see ``lib.real_time``.
+
+    Args:
+        spark: the session.
+        settings: of the job.
+        scorer: loaded.
+
+    Raises:
+        SettingsError: real-time mode cannot work so.
+        KafkaSetupError: the input topic cannot be asked about.
+    """
+    if settings.mode != REAL_TIME:
+        return
+    check_backend(scorer.scored_by, is_native=scorer.is_native)
+    check_batch(settings.real_time_batch, _read_minimum_ms(spark))
+    partitions = count_partitions(settings)
+    conf = dict(spark.sparkContext.getConf().getAll())
+    slots = count_slots(conf, _count_cores(spark))
+    if slots is None:
+        logger.info("real-time mode needs a task slot for each partition partitions=%d", partitions)
+    else:
+        check_slots(slots, partitions, conf["spark.master"])
+
+
+def _read_minimum_ms(spark: SparkSession) -> int:
+    jvm: Any = spark._jvm
+    text = spark.conf.get(MIN_BATCH_SETTING)
+    return int(jvm.org.apache.spark.network.util.JavaUtils.timeStringAsMs(text))
+
+
+def _count_cores(spark: SparkSession) -> int:
+    jvm: Any = spark._jvm
+    return int(jvm.java.lang.Runtime.getRuntime().availableProcessors())

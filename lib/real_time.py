@@ -1,0 +1,139 @@
+"""Real-time mode: what cannot work in it, found before Spark does, and the way out. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from lib.errors import SettingsError
+
+REAL_TIME = "real-time"
+#: Spark's own bound, in milliseconds; a session may have another one.
+MIN_BATCH_SETTING = "spark.sql.streaming.realTimeMode.minBatchDuration"
+
+_UNITS_MS = {"millisecond": 1, "second": 1_000, "minute": 60_000, "hour": 3_600_000}
+_LOCAL = re.compile(r"local(?:\[(\d+|\*)(?:,\d+)?\])?")
+_LOCAL_CLUSTER = re.compile(r"local-cluster\[(\d+),(\d+),\d+\]")
+
+
+def iter_conflicts(
+    *,
+    delivery: str,
+    commit: str,
+    trigger: str | None,
+    max_offsets_per_trigger: int | None,
+) -> Iterator[str]:
+    """Settings that contradict the mode, as phrases with a way out.
+
+    Args:
+        delivery: of the job.
+        commit: of the job.
+        trigger: None where it is the default.
+        max_offsets_per_trigger: None where it is the default.
+    """
+    if delivery != "at-least-once":
+        yield (
+            f"found --delivery {delivery}, expected at-least-once: in this mode records are written"
+            " again after a crash; say --delivery at-least-once, or --mode micro-batch"
+        )
+    if commit != "driver":
+        yield f"found --commit {commit}, but it has no transactions; leave it out"
+    if trigger == "available-now":
+        yield "found --trigger available-now, but it never ends; drain in --mode micro-batch"
+    elif trigger is not None:
+        yield (
+            f"found --trigger {trigger}, but it takes each record as it comes; leave it out"
+            " (--real-time-batch is the time between checkpoints)"
+        )
+    if max_offsets_per_trigger is not None:
+        yield (
+            f"found --max-offsets-per-trigger {max_offsets_per_trigger}, but Spark bounds no batch"
+            " in it by records; leave it out"
+        )
+
+
+def parse_interval_ms(text: str) -> int:
+    """Milliseconds of an interval like "5 seconds"."""
+    number, unit = text.split()
+    return int(number) * _UNITS_MS[unit.removesuffix("s")]
+
+
+def check_batch(batch: str, minimum_ms: int) -> None:
+    """Refuse a batch that Spark takes for too short.
+
+    Args:
+        batch: ``--real-time-batch``.
+        minimum_ms: the session's.
+
+    Raises:
+        SettingsError: it is shorter than the minimum.
+    """
+    if parse_interval_ms(batch) < minimum_ms:
+        raise SettingsError(
+            f"--real-time-batch: found {batch}, expected at least {minimum_ms:,} milliseconds",
+            hint="a longer one makes nothing slower; Spark's bound is --conf"
+            f" {MIN_BATCH_SETTING}={minimum_ms}",
+        )
+
+
+def check_backend(scored_by: str, *, is_native: bool) -> None:
+    """Refuse a model that needs Python workers: Spark's real-time mode has none.
+
+    Args:
+        scored_by: model and backend that really score, as in ``churn@3/sklearn``.
+        is_native: whether it scores inside Spark's JVM.
+
+    Raises:
+        SettingsError: it does not.
+    """
+    if not is_native:
+        raise SettingsError(
+            f"--mode {REAL_TIME}: found the model {scored_by}, which scores in Python workers,"
+            " expected one that scores inside Spark's JVM",
+            hint="take --backend sql or spark, which say why if their model cannot be used, or"
+            " --mode micro-batch",
+        )
+
+
+def count_slots(conf: Mapping[str, str], cores: int) -> int | None:
+    """How many tasks Spark runs at once; None where that is not fixed before the start.
+
+    Args:
+        conf: of the Spark application.
+        cores: of this machine, for ``local[*]``.
+    """
+    master = conf.get("spark.master", "local[*]")
+    total: int | None = None
+    if match := _LOCAL.fullmatch(master):
+        total = cores if match[1] == "*" else int(match[1] or 1)
+    elif match := _LOCAL_CLUSTER.fullmatch(master):
+        total = int(match[1]) * int(match[2])
+    elif conf.get("spark.dynamicAllocation.enabled", "false") != "true":
+        executors = conf.get("spark.executor.instances"), conf.get("spark.executor.cores")
+        if executors[0] is not None and executors[1] is not None:
+            total = int(executors[0]) * int(executors[1])
+    return None if total is None else total // int(conf.get("spark.task.cpus", "1"))
+
+
+def check_slots(slots: int, partitions: int, master: str) -> None:
+    """Refuse fewer task slots than partitions: those without one would never be read.
+
+    Args:
+        slots: tasks that run at once.
+        partitions: of the source, each a task that runs as long as the batch.
+        master: for the way out.
+
+    Raises:
+        SettingsError: there are too few.
+    """
+    if slots >= partitions:
+        return
+    if master.startswith("local") and not master.startswith("local-cluster"):
+        remedy = f"./spark-submit.sh --master 'local[{partitions}]' …, whatever the number of cores"
+    else:
+        remedy = "give Spark more executors or cores"
+    raise SettingsError(
+        f"--mode {REAL_TIME}: found {slots} task slots (master {master}) for {partitions} source"
+        " partitions, expected one for each, for a task holds its slot as long as the batch",
+        hint=f"{remedy}, or read fewer with --partitions",
+    )

@@ -1,0 +1,159 @@
+"""Real-time mode: what micro-batches would have written, and nothing lost by a kill."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from lib.contract import CUSTOMER
+from lib.errors import SettingsError
+from lib.mode_check import check_mode
+from lib.scoring.base import ModelBackend
+from lib.scoring.choice import load_backend
+from lib.scoring.sklearn import SklearnBackend
+from lib.scoring.spark import SparkBackend
+from lib.settings import ScoreStreamSettings
+from lib.stop_signal import StopSignal
+from lib.stream import start_stream
+from tests.conftest import TopicFactory
+from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, kill_group, start_job
+from tests.end_to_end.test_stream import RecordingView, read_answers, score
+from tests.topics import Record, build_customers, produce, read_topic
+
+REAL_TIME = {"mode": "real-time", "delivery": "at-least-once", "trigger": "500 milliseconds"}
+_WIDE = {"max.message.bytes": "2097152"}
+
+
+@pytest.fixture
+def narrow(deployment: Deployment, topic: TopicFactory) -> Deployment:
+    """With as many partitions as the session has task slots."""
+    return replace(deployment, input_topic=topic(2, _WIDE))
+
+
+def wait_for_answers(deployment: Deployment, keys: Collection[bytes]) -> None:
+    deadline = time.monotonic() + JOB_TIMEOUT_S
+    missing = set(keys)
+    while missing:
+        assert time.monotonic() < deadline, f"{len(missing)} of {len(keys)} are not answered"
+        for name in (deployment.output_topic, deployment.dead_letter_topic):
+            answers = read_topic(deployment.bootstrap_servers, name)
+            missing -= {message.key() for message in answers}
+
+
+def score_in_real_time(
+    spark: SparkSession, deployment: Deployment, records: list[Record]
+) -> RecordingView:
+    """Send half of the records before the query runs, half while it does; stop after the last."""
+    settings, view = deployment.settings(**REAL_TIME), RecordingView()
+    servers, half = deployment.bootstrap_servers, len(records) // 2
+    produce(servers, deployment.input_topic, records[:half])
+    scorer = load_backend(spark, settings, CUSTOMER)
+    check_mode(spark, settings, scorer)
+
+    def feed() -> None:
+        try:
+            wait_for_answers(deployment, [key for key, _ in records[:half]])
+            produce(servers, deployment.input_topic, records[half:])
+            wait_for_answers(deployment, [key for key, _ in records])
+        finally:
+            stop.request("TEST")
+
+    with StopSignal(spark) as stop:
+        stream = start_stream(spark, settings, scorer, CUSTOMER)
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        stream.follow(view, stop)
+        feeder.join()
+    return view
+
+
+def test_the_answers_are_those_of_micro_batches(
+    spark: SparkSession, narrow: Deployment, topic: TopicFactory, tmp_path: Path
+) -> None:
+    records = build_customers(600, bad_share=0.05)
+    other = replace(
+        narrow,
+        output_topic=topic(2),
+        dead_letter_topic=topic(2, {"max.message.bytes": "3145728"}),
+        checkpoint=tmp_path / "micro-batch",
+        query_name="micro-batch",
+    )
+
+    view = score_in_real_time(spark, narrow, records)
+    score(spark, other)
+
+    account, expected = read_answers(narrow, records), read_answers(other, records)
+    assert account.faults == expected.faults == {}
+    assert account.dead_letters == expected.dead_letters
+    assert len(account.dead_letters) > 10
+    for key, prediction in expected.predictions.items():
+        found = replace(account.predictions[key], processed_ts=prediction.processed_ts)
+        assert found == prediction
+    assert view.totals.records == 600
+    assert view.totals.predictions == len(account.predictions)
+    assert view.totals.dead_letters == len(account.dead_letters)
+
+
+def test_a_kill_loses_nothing_and_a_signal_ends_it(narrow: Deployment) -> None:
+    first, second, third = (build_customers(200, bad_share=0.05, seed=n) for n in (1, 2, 3))
+    servers, slots = narrow.bootstrap_servers, {"spark.master": "local[2]"}
+    arguments = narrow.arguments(**REAL_TIME, backend="spark")
+    options = {"spark.ui.enabled": "false", **slots}
+
+    produce(servers, narrow.input_topic, first)
+    with start_job(arguments, spark_options=options) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("batch 0: 200 records in ")
+        produce(servers, narrow.input_topic, second)
+        wait_for_answers(narrow, [key for key, _ in second])
+        kill_group(process)  # the checkpoint does not have the second part
+    produce(servers, narrow.input_topic, third)
+    with start_job(arguments, spark_options=options) as process:
+        wait_for_answers(narrow, [key for key, _ in third])
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=JOB_TIMEOUT_S)
+
+    assert process.returncode == 0, errors
+    assert "Traceback" not in output + errors
+    assert "Exception" not in output + errors
+    assert output.splitlines()[-1].startswith("stopped after ")
+    # At least once: what the checkpoint did not have is written again.
+    assert read_answers(narrow, [*first, *second, *third]).faults.keys() <= {"duplicated"}
+
+
+def refuse(spark: SparkSession, settings: ScoreStreamSettings, scorer: ModelBackend) -> str:
+    with pytest.raises(SettingsError) as error:
+        check_mode(spark, settings, scorer)
+    return str(error.value)
+
+
+def test_a_backend_with_python_workers_is_refused(
+    spark: SparkSession, narrow: Deployment, tmp_path: Path
+) -> None:
+    lone = tmp_path / "alone.joblib"
+    lone.write_bytes((narrow.store / "churn" / "1" / "pipeline.joblib").read_bytes())
+
+    for scorer in (SklearnBackend(lone), SparkBackend("absent", lone, spark)):
+        scorer.load()
+        assert not scorer.is_native
+        message = refuse(spark, narrow.settings(**REAL_TIME), scorer)
+        assert "found the model alone/sklearn, which scores in Python workers" in message
+
+
+def test_too_short_a_batch_and_too_few_slots_are_refused(
+    spark: SparkSession, deployment: Deployment
+) -> None:
+    settings = deployment.settings(**REAL_TIME)
+    scorer = load_backend(spark, settings, CUSTOMER)
+    short = deployment.settings(**REAL_TIME, real_time_batch="1 second")
+
+    assert "found 1 second, expected at least 5,000 milliseconds" in refuse(spark, short, scorer)
+    assert "--master 'local[4]'" in refuse(spark, settings, scorer)
+    check_mode(spark, deployment.settings(**REAL_TIME, partitions="0-1"), scorer)
