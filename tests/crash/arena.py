@@ -98,7 +98,8 @@ class Arena:
             servers = self.broker.bootstrap_servers
             create_topics(servers, {INPUT: _PARTITIONS, DEAD_LETTERS: 2}, _WIDE)
             create_topics(servers, {OUTPUT: _PARTITIONS})
-            self.admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+            self._servers = servers
+            self.renew_admin()
             options = []
             if self.cluster is not None:
                 options = stack.enter_context(self.cluster).submit_options()
@@ -120,6 +121,10 @@ class Arena:
             self.supervisor.start()
             self._stack = stack.pop_all()
         return self
+
+    def renew_admin(self) -> None:
+        """A client that has lived through the death of its only broker may ask in vain for ever."""
+        self.admin = AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
 
     def __exit__(
         self,

@@ -166,6 +166,7 @@ def strike_owner(arena: Arena, parameters: Mapping[str, Any]) -> None:
 def strike_offsets(arena: Arena, parameters: Mapping[str, Any]) -> None:
     """Possible, since the group has no members; the next commit restores them."""
     _ask(
+        arena,
         lambda: arena.admin.delete_consumer_groups([QUERY], request_timeout=_ADMIN_TIMEOUT_S),
         done=KafkaError.GROUP_ID_NOT_FOUND,
     )
@@ -175,11 +176,12 @@ def strike_offsets(arena: Arena, parameters: Mapping[str, Any]) -> None:
         raise LaboratoryError("the group's offsets were not restored")
 
 
-def _ask(request: Callable[[], Mapping[Any, Future[Any]]], *, done: int) -> None:
-    """Have the broker do something; again where it did not answer, as after its own restart.
+def _ask(arena: Arena, request: Callable[[], Mapping[Any, Future[Any]]], *, done: int) -> None:
+    """Have the broker do something; by a new client where the old one got no answer.
 
     Args:
-        request: of the admin client.
+        arena: holds the client.
+        request: by that client.
         done: the error that says that an attempt without an answer had worked.
     """
     for attempt in range(1, _ADMIN_ATTEMPTS + 1):
@@ -193,12 +195,14 @@ def _ask(request: Callable[[], Mapping[Any, Future[Any]]], *, done: int) -> None
                 return
             if code != KafkaError._TIMED_OUT or attempt == _ADMIN_ATTEMPTS:
                 raise
+            arena.renew_admin()
 
 
 def add_partition(arena: Arena, parameters: Mapping[str, Any]) -> None:
     arena.partitions += 1
     wanted = [NewPartitions(INPUT, arena.partitions)]
     _ask(
+        arena,
         lambda: arena.admin.create_partitions(wanted, request_timeout=_ADMIN_TIMEOUT_S),
         done=KafkaError.INVALID_PARTITIONS,
     )
