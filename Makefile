@@ -63,6 +63,10 @@ types: setup ## Check types (mypy --strict)
 bench: setup ## Measure the throughput of the job beside a hand-written loop
 	@$(RUN) benchmarks/throughput.py $(ARGS)
 
+.PHONY: bench-latency
+bench-latency: setup ## Measure how long a record takes, in micro-batches and in real-time mode
+	@$(RUN) benchmarks/latency.py $(ARGS)
+
 .PHONY: crash
 crash: setup ## Kill everything that can die, 200 times over 1,000,000 records, and count (an hour; resumes)
 	@$(RUN) -m tests.crash $(ARGS)

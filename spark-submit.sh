@@ -81,7 +81,9 @@ jars=
 py_files=$library
 properties=("--properties-file" "$root/conf/spark-defaults.conf")
 options=()
+# local: nothing was said about a master. in_process: nothing, or local[...]: then executors are in this process.
 local=yes
+in_process=yes
 own_class_path=
 while [ $# -gt 0 ]; do
   case $1 in
@@ -90,8 +92,8 @@ while [ $# -gt 0 ]; do
     --py-files) py_files=$library,${2:?--py-files needs a value} && shift 2 ;;
     --py-files=*) py_files=$library,${1#*=} && shift ;;
     --properties-file)
-      properties=("$1" "${2:?--properties-file needs a value}") && local= && shift 2 ;;
-    --properties-file=*) properties=("$1") && local= && shift ;;
+      properties=("$1" "${2:?--properties-file needs a value}") && local= in_process= && shift 2 ;;
+    --properties-file=*) properties=("$1") && local= in_process= && shift ;;
     # Options without a value, so that the next word is not taken for one.
     -v | --verbose | --supervise | --load-spark-defaults | --help | -h | --version)
       options+=("$1") && shift ;;
@@ -100,7 +102,9 @@ while [ $# -gt 0 ]; do
     *) break ;;
   esac
   case "${options[*]-}" in
-    *--master* | *--remote* | *spark.master=* | *spark.remote=*) local= ;;
+    *"--master local"[[\ ]* | *--master=local[[\ ]* | *spark.master=local[[\ ]*) local= ;;
+    *"--master local" | *--master=local | *spark.master=local) local= ;;
+    *--master* | *--remote* | *spark.master=* | *spark.remote=*) local= in_process= ;;
   esac
   case "${options[*]-}" in
     *--driver-class-path* | *spark.driver.extraClassPath=*) own_class_path=yes ;;
@@ -119,13 +123,13 @@ if compgen -G "$root/build/jars/connector/*.jar" >/dev/null; then
   # processes get it from here.
   if [ -n "$class_path" ] && [ -z "$own_class_path" ]; then
     options=("--driver-class-path" "$class_path" ${options[@]+"${options[@]}"})
-    if [ -n "$local" ]; then
+    if [ -n "$in_process" ]; then
       # A checkpoint on this machine then costs no process for each file; see lib/sinks/checkpoint.py.
       plain=com.globalmentor.apache.hadoop.fs.BareLocalFileSystem
       options=("--conf" "spark.hadoop.fs.file.impl=$plain" ${options[@]+"${options[@]}"})
     fi
   fi
-  if [ -z "$local" ] || [ -z "$class_path" ] || [ -n "$own_class_path" ]; then
+  if [ -z "$in_process" ] || [ -z "$class_path" ] || [ -n "$own_class_path" ]; then
     fetched=$(printf '%s,' "$root"/build/jars/connector/*.jar)
     jars=${jars:+$jars,}${fetched%,}
   fi
@@ -137,6 +141,8 @@ fi
 # be seen from other machines.
 if [ -n "$local" ]; then
   export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
+fi
+if [ -n "$in_process" ]; then
   # The installed Spark without its zip of Python modules, which every start would compile anew.
   if [ -n "$own" ] && [ "$PYSPARK_PYTHON" = "$python" ] && [ "$PYSPARK_DRIVER_PYTHON" = "$python" ]; then
     export SPARK_HOME=$root/build/spark-home

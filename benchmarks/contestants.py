@@ -56,31 +56,45 @@ class Contestant:
     build_command: Callable[[Course], list[str]] = field(repr=False)
 
 
+def build_job_command(course: Course, options: Mapping[str, object]) -> list[str]:
+    """The job as users start it.
+
+    Args:
+        course: where it reads and writes, and its model.
+        options: further flags of the job, with their values.
+    """
+    everything: Mapping[str, object] = {
+        "--bootstrap-servers": course.bootstrap_servers,
+        "--input-topic": course.input_topic,
+        "--output-topic": course.output_topic,
+        "--dead-letter-topic": course.dead_letter_topic,
+        "--query-name": course.group,
+        "--model": course.model,
+        "--checkpoint": course.checkpoint,
+        **options,
+    }
+    return [
+        str(PROJECT_ROOT / "spark-submit.sh"),
+        *(part for setting in course.spark_settings for part in ("--conf", setting)),
+        str(PROJECT_ROOT / "jobs" / "score_stream.py"),
+        *(str(part) for option in everything.items() for part in option),
+    ]
+
+
 def _build_job(delivery: str, backend: str, commit: str = "driver") -> Contestant:
-    """The job as users start it."""
     is_usual = commit == "driver"
 
     def build_command(course: Course) -> list[str]:
-        options: Mapping[str, object] = {
-            "--bootstrap-servers": course.bootstrap_servers,
-            "--input-topic": course.input_topic,
-            "--output-topic": course.output_topic,
-            "--dead-letter-topic": course.dead_letter_topic,
-            "--query-name": course.group,
-            "--model": course.model,
-            "--backend": backend,
-            "--delivery": delivery,
-            "--commit": commit,
-            "--checkpoint": course.checkpoint,
-            "--trigger": AVAILABLE_NOW,
-            "--max-offsets-per-trigger": course.batch_records,
-        }
-        return [
-            str(PROJECT_ROOT / "spark-submit.sh"),
-            *(part for setting in course.spark_settings for part in ("--conf", setting)),
-            str(PROJECT_ROOT / "jobs" / "score_stream.py"),
-            *(str(part) for option in options.items() for part in option),
-        ]
+        return build_job_command(
+            course,
+            {
+                "--backend": backend,
+                "--delivery": delivery,
+                "--commit": commit,
+                "--trigger": AVAILABLE_NOW,
+                "--max-offsets-per-trigger": course.batch_records,
+            },
+        )
 
     place = "" if is_usual else f"/{commit}"
     shown = backend if is_usual else f"{backend}, commits on the {commit}s"

@@ -21,6 +21,15 @@ _PACKAGES = ("pyspark", "scikit-learn", "numpy", "pandas", "pyarrow", "orjson", 
 _PREFIXES = ("OMP_", "OPENBLAS_", "MKL_", "MALLOC_", "JAVA_HOME", "SPARK_HOME")
 
 
+# The tests' quick compiler and the like: a benchmark measures what users run.
+_LEFT_OUT = ("SPARK_SUBMIT_OPTS",)
+
+
+def leave_out_variables() -> list[str]:
+    """Remove from this process's environment what would spoil a measurement; returns the names."""
+    return [name for name in _LEFT_OUT if os.environ.pop(name, None) is not None]
+
+
 def describe_machine() -> Facts:
     """Processor, cores, memory and system."""
     return {

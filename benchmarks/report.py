@@ -184,12 +184,12 @@ def format_markdown(rows: Sequence[Row]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def format_json(conditions: Mapping[str, Any], rows: Sequence[Row], runs: Sequence[Run]) -> str:
+def format_json(conditions: Mapping[str, Any], rows: Sequence[Any], runs: Sequence[Any]) -> str:
     """Everything.
 
     Args:
         conditions: machine, versions and settings.
-        rows: of the table.
+        rows: of the table; dataclasses, like the runs.
         runs: behind the rows, failed ones too.
     """
     report = {

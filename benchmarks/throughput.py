@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ from benchmarks.contestants import CONTESTANTS, Contestant, Course
 from benchmarks.environment import (
     describe_machine,
     describe_versions,
+    leave_out_variables,
     read_spark_defaults,
     read_variables,
 )
@@ -49,8 +49,6 @@ from lib.store import ModelStore
 
 _FOLDER = BUILD_ROOT / "benchmarks"
 _MODEL = "churn"
-# The tests' quick compiler and the like: a benchmark measures what users run.
-_LEFT_OUT = ("SPARK_SUBMIT_OPTS",)
 _LEAST_BATCHES = 5
 
 
@@ -174,9 +172,8 @@ def _is_running(child: Child) -> bool:
 def measure(settings: ThroughputSettings) -> int:
     """Run everything; 0 if every run accounts for every record."""
     console = Console(highlight=False)
-    for name in _LEFT_OUT:
-        if os.environ.pop(name, None) is not None:
-            console.print(f"{name} is left out of the measurement")
+    for name in leave_out_variables():
+        console.print(f"{name} is left out of the measurement")
     started = datetime.now(UTC)
     conditions: dict[str, Any] = {
         "started": started.isoformat(timespec="seconds"),

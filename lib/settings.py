@@ -121,7 +121,7 @@ class ScoreStreamSettings(KafkaSettings, ModelSettings):
     )
     mode: Mode = Field(
         "micro-batch",
-        description="real-time: milliseconds of latency, at least once; see docs/operations.md",
+        description="real-time: milliseconds of latency, at least once; see docs/latency.md",
     )
     delivery: Delivery = Field("exactly-once", description="guarantee of the output")
     commit: Commit = Field(

@@ -110,7 +110,7 @@ def _exactly_once(settings: ScoreStreamSettings) -> ExactlyOnceSettings:
 
 def _with_trigger(writer: DataStreamWriter, settings: ScoreStreamSettings) -> DataStreamWriter:
     if settings.mode == REAL_TIME:
-        # The only output mode that Spark takes there; without aggregation it is "append".
+        # The only output mode that Spark takes there; without an aggregation all are the same.
         writer = writer.outputMode("update")
         # PySpark's own stubs leave the parameter out.
         triggered: DataStreamWriter = writer.trigger(realTime=settings.real_time_batch)  # type: ignore[call-overload]

@@ -96,6 +96,8 @@ def test_the_answers_are_those_of_micro_batches(
     for key, prediction in expected.predictions.items():
         found = replace(account.predictions[key], processed_ts=prediction.processed_ts)
         assert found == prediction
+    starts = {prediction.processed_ts for prediction in account.predictions.values()}
+    assert len(starts) == len(view.batches)
     assert view.totals.records == 600
     assert view.totals.predictions == len(account.predictions)
     assert view.totals.dead_letters == len(account.dead_letters)

@@ -1,0 +1,72 @@
+"""Latencies from a schedule and what arrived when, with and without batch boundaries. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+# Around the moment when a batch is in the commit log. Its tasks end, its offsets are written, then
+# the next batch is planned and started: all of that, and catching up, lies in between.
+BEFORE_BOUNDARY_S = 0.5
+AFTER_BOUNDARY_S = 1.0
+
+Seconds = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Of some records, in milliseconds.
+
+    Attributes:
+        records: how many; the figures are None for none.
+        p50_ms: that half of them do not exceed.
+        p99_ms: that 99 % of them do not exceed.
+        max_ms: the longest.
+    """
+
+    records: int
+    p50_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+
+    @classmethod
+    def over(cls, latencies_s: Seconds) -> Latency:
+        """Of latencies: float64 [n_records], in seconds."""
+        if not latencies_s.size:
+            return cls(0, None, None, None)
+        p50, p99, longest = np.percentile(latencies_s, [50, 99, 100]) * 1000
+        return cls(latencies_s.size, *(round(float(ms), 1) for ms in (p50, p99, longest)))
+
+
+def compute_latencies(
+    start_s: float, rate: float, first: int, arrived_s: Mapping[int, float]
+) -> tuple[Seconds, Seconds]:
+    """When each record was due, and how long after that its answer was there.
+
+    The clock of a record starts when the schedule says, not when the sender got round to it: a
+    sender that is held up must not make the job look fast.
+
+    Args:
+        start_s: when record 0 was due.
+        rate: records per second.
+        first: records before this one only warm up.
+        arrived_s: record → when its answer was read.
+
+    Returns:
+        due_s, latencies_s: float64 [n_records], in the order of the records.
+    """
+    numbers = np.array(sorted(number for number in arrived_s if number >= first), dtype=np.float64)
+    due_s = start_s + numbers / rate
+    arrivals_s = np.array([arrived_s[int(number)] for number in numbers], dtype=np.float64)
+    return due_s, arrivals_s - due_s
+
+
+def is_away(due_s: Seconds, boundaries_s: Sequence[float]) -> npt.NDArray[np.bool_]:
+    """Whether records were due away from every batch boundary: bool [n_records]."""
+    away = np.ones(due_s.shape, dtype=bool)
+    for boundary_s in boundaries_s:
+        away &= (due_s < boundary_s - BEFORE_BOUNDARY_S) | (due_s > boundary_s + AFTER_BOUNDARY_S)
+    return away

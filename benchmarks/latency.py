@@ -1,0 +1,233 @@
+"""How long a record takes from its due time to a reader of the output, in each mode.
+
+``make bench-latency``, or ``.venv/bin/python benchmarks/latency.py --help``; see docs/latency.md.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from confluent_kafka.admin import AdminClient
+from pydantic import Field, field_validator
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.contestants import Course, build_job_command
+from benchmarks.delays import Latency, compute_latencies, is_away
+from benchmarks.environment import (
+    describe_machine,
+    describe_versions,
+    leave_out_variables,
+    read_spark_defaults,
+    read_variables,
+)
+from benchmarks.open_loop import ArrivalReader, send_on_schedule
+from benchmarks.report import format_json
+from benchmarks.throughput import provide_model
+from benchmarks.topics import PARTITIONS, name_topic, remove_topics
+from lib.broker import EmbeddedBroker, create_topics, provide_broker
+from lib.broker.guarded_folder import GuardedFolder
+from lib.cli import run_job
+from lib.demo.child import Child
+from lib.errors import ScoringError
+from lib.jars import BUILD_ROOT
+from lib.real_time import REAL_TIME
+from lib.settings import BackendChoice, JobSettings
+
+_FOLDER = BUILD_ROOT / "benchmarks"
+# A start of Spark takes 10 s, on a busy machine several times that.
+_START_TIMEOUT_S = 180.0
+_END_TIMEOUT_S = 60.0
+
+# Contestant → its flags, beside those that all of them share.
+MODES: Mapping[str, Mapping[str, str]] = {
+    "exactly-once": {"--delivery": "exactly-once", "--trigger": "0 seconds"},
+    "at-least-once": {"--delivery": "at-least-once", "--trigger": "0 seconds"},
+    REAL_TIME: {"--delivery": "at-least-once", "--mode": REAL_TIME},
+}
+
+
+class LatencySettings(JobSettings):
+    """Send records on a schedule, and measure when their answers can be read.
+
+    Starts an embedded broker, or uses that of KAFKA_BOOTSTRAP_SERVERS (without authentication).
+    """
+
+    rate: float = Field(1_000.0, gt=0, description="records per second, whatever the job does")
+    seconds: float = Field(60.0, gt=0, description="that are measured, for each contestant")
+    warm_up: float = Field(20.0, ge=0, description="seconds of the same load before")
+    backend: BackendChoice = Field("sql", description="of all contestants")
+    real_time_batch: str = Field("5 seconds", description="of the job, in real-time mode")
+    only: list[str] = Field(
+        default_factory=lambda: list(MODES),
+        description=f"a contestant; repeatable. {', '.join(MODES)}",
+    )
+    conf: list[str] = Field(
+        default_factory=list,
+        description="KEY=VALUE for spark-submit, on top of conf/spark-defaults.conf; repeatable",
+    )
+    output: Path = Field(_FOLDER, description="folder for the JSON report")
+
+    @field_validator("only")
+    @classmethod
+    def _check_only(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in MODES:
+                raise ValueError(f"expected some of {', '.join(MODES)}")
+        return names
+
+
+@dataclass(frozen=True)
+class LatencyRun:
+    """One contestant.
+
+    Attributes:
+        contestant: its name.
+        failure: why it does not count; None if it does.
+        batches: that ended while it was measured.
+        repeated: answers beyond the first of a record.
+        overall: of all records that were measured.
+        away: of those that were due away from batch boundaries; None for micro-batches, which are
+            nothing but boundaries.
+    """
+
+    contestant: str
+    failure: str | None
+    batches: int
+    repeated: int
+    overall: Latency
+    away: Latency | None
+
+
+def run(
+    name: str, settings: LatencySettings, servers: str, model: Path, guard: GuardedFolder
+) -> LatencyRun:
+    """Let one contestant answer the load, and measure."""
+    group = name_topic("group")
+    course = Course(
+        bootstrap_servers=servers,
+        input_topic=name_topic("customers"),
+        output_topic=name_topic("predictions"),
+        dead_letter_topic=name_topic("dead-letters"),
+        group=group,
+        model=model,
+        checkpoint=guard.path / group,
+        batch_records=0,
+        # A task slot for each partition in every mode, so that they differ in nothing else.
+        spark_settings=[f"spark.master=local[{PARTITIONS}]", *settings.conf],
+    )
+    topics = (course.input_topic, course.output_topic, course.dead_letter_topic)
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
+    create_topics(servers, dict.fromkeys(topics, PARTITIONS))
+    options = {"--backend": settings.backend, **MODES[name]}
+    if name == REAL_TIME:
+        options["--real-time-batch"] = settings.real_time_batch
+    log = _FOLDER / f"latency-{name}.log"
+    try:
+        with (
+            ArrivalReader(servers, topics[1:]) as reader,
+            Child(name, build_job_command(course, options), log, guard) as job,
+        ):
+            return _measure(name, settings, course, reader, job)
+    finally:
+        remove_topics(admin, topics, [group] if name == "exactly-once" else [])
+
+
+def _measure(
+    name: str, settings: LatencySettings, course: Course, reader: ArrivalReader, job: Child
+) -> LatencyRun:
+    servers, topic = course.bootstrap_servers, course.input_topic
+    send_on_schedule(servers, topic, 1, settings.rate)
+    if not reader.wait_for(1, _START_TIMEOUT_S, job.check):
+        raise ScoringError(f"{name} did not answer", hint=f"all it said is in {job.log}")
+    reader.arrived_s.clear()
+    first, records = (
+        int(settings.rate * seconds)
+        for seconds in (settings.warm_up, settings.warm_up + settings.seconds)
+    )
+    start_s = send_on_schedule(servers, topic, records, settings.rate)
+    reader.wait_for(records, _END_TIMEOUT_S, job.check)
+    lost = records - len(reader.arrived_s)
+    due_s, latencies_s = compute_latencies(start_s, settings.rate, first, reader.arrived_s)
+    boundaries_s = find_boundaries_s(course.checkpoint)
+    away = is_away(due_s, boundaries_s)
+    measured = [at_s for at_s in boundaries_s if due_s[0] <= at_s <= due_s[-1]]
+    return LatencyRun(
+        contestant=name,
+        failure=f"{lost} of {records} records were not answered" if lost else None,
+        batches=len(measured),
+        repeated=reader.repeated,
+        overall=Latency.over(latencies_s),
+        away=Latency.over(latencies_s[away]) if name == REAL_TIME else None,
+    )
+
+
+def find_boundaries_s(checkpoint: Path) -> list[float]:
+    """When each batch was in Spark's commit log, on the monotonic clock."""
+    offset_s = time.monotonic() - time.time()
+    commits = (path for path in (checkpoint / "commits").glob("*") if path.name.isdigit())
+    return sorted(path.stat().st_mtime + offset_s for path in commits)
+
+
+def measure(settings: LatencySettings) -> int:
+    """Run everything; 0 if every record of every run was answered."""
+    console = Console(highlight=False)
+    for name in leave_out_variables():
+        console.print(f"{name} is left out of the measurement")
+    started = datetime.now(UTC)
+    conditions: dict[str, Any] = {
+        "started": started.isoformat(timespec="seconds"),
+        "settings": settings.model_dump(mode="json"),
+        "machine": describe_machine(),
+        "environment": read_variables(),
+        "spark_defaults": read_spark_defaults(),
+    }
+    runs = []
+    with ExitStack() as stack:
+        guard = GuardedFolder.create("churn-benchmark-")
+        stack.callback(guard.remove)
+        model = provide_model(guard, console)
+        broker = stack.enter_context(provide_broker())
+        conditions["versions"] = describe_versions(isinstance(broker, EmbeddedBroker))
+        for name in settings.only:
+            with console.status(name):
+                runs.append(run(name, settings, broker.bootstrap_servers, model, guard))
+            console.print(f"{name}: {runs[-1].failure or 'every record was answered'}")
+    console.print(build_table(runs))
+    settings.output.mkdir(parents=True, exist_ok=True)
+    path = settings.output / f"latency-{started:%Y%m%dT%H%M%SZ}.json"
+    path.write_text(format_json(conditions, [], runs))
+    console.print(f"report: {path}", soft_wrap=True)
+    return 1 if any(each.failure for each in runs) else 0
+
+
+def build_table(runs: list[LatencyRun]) -> Table:
+    """For the terminal; milliseconds."""
+    table = Table(padding=0)
+    for heading in ("", "records", "batches", "p50", "p99", "max", "p50 *", "p99 *", "max *"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=not heading)
+    for each in runs:
+        figures = [each.overall, each.away or Latency(0, None, None, None)]
+        table.add_row(
+            *(each.contestant, f"{each.overall.records:,}", f"{each.batches:,}"),
+            *(
+                "–" if ms is None else f"{ms:,.0f}"
+                for latency in figures
+                for ms in (latency.p50_ms, latency.p99_ms, latency.max_ms)
+            ),
+        )
+    table.caption = "milliseconds; * away from batch boundaries"
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(LatencySettings, measure))

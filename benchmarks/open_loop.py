@@ -1,0 +1,150 @@
+"""A load that keeps to its schedule whatever the job does, and a reader that notes arrivals."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+
+from benchmarks.topics import PARTITIONS
+from lib.errors import SinkError
+from lib.producing.mixture import Message
+from lib.producing.sending import Target, send_messages
+from lib.synth import encode_record, iter_records, make_customers
+
+_SEED = 1
+_DIFFERENT_CUSTOMERS = 2_000
+_POLL_S = 0.1
+# A reader that asks again at once: what it waits for is not the broker's timer.
+_FETCH_WAIT_MS = 10
+
+
+class ArrivalReader:
+    """A thread that reads topics, committed messages only, and notes each key's first arrival.
+
+    One message is taken at a time, as soon as it is there: a client that waits for several would
+    measure its own patience.
+
+    Args:
+        bootstrap_servers: of the broker.
+        topics: with :data:`PARTITIONS` partitions each.
+
+    Attributes:
+        arrived_s: number in the key → when its first answer was read, on the monotonic clock.
+        repeated: answers beyond the first.
+    """
+
+    def __init__(self, bootstrap_servers: str, topics: Sequence[str]) -> None:
+        self.arrived_s: dict[int, float] = {}
+        self.repeated = 0
+        self._failure: Exception | None = None
+        self._stopped = threading.Event()
+        self._settings = {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": topics[0],  # never joined
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": _FETCH_WAIT_MS,
+            "log_level": 3,
+        }
+        self._assignment = [
+            TopicPartition(topic, partition, OFFSET_BEGINNING)
+            for topic in topics
+            for partition in range(PARTITIONS)
+        ]
+        self._thread = threading.Thread(target=self._run, name="arrivals", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def wait_for(self, expected: int, timeout_s: float, check: Callable[[], None]) -> bool:
+        """Wait until so many records are answered; False if they are not in time.
+
+        Args:
+            expected: different records.
+            timeout_s: how long.
+            check: called now and then; raises what makes waiting hopeless.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while len(self.arrived_s) < expected:
+            check()
+            if self._failure is not None:
+                raise self._failure
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(_POLL_S)
+        return True
+
+    def _run(self) -> None:
+        consumer = Consumer(self._settings)
+        consumer.assign(self._assignment)
+        try:
+            while not self._stopped.is_set():
+                message = consumer.poll(_POLL_S)
+                if message is not None:
+                    now_s = time.monotonic()
+                    if (error := message.error()) is not None:
+                        raise KafkaException(error)
+                    self._note(int(message.key() or 0), now_s)
+        except Exception as error:  # noqa: BLE001  wait_for() raises it, where somebody looks
+            self._failure = error
+        finally:
+            consumer.close()
+
+    def _note(self, number: int, now_s: float) -> None:
+        if number in self.arrived_s:
+            self.repeated += 1
+        else:
+            self.arrived_s[number] = now_s
+
+
+def send_on_schedule(bootstrap_servers: str, topic: str, records: int, rate: float) -> float:
+    """Send customers with the keys 0, 1, …, record n at n / rate seconds after the first.
+
+    No record is early; what is late is sent at once, so the schedule holds.
+
+    Args:
+        bootstrap_servers: of the broker.
+        topic: which exists.
+        records: how many.
+        rate: records per second.
+
+    Returns:
+        when record 0 was due, on the monotonic clock.
+
+    Raises:
+        SinkError: not all of them were delivered.
+    """
+    started_s: list[float] = []
+    values = [encode_record(r) for r in iter_records(make_customers(_DIFFERENT_CUSTOMERS, _SEED))]
+
+    def iter_messages() -> Iterator[Message]:
+        started_s.append(time.monotonic())
+        for number in range(records):
+            # The sender may ask a millisecond before the time, which is as long as some latencies.
+            time.sleep(max(0.0, started_s[0] + number / rate - time.monotonic()))
+            yield Message(str(number).encode(), values[number % len(values)], None)
+
+    # The producer's own patience would be part of every latency.
+    target = Target(bootstrap_servers, topic, {"linger.ms": "0"})
+    report = send_messages(iter_messages(), target, rate=rate)
+    if report.delivered != records:
+        raise SinkError(
+            f"topic {topic}: {records - report.delivered} of {records} records were not delivered",
+            hint="check the broker's log and disk",
+        )
+    return started_s[0]
