@@ -81,9 +81,8 @@ jars=
 py_files=$library
 properties=("--properties-file" "$root/conf/spark-defaults.conf")
 options=()
-# local: nothing was said about a master. in_process: nothing, or local[...]: then executors are in this process.
-local=yes
-in_process=yes
+# What is said about the master, if anything: `elsewhere` where it cannot be told from here.
+master=
 own_class_path=
 while [ $# -gt 0 ]; do
   case $1 in
@@ -92,8 +91,10 @@ while [ $# -gt 0 ]; do
     --py-files) py_files=$library,${2:?--py-files needs a value} && shift 2 ;;
     --py-files=*) py_files=$library,${1#*=} && shift ;;
     --properties-file)
-      properties=("$1" "${2:?--properties-file needs a value}") && local= in_process= && shift 2 ;;
-    --properties-file=*) properties=("$1") && local= in_process= && shift ;;
+      properties=("$1" "${2:?--properties-file needs a value}") && master=elsewhere && shift 2 ;;
+    --properties-file=*) properties=("$1") && master=elsewhere && shift ;;
+    --master) master=${2:?--master needs a value} && options+=("$1" "$2") && shift 2 ;;
+    --master=*) master=${1#*=} && options+=("$1") && shift ;;
     # Options without a value, so that the next word is not taken for one.
     -v | --verbose | --supervise | --load-spark-defaults | --help | -h | --version)
       options+=("$1") && shift ;;
@@ -101,15 +102,20 @@ while [ $# -gt 0 ]; do
     -*) options+=("$1" "${2:?$1 needs a value}") && shift 2 ;;
     *) break ;;
   esac
-  case "${options[*]-}" in
-    *"--master local"[[\ ]* | *--master=local[[\ ]* | *spark.master=local[[\ ]*) local= ;;
-    *"--master local" | *--master=local | *spark.master=local) local= ;;
-    *--master* | *--remote* | *spark.master=* | *spark.remote=*) local= in_process= ;;
-  esac
-  case "${options[*]-}" in
-    *--driver-class-path* | *spark.driver.extraClassPath=*) own_class_path=yes ;;
-  esac
 done
+case "${options[*]-}" in
+  *spark.master=local-cluster* | *--remote* | *spark.remote=*) master=elsewhere ;;
+  *spark.master=local*) master=local ;;
+  *spark.master=*) master=elsewhere ;;
+esac
+case "${options[*]-}" in
+  *--driver-class-path* | *spark.driver.extraClassPath=*) own_class_path=yes ;;
+esac
+# Whether executors are threads of this process.
+case $master in
+  "" | local | local\[*) in_process=yes ;;
+  *) in_process= ;;
+esac
 # jobs/x.py means the project's, wherever the caller stands, unless there is such a file right there.
 if [ $# -gt 0 ] && [ ! -e "$1" ] && [ -e "$root/$1" ]; then
   job=$root/$1
@@ -139,7 +145,7 @@ fi
 
 # With nothing said about a master, Spark runs in this process: then nothing of it, the UI included, need
 # be seen from other machines.
-if [ -n "$local" ]; then
+if [ -z "$master" ]; then
   export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 fi
 if [ -n "$in_process" ]; then

@@ -69,8 +69,8 @@ class ModelSettings(JobSettings):
     )
     backend: BackendChoice = Field(
         "auto",
-        description="auto takes the first that the model has of sql, onnx, spark, and falls back to"
-        " sklearn",
+        description="auto takes the first that the model has of onnx (not on a cluster), sql and"
+        " spark, and falls back to sklearn",
     )
     onnx_provider: OnnxProvider = Field(
         "cpu", description="what onnxruntime runs on; cuda needs onnxruntime-gpu and a GPU"

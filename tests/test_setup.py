@@ -236,7 +236,10 @@ def test_the_wrapper_refuses_an_old_java(clone: Path, echoing_spark: dict[str, s
 
 
 @pytest.mark.spark
-def test_a_real_job_runs_from_any_folder_with_lib_and_the_connector(tmp_path: Path) -> None:
+@pytest.mark.parametrize("master", [[], ["--master", "local[3]"], ["--conf=spark.master=local"]])
+def test_a_real_job_runs_from_any_folder_with_lib_and_the_connector(
+    tmp_path: Path, master: list[str]
+) -> None:
     job = tmp_path / "job.py"
     job.write_text(
         "import sys\n"
@@ -247,10 +250,15 @@ def test_a_real_job_runs_from_any_folder_with_lib_and_the_connector(tmp_path: Pa
         "print(spark.range(1).select(count('id')).collect()[0][0])\n"
         "spark.read.format('kafka').option('subscribe', 'x')"
         ".option('kafka.bootstrap.servers', '127.0.0.1:9').load().printSchema()\n"
+        "import pyspark\n"
+        "print(pyspark.__file__, spark.conf.get('spark.hadoop.fs.file.impl'))\n"
         "sys.exit(5)\n"
     )
     done = subprocess.run(
-        [str(PROJECT_ROOT / "spark-submit.sh"), "--conf", "spark.ui.enabled=false", str(job)],
+        [
+            *(str(PROJECT_ROOT / "spark-submit.sh"), "--conf", "spark.ui.enabled=false"),
+            *(*master, str(job)),
+        ],
         cwd=tmp_path,
         env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
         capture_output=True,
@@ -261,3 +269,9 @@ def test_a_real_job_runs_from_any_folder_with_lib_and_the_connector(tmp_path: Pa
     assert done.returncode == 5, done.stderr
     assert done.stdout.splitlines()[0] == "19"
     assert " |-- offset: long (nullable = true)" in done.stdout
+    from lib.sinks.checkpoint import PLAIN_FILE_SYSTEM
+
+    # Compiled modules rather than a zip, and a file system that starts no processes.
+    home, files = done.stdout.splitlines()[-1].split()
+    assert home.endswith("/site-packages/pyspark/__init__.py")
+    assert files == PLAIN_FILE_SYSTEM

@@ -24,7 +24,7 @@ from lib.store.version import ONNX_ARTEFACT, SPARK_ARTEFACT, SQL_ARTEFACT, find_
 logger = logging.getLogger(__name__)
 
 #: What ``--backend auto`` tries, in the order of measured rates, and the artefact that it needs.
-FASTEST_FIRST = {"sql": SQL_ARTEFACT, "onnx": ONNX_ARTEFACT, "spark": SPARK_ARTEFACT}
+FASTEST_FIRST = {"onnx": ONNX_ARTEFACT, "sql": SQL_ARTEFACT, "spark": SPARK_ARTEFACT}
 _BY_SUFFIX = {".onnx": "onnx", ".sql": "sql"}
 
 
@@ -41,7 +41,8 @@ def load_backend(
         spark: the session to score in.
         settings: store, model and backend.
         contract: what the model must have been made for.
-        native_only: whether ``auto`` takes none that needs Python workers, where it can choose.
+        native_only: whether ``auto`` takes none that needs Python workers, where it can choose. On
+            a cluster it never does: whether executors have onnxruntime shows too late.
 
     Raises:
         ModelError: there is no such model, it is damaged, or it does not match the contract.
@@ -50,6 +51,8 @@ def load_backend(
     version = find_version(path)
     if version is not None:
         check_contract(version.metadata, contract)
+    is_local = (spark.sparkContext.master or "").startswith("local")
+    native_only = native_only or not is_local
     backend = _build_backend(spark, settings, path, native_only=native_only)
     try:
         backend.load()
@@ -101,12 +104,10 @@ def choose_backend(path: Path, *, native_only: bool = False) -> str:
     """
     version = find_version(path)
     if version is not None and version.path == path:
-        for name, artefact in FASTEST_FIRST.items():
-            if version.has(artefact) and not (
-                name == "onnx" and (native_only or not is_onnxruntime_installed())
-            ):
-                return name
-        return "sklearn"
+        usable = dict(FASTEST_FIRST)
+        if native_only or not is_onnxruntime_installed():
+            del usable["onnx"]
+        return next((name for name, file in usable.items() if version.has(file)), "sklearn")
     if path.is_dir():
         return "spark"
     return _BY_SUFFIX.get(path.suffix, "sklearn")

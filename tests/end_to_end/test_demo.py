@@ -73,7 +73,7 @@ def test_every_record_comes_back_once_and_nothing_is_left_behind(
     assert "2,200 records in = 2,178 predictions + 22 dead letters out" in output
     assert "every key came back once" in output
     assert re.search(r"100 records at 100/s.* half within [\d,]+ ms", output)
-    assert re.search(r"\d{4}-[A-Z]{5}  0\.\d{6}  (Yes|No )  churn@1/sql", output)
+    assert re.search(r"\d{4}-[A-Z]{5}  0\.\d{6}  (Yes|No )  churn@1/onnx", output)
     assert "validation_error" in output
     assert list_leftovers(broker, tmp_path) == []
 
