@@ -1,4 +1,4 @@
-"""What one record costs: the bare scikit-learn pipeline, ``predict`` around it, and Spark.
+"""What one record costs: the bare scikit-learn pipeline, ``predict`` around it, ONNX and Spark.
 
     .venv/bin/python -m benchmarks.single_record models/churn@champion
 
@@ -12,11 +12,13 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from statistics import median, quantiles
 
 import pandas as pd
 
-from lib.inference_backend import ModelBackend, SparkBackend, load_model, predict
+from lib.errors import ModelError
+from lib.inference_backend import ModelBackend, OnnxBackend, SparkBackend, load_model, predict
 from lib.scoring.sample import SAMPLE_RECORD
 
 # The record as a decoder leaves it: what the bare pipeline takes without help.
@@ -77,8 +79,8 @@ def measure_sklearn(backend: ModelBackend, rounds: int) -> list[tuple[str, list[
     return rows
 
 
-def measure_spark(backend: ModelBackend, rounds: int) -> list[float]:
-    """Milliseconds of ``predict`` on a dict by Spark, warm."""
+def measure_alone(backend: ModelBackend, rounds: int) -> list[float]:
+    """Milliseconds of ``predict`` on a dict, warm."""
     for _ in range(WARM_UP_ROUNDS):
         predict(backend, RECORD)
     return [time_ms(lambda: predict(backend, RECORD)) for _ in range(rounds)]
@@ -102,10 +104,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{'one record':<30} {'p50 ms':>10} {'p99 ms':>10} {'overhead ms':>12}")
     for row in measure_sklearn(load_model("sklearn", options.model), options.rounds):
         print(format_row(*row))
+    onnx = OnnxBackend(options.model)
+    with suppress(ModelError):  # a model without it
+        onnx.load()
+        print(format_row("predict(onnx), dict", measure_alone(onnx, options.rounds)))
     if options.spark_rounds:
         spark = SparkBackend(options.model)
         spark.load()
-        print(format_row("predict(spark), dict", measure_spark(spark, options.spark_rounds)))
+        print(format_row("predict(spark), dict", measure_alone(spark, options.spark_rounds)))
     return 0
 
 

@@ -24,7 +24,7 @@ from lib.scoring import (
 )
 from lib.scoring.artefact import find_fallback
 from lib.scoring.base import ModelPath, Predictions, Probabilities
-from lib.scoring.features import build_features
+from lib.scoring.features import list_records
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -102,7 +102,9 @@ def predict(
     """
     if backend is not None:
         _check_backend(model_backend, backend)
-    return model_backend.predict(build_features(features))
+    if isinstance(features, pd.DataFrame):
+        return model_backend.predict(features)
+    return model_backend.predict_records(list_records(features))
 
 
 def get_backend_info(model_backend: ModelBackend) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lib.errors import ModelError, ModelNotFoundError
-from lib.scoring.features import parse_numeric_text
+from lib.scoring.features import Record, parse_numeric_text
 from lib.store import ModelVersion
 
 if TYPE_CHECKING:  # backends work without PySpark
@@ -171,7 +172,11 @@ class ModelBackend(ABC):
             if parsed is None:
                 raise
             probabilities = self._score_all(parsed)
-        return np.where(probabilities >= self.threshold, POSITIVE, NEGATIVE), probabilities
+        return self._label_all(probabilities), probabilities
+
+    def predict_records(self, records: Sequence[Record]) -> tuple[Predictions, Probabilities]:
+        """The same of records: field → value each."""
+        return self.predict(pd.DataFrame(records))
 
     def _score_all(self, features: pd.DataFrame) -> Probabilities:
         """Score rows, none of which may go without a probability."""
@@ -184,6 +189,9 @@ class ModelBackend(ABC):
                 hint="check the values of that row",
             )
         return probabilities
+
+    def _label_all(self, probabilities: Probabilities) -> Predictions:
+        return np.where(probabilities >= self.threshold, POSITIVE, NEGATIVE)
 
     def _require_model(self) -> None:
         if self.model is None:

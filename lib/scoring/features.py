@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -15,24 +16,25 @@ class FeaturesTypeError(TypeError, ValueError):
     """Features of a type that cannot be scored; a ValueError like all that is wrong with them."""
 
 
-def build_features(features: object) -> pd.DataFrame:
-    """One frame out of what callers pass.
+Record = Mapping[str, Any]
+
+
+def list_records(features: object) -> list[Record]:
+    """The records that a caller passes.
 
     Args:
-        features: a dict (one record), a list of dicts, or a DataFrame (returned as it is).
+        features: a dict (one record) or a list of dicts.
 
     Raises:
         FeaturesTypeError: it is anything else.
     """
-    if isinstance(features, pd.DataFrame):
-        return features
     if isinstance(features, dict):
-        return pd.DataFrame([features])
+        return [features]
     if isinstance(features, list):
         for record in features:
             if not isinstance(record, dict):
                 raise _unexpected(f"list of {type(record).__name__}")
-        return pd.DataFrame(features)
+        return features
     raise _unexpected(type(features).__name__)
 
 

@@ -5,13 +5,16 @@ Imports without onnxruntime and without PySpark.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from lib.errors import ModelMismatchError, SetupError
-from lib.scoring.base import ModelPath, Probabilities
+from lib.scoring.base import ModelPath, Predictions, Probabilities
 from lib.scoring.fallback import FallbackBackend, NotUsableError
+from lib.scoring.features import Record
 from lib.scoring.onnx_model import OnnxModel
 from lib.store.version import ONNX_ARTEFACT
 
@@ -69,6 +72,17 @@ class OnnxBackend(FallbackBackend):
     def _score_own(self, features: pd.DataFrame) -> Probabilities:
         model: OnnxModel = self.model
         return model.score_frame(features)
+
+    def predict_records(self, records: Sequence[Record]) -> tuple[Predictions, Probabilities]:
+        """See :meth:`ModelBackend.predict_records`; without a frame, which costs more than ONNX."""
+        if self.fallback_backend is None and self.model is not None and records:
+            model: OnnxModel = self.model
+            # What it does not take as it is goes the usual way, which says what is wrong.
+            with suppress(KeyError, TypeError, ValueError):
+                probabilities = model.score_records(records)
+                if ((probabilities >= 0) & (probabilities <= 1)).all():
+                    return self._label_all(probabilities), probabilities
+        return super().predict_records(records)
 
     def _append_own(self, frame: DataFrame) -> DataFrame:
         """As an Arrow UDF; the session is made once in each Python worker."""

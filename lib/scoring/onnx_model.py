@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +103,21 @@ class OnnxModel:
                 f" expected {list(self.columns)}",
                 hint="add the columns",
             )
-        return self._score({spec.name: self._read_series(features, spec) for spec in self.inputs})
+        return self._score(
+            {spec.name: self._read_series(features[spec.name], spec) for spec in self.inputs}
+        )
+
+    def score_records(self, records: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float64]:
+        """The same of records.
+
+        Raises:
+            KeyError: a record lacks a column.
+            ValueError, TypeError: a value is no number.
+        """
+        columns = {spec.name: [record[spec.name] for record in records] for spec in self.inputs}
+        return self._score(
+            {spec.name: self._read_values(columns[spec.name], spec) for spec in self.inputs}
+        )
 
     def score_arrow(self, columns: Mapping[str, pa.Array]) -> npt.NDArray[np.float64]:
         """The same of Arrow columns."""
@@ -128,14 +142,16 @@ class OnnxModel:
         positions = np.array([lookup.get(value, UNSEEN) for value in column.allowed], np.int64)
         return positions[column.codes]
 
-    def _read_series(self, features: pd.DataFrame, spec: Input) -> Values:
-        column = features[spec.name]
+    def _read_series(self, column: pd.Series, spec: Input) -> Values:
+        if spec.categories is not None or spec.type is np.object_:
+            return self._read_values(column.tolist(), spec)
+        return column.to_numpy(dtype=np.float64)
+
+    def _read_values(self, values: Sequence[Any], spec: Input) -> Values:
         if spec.categories is not None:
             lookup = self._lookups[spec.name]
-            return np.array([lookup.get(value, UNSEEN) for value in column.tolist()], np.int64)
-        if spec.type is np.object_:
-            return column.to_numpy(dtype=object)
-        return column.to_numpy(dtype=np.float64)
+            return np.array([lookup.get(value, UNSEEN) for value in values], np.int64)
+        return np.array(values, dtype=object if spec.type is np.object_ else np.float64)
 
     def _score(self, columns: Mapping[str, Values]) -> npt.NDArray[np.float64]:
         feed: dict[str, Values] = {}
