@@ -25,7 +25,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## Explain the targets (this list)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=/path/to/python3.12 chooses the Python, JAVA_HOME the Java,"
 	@echo "  KAFKA_BOOTSTRAP_SERVERS=host:port your own Kafka, ARGS='...' adds options: make test ARGS='-k decode'"
