@@ -71,7 +71,8 @@ class Prediction:
         churn_probability: of class "Yes", in [0, 1], rounded to 6 decimals.
         prediction: "Yes" or "No", by the model's threshold.
         event_ts: as it came; the Kafka timestamp where the record has none.
-        processed_ts: start of the micro-batch, UTC, ISO 8601.
+        processed_ts: when it was scored, UTC, ISO 8601: start of the micro-batch, or of the worker's
+            batch in Python workers.
         model_version: model and backend that scored, like ``churn@3/spark``.
     """
 

@@ -27,8 +27,12 @@ _MIB = 2**20
 _LOOK_INTERVAL_S = 2.0
 # A full collection costs the job a tenth of a second.
 _HEAP_INTERVAL_S = 8.0
-# Spark's pools of at most 128 threads each, which fill within minutes and stay full: no leak.
-_POOLS = ("block-manager-storage-async-thread-pool-#", "block-manager-ask-thread-pool-#")
+# No leaks: Spark's pools of at most 128 threads each, which fill within minutes and stay full, and
+# the watchers of Python tasks, each of which ends up to two seconds after its task.
+_POOLS = (
+    *("block-manager-storage-async-thread-pool-#", "block-manager-ask-thread-pool-#"),
+    "Worker Monitor for ",
+)
 _STOP_TIMEOUT_S = 120.0
 _DRAIN_TIMEOUT_S = 300.0
 
@@ -135,7 +139,7 @@ class Soak:
                     if used is not None:
                         heap.append((now_s, used))
                     named = count_jvm_threads(process.pid)
-                    others = [count for name, count in named.items() if name not in _POOLS]
+                    others = [count for name, count in named.items() if not name.startswith(_POOLS)]
                     threads.append((now_s, float(sum(others))))
             if drain:
                 self._drain(process)
