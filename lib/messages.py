@@ -71,8 +71,7 @@ class Prediction:
         churn_probability: of class "Yes", in [0, 1], rounded to 6 decimals.
         prediction: "Yes" or "No", by the model's threshold.
         event_ts: as it came; the Kafka timestamp where the record has none.
-        processed_ts: when it was scored, UTC, ISO 8601: start of the micro-batch, or of the worker's
-            batch in Python workers.
+        processed_ts: UTC, ISO 8601: start of the micro-batch; in Python workers, when they scored.
         model_version: model and backend that scored, like ``churn@3/spark``.
     """
 
