@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -184,11 +185,12 @@ def _read_cpu_s() -> tuple[float, float]:
     me = psutil.Process()
     own = broker = 0.0
     for process in (me, *me.children(recursive=True)):
-        times = process.cpu_times()
-        if "kafka.Kafka" in process.cmdline():
-            broker += times.user + times.system
-        else:
-            own += times.user + times.system
+        with suppress(psutil.NoSuchProcess):  # gone meanwhile; a zombie counts as that
+            times, command = process.cpu_times(), process.cmdline()
+            if "kafka.Kafka" in command:
+                broker += times.user + times.system
+            else:
+                own += times.user + times.system
     return own, broker
 
 
