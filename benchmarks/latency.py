@@ -186,7 +186,7 @@ def measure(settings: LatencySettings) -> int:
     started = datetime.now(UTC)
     conditions: dict[str, Any] = {
         "started": started.isoformat(timespec="seconds"),
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json", exclude={"output"}),
         "machine": describe_machine(),
         "environment": read_variables(),
         "spark_defaults": read_spark_defaults(),

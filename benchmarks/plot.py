@@ -63,8 +63,8 @@ def _colour(row: Mapping[str, Any]) -> str:
 def _describe(report: Mapping[str, Any]) -> str:
     machine, versions = report["machine"], report["versions"]
     return (
-        f"thousand records/s; {report['settings']['records']:,} records,"
-        f" {report['settings']['rounds']} rounds, {machine['cores']} cores with the broker,"
+        f"thousand records/s\n{report['settings']['records']:,} records,"
+        f" rounds: {report['settings']['rounds']}, {machine['cores']} cores with the broker,"
         f" Spark {versions['pyspark']}, commit {versions['commit']}"
     )
 

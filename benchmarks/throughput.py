@@ -177,7 +177,7 @@ def measure(settings: ThroughputSettings) -> int:
     started = datetime.now(UTC)
     conditions: dict[str, Any] = {
         "started": started.isoformat(timespec="seconds"),
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json", exclude={"output"}),
         "machine": describe_machine(),
     }
     with ExitStack() as stack:
