@@ -15,7 +15,6 @@ from lib.cli import run_job
 from lib.contract import CUSTOMER
 from lib.mode_check import check_mode
 from lib.preflight import check_kafka
-from lib.real_time import REAL_TIME
 from lib.scoring.choice import load_backend
 from lib.session import build_session, check_connector
 from lib.settings import ScoreStreamSettings
@@ -31,7 +30,7 @@ def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
     spark = build_session(settings.query_name)
     try:
         check_connector(spark)
-        scorer = load_backend(spark, settings, CUSTOMER, native_only=settings.mode == REAL_TIME)
+        scorer = load_backend(spark, settings, CUSTOMER)
         check_mode(spark, settings, scorer)
         with StopSignal(spark) as stop:
             stream = start_stream(spark, settings, scorer, CUSTOMER, hook)

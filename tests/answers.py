@@ -157,6 +157,7 @@ class AnswerReader:
                 "fetch.wait.max.ms": 50,
                 # A broker that was killed is back in seconds; look often, and say nothing.
                 "reconnect.backoff.max.ms": 500,
+                "metadata.recovery.strategy": "none",
                 "log_level": 0,
             }
         )

@@ -10,13 +10,14 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lib.contract import Contract, Kind
 from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError
+from lib.real_time import REAL_TIME
 from lib.scoring.base import ModelBackend
 from lib.scoring.onnx import OnnxBackend
 from lib.scoring.onnx_model import is_onnxruntime_installed
 from lib.scoring.sklearn import SklearnBackend
 from lib.scoring.spark import SparkBackend
 from lib.scoring.sql import SqlBackend
-from lib.settings import ModelSettings
+from lib.settings import ModelSettings, ScoreStreamSettings
 from lib.store import ModelReference, ModelStore
 from lib.store.compatibility import check_contract
 from lib.store.version import ONNX_ARTEFACT, SPARK_ARTEFACT, SQL_ARTEFACT, find_version
@@ -28,21 +29,16 @@ FASTEST_FIRST = {"onnx": ONNX_ARTEFACT, "sql": SQL_ARTEFACT, "spark": SPARK_ARTE
 _BY_SUFFIX = {".onnx": "onnx", ".sql": "sql"}
 
 
-def load_backend(
-    spark: SparkSession,
-    settings: ModelSettings,
-    contract: Contract,
-    *,
-    native_only: bool = False,
-) -> ModelBackend:
+def load_backend(spark: SparkSession, settings: ModelSettings, contract: Contract) -> ModelBackend:
     """Load the model that the settings name.
+
+    ``auto`` takes none that needs Python workers, where it can choose, in real-time mode, which has
+    none, and on a cluster, where it would show too late that executors lack onnxruntime.
 
     Args:
         spark: the session to score in.
         settings: store, model and backend.
         contract: what the model must have been made for.
-        native_only: whether ``auto`` takes none that needs Python workers, where it can choose. On
-            a cluster it never does: whether executors have onnxruntime shows too late.
 
     Raises:
         ModelError: there is no such model, it is damaged, or it does not match the contract.
@@ -52,7 +48,8 @@ def load_backend(
     if version is not None:
         check_contract(version.metadata, contract)
     is_local = (spark.sparkContext.master or "").startswith("local")
-    native_only = native_only or not is_local
+    is_real_time = isinstance(settings, ScoreStreamSettings) and settings.mode == REAL_TIME
+    native_only = is_real_time or not is_local
     backend = _build_backend(spark, settings, path, native_only=native_only)
     try:
         backend.load()

@@ -124,7 +124,13 @@ class Arena:
 
     def renew_admin(self) -> None:
         """A client that has lived through the death of its only broker may ask in vain for ever."""
-        self.admin = AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
+        self.admin = AdminClient(
+            {
+                "bootstrap.servers": self._servers,
+                "metadata.recovery.strategy": "none",
+                "log_level": 0,
+            }
+        )
 
     def __exit__(
         self,

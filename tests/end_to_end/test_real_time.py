@@ -87,7 +87,7 @@ def test_the_answers_are_those_of_micro_batches(
     )
 
     view = score_in_real_time(spark, narrow, records)
-    score(spark, other)
+    score(spark, other, backend="sql")
 
     account, expected = read_answers(narrow, records), read_answers(other, records)
     assert account.faults == expected.faults == {}
