@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -26,26 +25,24 @@ from rich.table import Table
 
 from benchmarks.environment import describe_machine, describe_versions
 from benchmarks.topics import remove_topics
+from benchmarks.trial import BenchmarkSettings, write_report
 from lib.broker import EmbeddedBroker, create_topics, provide_broker
 from lib.cli import run_job
-from lib.jars import BUILD_ROOT
-from lib.settings import JobSettings
+from lib.encode_batch import HEADERS
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.transaction import TransactionalWriter
 
 _SOURCE_PARTITIONS = 4
 _DEAD_LETTER_HEADERS = 8
-_HEADERS_TYPE = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
 # Before the clock starts: connections, and pages of memory.
 _WARM_UP_BATCHES = 2
 
 
-class CommitRateSettings(JobSettings):
+class CommitRateSettings(BenchmarkSettings):
     """Commit batches of messages with the sink's own writer, and count."""
 
     seconds: float = Field(3.0, gt=0, description="for each case, in seconds")
     least_batches: int = Field(4, ge=1, description="for each case, however long they take")
-    output: Path = Field(BUILD_ROOT / "benchmarks", description="folder for the JSON report")
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ def build_batch(case: Case, output_topic: str, dead_letter_topic: str, first: in
             "topic": [dead_letter_topic] * dead + [output_topic] * (case.batch - dead),
             "key": pa.array([b"%012d" % n for n in range(case.batch)], pa.binary()),
             "value": pa.array([value] * case.batch, pa.binary()),
-            "headers": pa.array([headers] * dead + [None] * (case.batch - dead), _HEADERS_TYPE),
+            "headers": pa.array([headers] * dead + [None] * (case.batch - dead), HEADERS),
             "source_topic": ["source"] * case.batch,
             "source_partition": pa.array(
                 [n % _SOURCE_PARTITIONS for n in range(case.batch)], pa.int32()
@@ -202,10 +199,8 @@ def measure(settings: CommitRateSettings) -> int:
         "versions": versions,
         "rates": [asdict(rate) for rate in rates],
     }
-    settings.output.mkdir(parents=True, exist_ok=True)
-    path = settings.output / f"commit-rate-{started:%Y%m%dT%H%M%SZ}.json"
-    path.write_text(json.dumps(report, indent=2) + "\n")
-    console.print(f"report: {path}", soft_wrap=True)
+    text = json.dumps(report, indent=2) + "\n"
+    write_report(settings.output, "commit-rate", started, text, console)
     return 0
 
 

@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -32,20 +31,19 @@ from rich.table import Table
 from benchmarks.environment import describe_machine, describe_versions
 from benchmarks.throughput import provide_model
 from benchmarks.topics import PARTITIONS, fill_topic, name_topic
+from benchmarks.trial import BenchmarkSettings, write_report
 from lib.broker import EmbeddedBroker, create_topics
 from lib.broker.guarded_folder import GuardedFolder
 from lib.cli import run_job
 from lib.contract import CUSTOMER
 from lib.decode_batch import decode_batch
 from lib.encode_batch import HEADERS, Encoding, encode_batch
-from lib.encode_spark import OutputSettings
-from lib.jars import BUILD_ROOT
 from lib.local_session import build_local_session
-from lib.messages import DeadLetterFormat
+from lib.messages import OutputSettings
 from lib.pipeline import score_records
 from lib.scoring.base import ModelBackend
 from lib.scoring.choice import load_backend
-from lib.settings import BackendChoice, JobSettings, ModelSettings
+from lib.settings import BackendChoice, ModelSettings
 from lib.sinks.columns import OPTIONAL_COLUMN, REQUIRED_COLUMNS
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.transaction import TransactionalWriter
@@ -56,12 +54,11 @@ _BATCH_RECORDS = 10_000
 _BATCH_ROUNDS = 30
 
 
-class CostSettings(JobSettings):
+class CostSettings(BenchmarkSettings):
     """Measure the processor time of each stage."""
 
     records: int = Field(400_000, ge=10_000, description="that are read for each stage")
     backend: BackendChoice = Field("auto", description="that scores")
-    output: Path = Field(BUILD_ROOT / "benchmarks", description="folder for the JSON report")
 
 
 @dataclass(frozen=True)
@@ -129,10 +126,8 @@ def measure_batch(scorer: ModelBackend, spark: SparkSession) -> dict[str, float]
     if score is None:
         return None
     batch = _make_batch()
-    encoding = Encoding(
-        *(CUSTOMER, "predictions", "dead-letters", "cost", DeadLetterFormat.HEADERS),
-        *(scorer.threshold, scorer.scored_by),
-    )
+    output = OutputSettings("predictions", "dead-letters", "cost")
+    encoding = Encoding(CUSTOMER, output, scorer.threshold, scorer.scored_by)
     parts = {"decode and check": float("inf"), "score": float("inf"), "encode": float("inf")}
     for _ in range(_BATCH_ROUNDS):
         marks = [time.process_time()]
@@ -233,10 +228,8 @@ def measure(settings: CostSettings) -> int:
         "stages": [asdict(stage) for stage in stages],
         "pass": parts,
     }
-    settings.output.mkdir(parents=True, exist_ok=True)
-    path = settings.output / f"cost-{started:%Y%m%dT%H%M%SZ}.json"
-    path.write_text(json.dumps(report, indent=2) + "\n")
-    console.print(f"report: {path}", soft_wrap=True)
+    text = json.dumps(report, indent=2) + "\n"
+    write_report(settings.output, "cost", started, text, console)
     return 0
 
 

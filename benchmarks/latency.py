@@ -10,40 +10,31 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from confluent_kafka.admin import AdminClient
-from pydantic import Field, field_validator
+from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contestants import Course, build_job_command
 from benchmarks.delays import Latency, compute_latencies, is_away
-from benchmarks.environment import (
-    describe_machine,
-    describe_versions,
-    leave_out_variables,
-    read_spark_defaults,
-    read_variables,
-)
+from benchmarks.environment import describe_versions
 from benchmarks.open_loop import ArrivalReader, send_on_schedule
 from benchmarks.report import format_json
 from benchmarks.throughput import provide_model
 from benchmarks.topics import PARTITIONS, name_topic, remove_topics
+from benchmarks.trial import FOLDER, TrialSettings, begin, write_report
 from lib.broker import EmbeddedBroker, create_topics, provide_broker
 from lib.broker.guarded_folder import GuardedFolder
 from lib.cli import run_job
 from lib.demo.child import Child
 from lib.errors import ScoringError
-from lib.jars import BUILD_ROOT
 from lib.real_time import REAL_TIME
-from lib.settings import BackendChoice, JobSettings
+from lib.settings import BackendChoice
 
-_FOLDER = BUILD_ROOT / "benchmarks"
 # A start of Spark takes 10 s, on a busy machine several times that.
 _START_TIMEOUT_S = 180.0
 _END_TIMEOUT_S = 60.0
@@ -56,11 +47,13 @@ MODES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-class LatencySettings(JobSettings):
+class LatencySettings(TrialSettings):
     """Send records on a schedule, and measure when their answers can be read.
 
     Starts an embedded broker, or uses that of KAFKA_BOOTSTRAP_SERVERS (without authentication).
     """
+
+    contestants = tuple(MODES)
 
     rate: float = Field(1_000.0, gt=0, description="records per second, whatever the job does")
     seconds: float = Field(60.0, gt=0, description="that are measured, for each contestant")
@@ -71,19 +64,6 @@ class LatencySettings(JobSettings):
         default_factory=lambda: list(MODES),
         description=f"a contestant; repeatable. {', '.join(MODES)}",
     )
-    conf: list[str] = Field(
-        default_factory=list,
-        description="KEY=VALUE for spark-submit, on top of conf/spark-defaults.conf; repeatable",
-    )
-    output: Path = Field(_FOLDER, description="folder for the JSON report")
-
-    @field_validator("only")
-    @classmethod
-    def _check_only(cls, names: list[str]) -> list[str]:
-        for name in names:
-            if name not in MODES:
-                raise ValueError(f"expected some of {', '.join(MODES)}")
-        return names
 
 
 @dataclass(frozen=True)
@@ -131,7 +111,7 @@ def run(
     options = {"--backend": settings.backend, **MODES[name]}
     if name == REAL_TIME:
         options["--real-time-batch"] = settings.real_time_batch
-    log = _FOLDER / f"latency-{name}.log"
+    log = FOLDER / f"latency-{name}.log"
     try:
         with (
             ArrivalReader(servers, topics[1:]) as reader,
@@ -147,7 +127,7 @@ def _measure(
 ) -> LatencyRun:
     servers, topic = course.bootstrap_servers, course.input_topic
     send_on_schedule(servers, topic, 1, settings.rate)
-    if not reader.wait_for(1, _START_TIMEOUT_S, job.check):
+    if not reader.wait_for_answers(1, _START_TIMEOUT_S, job.check):
         raise ScoringError(f"{name} did not answer", hint=f"all it said is in {job.log}")
     reader.arrived_s.clear()
     first, records = (
@@ -155,7 +135,7 @@ def _measure(
         for seconds in (settings.warm_up, settings.warm_up + settings.seconds)
     )
     start_s = send_on_schedule(servers, topic, records, settings.rate)
-    reader.wait_for(records, _END_TIMEOUT_S, job.check)
+    reader.wait_for_answers(records, _END_TIMEOUT_S, job.check)
     lost = records - len(reader.arrived_s)
     due_s, latencies_s = compute_latencies(start_s, settings.rate, first, reader.arrived_s)
     boundaries_s = find_boundaries_s(course.checkpoint)
@@ -181,16 +161,7 @@ def find_boundaries_s(checkpoint: Path) -> list[float]:
 def measure(settings: LatencySettings) -> int:
     """Run everything; 0 if every record of every run was answered."""
     console = Console(highlight=False)
-    for name in leave_out_variables():
-        console.print(f"{name} is left out of the measurement")
-    started = datetime.now(UTC)
-    conditions: dict[str, Any] = {
-        "started": started.isoformat(timespec="seconds"),
-        "settings": settings.model_dump(mode="json", exclude={"output"}),
-        "machine": describe_machine(),
-        "environment": read_variables(),
-        "spark_defaults": read_spark_defaults(),
-    }
+    started, conditions = begin(settings, console)
     runs = []
     with ExitStack() as stack:
         guard = GuardedFolder.create("churn-benchmark-")
@@ -203,10 +174,8 @@ def measure(settings: LatencySettings) -> int:
                 runs.append(run(name, settings, broker.bootstrap_servers, model, guard))
             console.print(f"{name}: {runs[-1].failure or 'every record was answered'}")
     console.print(build_table(runs))
-    settings.output.mkdir(parents=True, exist_ok=True)
-    path = settings.output / f"latency-{started:%Y%m%dT%H%M%SZ}.json"
-    path.write_text(format_json(conditions, [], runs))
-    console.print(f"report: {path}", soft_wrap=True)
+    text = format_json(conditions, [], runs)
+    write_report(settings.output, "latency", started, text, console)
     return 1 if any(each.failure for each in runs) else 0
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
-from typing import Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from benchmarks.topics import PARTITIONS
+from lib.background import Background
 from lib.errors import SinkError
 from lib.producing.mixture import Message
 from lib.producing.sending import Target, send_messages
@@ -23,7 +21,7 @@ _POLL_S = 0.1
 _FETCH_WAIT_MS = 10
 
 
-class ArrivalReader:
+class ArrivalReader(Background):
     """A thread that reads topics, committed messages only, and notes each key's first arrival.
 
     One message is taken at a time, as soon as it is there: a client that waits for several would
@@ -39,10 +37,9 @@ class ArrivalReader:
     """
 
     def __init__(self, bootstrap_servers: str, topics: Sequence[str]) -> None:
+        super().__init__("arrivals")
         self.arrived_s: dict[int, float] = {}
         self.repeated = 0
-        self._failure: Exception | None = None
-        self._stopped = threading.Event()
         self._settings = {
             "bootstrap.servers": bootstrap_servers,
             "group.id": topics[0],  # never joined
@@ -56,22 +53,8 @@ class ArrivalReader:
             for topic in topics
             for partition in range(PARTITIONS)
         ]
-        self._thread = threading.Thread(target=self._run, name="arrivals", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def wait_for(self, expected: int, timeout_s: float, check: Callable[[], None]) -> bool:
+    def wait_for_answers(self, expected: int, timeout_s: float, check: Callable[[], None]) -> bool:
         """Wait until so many records are answered; False if they are not in time.
 
         Args:
@@ -79,15 +62,12 @@ class ArrivalReader:
             timeout_s: how long.
             check: called now and then; raises what makes waiting hopeless.
         """
-        deadline_s = time.monotonic() + timeout_s
-        while len(self.arrived_s) < expected:
+
+        def are_answered() -> bool:
             check()
-            if self._failure is not None:
-                raise self._failure
-            if time.monotonic() > deadline_s:
-                return False
-            time.sleep(_POLL_S)
-        return True
+            return len(self.arrived_s) >= expected
+
+        return self.wait_for(are_answered, timeout_s)
 
     def _run(self) -> None:
         consumer = Consumer(self._settings)
@@ -100,8 +80,6 @@ class ArrivalReader:
                     if (error := message.error()) is not None:
                         raise KafkaException(error)
                     self._note(int(message.key() or 0), now_s)
-        except Exception as error:  # noqa: BLE001  wait_for() raises it, where somebody looks
-            self._failure = error
         finally:
             consumer.close()
 

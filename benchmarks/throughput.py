@@ -9,24 +9,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from confluent_kafka.admin import AdminClient
-from pydantic import Field, field_validator
+from pydantic import Field
 from rich.console import Console
 
 from benchmarks.contestants import CONTESTANTS, Contestant, Course
-from benchmarks.environment import (
-    describe_machine,
-    describe_versions,
-    leave_out_variables,
-    read_spark_defaults,
-    read_variables,
-)
+from benchmarks.environment import describe_versions
 from benchmarks.observer import Family, watch
 from benchmarks.report import Run, build_table, format_json, format_markdown, summarise
 from benchmarks.timeline import compute_rate, find_finish_s, find_first_s
@@ -38,25 +30,26 @@ from benchmarks.topics import (
     name_topic,
     remove_topics,
 )
+from benchmarks.trial import FOLDER, TrialSettings, begin, write_report
 from lib.broker import EmbeddedBroker, create_topics, provide_broker
 from lib.broker.guarded_folder import GuardedFolder
 from lib.cli import run_job
 from lib.demo.child import Child
 from lib.errors import ScoringError
-from lib.jars import BUILD_ROOT, PROJECT_ROOT
-from lib.settings import JobSettings
+from lib.jars import PROJECT_ROOT
 from lib.store import ModelStore
 
-_FOLDER = BUILD_ROOT / "benchmarks"
 _MODEL = "churn"
 _LEAST_BATCHES = 5
 
 
-class ThroughputSettings(JobSettings):
+class ThroughputSettings(TrialSettings):
     """Drain a topic with the job and with a hand-written loop, and compare.
 
     Starts an embedded broker, or uses that of KAFKA_BOOTSTRAP_SERVERS (without authentication).
     """
+
+    contestants = tuple(CONTESTANTS)
 
     records: int = Field(1_000_000, ge=1_000, description="how many each contestant scores")
     rounds: int = Field(3, ge=1, description="how often each one runs, in turn")
@@ -69,20 +62,7 @@ class ThroughputSettings(JobSettings):
         default_factory=lambda: list(CONTESTANTS),
         description=f"a contestant; repeatable. {', '.join(CONTESTANTS)}",
     )
-    conf: list[str] = Field(
-        default_factory=list,
-        description="KEY=VALUE for spark-submit, on top of conf/spark-defaults.conf; repeatable",
-    )
-    output: Path = Field(_FOLDER, description="folder for the JSON report")
     markdown: bool = Field(False, description="print the table in Markdown too")
-
-    @field_validator("only")
-    @classmethod
-    def _check_only(cls, names: list[str]) -> list[str]:
-        for name in names:
-            if name not in CONTESTANTS:
-                raise ValueError(f"expected some of {', '.join(CONTESTANTS)}")
-        return names
 
     @property
     def batch_records(self) -> int:
@@ -134,7 +114,7 @@ class Track:
 
     def _drain(self, contestant: Contestant, number: int, course: Course) -> Run:
         ends = EndWatcher(self.admin, (course.output_topic, course.dead_letter_topic))
-        log = _FOLDER / f"{contestant.name.replace('/', '-')}.log"
+        log = FOLDER / f"{contestant.name.replace('/', '-')}.log"
         family, failure = Family(), None
         with Child(contestant.name, contestant.build_command(course), log, self.guard) as child:
             seen = watch(ends.count, lambda: _is_running(child), family)
@@ -172,22 +152,13 @@ def _is_running(child: Child) -> bool:
 def measure(settings: ThroughputSettings) -> int:
     """Run everything; 0 if every run accounts for every record."""
     console = Console(highlight=False)
-    for name in leave_out_variables():
-        console.print(f"{name} is left out of the measurement")
-    started = datetime.now(UTC)
-    conditions: dict[str, Any] = {
-        "started": started.isoformat(timespec="seconds"),
-        "settings": settings.model_dump(mode="json", exclude={"output"}),
-        "machine": describe_machine(),
-    }
+    started, conditions = begin(settings, console)
     with ExitStack() as stack:
         guard = GuardedFolder.create("churn-benchmark-")
         stack.callback(guard.remove)
         model = provide_model(guard, console)
         broker = stack.enter_context(provide_broker())
         conditions["versions"] = describe_versions(isinstance(broker, EmbeddedBroker))
-        conditions["environment"] = read_variables()
-        conditions["spark_defaults"] = read_spark_defaults()
         admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 3})
         servers = broker.bootstrap_servers
         topic, size = stack.enter_context(_provide_input(settings, admin, servers, console))
@@ -198,10 +169,8 @@ def measure(settings: ThroughputSettings) -> int:
     console.print(build_table(rows))
     if settings.markdown:
         print(format_markdown(rows))
-    settings.output.mkdir(parents=True, exist_ok=True)
-    path = settings.output / f"throughput-{started:%Y%m%dT%H%M%SZ}.json"
-    path.write_text(format_json(conditions, rows, runs))
-    console.print(f"report: {path}", soft_wrap=True)
+    text = format_json(conditions, rows, runs)
+    write_report(settings.output, "throughput", started, text, console)
     return 1 if any(run.failure for run in runs) else 0
 
 
@@ -250,11 +219,11 @@ def provide_model(guard: GuardedFolder, console: Console) -> Path:
     Raises:
         ScoringError: the training failed.
     """
-    store = ModelStore(_FOLDER / "models")
+    store = ModelStore(FOLDER / "models")
     if not store.versions(_MODEL):
         command = [sys.executable, str(PROJECT_ROOT / "jobs" / "train.py"), "--data", "synthetic"]
         command += ["--store", str(store.root), "--name", _MODEL]
-        log = _FOLDER / "train.log"
+        log = FOLDER / "train.log"
         with (
             console.status("training a model"),
             Child("the training", command, log, guard) as training,

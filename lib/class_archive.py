@@ -76,8 +76,8 @@ def locate_archive(java: Java, folder: Path = BUILD_ROOT / "cds") -> Path:
     Java compares the class path by name, so a moved clone has another archive.
     """
     parts = (
-        *(java.version, str(java.executable.resolve()), str(find_spark_home()), _spark_version()),
-        join_class_path(),
+        *(java.version, str(java.executable.resolve()), str(provide_spark_home())),
+        *(_spark_version(), join_class_path()),
     )
     return folder / f"spark-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}.jsa"
 
@@ -100,17 +100,18 @@ def record_archive(java: Java) -> Path:
     archive.parent.mkdir(parents=True, exist_ok=True)
     fresh = archive.with_suffix(f".{os.getpid()}")
     options = [f"-XX:ArchiveClassesAtExit={fresh}", *_QUIET]
+    home = provide_spark_home()
     try:
         with tempfile.TemporaryDirectory(prefix="churn-record-") as scratch:
             run = subprocess.run(
                 [
-                    str(find_spark_home() / "bin" / "spark-submit"),
+                    str(home / "bin" / "spark-submit"),
                     *("--driver-class-path", join_class_path()),
                     *(__file__, "exercise", scratch),
                 ],
                 env=os.environ
                 | {
-                    "SPARK_HOME": str(find_spark_home()),
+                    "SPARK_HOME": str(home),
                     "SPARK_SUBMIT_OPTS": shlex.join(options),
                     "SPARK_LOCAL_IP": "127.0.0.1",
                     "PYTHONPATH": str(PROJECT_ROOT),
@@ -189,7 +190,7 @@ def _is_used(name: str) -> bool:
     return name.endswith(".class") and name.startswith(_CONNECTOR_PACKAGES)
 
 
-def find_spark_home(view: Path = BUILD_ROOT / "spark-home") -> Path:
+def provide_spark_home(view: Path = BUILD_ROOT / "spark-home") -> Path:
     """Return a home of the installed Spark for sessions of this machine, made where it is missing.
 
     It is pyspark's own less ``python/lib/pyspark.zip``: from the zip, every driver and every Python
@@ -229,7 +230,6 @@ def main() -> int:
         if arguments.action == "options":
             print(shlex.join(list_jvm_options(java)))
             print(join_class_path())
-            find_spark_home()
         elif arguments.action == "exercise":
             _exercise_spark(arguments.scratch)
         elif not locate_archive(java).is_file():

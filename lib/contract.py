@@ -128,6 +128,11 @@ class Contract:
         return (self.identifier, *self.features, self.event_time)
 
     @cached_property
+    def negative_label(self) -> str:
+        """The label's other value."""
+        return next(label for label in self.label.allowed if label != self.positive_label)
+
+    @cached_property
     def stand_ins(self) -> dict[str, str | int | float]:
         """Harmless feature values, to score a record whose own cannot be."""
         return {field.name: field.stand_in for field in self.features}

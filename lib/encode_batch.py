@@ -22,7 +22,7 @@ from lib import messages
 from lib.contract import Contract
 from lib.decode import RECORD_RULES, Violation
 from lib.decode_batch import DecodedBatch
-from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType
+from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType, OutputSettings
 
 HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
 MESSAGE_SCHEMA = pa.schema(
@@ -50,18 +50,13 @@ class Encoding:
 
     Attributes:
         contract: names the label.
-        output_topic, dead_letter_topic: where messages go.
-        consumer_group: the query's name, for the envelope.
-        dead_letter_format: original bytes with headers, or a JSON envelope.
+        output: topics and format.
         threshold: smallest probability that is predicted as the positive label.
         model_version: model and backend that score.
     """
 
     contract: Contract
-    output_topic: str
-    dead_letter_topic: str
-    consumer_group: str
-    dead_letter_format: DeadLetterFormat
+    output: OutputSettings
     threshold: float
     model_version: str
 
@@ -90,7 +85,8 @@ def encode_batch(
     rank[decoded.valid] = np.where(is_scored, np.arange(len(probabilities)), -1)
     values = _encode_predictions(records, decoded, probabilities, encoding, now)
     failed = np.flatnonzero(rank < 0).tolist()
-    topics: pa.Array = pa.repeat(encoding.output_topic, records.num_rows)
+    output = encoding.output
+    topics: pa.Array = pa.repeat(output.output_topic, records.num_rows)
     headers: pa.Array = pa.nulls(records.num_rows, HEADERS)
     if failed:
         letters = [
@@ -105,8 +101,10 @@ def encode_batch(
         dead_values = pa.array([value for value, _ in letters], pa.binary())
         values = pa.concat_arrays([values, dead_values]).take(pa.array(place))
         is_dead = pa.array(rank < 0)
-        topics = pc.if_else(is_dead, encoding.dead_letter_topic, encoding.output_topic)
-        if encoding.dead_letter_format is DeadLetterFormat.HEADERS:
+        topics = pc.if_else(
+            is_dead, encoding.output.dead_letter_topic, encoding.output.output_topic
+        )
+        if output.dead_letter_format is DeadLetterFormat.HEADERS:
             by_position = dict(zip(failed, (headers for _, headers in letters), strict=True))
             headers = pa.array([by_position.get(row) for row in range(records.num_rows)], HEADERS)
     columns = [topics, records["source_key"], values, headers]
@@ -123,11 +121,10 @@ def _encode_predictions(
 ) -> pa.BinaryArray:
     """JSON of :class:`lib.messages.Prediction` for each valid record: [m]."""
     contract = encoding.contract
-    negative = next(label for label in contract.label.allowed if label != contract.positive_label)
     label = pc.if_else(
         pa.array(probabilities >= encoding.threshold),
         _json_text(contract.positive_label),
-        _json_text(negative),
+        _json_text(contract.negative_label),
     )
     end = (
         f',"processed_ts":{_json_text(_iso_utc(now))}'
@@ -197,7 +194,7 @@ def _encode_dead_letter(
     ]
     topic: str = records["source_topic"][position].as_py()
     retries = _count_retries(own)
-    if encoding.dead_letter_format is DeadLetterFormat.ENVELOPE:
+    if encoding.output.dead_letter_format is DeadLetterFormat.ENVELOPE:
         text, form = _to_text(value)
         envelope = {
             "original_message": text,
@@ -207,7 +204,7 @@ def _encode_dead_letter(
             "validation_errors": listed,
             "source_topic": topic,
             "failed_ts": _iso_utc(now),
-            "consumer_group": encoding.consumer_group,
+            "consumer_group": encoding.output.consumer_group,
             "retry_count": retries,
         }
         return _json_text(envelope).encode(), None

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lib import messages
 from lib.contract import Contract
 from lib.decode import RECORD_RULES
-from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType
+from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType, OutputSettings
 from lib.sinks.columns import HEADERS_TYPE
 
 _ISO_UTC = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
-
-
-@dataclass(frozen=True)
-class OutputSettings:
-    """Where messages go and what they say about their origin.
-
-    Attributes:
-        output_topic: for predictions.
-        dead_letter_topic: for records that could not be scored.
-        consumer_group: the query's name, for the envelope.
-        dead_letter_format: original bytes with headers, or a JSON envelope.
-    """
-
-    output_topic: str
-    dead_letter_topic: str
-    consumer_group: str
-    dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS
 
 
 def encode_messages(
@@ -81,8 +62,9 @@ def encode_messages(
 def prediction_expr(contract: Contract, threshold: float, model_version: str) -> Column:
     """JSON string of :class:`lib.messages.Prediction`."""
     probability = F.col("probability")
-    negative = next(label for label in contract.label.allowed if label != contract.positive_label)
-    label = F.when(probability >= threshold, contract.positive_label).otherwise(negative)
+    label = F.when(probability >= threshold, contract.positive_label).otherwise(
+        contract.negative_label
+    )
     event_time = F.coalesce(F.col(contract.event_time.name), iso_utc_expr("source_timestamp"))
     return F.to_json(
         F.struct(

@@ -7,7 +7,7 @@ import sys
 
 from pyspark.sql import SparkSession
 
-from lib.class_archive import find_spark_home, join_class_path, list_jvm_options
+from lib.class_archive import join_class_path, list_jvm_options, provide_spark_home
 from lib.jars import PROJECT_ROOT
 from lib.java import find_java
 from lib.session import apply_runtime_settings, build_session
@@ -51,6 +51,6 @@ def build_local_session(name: str) -> SparkSession:
 def _prepare_workers() -> None:
     """Let Python workers be this Python, and find ``lib``; they inherit the environment."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ.setdefault("SPARK_HOME", str(find_spark_home()))
+    os.environ.setdefault("SPARK_HOME", str(provide_spark_home()))
     paths = [str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)

@@ -59,6 +59,23 @@ class DeadLetterFormat(StrEnum):
     ENVELOPE = "envelope"  # a JSON value that holds message and error
 
 
+@dataclass(frozen=True)
+class OutputSettings:
+    """Where messages go and what they say about their origin.
+
+    Attributes:
+        output_topic: for predictions.
+        dead_letter_topic: for records that could not be scored.
+        consumer_group: the query's name, for the envelope.
+        dead_letter_format: original bytes with headers, or a JSON envelope.
+    """
+
+    output_topic: str
+    dead_letter_topic: str
+    consumer_group: str
+    dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS
+
+
 Headers = Iterable[tuple[str, bytes | None]] | None
 
 

@@ -9,7 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from lib.contract import Contract
 from lib.decode_spark import SOURCE_COLUMNS, decode_records
 from lib.encode_batch import Encoding
-from lib.encode_spark import OutputSettings, encode_messages
+from lib.encode_spark import encode_messages
+from lib.messages import OutputSettings
 from lib.score_batch import BatchPlan, BatchScorer
 from lib.sinks.columns import MESSAGE_TYPES
 
@@ -51,30 +52,12 @@ def score_records(
     """
     batch_scorer = scorer.build_batch_scorer(records.sparkSession)
     if batch_scorer is not None:
-        return _score_in_workers(records, batch_scorer, scorer, contract, output)
+        # In one pass over the bytes, where the model runs in Python anyway.
+        encoding = Encoding(contract, output, scorer.threshold, scorer.scored_by)
+        plan = BatchPlan(batch_scorer, encoding)
+        return records.select(*SOURCE_COLUMNS).mapInArrow(plan.__call__, MESSAGE_TYPES)
     decoded = decode_records(records, contract)
     scored = scorer.with_probability(decoded)
     return encode_messages(
         scored, contract, output, threshold=scorer.threshold, model_version=scorer.scored_by
     )
-
-
-def _score_in_workers(
-    records: DataFrame,
-    batch_scorer: BatchScorer,
-    scorer: Scorer,
-    contract: Contract,
-    output: OutputSettings,
-) -> DataFrame:
-    """The same in one pass over the bytes, where the model runs in Python anyway."""
-    encoding = Encoding(
-        contract=contract,
-        output_topic=output.output_topic,
-        dead_letter_topic=output.dead_letter_topic,
-        consumer_group=output.consumer_group,
-        dead_letter_format=output.dead_letter_format,
-        threshold=scorer.threshold,
-        model_version=scorer.scored_by,
-    )
-    plan = BatchPlan(batch_scorer, encoding)
-    return records.select(*SOURCE_COLUMNS).mapInArrow(plan.__call__, MESSAGE_TYPES)

@@ -8,8 +8,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.contract import Contract
-from lib.encode_spark import OutputSettings
-from lib.messages import DeadLetterFormat
+from lib.messages import DeadLetterFormat, OutputSettings
 from lib.pipeline import Scorer, score_records
 from lib.real_time import REAL_TIME
 from lib.restarts import RestartPolicy

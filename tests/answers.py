@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from lib.background import Background
 from tests.ledger import Ledger
 
 _CHUNK = 2_000
@@ -34,7 +31,7 @@ class Watch:
     longest_wait_s: float = 0.0
 
 
-class AnswerReader:
+class AnswerReader(Background):
     """Follows both topics on a thread of its own, from their start.
 
     Args:
@@ -46,48 +43,18 @@ class AnswerReader:
     def __init__(
         self, bootstrap_servers: str, output_topic: str, dead_letter_topic: str, ledger: Ledger
     ) -> None:
+        super().__init__("answers")
         self.ledger = ledger
         self._servers = bootstrap_servers
         self._output_topic = output_topic
         self._dead_letter_topic = dead_letter_topic
         self._watch = Watch(time.time())
         self._latest_s = time.monotonic()
-        self._is_stopped = threading.Event()
-        self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="answers", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._is_stopped.set()
-        self._thread.join()
 
     def watch(self) -> Watch:
         """Begin a new watch now, in place of the last one."""
         self._watch = Watch(time.time())
         return self._watch
-
-    def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until a condition holds, and tell whether it does.
-
-        Raises:
-            Exception: whatever ended the reading.
-        """
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            if self._failure is not None:
-                raise self._failure
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(_PATIENCE_S)
-        return True
 
     def read_again(self) -> Ledger:
         """Read both topics whole, from their start to their end, into a blank ledger."""
@@ -111,13 +78,10 @@ class AnswerReader:
         return ledger
 
     def _run(self) -> None:
-        try:
-            consumer = self._open(with_ends=False)
-            while not self._is_stopped.is_set():
-                self._follow(consumer.consume(_CHUNK, _PATIENCE_S))
-            consumer.close()
-        except Exception as error:  # noqa: BLE001  it is raised again, by the waiting thread
-            self._failure = error
+        consumer = self._open(with_ends=False)
+        while not self._stopped.is_set():
+            self._follow(consumer.consume(_CHUNK, _PATIENCE_S))
+        consumer.close()
 
     def _follow(self, messages: list[Message]) -> None:
         watch, now_s = self._watch, time.time()

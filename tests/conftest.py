@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from hypothesis import settings
 
-from lib.class_archive import find_spark_home, join_class_path, list_jvm_options
+from lib.class_archive import join_class_path, list_jvm_options, provide_spark_home
 from lib.jars import PROJECT_ROOT
 from lib.java import find_java
 
@@ -99,7 +99,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         # Python workers import lib to unpickle functions of it; they inherit this, not sys.path.
         path = [str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment.setenv("PYTHONPATH", os.pathsep.join(path))
-        environment.setenv("SPARK_HOME", str(find_spark_home()))
+        environment.setenv("SPARK_HOME", str(provide_spark_home()))
         environment.setenv("PYSPARK_PYTHON", sys.executable)
         environment.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
         environment.setenv("SPARK_SUBMIT_OPTS", shlex.join(jvm_options), prepend=" ")

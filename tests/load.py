@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from types import TracebackType
-from typing import Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from lib.background import Background
 from tests.ledger import Ledger
 
 # Keys that live in each partition: few, so that each has many records whose order counts.
@@ -18,7 +17,7 @@ _PATIENCE_S = 0.05
 _FLUSH_TIMEOUT_S = 120.0
 
 
-class Load:
+class Load(Background):
     """Sends records at a rate from a thread of its own, each once, whatever happens to the broker.
 
     A key stays in its partition for ever, also when partitions are added: these get keys of their
@@ -43,6 +42,7 @@ class Load:
         rate: float,
         backlog: int | None = None,
     ) -> None:
+        super().__init__("load")
         self._topic = topic
         self._partitions = partitions
         self._ledger = ledger
@@ -50,9 +50,7 @@ class Load:
         self._backlog = backlog
         self._quota = 0
         self._sent = 0
-        self._is_stopped = threading.Event()
         self._failed: list[KafkaError] = []
-        self._failure: Exception | None = None
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap_servers,
@@ -68,11 +66,6 @@ class Load:
                 "on_delivery": self._note_delivery,
             }
         )
-        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(
         self,
@@ -80,8 +73,7 @@ class Load:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._is_stopped.set()
-        self._thread.join()
+        super().__exit__(exception_type, exception, traceback)
         self._producer.purge()
 
     @property
@@ -115,8 +107,8 @@ class Load:
         Raises:
             RuntimeError: it does not; says why.
         """
-        if self._failure is not None:
-            raise RuntimeError("the load ended") from self._failure
+        if self.failure is not None:
+            raise RuntimeError("the load ended") from self.failure
 
     def flush(self) -> None:
         """Wait until the broker has all that was sent.
@@ -131,14 +123,8 @@ class Load:
             raise RuntimeError(f"{left + len(self._failed)} records were not taken: {first}")
 
     def _run(self) -> None:
-        try:
-            self._send()
-        except Exception as error:  # noqa: BLE001  flush() raises it again
-            self._failure = error
-
-    def _send(self) -> None:
         due, last_s = 0.0, time.monotonic()
-        while not self._is_stopped.is_set():
+        while not self._stopped.is_set():
             now_s = time.monotonic()
             # What was not sent in time is not sent all at once later.
             due = min(due + (now_s - last_s) * self._rate, self._rate * 2 * _PATIENCE_S)
@@ -147,7 +133,7 @@ class Load:
                 self._send_one()
                 due -= 1
             self._producer.poll(0)
-            self._is_stopped.wait(_PATIENCE_S)
+            self._stopped.wait(_PATIENCE_S)
 
     def _room(self) -> int:
         if self._backlog is None:
@@ -169,7 +155,7 @@ class Load:
                 is_passing = isinstance(error, BufferError) or (
                     error.args[0].code() == KafkaError._UNKNOWN_PARTITION
                 )
-                if not is_passing or self._is_stopped.is_set():
+                if not is_passing or self._stopped.is_set():
                     raise
                 self._producer.poll(_PATIENCE_S)
         self._sent += 1

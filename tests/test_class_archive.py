@@ -10,10 +10,10 @@ import pytest
 
 from lib import class_archive
 from lib.class_archive import (
-    find_spark_home,
     join_class_path,
     list_jvm_options,
     locate_archive,
+    provide_spark_home,
 )
 from lib.errors import SetupError
 from lib.java import find_java
@@ -59,7 +59,7 @@ def test_without_the_connector_nothing_comes_before_spark(
 
 
 def test_the_home_is_the_installed_spark_without_its_zip(tmp_path: Path) -> None:
-    home = find_spark_home(tmp_path / "home")
+    home = provide_spark_home(tmp_path / "home")
     assert (home / "bin" / "spark-submit").is_file()
     assert list((home / "jars").glob("spark-core_*.jar"))
     assert not (home / "python").exists()
@@ -69,7 +69,7 @@ def test_a_home_of_another_spark_is_corrected(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "jars").symlink_to(tmp_path / "of an environment that was removed")
-    assert list((find_spark_home(home) / "jars").glob("spark-core_*.jar"))
+    assert list((provide_spark_home(home) / "jars").glob("spark-core_*.jar"))
 
 
 def _raise(error: Exception) -> NoReturn:

@@ -16,6 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         *(
             "errors",
+            "background",
             "contract",
             "decode",
             "decode_batch",

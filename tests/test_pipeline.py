@@ -75,7 +75,7 @@ Run = Callable[..., list[Any]]
 @pytest.fixture(scope="module", params=[Formula, FormulaInWorkers])
 def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
     """Values → messages, by the plan of the JVM and by that of Python workers."""
-    from lib.encode_spark import OutputSettings
+    from lib.messages import OutputSettings
     from lib.pipeline import score_records
 
     def run_plan(
@@ -253,7 +253,7 @@ def test_decoded_frame_has_typed_features_and_stand_ins(spark: SparkSession) -> 
 
 
 def test_both_plans_give_the_same_message_for_thousands_of_records(spark: SparkSession) -> None:
-    from lib.encode_spark import OutputSettings
+    from lib.messages import OutputSettings
     from lib.pipeline import score_records
 
     values = [mutate_value(VALID, Random(f"plan/{number}")) for number in range(3_000)]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 from confluent_kafka import KafkaException, Message
 
+from lib.background import Background
 from lib.demo.topics import Topics, open_consumer
 from lib.messages import DeadLetter, Headers, Prediction
 
@@ -41,7 +40,7 @@ class Arrivals:
         return self.predictions + self.dead_letters
 
 
-class Watcher:
+class Watcher(Background):
     """A thread that reads both output topics, committed messages only.
 
     Args:
@@ -49,40 +48,17 @@ class Watcher:
     """
 
     def __init__(self, topics: Topics) -> None:
+        super().__init__("watcher")
         self.arrivals = Arrivals()
         self._topics = topics
-        self._stopped = threading.Event()
-        self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def check(self) -> None:
-        """Raise what ended the thread."""
-        if self._failure is not None:
-            raise self._failure
 
     def _run(self) -> None:
         topics = self._topics
-        try:
-            with open_consumer(topics, topics.predictions, topics.dead_letters) as consumer:
-                while not self._stopped.is_set():
-                    message = consumer.poll(_POLL_S)
-                    if message is not None:
-                        self._note(message)
-        except Exception as error:  # noqa: BLE001 - raised by check(), where somebody looks
-            self._failure = error
+        with open_consumer(topics, topics.predictions, topics.dead_letters) as consumer:
+            while not self._stopped.is_set():
+                message = consumer.poll(_POLL_S)
+                if message is not None:
+                    self._note(message)
 
     def _note(self, message: Message) -> None:
         error = message.error()

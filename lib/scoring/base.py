@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.errors import ModelError, ModelNotFoundError
+from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError
 from lib.scoring.features import Record, parse_numeric_text
 from lib.store import ModelVersion
 
@@ -196,6 +196,16 @@ class ModelBackend(ABC):
     def _require_model(self) -> None:
         if self.model is None:
             raise ValueError("Model not loaded. Call load() first.")
+
+
+def refuse_missing_columns(frame: DataFrame, needed: Sequence[str], name: str) -> None:
+    """Raise ModelMismatchError where the frame lacks columns that the model needs."""
+    missing = [column for column in needed if column not in frame.columns]
+    if missing:
+        raise ModelMismatchError(
+            f"{name}: found a frame without the columns {missing}, expected {list(needed)}",
+            hint="add the columns, or name a model that was trained without them",
+        )
 
 
 def refuse_probability_column(frame: DataFrame) -> None:

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from lib.contract import Contract, Kind
 from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError
 from lib.real_time import REAL_TIME
+from lib.scoring.artefact import BACKEND_OF_SUFFIX
 from lib.scoring.base import ModelBackend
 from lib.scoring.onnx import OnnxBackend
 from lib.scoring.onnx_model import is_onnxruntime_installed
@@ -26,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 #: What ``--backend auto`` tries, in the order of measured rates, and the artefact that it needs.
 FASTEST_FIRST = {"onnx": ONNX_ARTEFACT, "sql": SQL_ARTEFACT, "spark": SPARK_ARTEFACT}
-_BY_SUFFIX = {".onnx": "onnx", ".sql": "sql"}
 
 
 def load_backend(spark: SparkSession, settings: ModelSettings, contract: Contract) -> ModelBackend:
@@ -107,7 +107,7 @@ def choose_backend(path: Path, *, native_only: bool = False) -> str:
         return next((name for name, file in usable.items() if version.has(file)), "sklearn")
     if path.is_dir():
         return "spark"
-    return _BY_SUFFIX.get(path.suffix, "sklearn")
+    return BACKEND_OF_SUFFIX.get(path.suffix, "sklearn")
 
 
 def _check_columns(spark: SparkSession, backend: ModelBackend, contract: Contract) -> None:

@@ -5,6 +5,7 @@ Imports without PySpark.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,14 +54,21 @@ class JvmBackend(FallbackBackend):
         """See :meth:`ModelBackend.describe`."""
         return {**super().describe(), "spark_available": is_spark_available()}
 
+    def _load_own(self) -> None:
+        if not is_spark_available():
+            raise NotUsableError("PySpark is missing")
+        self._load_in_spark()
+
+    @abstractmethod
+    def _load_in_spark(self) -> None:
+        """As :meth:`FallbackBackend._load_own`, where there is PySpark."""
+
     def _open_session(self) -> SparkSession:
         """The session.
 
         Raises:
             NotUsableError: there is none, and none can be started.
         """
-        if not is_spark_available():
-            raise NotUsableError("PySpark is missing")
         try:
             return self._provide_session()
         except ImportError as error:

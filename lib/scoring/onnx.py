@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lib.errors import ModelMismatchError, SetupError
-from lib.scoring.base import ModelPath, Predictions, Probabilities
+from lib.errors import SetupError
+from lib.scoring.base import ModelPath, Predictions, Probabilities, refuse_missing_columns
 from lib.scoring.fallback import FallbackBackend, NotUsableError
 from lib.scoring.features import Record
 from lib.scoring.onnx_model import OnnxModel
@@ -89,13 +89,7 @@ class OnnxBackend(FallbackBackend):
         from lib.scoring.onnx_udf import append_probability
 
         model: OnnxModel = self.model
-        missing = [name for name in model.columns if name not in frame.columns]
-        if missing:
-            raise ModelMismatchError(
-                f"{self.scored_by}: found a frame without the columns {missing}, "
-                f"expected {list(model.columns)}",
-                hint="add the columns, or name a model that was trained without them",
-            )
+        refuse_missing_columns(frame, model.columns, self.scored_by)
         scorer = self._build_own_batch_scorer(frame.sparkSession)
         return append_probability(frame, model.columns, scorer)
 

@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from lib.contract import CUSTOMER
 from lib.errors import ScoringError
 from lib.inference_backend import get_backend_info, load_model, predict
-from lib.scoring.artefact import find_artefact
+from lib.scoring.artefact import BACKEND_OF_SUFFIX, find_artefact
 from lib.store.version import SKLEARN_ARTEFACT, SPARK_ARTEFACT
 
 # A customer of a year; TotalCharges comes as text, as it often does.
@@ -68,9 +69,8 @@ def _build_parser() -> argparse.ArgumentParser:
 
 def _guess_backend(model: str) -> str:
     """By the suffix of a file; a folder without a joblib file is a PipelineModel."""
-    suffix = model.rpartition(".")[2]
-    if suffix in ("onnx", "sql"):
-        return suffix
+    if (by_suffix := BACKEND_OF_SUFFIX.get(Path(model).suffix)) is not None:
+        return by_suffix
     path = find_artefact(model, SKLEARN_ARTEFACT).path
     return (
         "spark"

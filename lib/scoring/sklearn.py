@@ -11,13 +11,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from lib.contract import CUSTOMER
-from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError
+from lib.errors import ModelError, ModelNotFoundError
 from lib.scoring.artefact import Artefact, find_artefact
 from lib.scoring.base import (
     ModelBackend,
     ModelFileNotFoundError,
     ModelPath,
     Probabilities,
+    refuse_missing_columns,
     refuse_probability_column,
 )
 from lib.scoring.worker import compute_probability
@@ -102,14 +103,7 @@ class SklearnBackend(ModelBackend):
 
         self._require_model()
         refuse_probability_column(frame)
-        columns = self._list_columns()
-        missing = [name for name in columns if name not in frame.columns]
-        if missing:
-            raise ModelMismatchError(
-                f"{self.scored_by}: found a frame without the columns {missing}, "
-                f"expected {columns}",
-                hint="add the columns, or name a model that was trained without them",
-            )
+        refuse_missing_columns(frame, self._list_columns(), self.scored_by)
         return append_probability(frame, self._build_scorer(frame.sparkSession))
 
     def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:

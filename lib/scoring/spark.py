@@ -13,7 +13,7 @@ from lib.errors import ModelMismatchError, ModelNotFoundError
 from lib.scoring.artefact import Artefact, find_artefact
 from lib.scoring.base import ModelPath
 from lib.scoring.fallback import NotUsableError, first_line
-from lib.scoring.jvm import JvmBackend, is_spark_available
+from lib.scoring.jvm import JvmBackend
 from lib.store.compatibility import check_library
 from lib.store.version import SPARK_ARTEFACT
 
@@ -27,9 +27,7 @@ class SparkBackend(JvmBackend):
     backend_type = "spark"
     kind = "Spark"
 
-    def _load_own(self) -> None:
-        if not is_spark_available():
-            raise NotUsableError("PySpark is missing")
+    def _load_in_spark(self) -> None:
         location, artefact = _find(self.model_path)
         session = self._open_session()
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lib.errors import ModelMismatchError
 from lib.scoring.base import PROBABILITY_COLUMN
 from lib.scoring.fallback import NotUsableError, first_line
-from lib.scoring.jvm import JvmBackend, is_spark_available
+from lib.scoring.jvm import JvmBackend
 from lib.store.version import SQL_ARTEFACT
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ class SqlBackend(JvmBackend):
     backend_type = "sql"
     kind = "SQL"
 
-    def _load_own(self) -> None:
-        if not is_spark_available():
-            raise NotUsableError("PySpark is missing")
+    def _load_in_spark(self) -> None:
         artefact = self._find_file(SQL_ARTEFACT)
         content = artefact.read()
         session = self._open_session()

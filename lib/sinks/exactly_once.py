@@ -105,7 +105,7 @@ class ExactlyOnceSink:
         self._hook = hook
         self._checkpoint = CheckpointReader(spark, settings.checkpoint, settings.source_topic)
         # The last batch of this run, and where it ended.
-        self._written: tuple[int, Offsets] = (-2, {})
+        self._written: tuple[int, Offsets] | None = None
         self._run_id = make_run_id()
         self._topic_id: str | None = None
         self._commit: Commit | None = None
@@ -125,7 +125,7 @@ class ExactlyOnceSink:
             SinkError: Kafka cannot be written to.
         """
         self.failure = None
-        self._written = (-2, {})
+        self._written = None
         prefer_plain_files(self._spark, self._settings.checkpoint)
         try:
             self._start()
@@ -227,8 +227,9 @@ class ExactlyOnceSink:
 
     def _find_start_offsets(self, batch_id: int) -> Offsets:
         """Where the batch before it ended; remembered, for reading costs a round trip a file."""
-        previous, ends = self._written
-        return ends if previous == batch_id - 1 else self._checkpoint.read_start_offsets(batch_id)
+        if self._written is not None and self._written[0] == batch_id - 1:
+            return self._written[1]
+        return self._checkpoint.read_start_offsets(batch_id)
 
     def _fail(self, error: ScoringError) -> NoReturn:
         """Keep the cause, and give Spark one line.

@@ -14,10 +14,9 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from lib import messages
-from lib.encode_spark import OutputSettings
 from lib.errors import SinkError
 from lib.explain_spark import VIOLATION_TYPE
-from lib.messages import DeadLetterFormat
+from lib.messages import DeadLetterFormat, OutputSettings
 from lib.root_cause import find_root_cause
 
 PREDICTIONS = "predictions"

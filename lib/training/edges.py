@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lib.contract import Contract, Field, Kind
-from lib.synth import make_customers
-from lib.training.data import clean_table
+from lib.training.data import make_training_data
 from lib.training.encoding import SINGLED_OUT
 
 Score = Callable[[pd.DataFrame], npt.NDArray[np.float64]]
@@ -40,7 +39,7 @@ def make_edges(score: Score, contract: Contract, seed: int) -> pd.DataFrame:
     Returns:
         the contract's features, typed as training data.
     """
-    bases = _make_bases(contract, seed)
+    bases = make_training_data(_BASES, seed, contract).features
     rows = [bases]
     for field in contract.features:
         if field.kind is Kind.CATEGORY:
@@ -86,11 +85,6 @@ def _find_jumps(score: Score, base: pd.DataFrame, field: Field) -> Values:
         at_left[narrow] = np.where(is_left, at_left[narrow], at_middle)
     jumps = np.abs(at_right - at_left) > _JUMP
     return np.concatenate([left[jumps], right[jumps]])
-
-
-def _make_bases(contract: Contract, seed: int) -> pd.DataFrame:
-    table = make_customers(_BASES, seed).astype(str)
-    return clean_table(table, contract, place="edges", origin={}).features
 
 
 def _list_ends(field: Field) -> list[float]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich import box
 from rich.table import Table
 
@@ -33,16 +36,16 @@ def describe_version(version: ModelVersion) -> str:
     """Threshold, agreement of the engines, and what the model was compiled to."""
     threshold, training = version.metadata.threshold, version.metadata.training
     compiled = [
-        f"{backend:<12} "
-        + (
-            f"left out: {facts['left_out']}"
-            if "left_out" in facts
-            else f"within {facts['largest_difference']:.1e} of sklearn on {facts['rows']:,} rows"
-        )
-        for backend, facts in training["compiled"].items()
+        f"{name:<12} {_describe_form(facts)}" for name, facts in training["compiled"].items()
     ]
     lines = (
         f"threshold    {threshold:.2f} (best F1: {training['f1_at_threshold']:.3f})\n"
         f"agreement    both engines within {training['engine_disagreement']:.1e} in probability"
     )
     return "\n".join([lines, *compiled])
+
+
+def _describe_form(facts: Mapping[str, Any]) -> str:
+    if "left_out" in facts:
+        return f"left out: {facts['left_out']}"
+    return f"within {facts['largest_difference']:.1e} of sklearn on {facts['rows']:,} rows"
