@@ -101,9 +101,7 @@ def encode_batch(
         dead_values = pa.array([value for value, _ in letters], pa.binary())
         values = pa.concat_arrays([values, dead_values]).take(pa.array(place))
         is_dead = pa.array(rank < 0)
-        topics = pc.if_else(
-            is_dead, encoding.output.dead_letter_topic, encoding.output.output_topic
-        )
+        topics = pc.if_else(is_dead, output.dead_letter_topic, output.output_topic)
         if output.dead_letter_format is DeadLetterFormat.HEADERS:
             by_position = dict(zip(failed, (headers for _, headers in letters), strict=True))
             headers = pa.array([by_position.get(row) for row in range(records.num_rows)], HEADERS)

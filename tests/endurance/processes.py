@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
 import psutil
+
+from lib.background import Background
 
 
 class Role(StrEnum):
@@ -79,30 +79,26 @@ def weigh(root: psutil.Process) -> dict[Role, Weight]:
     return {role: Weight(now_s, *values) for role, values in sums.items()}
 
 
-@contextmanager
-def watch_family(
-    root_pid: int, interval_s: float, weights: dict[Role, list[Weight]]
-) -> Iterator[None]:
-    """Weigh a job again and again, on a thread, until the block ends.
+class FamilyWatch(Background):
+    """Weighs a job again and again, on a thread, until the block ends.
 
     Args:
         root_pid: of the job's first process.
         interval_s: between two looks.
-        weights: gets what was seen.
+
+    Attributes:
+        weights: what was seen.
     """
-    stop = threading.Event()
 
-    def look() -> None:
+    def __init__(self, root_pid: int, interval_s: float) -> None:
+        super().__init__("watch")
+        self.weights: dict[Role, list[Weight]] = {}
+        self._root_pid = root_pid
+        self._interval_s = interval_s
+
+    def _run(self) -> None:
         with suppress(psutil.NoSuchProcess):
-            root = psutil.Process(root_pid)
-            while not stop.wait(interval_s):
+            root = psutil.Process(self._root_pid)
+            while not self._stopped.wait(self._interval_s):
                 for role, weight in weigh(root).items():
-                    weights.setdefault(role, []).append(weight)
-
-    thread = threading.Thread(target=look, name="watch", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+                    self.weights.setdefault(role, []).append(weight)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from tests.end_to_end.jobs import Deployment, start_job
-from tests.endurance.processes import Role, Weight, watch_family
+from tests.endurance.processes import FamilyWatch, Role, Weight
 from tests.hostile.account import HostileAccount
 from tests.hostile.traffic import read_answers, send_hostile
 
@@ -109,20 +109,20 @@ def run_fuzz(
     tell(f"{backend}: sending {len(numbers):,} records")
     size = send_hostile(deployment.bootstrap_servers, deployment.input_topic, account)
     tell(f"{backend}: scoring {size / 2**20:,.0f} MiB")
-    weights: dict[Role, list[Weight]] = {}
     arguments = deployment.arguments(backend=backend, max_offsets_per_trigger=batch_records)
     started_s = time.monotonic()
     with (
         start_job(arguments) as process,
-        watch_family(process.pid, _LOOK_INTERVAL_S, weights),
+        FamilyWatch(process.pid, _LOOK_INTERVAL_S) as watch,
     ):
         printed = _wait(process, timeout_s)
+    watch.check()
     job_s = time.monotonic() - started_s
     tell(f"{backend}: checking the answers")
     servers = deployment.bootstrap_servers
     read_answers(servers, deployment.output_topic, deployment.dead_letter_topic, account)
     errors = "" if process.returncode == 0 else printed[-4_000:]
-    return Run(backend, account, size, process.returncode, errors, job_s, weights)
+    return Run(backend, account, size, process.returncode, errors, job_s, watch.weights)
 
 
 def _wait(process: subprocess.Popen[str], timeout_s: float) -> str:
