@@ -72,8 +72,9 @@ with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as archive:
 PYTHON
   )
   mv "$library.$$" "$library"
-  # Those of a week ago belong to no job that still starts workers from them.
-  find "$root/build" -maxdepth 1 -name 'lib-*.zip*' -mtime +7 -delete
+  # Those of a week ago belong to no job that still starts workers from them. Another wrapper may rename or
+  # remove a file just while it is looked at: nothing that would keep this job from starting.
+  find "$root/build" -maxdepth 1 -name 'lib-*.zip*' -mtime +7 -delete 2>/dev/null || true
 fi
 
 # --- the caller's options: everything before the job is spark-submit's ---

@@ -215,6 +215,17 @@ def test_concurrent_wrappers_leave_one_whole_zip(
     assert zipfile.ZipFile(library).testzip() is None
 
 
+def test_a_zip_that_vanishes_while_old_ones_are_removed_stops_no_job(
+    clone: Path, echoing_spark: dict[str, str]
+) -> None:
+    find = Path(echoing_spark["PATH"]) / "find"
+    real = find.readlink()
+    find.unlink()
+    write_script(find, f'case "$*" in *-delete) exit 1 ;; *) exec {real} "$@" ;; esac')
+    done = run([str(clone / "spark-submit.sh"), "job.py"], clone, **echoing_spark)
+    assert done.returncode == 7
+
+
 def test_no_spark_is_one_clear_line(clone: Path, echoing_spark: dict[str, str]) -> None:
     (Path(echoing_spark["PATH"]) / "spark-submit").unlink()
     done = run([str(clone / "spark-submit.sh"), "job.py"], clone, **echoing_spark)
