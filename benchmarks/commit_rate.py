@@ -28,7 +28,7 @@ from benchmarks.topics import remove_topics
 from benchmarks.trial import BenchmarkSettings, write_report
 from lib.broker import EmbeddedBroker, create_topics, provide_broker
 from lib.cli import run_job
-from lib.encode_batch import HEADERS
+from lib.sinks.header_text import HEADERS_ARROW
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.transaction import TransactionalWriter
 
@@ -110,7 +110,7 @@ def build_batch(case: Case, output_topic: str, dead_letter_topic: str, first: in
             "topic": [dead_letter_topic] * dead + [output_topic] * (case.batch - dead),
             "key": pa.array([b"%012d" % n for n in range(case.batch)], pa.binary()),
             "value": pa.array([value] * case.batch, pa.binary()),
-            "headers": pa.array([headers] * dead + [None] * (case.batch - dead), HEADERS),
+            "headers": pa.array([headers] * dead + [None] * (case.batch - dead), HEADERS_ARROW),
             "source_topic": ["source"] * case.batch,
             "source_partition": pa.array(
                 [n % _SOURCE_PARTITIONS for n in range(case.batch)], pa.int32()

@@ -37,7 +37,7 @@ from lib.broker.guarded_folder import GuardedFolder
 from lib.cli import run_job
 from lib.contract import CUSTOMER
 from lib.decode_batch import decode_batch
-from lib.encode_batch import HEADERS, Encoding, encode_batch
+from lib.encode_batch import Encoding, encode_batch
 from lib.local_session import build_local_session
 from lib.messages import OutputSettings
 from lib.pipeline import score_records
@@ -154,7 +154,7 @@ def _make_batch() -> pa.RecordBatch:
         {
             "source_key": pa.array([it["customerID"].encode() for it in records], pa.binary()),
             "source_value": pa.array(values, pa.binary()),
-            "source_headers": pa.nulls(count, HEADERS),
+            "source_headers": pa.nulls(count, pa.string()),
             "source_topic": pa.repeat("customers", count),
             "source_partition": pa.array([0] * count, pa.int32()),
             "source_offset": pa.array(range(count), pa.int64()),

@@ -23,14 +23,14 @@ from lib.contract import Contract
 from lib.decode import RECORD_RULES, Violation
 from lib.decode_batch import DecodedBatch
 from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType, OutputSettings
+from lib.sinks.header_text import HEADERS_ARROW, Header, parse_headers
 
-HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
 MESSAGE_SCHEMA = pa.schema(
     [
         ("topic", pa.string()),
         ("key", pa.binary()),
         ("value", pa.binary()),
-        ("headers", HEADERS),
+        ("headers", HEADERS_ARROW),
         ("source_topic", pa.string()),
         ("source_partition", pa.int32()),
         ("source_offset", pa.int64()),
@@ -40,8 +40,6 @@ MESSAGE_SCHEMA = pa.schema(
 _TO_ESCAPE = r'["\\\x00-\x1f]'
 _INTEGER = re.compile(r"\s*[+-]?\d{1,10}\s*", re.ASCII)
 _NO_PROBABILITY = "the model gave no probability between 0 and 1 for a valid record"
-
-Header = tuple[str, bytes | None]
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,8 @@ def encode_batch(
     """Exactly one message for each record, in their order.
 
     Args:
-        records: n rows, with the columns of ``lib.decode_spark.SOURCE_COLUMNS``.
+        records: n rows, with the columns of ``lib.decode_spark.SOURCE_COLUMNS``; the headers as
+            text, see ``lib.sinks.header_text``.
         decoded: of their values.
         probabilities: float64 [m], of the valid ones; NaN where the model failed.
         encoding: topics, format, model.
@@ -87,7 +86,7 @@ def encode_batch(
     failed = np.flatnonzero(rank < 0).tolist()
     output = encoding.output
     topics: pa.Array = pa.repeat(output.output_topic, records.num_rows)
-    headers: pa.Array = pa.nulls(records.num_rows, HEADERS)
+    headers: pa.Array = pa.nulls(records.num_rows, HEADERS_ARROW)
     if failed:
         letters = [
             _encode_dead_letter(
@@ -104,7 +103,9 @@ def encode_batch(
         topics = pc.if_else(is_dead, output.dead_letter_topic, output.output_topic)
         if output.dead_letter_format is DeadLetterFormat.HEADERS:
             by_position = dict(zip(failed, (headers for _, headers in letters), strict=True))
-            headers = pa.array([by_position.get(row) for row in range(records.num_rows)], HEADERS)
+            headers = pa.array(
+                [by_position.get(row) for row in range(records.num_rows)], HEADERS_ARROW
+            )
     columns = [topics, records["source_key"], values, headers]
     columns += [records[name] for name in ("source_topic", "source_partition", "source_offset")]
     return pa.RecordBatch.from_arrays(columns, schema=MESSAGE_SCHEMA)
@@ -180,10 +181,7 @@ def _encode_dead_letter(
 ) -> tuple[bytes | None, list[Header] | None]:
     """Value and headers of one dead letter."""
     value: bytes | None = records["source_value"][position].as_py()
-    own: list[Header] = [
-        (header["key"], header["value"])
-        for header in records["source_headers"][position].as_py() or ()
-    ]
+    own = parse_headers(records["source_headers"][position].as_py())
     error = _find_error(violations)
     message = "; ".join(map(_describe, violations)) if violations else _NO_PROBABILITY
     listed = [

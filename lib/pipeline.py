@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from lib.contract import Contract
 from lib.decode_spark import SOURCE_COLUMNS, decode_records
@@ -55,7 +56,10 @@ def score_records(
         # In one pass over the bytes, where the model runs in Python anyway.
         encoding = Encoding(contract, output, scorer.threshold, scorer.scored_by)
         plan = BatchPlan(batch_scorer, encoding)
-        return records.select(*SOURCE_COLUMNS).mapInArrow(plan.__call__, MESSAGE_TYPES)
+        source = records.select(*SOURCE_COLUMNS).withColumn(
+            "source_headers", F.to_json("source_headers")
+        )
+        return source.mapInArrow(plan.__call__, MESSAGE_TYPES)
     decoded = decode_records(records, contract)
     scored = scorer.with_probability(decoded)
     return encode_messages(

@@ -44,7 +44,10 @@ class BatchPlan:
             yield self.score_batch(batch)
 
     def score_batch(self, records: pa.RecordBatch) -> pa.RecordBatch:
-        """Messages of :data:`lib.encode_batch.MESSAGE_SCHEMA` for records of ``SOURCE_COLUMNS``."""
+        """Messages of :data:`lib.encode_batch.MESSAGE_SCHEMA` for records of ``SOURCE_COLUMNS``.
+
+        The headers are text; see ``lib.sinks.header_text``.
+        """
         decoded = decode_batch(records["source_value"], self.encoding.contract)
         probabilities = np.empty(0)
         if decoded.valid.any():

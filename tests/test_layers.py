@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         ),
         *("settings", "cli", "class_archive", "synth", "faults", "store", "sinks.resume"),
         *("sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns", "sinks.settings"),
+        "sinks.header_text",
         *("sources.partitions", "telemetry", "root_cause", "failed_query", "restarts"),
         *("kafka_rights", "kafka_secrets", "kafka_topics", "real_time"),
     ),

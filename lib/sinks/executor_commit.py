@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from pyspark.sql import functions as F
+
 from lib.errors import PlanRefusedError
 from lib.failed_query import build_query_error
 from lib.sinks.commit import Batch
@@ -161,8 +163,9 @@ def _check_tasks(batch: Batch) -> None:
 
 
 def _run(batch: Batch, task: PartitionTask) -> list[PartitionReport]:
+    frame = batch.frame.withColumn("headers", F.to_json("headers"))
     try:
-        rows = batch.frame.mapInArrow(task, REPORT_SCHEMA).toArrow().to_pylist()
+        rows = frame.mapInArrow(task, REPORT_SCHEMA).toArrow().to_pylist()
     except Exception as error:
         raise build_query_error(f"batch {batch.batch_id} was not written", error) from error
     return [PartitionReport.from_row(row) for row in rows]

@@ -18,6 +18,7 @@ from lib.errors import (
     SinkRetryExhaustedError,
     SinkTakenOverError,
 )
+from lib.sinks.header_text import parse_header_column
 from lib.sinks.partition_writers import settings_of_partition
 from lib.sinks.resume import Offsets
 from lib.sinks.settings import TransactionSettings
@@ -98,10 +99,17 @@ class PartitionTask:
     seen: Mapping[int, str | None]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Write all rows in one transaction; the result is one row, none for no rows."""
+        """Write all rows in one transaction; the result is one row, none for no rows.
+
+        The headers are text; see ``lib.sinks.header_text``.
+        """
         filled = [batch for batch in batches if batch.num_rows]
         if filled:
-            yield self._write(pa.Table.from_batches(filled)).to_batch()
+            table = pa.Table.from_batches(filled)
+            headers = parse_header_column(table["headers"])
+            position = table.column_names.index("headers")
+            messages = table.set_column(position, "headers", headers)
+            yield self._write(messages).to_batch()
 
     def _write(self, messages: pa.Table) -> PartitionReport:
         partition, *others = pc.unique(messages["source_partition"]).to_pylist()
