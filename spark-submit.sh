@@ -145,9 +145,14 @@ if compgen -G "$root/build/jars/connector/*.jar" >/dev/null; then
 fi
 
 # With nothing said about a master, Spark runs in this process: then nothing of it, the UI included, need
-# be seen from other machines.
+# be seen from other machines. A master in conf/spark-defaults.conf stays.
 if [ -z "$master" ]; then
   export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
+  own_master=$'\n[[:space:]]*spark\\.master[[:space:]=:]'
+  if ! [[ $'\n'$(<"$root/conf/spark-defaults.conf") =~ $own_master ]]; then
+    slots=$(cd "$root" && "$python" -m lib.task_slots)
+    options=("--master" "$slots" ${options[@]+"${options[@]}"})
+  fi
 fi
 if [ -n "$in_process" ]; then
   # The installed Spark without its zip of Python modules, which every start would compile anew.

@@ -11,6 +11,7 @@ from lib.class_archive import join_class_path, list_jvm_options, provide_spark_h
 from lib.jars import PROJECT_ROOT
 from lib.java import find_java
 from lib.session import apply_runtime_settings, build_session
+from lib.task_slots import name_local_master
 
 _LOG_SETTINGS = PROJECT_ROOT / "conf" / "log4j2.properties"
 # As in conf/spark-defaults.conf.
@@ -31,7 +32,7 @@ def build_local_session(name: str) -> SparkSession:
     if _LOG_SETTINGS.is_file():
         options.append(f"-Dlog4j2.configurationFile=file:{_LOG_SETTINGS}")
     settings = {
-        "spark.master": "local[*]",
+        "spark.master": name_local_master(),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": _DRIVER_MEMORY,

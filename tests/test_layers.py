@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "kafka_options",
             "java",
             "jars",
+            "task_slots",
         ),
         *("settings", "cli", "class_archive", "synth", "faults", "store", "sinks.resume"),
         *("sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns", "sinks.settings"),

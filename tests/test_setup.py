@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lib.jars import PROJECT_ROOT
+from lib.task_slots import name_local_master
 
 #: What the shell scripts call: nothing of Python, Java or Spark.
 _SHELL_TOOLS = (
@@ -131,6 +132,18 @@ def test_every_installed_package_is_pinned() -> None:
 # --- spark-submit.sh ---
 
 
+def test_a_master_among_the_settings_stays(
+    clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
+) -> None:
+    with (clone / "conf" / "spark-defaults.conf").open("a") as settings:
+        settings.write("spark.master  spark://elsewhere:7077\n")
+
+    done = run([str(clone / "spark-submit.sh"), "jobs/job.py"], tmp_path, **echoing_spark)
+
+    assert done.returncode == 7, done.stderr
+    assert "--master" not in done.stdout.splitlines()
+
+
 @pytest.fixture
 def echoing_spark(clone: Path, tools: Path) -> dict[str, str]:
     """An environment whose spark-submit tells how it was called."""
@@ -153,6 +166,7 @@ def test_the_wrapper_ships_lib_and_settings_and_passes_on_the_exit_code(
     assert done.stdout.splitlines() == [
         *("--properties-file", f"{clone}/conf/spark-defaults.conf"),
         *("--py-files", str(library)),
+        *("--master", name_local_master()),
         *job,
     ]
     assert "lib/broker/embedded.py" in zipfile.ZipFile(library).namelist()
