@@ -129,6 +129,7 @@ CONTESTANTS: Mapping[str, Contestant] = {
         _build_job("at-least-once", "spark"),
         _build_job("exactly-once", "sklearn"),
         _build_job("at-least-once", "sklearn"),
+        _build_job("exactly-once", "onnx", "executor"),
         _build_job("exactly-once", "spark", "executor"),
         _build_job("exactly-once", "sklearn", "executor"),
         _build_loop("sklearn"),

@@ -29,6 +29,7 @@ def test_both_guarantees_and_all_backends_meet_the_loops() -> None:
         "at-least-once/spark",
         "exactly-once/sklearn",
         "at-least-once/sklearn",
+        "exactly-once/onnx/executor",
         "exactly-once/spark/executor",
         "exactly-once/sklearn/executor",
         "hand-loop/sklearn",
