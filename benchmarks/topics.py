@@ -64,7 +64,11 @@ def name_topic(purpose: str) -> str:
 
 
 def fill_topic(
-    bootstrap_servers: str, topic: str, records: int, on_sent: Callable[[int], None]
+    bootstrap_servers: str,
+    topic: str,
+    records: int,
+    on_sent: Callable[[int], None],
+    partitions: int = PARTITIONS,
 ) -> int:
     """Create a topic and send synthetic customers to it; all of them are valid.
 
@@ -73,6 +77,7 @@ def fill_topic(
         topic: which does not exist.
         records: how many.
         on_sent: told how many have been sent so far.
+        partitions: of the topic.
 
     Returns:
         bytes of all values.
@@ -80,7 +85,7 @@ def fill_topic(
     Raises:
         SinkError: not all of them were delivered.
     """
-    create_topics(bootstrap_servers, {topic: PARTITIONS})
+    create_topics(bootstrap_servers, {topic: partitions})
     failures: list[KafkaError] = []
     producer = Producer(
         {

@@ -1,0 +1,171 @@
+"""How the job's rate and memory grow with backlog, partitions, cores and batches.
+
+    .venv/bin/python -m benchmarks.growth
+
+One thing varies at a time, from 1,000,000 records in 4 partitions, batches of 100,000 and all
+cores; a backlog always makes at least five batches. Each case is drained by the job as ``make
+bench`` does it, exactly once, and checked the same way. Needs Linux, for ``taskset``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+
+from confluent_kafka.admin import AdminClient
+from pydantic import Field
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.contestants import CONTESTANTS, Contestant, Course
+from benchmarks.environment import describe_versions
+from benchmarks.report import Run
+from benchmarks.throughput import ThroughputSettings, Track, provide_model
+from benchmarks.topics import PARTITIONS, fill_topic, name_topic, remove_topics
+from benchmarks.trial import TrialSettings, begin, write_report
+from lib.broker import EmbeddedBroker, provide_broker
+from lib.broker.guarded_folder import GuardedFolder
+from lib.cli import run_job
+from lib.task_slots import count_cores
+
+_BACKLOGS = (100_000, 10_000_000)
+_PARTITIONS = (1, 16, 64)
+_BATCHES = (1_000, 10_000, 500_000)
+# Of a case with batches of another size: enough for a rate, and no more than that needs.
+_LEAST_BATCHES, _MOST_BATCHES = 5, 100
+
+
+class GrowthSettings(TrialSettings):
+    """Drain topics of several sizes with the job, exactly once."""
+
+    contestants = tuple(name for name in CONTESTANTS if name.startswith("exactly-once/"))
+
+    only: list[str] = Field(
+        ["exactly-once/onnx"], description="a contestant; repeatable", min_length=1
+    )
+    most_records: int = Field(
+        max(_BACKLOGS), ge=100_000, description="cases with a longer backlog are left out"
+    )
+
+
+@dataclass(frozen=True)
+class Case:
+    """What varies.
+
+    Attributes:
+        records: of the backlog.
+        partitions: of the input topic.
+        batch: records of a micro-batch.
+        cores: that the job may use; the broker may use all.
+    """
+
+    records: int = 1_000_000
+    partitions: int = PARTITIONS
+    batch: int = 100_000
+    cores: int = 2
+
+
+def list_cases(most_records: int, cores: int) -> list[Case]:
+    """The usual case first, then each that differs from it in one thing."""
+    usual = Case(cores=cores)
+    cases = [
+        usual,
+        *(
+            replace(usual, records=records, batch=min(usual.batch, records // _LEAST_BATCHES))
+            for records in _BACKLOGS
+        ),
+        *(replace(usual, partitions=partitions) for partitions in _PARTITIONS),
+        *(replace(usual, batch=batch, records=_size_backlog(batch)) for batch in _BATCHES),
+        *(replace(usual, cores=fewer) for fewer in range(1, cores)),
+    ]
+    return [case for case in cases if case.records <= most_records]
+
+
+def _size_backlog(batch: int) -> int:
+    """Records for enough batches, and not too many."""
+    return min(max(Case.records, batch * _LEAST_BATCHES), batch * _MOST_BATCHES)
+
+
+def bind(contestant: Contestant, cores: int) -> Contestant:
+    """The same on the first ``cores`` cores of this process."""
+    usable = sorted(os.sched_getaffinity(0))[:cores]
+
+    def build_command(course: Course) -> list[str]:
+        listed = ",".join(map(str, usable))
+        return ["taskset", "--cpu-list", listed, *contestant.build_command(course)]
+
+    return replace(contestant, build_command=build_command)
+
+
+def run_case(case: Case, name: str, track: Track, console: Console) -> Run:
+    """Fill a topic, let the job drain it, remove it."""
+    topic = name_topic("customers")
+    settings = ThroughputSettings(
+        records=case.records,
+        max_offsets_per_trigger=case.batch,
+        conf=track.settings.conf,
+    )
+    try:
+        with console.status(f"{name}: {case}"):
+            fill_topic(
+                track.bootstrap_servers, topic, case.records, lambda _: None, case.partitions
+            )
+            bound = bind(CONTESTANTS[name], case.cores)
+            return replace(track, settings=settings, input_topic=topic).run(bound, 1)
+    finally:
+        remove_topics(track.admin, [topic])
+
+
+def measure(settings: GrowthSettings) -> int:
+    """Run every case; 0 if each accounts for every record."""
+    console = Console(highlight=False)
+    started, conditions = begin(settings, console)
+    found: list[tuple[Case, Run]] = []
+    with ExitStack() as stack:
+        guard = GuardedFolder.create("churn-growth-")
+        stack.callback(guard.remove)
+        model = provide_model(guard, console)
+        broker = stack.enter_context(provide_broker())
+        conditions["versions"] = describe_versions(isinstance(broker, EmbeddedBroker))
+        servers = broker.bootstrap_servers
+        admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
+        usual = ThroughputSettings(conf=settings.conf)
+        track = Track(usual, servers, admin, "", model, guard)
+        for name in settings.only:
+            for case in list_cases(settings.most_records, count_cores()):
+                run = run_case(case, name, track, console)
+                found.append((case, run))
+                console.print(f"{name}: {case} {_describe(run)}")
+    console.print(_build_table(found))
+    report = {**conditions, "cases": [{**asdict(case), **asdict(run)} for case, run in found]}
+    text = json.dumps(report, indent=2) + "\n"
+    write_report(settings.output, "growth", started, text, console)
+    return 1 if any(run.failure for _, run in found) else 0
+
+
+def _describe(run: Run) -> str:
+    if run.failure is not None:
+        return f"FAILED: {run.failure}"
+    return "too short for a rate" if run.rate is None else f"{run.rate:,.0f} records/s"
+
+
+def _build_table(found: list[tuple[Case, Run]]) -> Table:
+    table = Table(
+        *("job", "backlog", "partitions", "batch", "cores"),
+        *("records/s", "second half", "for each core", "peak memory"),
+    )
+    for case, run in found:
+        rate, late = run.rate or 0, run.late_rate or 0
+        table.add_row(
+            *(run.contestant, f"{case.records:,}", str(case.partitions), f"{case.batch:,}"),
+            *(str(case.cores), f"{rate:,.0f}", f"{late:,.0f}", f"{rate / case.cores:,.0f}"),
+            f"{run.peak_bytes / 2**30:.1f} GiB",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(GrowthSettings, measure))
