@@ -2,9 +2,9 @@
 
     .venv/bin/python -m benchmarks.cost --backend onnx
 
-Reads a topic of synthetic customers with Spark, in one process, once for each
-stage, each of which does all that the one before it did: read, score, collect, commit. The
-difference between two stages is the cost of the later one. Processor time rather than the clock, so
+Reads a topic of synthetic customers with Spark, in one process, once for each stage, each of which
+does all that the one before it did: read, score, collect, commit. The difference between two stages
+is the cost of the later one. Processor time rather than the clock, so
 that a busy machine disturbs less; the broker's is counted apart. Every stage runs twice, and the
 second run counts. For backends in Python workers the pass over a batch is also taken apart, in this
 process: decode and check, score, encode.
