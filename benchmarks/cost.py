@@ -4,10 +4,10 @@
 
 Reads a topic of synthetic customers with Spark, in one process, once for each stage, each of which
 does all that the one before it did: read, score, collect, commit. The difference between two stages
-is the cost of the later one. Processor time rather than the clock, so
-that a busy machine disturbs less; the broker's is counted apart. Every stage runs twice, and the
-second run counts. For backends in Python workers the pass over a batch is also taken apart, in this
-process: decode and check, score, encode.
+is the cost of the later one. Processor time rather than the clock, so that a busy machine disturbs
+less; the broker's is counted apart. Every stage runs twice, and the second run counts. For backends
+in Python workers the pass over a batch is also taken apart, in this process: decode and check,
+score, encode.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.environment import describe_machine, describe_versions
-from benchmarks.throughput import provide_model
 from benchmarks.topics import PARTITIONS, fill_topic, name_topic
-from benchmarks.trial import BenchmarkSettings, write_report
+from benchmarks.trial import BenchmarkSettings, provide_model, write_report
 from lib.broker import EmbeddedBroker, create_topics
 from lib.broker.guarded_folder import GuardedFolder
 from lib.cli import run_job

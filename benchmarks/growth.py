@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 
 from confluent_kafka.admin import AdminClient
@@ -21,21 +20,18 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contestants import CONTESTANTS, Contestant, Course
-from benchmarks.environment import describe_versions
 from benchmarks.report import Run
-from benchmarks.throughput import ThroughputSettings, Track, provide_model
+from benchmarks.throughput import LEAST_BATCHES, ThroughputSettings, Track
 from benchmarks.topics import PARTITIONS, fill_topic, name_topic, remove_topics
-from benchmarks.trial import TrialSettings, begin, write_report
-from lib.broker import EmbeddedBroker, provide_broker
-from lib.broker.guarded_folder import GuardedFolder
+from benchmarks.trial import TrialSettings, begin, provide_ground, write_report
 from lib.cli import run_job
 from lib.task_slots import count_cores
 
 _BACKLOGS = (100_000, 10_000_000)
 _PARTITIONS = (1, 16, 64)
 _BATCHES = (1_000, 10_000, 500_000)
-# Of a case with batches of another size: enough for a rate, and no more than that needs.
-_LEAST_BATCHES, _MOST_BATCHES = 5, 100
+# Of a case with small batches: no more than a rate needs.
+_MOST_BATCHES = 100
 
 
 class GrowthSettings(TrialSettings):
@@ -74,7 +70,7 @@ def list_cases(most_records: int, cores: int) -> list[Case]:
     cases = [
         usual,
         *(
-            replace(usual, records=records, batch=min(usual.batch, records // _LEAST_BATCHES))
+            replace(usual, records=records, batch=min(usual.batch, records // LEAST_BATCHES))
             for records in _BACKLOGS
         ),
         *(replace(usual, partitions=partitions) for partitions in _PARTITIONS),
@@ -86,7 +82,7 @@ def list_cases(most_records: int, cores: int) -> list[Case]:
 
 def _size_backlog(batch: int) -> int:
     """Records for enough batches, and not too many."""
-    return min(max(Case.records, batch * _LEAST_BATCHES), batch * _MOST_BATCHES)
+    return min(max(Case.records, batch * LEAST_BATCHES), batch * _MOST_BATCHES)
 
 
 def bind(contestant: Contestant, cores: int) -> Contestant:
@@ -111,7 +107,7 @@ def run_case(case: Case, name: str, track: Track, console: Console) -> Run:
     try:
         with console.status(f"{name}: {case}"):
             fill_topic(
-                track.bootstrap_servers, topic, case.records, lambda _: None, case.partitions
+                track.ground.bootstrap_servers, topic, case.records, lambda _: None, case.partitions
             )
             bound = bind(CONTESTANTS[name], case.cores)
             return replace(track, settings=settings, input_topic=topic).run(bound, 1)
@@ -124,32 +120,20 @@ def measure(settings: GrowthSettings) -> int:
     console = Console(highlight=False)
     started, conditions = begin(settings, console)
     found: list[tuple[Case, Run]] = []
-    with ExitStack() as stack:
-        guard = GuardedFolder.create("churn-growth-")
-        stack.callback(guard.remove)
-        model = provide_model(guard, console)
-        broker = stack.enter_context(provide_broker())
-        conditions["versions"] = describe_versions(isinstance(broker, EmbeddedBroker))
-        servers = broker.bootstrap_servers
-        admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
+    with provide_ground(conditions, console) as ground:
+        admin = AdminClient({"bootstrap.servers": ground.bootstrap_servers, "log_level": 3})
         usual = ThroughputSettings(conf=settings.conf)
-        track = Track(usual, servers, admin, "", model, guard)
+        track = Track(usual, ground, admin, input_topic="")
         for name in settings.only:
             for case in list_cases(settings.most_records, count_cores()):
                 run = run_case(case, name, track, console)
                 found.append((case, run))
-                console.print(f"{name}: {case} {_describe(run)}")
+                console.print(f"{name}: {case} {run.describe()}")
     console.print(_build_table(found))
     report = {**conditions, "cases": [{**asdict(case), **asdict(run)} for case, run in found]}
     text = json.dumps(report, indent=2) + "\n"
     write_report(settings.output, "growth", started, text, console)
     return 1 if any(run.failure for _, run in found) else 0
-
-
-def _describe(run: Run) -> str:
-    if run.failure is not None:
-        return f"FAILED: {run.failure}"
-    return "too short for a rate" if run.rate is None else f"{run.rate:,.0f} records/s"
 
 
 def _build_table(found: list[tuple[Case, Run]]) -> Table:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +20,11 @@ from rich.table import Table
 
 from benchmarks.contestants import Course, build_job_command
 from benchmarks.delays import Latency, compute_latencies, is_away
-from benchmarks.environment import describe_versions
 from benchmarks.open_loop import ArrivalReader, send_on_schedule
 from benchmarks.report import format_json
-from benchmarks.throughput import provide_model
 from benchmarks.topics import PARTITIONS, name_topic, remove_topics
-from benchmarks.trial import FOLDER, TrialSettings, begin, write_report
-from lib.broker import EmbeddedBroker, create_topics, provide_broker
-from lib.broker.guarded_folder import GuardedFolder
+from benchmarks.trial import FOLDER, Ground, TrialSettings, begin, provide_ground, write_report
+from lib.broker import create_topics
 from lib.cli import run_job
 from lib.demo.child import Child
 from lib.errors import ScoringError
@@ -85,19 +81,17 @@ class LatencyRun:
     away: Latency | None
 
 
-def run(
-    name: str, settings: LatencySettings, servers: str, model: Path, guard: GuardedFolder
-) -> LatencyRun:
+def run(name: str, settings: LatencySettings, ground: Ground) -> LatencyRun:
     """Let one contestant answer the load, and measure."""
-    group = name_topic("group")
+    group, servers = name_topic("group"), ground.bootstrap_servers
     course = Course(
         bootstrap_servers=servers,
         input_topic=name_topic("customers"),
         output_topic=name_topic("predictions"),
         dead_letter_topic=name_topic("dead-letters"),
         group=group,
-        model=model,
-        checkpoint=guard.path / group,
+        model=ground.model,
+        checkpoint=ground.guard.path / group,
         batch_records=0,
         # A task slot for each partition in every mode, so that they differ in nothing else.
         spark_settings=[f"spark.master=local[{PARTITIONS}]", *settings.conf],
@@ -112,7 +106,7 @@ def run(
     try:
         with (
             ArrivalReader(servers, topics[1:]) as reader,
-            Child(name, build_job_command(course, options), log, guard) as job,
+            Child(name, build_job_command(course, options), log, ground.guard) as job,
         ):
             return _measure(name, settings, course, reader, job)
     finally:
@@ -160,15 +154,10 @@ def measure(settings: LatencySettings) -> int:
     console = Console(highlight=False)
     started, conditions = begin(settings, console)
     runs = []
-    with ExitStack() as stack:
-        guard = GuardedFolder.create("churn-benchmark-")
-        stack.callback(guard.remove)
-        model = provide_model(guard, console)
-        broker = stack.enter_context(provide_broker())
-        conditions["versions"] = describe_versions(isinstance(broker, EmbeddedBroker))
+    with provide_ground(conditions, console) as ground:
         for name in settings.only:
             with console.status(name):
-                runs.append(run(name, settings, broker.bootstrap_servers, model, guard))
+                runs.append(run(name, settings, ground))
             console.print(f"{name}: {runs[-1].failure or 'every record was answered'}")
     console.print(build_table(runs))
     text = format_json(conditions, [], runs)

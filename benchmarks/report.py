@@ -44,6 +44,12 @@ class Run:
     predictions: int
     dead_letters: int
 
+    def describe(self) -> str:
+        """The rate, or why there is none."""
+        if self.failure is not None:
+            return f"FAILED: {self.failure}"
+        return "too short for a rate" if self.rate is None else f"{self.rate:>9,.0f} records/s"
+
 
 @dataclass(frozen=True)
 class Spread:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from pydantic import Field
 from rich.console import Console
 
 from benchmarks.contestants import CONTESTANTS, Contestant, Course
-from benchmarks.environment import describe_versions
 from benchmarks.observer import Family, watch
 from benchmarks.report import Run, build_table, format_json, format_markdown, summarise
 from benchmarks.timeline import compute_rate, find_finish_s, find_first_s
@@ -30,17 +29,13 @@ from benchmarks.topics import (
     name_topic,
     remove_topics,
 )
-from benchmarks.trial import FOLDER, TrialSettings, begin, write_report
-from lib.broker import EmbeddedBroker, create_topics, provide_broker
-from lib.broker.guarded_folder import GuardedFolder
+from benchmarks.trial import FOLDER, Ground, TrialSettings, begin, provide_ground, write_report
+from lib.broker import create_topics
 from lib.cli import run_job
 from lib.demo.child import Child
 from lib.errors import ScoringError
-from lib.jars import PROJECT_ROOT
-from lib.store import ModelStore
 
-_MODEL = "churn"
-_LEAST_BATCHES = 5
+LEAST_BATCHES = 5
 
 
 class ThroughputSettings(TrialSettings):
@@ -56,7 +51,7 @@ class ThroughputSettings(TrialSettings):
     max_offsets_per_trigger: int = Field(
         100_000,
         ge=100,
-        description=f"the job's micro-batch, in records; at most 1/{_LEAST_BATCHES} of all",
+        description=f"the job's micro-batch, in records; at most 1/{LEAST_BATCHES} of all",
     )
     only: list[str] = Field(list(CONTESTANTS), description="a contestant; repeatable")
     markdown: bool = Field(False, description="print the table in Markdown too")
@@ -64,7 +59,7 @@ class ThroughputSettings(TrialSettings):
     @property
     def batch_records(self) -> int:
         """Size of the micro-batches, so that there are several."""
-        return min(self.max_offsets_per_trigger, self.records // _LEAST_BATCHES)
+        return min(self.max_offsets_per_trigger, self.records // LEAST_BATCHES)
 
 
 @dataclass(frozen=True)
@@ -73,34 +68,30 @@ class Track:
 
     Attributes:
         settings: of the benchmark.
-        bootstrap_servers: of the broker.
-        admin: its client.
+        ground: broker, model and guard.
+        admin: the broker's client.
         input_topic: filled.
-        model: folder of a stored version.
-        guard: of processes and scratch files.
     """
 
     settings: ThroughputSettings
-    bootstrap_servers: str
+    ground: Ground
     admin: AdminClient
     input_topic: str
-    model: Path
-    guard: GuardedFolder
 
     def run(self, contestant: Contestant, number: int) -> Run:
         """Let one contestant drain the topic, and check what it wrote."""
         output_topic, dead_letter_topic = name_topic("predictions"), name_topic("dead-letters")
         group = name_topic("group")
         topics = (output_topic, dead_letter_topic)
-        create_topics(self.bootstrap_servers, dict.fromkeys(topics, PARTITIONS))
+        create_topics(self.ground.bootstrap_servers, dict.fromkeys(topics, PARTITIONS))
         course = Course(
-            bootstrap_servers=self.bootstrap_servers,
+            bootstrap_servers=self.ground.bootstrap_servers,
             input_topic=self.input_topic,
             output_topic=output_topic,
             dead_letter_topic=dead_letter_topic,
             group=group,
-            model=self.model,
-            checkpoint=self.guard.path / group,
+            model=self.ground.model,
+            checkpoint=self.ground.guard.path / group,
             batch_records=self.settings.batch_records,
             spark_settings=self.settings.conf,
         )
@@ -113,14 +104,16 @@ class Track:
         ends = EndWatcher(self.admin, (course.output_topic, course.dead_letter_topic))
         log = FOLDER / f"{contestant.name.replace('/', '-')}.log"
         family, failure = Family(), None
-        with Child(contestant.name, contestant.build_command(course), log, self.guard) as child:
+        with Child(
+            contestant.name, contestant.build_command(course), log, self.ground.guard
+        ) as child:
             seen = watch(ends.count, lambda: _is_running(child), family)
             try:
                 child.wait()
             except ScoringError as error:
                 failure = str(error)
         sightings, records = seen.sightings, self.settings.records
-        servers = self.bootstrap_servers
+        servers = self.ground.bootstrap_servers
         count = count_messages(servers, course.output_topic, course.dead_letter_topic)
         return Run(
             contestant=contestant.name,
@@ -150,18 +143,12 @@ def measure(settings: ThroughputSettings) -> int:
     """Run everything; 0 if every run accounts for every record."""
     console = Console(highlight=False)
     started, conditions = begin(settings, console)
-    with ExitStack() as stack:
-        guard = GuardedFolder.create("churn-benchmark-")
-        stack.callback(guard.remove)
-        model = provide_model(guard, console)
-        broker = stack.enter_context(provide_broker())
-        conditions["versions"] = describe_versions(isinstance(broker, EmbeddedBroker))
-        admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 3})
-        servers = broker.bootstrap_servers
-        topic, size = stack.enter_context(_provide_input(settings, admin, servers, console))
-        conditions["record_bytes"] = round(size / settings.records)
-        track = Track(settings, servers, admin, topic, model, guard)
-        runs = run_rounds(track, console)
+    with provide_ground(conditions, console) as ground:
+        servers = ground.bootstrap_servers
+        admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
+        with _provide_input(settings, admin, servers, console) as (topic, size):
+            conditions["record_bytes"] = round(size / settings.records)
+            runs = run_rounds(Track(settings, ground, admin, topic), console)
     rows = summarise(runs, settings.records)
     console.print(build_table(rows))
     if settings.markdown:
@@ -185,10 +172,7 @@ def run_rounds(track: Track, console: Console) -> list[Run]:
 
 
 def _describe(run: Run) -> str:
-    if run.failure is not None:
-        return f"FAILED: {run.failure}"
-    rate = "too short for a rate" if run.rate is None else f"{run.rate:>9,.0f} records/s"
-    return f"{rate}, {run.wall_s:.1f} s in all"
+    return run.describe() if run.failure else f"{run.describe()}, {run.wall_s:.1f} s in all"
 
 
 @contextmanager
@@ -208,25 +192,6 @@ def _provide_input(
         yield topic, size
     finally:
         remove_topics(admin, [topic])
-
-
-def provide_model(guard: GuardedFolder, console: Console) -> Path:
-    """The benchmark's own model; it is trained once, by the real training job.
-
-    Raises:
-        ScoringError: the training failed.
-    """
-    store = ModelStore(FOLDER / "models")
-    if not store.versions(_MODEL):
-        command = [sys.executable, str(PROJECT_ROOT / "jobs" / "train.py"), "--data", "synthetic"]
-        command += ["--store", str(store.root), "--name", _MODEL]
-        log = FOLDER / "train.log"
-        with (
-            console.status("training a model"),
-            Child("the training", command, log, guard) as training,
-        ):
-            training.wait()
-    return store.resolve(f"{_MODEL}@champion").path
 
 
 if __name__ == "__main__":

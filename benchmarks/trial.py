@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,14 +15,20 @@ from rich.console import Console
 
 from benchmarks.environment import (
     describe_machine,
+    describe_versions,
     leave_out_variables,
     read_spark_defaults,
     read_variables,
 )
-from lib.jars import BUILD_ROOT
+from lib.broker import EmbeddedBroker, provide_broker
+from lib.broker.guarded_folder import GuardedFolder
+from lib.demo.child import Child
+from lib.jars import BUILD_ROOT, PROJECT_ROOT
 from lib.settings import JobSettings
+from lib.store import ModelStore
 
 FOLDER = BUILD_ROOT / "benchmarks"
+_MODEL = "churn"
 
 
 class BenchmarkSettings(JobSettings):
@@ -61,6 +70,56 @@ def begin(settings: TrialSettings, console: Console) -> tuple[datetime, dict[str
         "environment": read_variables(),
         "spark_defaults": read_spark_defaults(),
     }
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What contestants run on.
+
+    Attributes:
+        bootstrap_servers: of a broker.
+        model: folder of a stored version.
+        guard: of processes and scratch files.
+    """
+
+    bootstrap_servers: str
+    model: Path
+    guard: GuardedFolder
+
+
+@contextmanager
+def provide_ground(conditions: dict[str, Any], console: Console) -> Iterator[Ground]:
+    """A model and a broker; the versions are added to the conditions.
+
+    Raises:
+        ScoringError: the training failed, or there is no broker.
+    """
+    with ExitStack() as stack:
+        guard = GuardedFolder.create("churn-benchmark-")
+        stack.callback(guard.remove)
+        model = provide_model(guard, console)
+        broker = stack.enter_context(provide_broker())
+        conditions["versions"] = describe_versions(isinstance(broker, EmbeddedBroker))
+        yield Ground(broker.bootstrap_servers, model, guard)
+
+
+def provide_model(guard: GuardedFolder, console: Console) -> Path:
+    """The benchmark's own model; it is trained once, by the real training job.
+
+    Raises:
+        ScoringError: the training failed.
+    """
+    store = ModelStore(FOLDER / "models")
+    if not store.versions(_MODEL):
+        command = [sys.executable, str(PROJECT_ROOT / "jobs" / "train.py"), "--data", "synthetic"]
+        command += ["--store", str(store.root), "--name", _MODEL]
+        log = FOLDER / "train.log"
+        with (
+            console.status("training a model"),
+            Child("the training", command, log, guard) as training,
+        ):
+            training.wait()
+    return store.resolve(f"{_MODEL}@champion").path
 
 
 def write_report(folder: Path, name: str, started: datetime, text: str, console: Console) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from math import ceil
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from pathlib import Path
 SLOTS_PER_CORE = 2
 
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
+# Quota and period, in both versions of control groups.
+_QUOTA_FILES = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
 
 
 def count_cores(control_groups: Path = _CONTROL_GROUPS) -> int:
@@ -33,18 +36,11 @@ def name_local_master() -> str:
 
 def _read_quota(control_groups: Path) -> float | None:
     """Cores' worth of time; None where there is no limit."""
-    try:
-        quota, period = (control_groups / "cpu.max").read_text().split()
-    except (OSError, ValueError):
-        try:  # version 1 of control groups
-            folder = control_groups / "cpu"
-            quota = (folder / "cpu.cfs_quota_us").read_text().strip()
-            period = (folder / "cpu.cfs_period_us").read_text().strip()
-        except OSError:
-            return None
-    if quota == "max" or int(quota) <= 0:
-        return None
-    return int(quota) / int(period)
+    for names in _QUOTA_FILES:
+        with suppress(OSError, ValueError):  # there is none, or it says "max"
+            quota, period = " ".join((control_groups / it).read_text() for it in names).split()
+            return int(quota) / int(period) if int(quota) > 0 else None
+    return None
 
 
 if __name__ == "__main__":

@@ -132,6 +132,17 @@ def test_every_installed_package_is_pinned() -> None:
 # --- spark-submit.sh ---
 
 
+@pytest.fixture
+def echoing_spark(clone: Path, tools: Path) -> dict[str, str]:
+    """An environment whose spark-submit tells how it was called."""
+    (tools / "python3").symlink_to(sys.executable)
+    java = shutil.which("java", path=f"{os.environ.get('JAVA_HOME', '')}/bin:{os.environ['PATH']}")
+    assert java is not None
+    (tools / "java").symlink_to(java)
+    write_script(tools / "spark-submit", 'printf "%s\\n" "$@"; exit 7')
+    return {"PATH": str(tools)}
+
+
 def test_a_master_among_the_settings_stays(
     clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
 ) -> None:
@@ -142,17 +153,6 @@ def test_a_master_among_the_settings_stays(
 
     assert done.returncode == 7, done.stderr
     assert "--master" not in done.stdout.splitlines()
-
-
-@pytest.fixture
-def echoing_spark(clone: Path, tools: Path) -> dict[str, str]:
-    """An environment whose spark-submit tells how it was called."""
-    (tools / "python3").symlink_to(sys.executable)
-    java = shutil.which("java", path=f"{os.environ.get('JAVA_HOME', '')}/bin:{os.environ['PATH']}")
-    assert java is not None
-    (tools / "java").symlink_to(java)
-    write_script(tools / "spark-submit", 'printf "%s\\n" "$@"; exit 7')
-    return {"PATH": str(tools)}
 
 
 def test_the_wrapper_ships_lib_and_settings_and_passes_on_the_exit_code(
