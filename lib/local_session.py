@@ -36,6 +36,7 @@ def build_local_session(name: str) -> SparkSession:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": _DRIVER_MEMORY,
+        "spark.python.unix.domain.socket.enabled": "true",
         "spark.driver.extraClassPath": join_class_path(),
         "spark.driver.extraJavaOptions": " ".join(f'"{option}"' for option in options),
         "spark.ui.enabled": "false",

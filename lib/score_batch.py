@@ -6,9 +6,7 @@ of its message, so that Spark neither parses it nor carries its fields to Python
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -19,6 +17,7 @@ import pyarrow as pa
 
 from lib.decode_batch import Column, decode_batch
 from lib.encode_batch import Encoding, encode_batch
+from lib.worker_memory import exempt_what_is_loaded, pause_collection
 
 
 class BatchScorer(Protocol):
@@ -43,8 +42,9 @@ class BatchPlan:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Exactly one message for each record, in their order."""
         for batch in batches:
-            with _no_garbage_collection():
+            with pause_collection():
                 messages = self.score_batch(batch)
+            exempt_what_is_loaded()
             yield messages
 
     def score_batch(self, records: pa.RecordBatch) -> pa.RecordBatch:
@@ -57,15 +57,3 @@ class BatchPlan:
         if decoded.valid.any():
             probabilities = np.asarray(self.score(decoded.features), dtype=np.float64)
         return encode_batch(records, decoded, probabilities, self.encoding, datetime.now(UTC))
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Rows hold no cycles, but are so many that looking for cycles takes a third of decoding."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "java",
             "jars",
             "task_slots",
+            "worker_memory",
         ),
         *("settings", "cli", "class_archive", "synth", "faults", "store", "sinks.resume"),
         *("sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns", "sinks.settings"),

@@ -24,6 +24,7 @@ from lib.sinks.resume import Offsets
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author
 from lib.sinks.transaction import TransactionalWriter
+from lib.worker_memory import exempt_what_is_loaded
 
 REPORT_SCHEMA = (
     "partition int, written string, already_written bigint, error string, message string,"
@@ -109,7 +110,9 @@ class PartitionTask:
             headers = parse_header_column(table["headers"])
             position = table.column_names.index("headers")
             messages = table.set_column(position, "headers", headers)
-            yield self._write(messages).to_batch()
+            report = self._write(messages).to_batch()
+            exempt_what_is_loaded()
+            yield report
 
     def _write(self, messages: pa.Table) -> PartitionReport:
         partition, *others = pc.unique(messages["source_partition"]).to_pylist()
