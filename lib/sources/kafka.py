@@ -14,8 +14,8 @@ from lib.kafka_options import for_spark
 # By Kafka's default a fetch waits 500 ms for more data; the worst latencies come from there.
 _FETCH_WAIT_MS = 20
 # After each poll Spark asks for the partition's ends, which makes the client forget what it has
-# fetched beyond it: by Kafka's default of 500 records most is fetched several times. So a poll takes
-# all of a fetch, which max.partition.fetch.bytes bounds.
+# fetched beyond it: by Kafka's default of 500 records most is fetched several times. So a poll
+# takes all of a fetch, which max.partition.fetch.bytes bounds.
 _MAX_POLL_RECORDS = 1_000_000
 
 
