@@ -16,7 +16,7 @@ from lib.task_slots import name_local_master
 _LOG_SETTINGS = PROJECT_ROOT / "conf" / "log4j2.properties"
 # As in conf/spark-defaults.conf.
 _DRIVER_MEMORY = "2g"
-_COMPILE_ALL_METHODS = "-XX:-DontCompileHugeMethods"
+_JVM_OPTIONS = ("-XX:-DontCompileHugeMethods", "-Xss8m")
 
 
 def build_local_session(name: str) -> SparkSession:
@@ -29,7 +29,7 @@ def build_local_session(name: str) -> SparkSession:
     if "PYSPARK_GATEWAY_PORT" in os.environ or SparkSession.getActiveSession() is not None:
         return build_session(name)
     _prepare_workers()
-    options = [_COMPILE_ALL_METHODS, *list_jvm_options(find_java())]
+    options = [*_JVM_OPTIONS, *list_jvm_options(find_java())]
     if _LOG_SETTINGS.is_file():
         options.append(f"-Dlog4j2.configurationFile=file:{_LOG_SETTINGS}")
     settings = {

@@ -1,0 +1,50 @@
+"""Records as deep as Spark's JSON parser goes: it walks down by recursion, in the JVM's stack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lib.contract import CUSTOMER
+from lib.decode_spark import decode_records
+from lib.sinks.columns import HEADERS_TYPE
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Jackson refuses more than 1,000 levels.
+DEPTHS = (300, 500, 800, 950, 990, 999, 1_000, 1_001)
+
+
+def nest(depth: int) -> list[bytes]:
+    """Arrays, objects, and each of them within a field."""
+    inner = depth - 2
+    return [
+        b"[" * depth + b"]" * depth,
+        b'{"a":' * depth + b"1" + b"}" * depth,
+        b'{"customerID":' + b"[" * inner + b"]" * inner + b"}",
+        b'{"tenure":' + b'{"a":[' * (inner // 2) + b"]}" * (inner // 2) + b"}",
+    ]
+
+
+@pytest.mark.spark
+def test_the_jvm_survives_what_is_as_deep_as_its_parser_goes(spark: SparkSession) -> None:
+    from pyspark.sql import functions as F
+
+    values = [value for depth in DEPTHS for value in nest(depth)]
+    rows = spark.createDataFrame([(bytearray(value),) for value in values], "source_value binary")
+    records = rows.select(
+        F.lit(None).cast("binary").alias("source_key"),
+        "source_value",
+        F.lit(None).cast(HEADERS_TYPE).alias("source_headers"),
+        F.lit("customers").alias("source_topic"),
+        F.lit(0).alias("source_partition"),
+        F.lit(0).cast("bigint").alias("source_offset"),
+        F.current_timestamp().alias("source_timestamp"),
+    )
+
+    found = decode_records(records, CUSTOMER).select("violations").collect()
+
+    assert len(found) == len(values)
+    assert all(row["violations"] for row in found)
