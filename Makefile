@@ -63,6 +63,10 @@ types: setup ## Check types (mypy --strict)
 bench: setup ## Measure the throughput of the job beside a hand-written loop
 	@$(RUN) benchmarks/throughput.py $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: setup ## Measure the job beside other tools, each in an environment of its own
+	@$(RUN) -m benchmarks.peers $(ARGS)
+
 .PHONY: bench-latency
 bench-latency: setup ## Measure how long a record takes, in micro-batches and in real-time mode
 	@$(RUN) benchmarks/latency.py $(ARGS)

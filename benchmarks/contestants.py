@@ -48,12 +48,14 @@ class Contestant:
         guarantee: of its output.
         backend: that scores.
         build_command: program and arguments; the process ends when the topic is drained.
+        is_endless: it does not end then, and has to be stopped.
     """
 
     name: str
     guarantee: str
     backend: str
     build_command: Callable[[Course], list[str]] = field(repr=False)
+    is_endless: bool = False
 
 
 def build_job_command(course: Course, options: Mapping[str, object]) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,21 @@ class LatencySettings(TrialSettings):
 
 
 @dataclass(frozen=True)
+class Load:
+    """What is sent, on a schedule.
+
+    Attributes:
+        rate: records per second, whatever the contestant does.
+        warm_up: seconds before anything is measured.
+        seconds: that are measured.
+    """
+
+    rate: float
+    warm_up: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class LatencyRun:
     """One contestant.
 
@@ -82,7 +97,35 @@ class LatencyRun:
 
 
 def run(name: str, settings: LatencySettings, ground: Ground) -> LatencyRun:
-    """Let one contestant answer the load, and measure."""
+    """Let the job answer the load in one of its modes, and measure."""
+    options = {"--backend": settings.backend, **MODES[name]}
+    if name == REAL_TIME:
+        options["--real-time-batch"] = settings.real_time_batch
+    load = Load(settings.rate, settings.warm_up, settings.seconds)
+    return measure_latency(
+        name, lambda course: build_job_command(course, options), load, ground, settings.conf
+    )
+
+
+def measure_latency(
+    name: str,
+    build_command: Callable[[Course], list[str]],
+    load: Load,
+    ground: Ground,
+    spark_settings: Sequence[str] = (),
+) -> LatencyRun:
+    """Let a contestant answer the load, and measure.
+
+    Args:
+        name: of the contestant; real-time mode is also measured away from batch boundaries.
+        build_command: program and arguments; it runs until it is told to stop.
+        load: what it gets.
+        ground: broker, model and guard.
+        spark_settings: for spark-submit, where the contestant is the job.
+
+    Raises:
+        ScoringError: it does not answer.
+    """
     group, servers = name_topic("group"), ground.bootstrap_servers
     course = Course(
         bootstrap_servers=servers,
@@ -94,41 +137,37 @@ def run(name: str, settings: LatencySettings, ground: Ground) -> LatencyRun:
         checkpoint=ground.guard.path / group,
         batch_records=0,
         # A task slot for each partition in every mode, so that they differ in nothing else.
-        spark_settings=[f"spark.master=local[{PARTITIONS}]", *settings.conf],
+        spark_settings=[f"spark.master=local[{PARTITIONS}]", *spark_settings],
     )
     topics = (course.input_topic, course.output_topic, course.dead_letter_topic)
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
     create_topics(servers, dict.fromkeys(topics, PARTITIONS))
-    options = {"--backend": settings.backend, **MODES[name]}
-    if name == REAL_TIME:
-        options["--real-time-batch"] = settings.real_time_batch
-    log = FOLDER / f"latency-{name}.log"
+    log = FOLDER / f"latency-{name.replace('/', '-')}.log"
     try:
         with (
             ArrivalReader(servers, topics[1:]) as reader,
-            Child(name, build_job_command(course, options), log, ground.guard) as job,
+            Child(name, build_command(course), log, ground.guard) as job,
         ):
-            return _measure(name, settings, course, reader, job)
+            return _measure(name, load, course, reader, job)
     finally:
-        remove_topics(admin, topics, [group] if name == "exactly-once" else [])
+        remove_topics(admin, topics, [group])
 
 
 def _measure(
-    name: str, settings: LatencySettings, course: Course, reader: ArrivalReader, job: Child
+    name: str, load: Load, course: Course, reader: ArrivalReader, job: Child
 ) -> LatencyRun:
     servers, topic = course.bootstrap_servers, course.input_topic
-    send_on_schedule(servers, topic, 1, settings.rate)
+    send_on_schedule(servers, topic, 1, load.rate)
     if not reader.wait_for_answers(1, _START_TIMEOUT_S, job.check):
         raise ScoringError(f"{name} did not answer", hint=f"all it said is in {job.log}")
     reader.arrived_s.clear()
     first, records = (
-        int(settings.rate * seconds)
-        for seconds in (settings.warm_up, settings.warm_up + settings.seconds)
+        int(load.rate * seconds) for seconds in (load.warm_up, load.warm_up + load.seconds)
     )
-    start_s = send_on_schedule(servers, topic, records, settings.rate)
+    start_s = send_on_schedule(servers, topic, records, load.rate)
     reader.wait_for_answers(records, _END_TIMEOUT_S, job.check)
     lost = records - len(reader.arrived_s)
-    due_s, latencies_s = compute_latencies(start_s, settings.rate, first, reader.arrived_s)
+    due_s, latencies_s = compute_latencies(start_s, load.rate, first, reader.arrived_s)
     boundaries_s = find_boundaries_s(course.checkpoint)
     away = is_away(due_s, boundaries_s)
     measured = [at_s for at_s in boundaries_s if due_s[0] <= at_s <= due_s[-1]]
@@ -138,7 +177,7 @@ def _measure(
         batches=len(measured),
         repeated=reader.repeated,
         overall=Latency.over(latencies_s),
-        away=Latency.over(latencies_s[away]) if name == REAL_TIME else None,
+        away=Latency.over(latencies_s[away]) if name.endswith(REAL_TIME) else None,
     )
 
 

@@ -14,6 +14,9 @@ from benchmarks.timeline import Sighting
 
 # A look costs the broker a millisecond.
 _LOOK_INTERVAL_S = 0.05
+# Nothing more comes: transactions of a few seconds are over, and a start of Spark is.
+_CALM_S = 4.0
+_STUCK_S = 90.0
 # Reading the memory of a dozen processes costs more.
 _LOOKS_PER_WEIGHING = 10
 
@@ -68,6 +71,31 @@ class Family:
 
 def _list_children() -> list[psutil.Process]:
     return psutil.Process(os.getpid()).children()
+
+
+class Patience:
+    """Decides when a contestant that never ends has drained its topic, or will not.
+
+    Args:
+        records: of the topic.
+    """
+
+    def __init__(self, records: int) -> None:
+        self._records = records
+        self._total = 0
+        self._changed_s = time.monotonic()
+
+    def note(self, total: int) -> int:
+        """What came out so far; returned as it is."""
+        if total != self._total:
+            self._total, self._changed_s = total, time.monotonic()
+        return total
+
+    @property
+    def is_over(self) -> bool:
+        """All of it is out and nothing more came for a while, or nothing came for long."""
+        calm_s = time.monotonic() - self._changed_s
+        return calm_s > (_CALM_S if self._total >= self._records else _STUCK_S)
 
 
 def watch(count: Callable[[], int], is_running: Callable[[], bool], family: Family) -> Observation:

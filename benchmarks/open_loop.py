@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
@@ -108,7 +109,9 @@ def send_on_schedule(bootstrap_servers: str, topic: str, records: int, rate: flo
         SinkError: not all of them were delivered.
     """
     started_s: list[float] = []
-    values = [encode_record(r) for r in iter_records(make_customers(_DIFFERENT_CUSTOMERS, _SEED))]
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    customers = iter_records(make_customers(_DIFFERENT_CUSTOMERS, _SEED))
+    values = [encode_record(record, event_time=now) for record in customers]
 
     def iter_messages() -> Iterator[Message]:
         started_s.append(time.monotonic())

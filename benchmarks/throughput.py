@@ -17,8 +17,9 @@ from confluent_kafka.admin import AdminClient
 from pydantic import Field
 from rich.console import Console
 
+from benchmarks.answers import Comparison
 from benchmarks.contestants import CONTESTANTS, Contestant, Course
-from benchmarks.observer import Family, watch
+from benchmarks.observer import Family, Patience, watch
 from benchmarks.report import Run, build_table, format_json, format_markdown, summarise
 from benchmarks.timeline import compute_rate, find_finish_s, find_first_s
 from benchmarks.topics import (
@@ -102,23 +103,32 @@ class Track:
 
     def _drain(self, contestant: Contestant, number: int, course: Course) -> Run:
         ends = EndWatcher(self.admin, (course.output_topic, course.dead_letter_topic))
+        patience = Patience(self.settings.records)
         log = FOLDER / f"{contestant.name.replace('/', '-')}.log"
         family, failure = Family(), None
         with Child(
             contestant.name, contestant.build_command(course), log, self.ground.guard
         ) as child:
-            seen = watch(ends.count, lambda: _is_running(child), family)
+            seen = watch(
+                lambda: patience.note(ends.count()),
+                lambda: _is_running(child) and not (contestant.is_endless and patience.is_over),
+                family,
+            )
             try:
-                child.wait()
+                if contestant.is_endless:
+                    child.check()
+                else:
+                    child.wait()
             except ScoringError as error:
                 failure = str(error)
         sightings, records = seen.sightings, self.settings.records
         servers = self.ground.bootstrap_servers
-        count = count_messages(servers, course.output_topic, course.dead_letter_topic)
+        answers = Comparison(self.ground.expected)
+        count = count_messages(servers, course.output_topic, course.dead_letter_topic, answers.note)
         return Run(
             contestant=contestant.name,
             round=number,
-            failure=failure or count.check(records),
+            failure=failure or count.check(records) or answers.check(records),
             rate=compute_rate(sightings, records, course.batch_records / records),
             late_rate=compute_rate(sightings, records, 0.5),
             first_s=find_first_s(sightings),

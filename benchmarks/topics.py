@@ -25,7 +25,8 @@ from lib.errors import SinkError
 from lib.synth import encode_record, iter_customers, iter_records
 
 PARTITIONS = 4
-_SEED = 1
+#: Of all customers that are sent.
+SEED = 1
 _CHUNK_RECORDS = 10_000
 _TIMEOUT_S = 60.0
 _RETRY_S = 0.05
@@ -35,6 +36,8 @@ _NOT_YET = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
 _GONE = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND}
+# A killed client is a member until its session times out; then the broker forgets the group.
+_LEFT_BEHIND = KafkaError.NON_EMPTY_GROUP
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def fill_topic(
         }
     )
     sent = size = 0
-    for customers in iter_customers(records, _SEED):
+    for customers in iter_customers(records, SEED):
         event_time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         messages = [
             {
@@ -167,19 +170,32 @@ class EndWatcher:
             time.sleep(_RETRY_S)
 
 
-def count_messages(bootstrap_servers: str, output_topic: str, dead_letter_topic: str) -> Count:
+Note = Callable[[bytes | str | None, bytes | str | None], None]
+
+
+def count_messages(
+    bootstrap_servers: str, output_topic: str, dead_letter_topic: str, on_prediction: Note
+) -> Count:
     """Read both topics from beginning to end, as any read_committed reader does.
+
+    Args:
+        bootstrap_servers: of the broker.
+        output_topic: with :data:`PARTITIONS` partitions.
+        dead_letter_topic: likewise.
+        on_prediction: told key and value of each message of the output topic.
 
     Raises:
         KafkaException: they cannot be read.
     """
     keys: set[bytes | str | None] = set()
-    predictions = _read_keys(bootstrap_servers, output_topic, keys)
-    dead_letters = _read_keys(bootstrap_servers, dead_letter_topic, keys)
+    predictions = _read_keys(bootstrap_servers, output_topic, keys, on_prediction)
+    dead_letters = _read_keys(bootstrap_servers, dead_letter_topic, keys, lambda key, value: None)
     return Count(predictions, dead_letters, len(keys))
 
 
-def _read_keys(bootstrap_servers: str, topic: str, keys: set[bytes | str | None]) -> int:
+def _read_keys(
+    bootstrap_servers: str, topic: str, keys: set[bytes | str | None], on_message: Note
+) -> int:
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -198,6 +214,7 @@ def _read_keys(bootstrap_servers: str, topic: str, keys: set[bytes | str | None]
             if error is None:
                 messages += 1
                 keys.add(message.key())
+                on_message(message.key(), message.value())
             elif error.code() == KafkaError._PARTITION_EOF:
                 unfinished.discard(message.partition() or 0)
             else:
@@ -215,5 +232,5 @@ def remove_topics(admin: AdminClient, topics: Sequence[str], groups: Sequence[st
         try:
             future.result(_TIMEOUT_S)
         except KafkaException as error:
-            if error.args[0].code() not in _GONE:
+            if error.args[0].code() not in {*_GONE, _LEFT_BEHIND}:
                 raise

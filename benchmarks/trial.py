@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 from rich.console import Console
 
+from benchmarks.answers import expect_answers
 from benchmarks.environment import (
     describe_machine,
     describe_versions,
@@ -20,6 +22,7 @@ from benchmarks.environment import (
     read_spark_defaults,
     read_variables,
 )
+from benchmarks.topics import SEED
 from lib.broker import EmbeddedBroker, provide_broker
 from lib.broker.guarded_folder import GuardedFolder
 from lib.demo.child import Child
@@ -85,6 +88,11 @@ class Ground:
     bootstrap_servers: str
     model: Path
     guard: GuardedFolder
+
+    @cached_property
+    def expected(self) -> dict[bytes, float]:
+        """Key → probability of the first customers of every topic that is filled."""
+        return expect_answers(self.model, SEED)
 
 
 @contextmanager

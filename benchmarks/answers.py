@@ -1,0 +1,64 @@
+"""What contestants should answer: the probabilities of the scikit-learn pipeline, in process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from lib.inference_backend import load_model, predict
+from lib.synth import iter_records, make_customers
+
+# Compared among all answers: the first customers of every topic that a benchmark fills.
+SAMPLE_RECORDS = 2_000
+#: Compiled forms may differ by 1e-6, and predictions are rounded to six digits.
+TOLERANCE = 1.5e-6
+
+
+def expect_answers(model: Path, seed: int) -> dict[bytes, float]:
+    """Key → probability of the first :data:`SAMPLE_RECORDS` customers.
+
+    Args:
+        model: folder of a stored version.
+        seed: that the topics are filled with.
+    """
+    customers = make_customers(SAMPLE_RECORDS, seed)
+    records = list(iter_records(customers))
+    _, probabilities = predict(load_model("sklearn", model), records)
+    keys = (str(record["customerID"]).encode() for record in records)
+    return dict(zip(keys, probabilities.tolist(), strict=True))
+
+
+class Comparison:
+    """Answers of one contestant beside the expected ones.
+
+    Args:
+        expected: key → probability.
+    """
+
+    def __init__(self, expected: Mapping[bytes, float]) -> None:
+        self._expected = expected
+        self._seen: set[bytes] = set()
+        self._wrong: set[bytes] = set()
+
+    def note(self, key: bytes | str | None, value: bytes | str | None) -> None:
+        """Look at a prediction; most are not in the sample."""
+        name = key.encode() if isinstance(key, str) else key
+        if name is None or name not in self._expected:
+            return
+        self._seen.add(name)
+        found = float(json.loads(value or b"{}").get("churn_probability", "nan"))
+        if not abs(found - self._expected[name]) <= TOLERANCE:
+            self._wrong.add(name)
+
+    def check(self, records: int) -> str | None:
+        """What is wrong with the first ``records`` customers' predictions; None if nothing."""
+        expected = min(records, len(self._expected))
+        if len(self._seen) != expected:
+            return f"found {len(self._seen)} predictions of a sample of {expected} records"
+        if self._wrong:
+            return (
+                f"{len(self._wrong)} of {expected} probabilities differ by more than {TOLERANCE}"
+                " from those of the scikit-learn pipeline"
+            )
+        return None

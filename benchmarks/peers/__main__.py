@@ -1,0 +1,176 @@
+"""The job beside its alternatives: rate, latency, memory and lines of code.
+
+``make bench-peers``, or ``.venv/bin/python -m benchmarks.peers --help``; see docs/peers.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from confluent_kafka.admin import AdminClient
+from pydantic import Field
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.latency import Load, measure_latency
+from benchmarks.peers.environments import find_version, provide_environment
+from benchmarks.peers.roster import PEERS, RECORD_BY_RECORD, Peer
+from benchmarks.report import Run, format_json
+from benchmarks.throughput import LEAST_BATCHES, ThroughputSettings, Track
+from benchmarks.topics import fill_topic, name_topic, remove_topics
+from benchmarks.trial import Ground, TrialSettings, begin, provide_ground, write_report
+from lib.cli import run_job
+from lib.errors import ScoringError
+
+_HEADINGS = (
+    *("", "guarantee", "model", "records/s", "to record by record"),
+    *("p50 ms", "p99 ms", "at records/s", "peak memory", "lines"),
+)
+
+
+class PeersSettings(TrialSettings):
+    """Drain a topic, then answer a load, with the job and with what else there is.
+
+    Each peer gets an environment of its own, made at the first run. Starts an embedded broker, or
+    uses that of KAFKA_BOOTSTRAP_SERVERS (without authentication).
+    """
+
+    contestants = tuple(PEERS)
+
+    records: int = Field(500_000, ge=1_000, description="of the backlog; less for slow peers")
+    rate: float = Field(1_000.0, gt=0, description="records per second; less for slow peers")
+    seconds: float = Field(20.0, gt=0, description="of that load that are measured")
+    warm_up: float = Field(10.0, ge=0, description="seconds of the same load before")
+    only: list[str] = Field(list(PEERS), description="a peer; repeatable")
+    markdown: bool = Field(False, description="print the table in Markdown too")
+
+
+@dataclass(frozen=True)
+class PeerResult:
+    """One row.
+
+    Attributes:
+        peer: its name.
+        guarantee, model: of its output, and what scores.
+        tool: name and version; None for the job and the loops.
+        lines: of code that its user has written.
+        drain: how it drained its backlog; None where it has none, or failed before.
+        offered: records per second of the load.
+        p50_ms, p99_ms: from a record's due time to a read_committed reader.
+        failures: what went wrong.
+    """
+
+    peer: str
+    guarantee: str
+    model: str
+    tool: str | None
+    lines: int
+    drain: Run | None
+    offered: float
+    p50_ms: float | None
+    p99_ms: float | None
+    failures: list[str]
+
+    @property
+    def rate(self) -> float | None:
+        """Records per second of the backlog."""
+        return None if self.drain is None or self.drain.failure else self.drain.rate
+
+
+def measure_peer(peer: Peer, settings: PeersSettings, ground: Ground) -> PeerResult:
+    """Its backlog, then its load."""
+    failures: list[str] = []
+    drain, latency = None, None
+    load = Load(min(settings.rate, peer.most_rate), settings.warm_up, settings.seconds)
+    try:
+        if peer.drains:
+            drain = _drain(peer, settings, ground)
+            failures += [drain.failure] if drain.failure else []
+        run = measure_latency(peer.name, peer.build_server, load, ground, settings.conf)
+        failures += [run.failure] if run.failure else []
+        latency = run.overall
+    except ScoringError as error:
+        failures.append(str(error))
+    tool = (
+        f"{peer.package} {find_version(peer.environment, peer.package)}"
+        if (peer.environment and peer.package)
+        else None
+    )
+    return PeerResult(
+        peer=peer.name,
+        guarantee=peer.contestant.guarantee,
+        model=peer.contestant.backend,
+        tool=tool,
+        lines=peer.count_lines(),
+        drain=drain,
+        offered=load.rate,
+        p50_ms=latency.p50_ms if latency else None,
+        p99_ms=latency.p99_ms if latency else None,
+        failures=failures,
+    )
+
+
+def _drain(peer: Peer, settings: PeersSettings, ground: Ground) -> Run:
+    records = min(settings.records, peer.most_records)
+    topic, servers = name_topic("customers"), ground.bootstrap_servers
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
+    throughput = ThroughputSettings(
+        records=records,
+        max_offsets_per_trigger=max(100, min(100_000, records // LEAST_BATCHES)),
+        conf=settings.conf,
+    )
+    try:
+        fill_topic(servers, topic, records, lambda _: None)
+        return Track(throughput, ground, admin, topic).run(peer.contestant, 1)
+    finally:
+        remove_topics(admin, [topic])
+
+
+def list_cells(result: PeerResult, slowest: float | None) -> tuple[str, ...]:
+    """A row as text; ``slowest`` is the rate of the record-by-record consumer."""
+
+    def show(figure: float | None, form: str = ",.0f") -> str:
+        return "–" if figure is None else format(figure, form)
+
+    ratio = result.rate / slowest if result.rate and slowest else None
+    return (
+        result.peer + (" (failed)" if result.failures else ""),
+        *(result.guarantee, result.model, show(result.rate), show(ratio)),
+        *(show(result.p50_ms), show(result.p99_ms), show(result.offered)),
+        f"{result.drain.peak_bytes / 2**30:.1f} GiB" if result.drain else "–",
+        str(result.lines),
+    )
+
+
+def measure(settings: PeersSettings) -> int:
+    """Run everything; 0 if each answered every record."""
+    console = Console(highlight=False)
+    peers = [PEERS[name] for name in settings.only]
+    for name in {peer.environment: None for peer in peers if peer.environment}:
+        provide_environment(name, console)
+    started, conditions = begin(settings, console)
+    results = []
+    with provide_ground(conditions, console) as ground:
+        for peer in peers:
+            with console.status(peer.name):
+                results.append(measure_peer(peer, settings, ground))
+            console.print(" | ".join(list_cells(results[-1], None)), soft_wrap=True)
+            for failure in results[-1].failures:
+                console.print(f"{peer.name}: FAILED: {failure}", soft_wrap=True, markup=False)
+    slowest = next((it.rate for it in results if it.peer == RECORD_BY_RECORD), None)
+    rows = [list_cells(result, slowest) for result in results]
+    table = Table(*_HEADINGS)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    if settings.markdown:
+        rule = ["---"] * 3 + ["--:"] * (len(_HEADINGS) - 3)
+        print("\n".join(f"| {' | '.join(cells)} |" for cells in (_HEADINGS, rule, *rows)))
+    text = format_json(conditions, [], results)
+    write_report(settings.output, "peers", started, text, console)
+    return 1 if any(result.failures for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(PeersSettings, measure))
