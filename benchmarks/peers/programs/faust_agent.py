@@ -38,4 +38,4 @@ async def score(stream: faust.StreamT) -> None:
 
 
 if __name__ == "__main__":
-    app.worker(loglevel="WARNING").execute_from_commandline()
+    faust.Worker(app, loglevel="WARNING").execute_from_commandline()
