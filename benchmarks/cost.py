@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.environment import describe_machine, describe_versions
-from benchmarks.topics import PARTITIONS, fill_topic, name_topic
+from benchmarks.topics import PARTITIONS, encode_records, fill_topic, name_topic
 from benchmarks.trial import BenchmarkSettings, provide_model, write_report
 from lib.broker import EmbeddedBroker, create_topics
 from lib.broker.guarded_folder import GuardedFolder
@@ -46,8 +46,8 @@ from lib.settings import BackendChoice, ModelSettings
 from lib.sinks.columns import OPTIONAL_COLUMN, REQUIRED_COLUMNS
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.transaction import TransactionalWriter
-from lib.sources.kafka import as_records
-from lib.synth import encode_record, iter_records, make_customers
+from lib.sources.kafka import FETCH_OPTIONS, as_records
+from lib.synth import iter_records, make_customers
 
 _BATCH_RECORDS = 10_000
 _BATCH_ROUNDS = 30
@@ -84,7 +84,7 @@ def measure_stages(
     source = as_records(
         spark.read.format("kafka")
         .options(**{"kafka.bootstrap.servers": servers, "subscribe": topic})
-        .options(includeHeaders="true")
+        .options(includeHeaders="true", **FETCH_OPTIONS)
         .load()
     )
     output = OutputSettings(output_topic, "dead-letters", "cost")
@@ -145,9 +145,7 @@ def _make_batch() -> pa.RecordBatch:
     """Records as a worker gets them."""
     now = datetime.now(UTC)
     records = list(iter_records(make_customers(_BATCH_RECORDS, seed=1)))
-    values = [
-        encode_record(it, event_time=now.isoformat(timespec="milliseconds")) for it in records
-    ]
+    values = encode_records(records)
     count = len(values)
     return pa.RecordBatch.from_pydict(
         {

@@ -67,15 +67,6 @@ def read_variables() -> dict[str, str]:
     return {name: value for name, value in sorted(os.environ.items()) if name.startswith(_PREFIXES)}
 
 
-def read_spark_defaults(
-    path: Path = PROJECT_ROOT / "conf" / "spark-defaults.conf",
-) -> dict[str, str]:
-    """The settings that the wrapper passes to spark-submit."""
-    lines = (line.strip() for line in path.read_text().splitlines())
-    pairs = (line.split(None, 1) for line in lines if line and not line.startswith("#"))
-    return {pair[0]: pair[1] if len(pair) > 1 else "" for pair in pairs}
-
-
 def _read_cpu_model() -> str | None:
     path = Path("/proc/cpuinfo")
     if path.is_file():

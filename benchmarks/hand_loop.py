@@ -32,7 +32,7 @@ BATCH_RECORDS = 10_000
 # How long a batch is waited for: more for many records an hour, less for each of them at once.
 _PATIENCE_S = 1.0
 _TIMEOUT_S = 30.0
-ARTEFACTS = {"sklearn": SKLEARN_ARTEFACT, "onnx": ONNX_ARTEFACT}
+_ARTEFACTS = {"sklearn": SKLEARN_ARTEFACT, "onnx": ONNX_ARTEFACT}
 
 
 @dataclass(frozen=True)
@@ -50,22 +50,27 @@ class LoopSettings:
     is_endless: bool = False
 
 
-def open_scorer(model: Path, kind: str) -> Scorer:
-    """The model of a stored version.
+def find_model(model: Path, kind: str) -> tuple[Path, float, str]:
+    """What a scorer has to know of a model.
 
     Args:
         model: a stored version, or the file of its artefact.
         kind: "sklearn" or "onnx".
+
+    Returns:
+        file, threshold and name.
     """
-    artefact = find_artefact(model, ARTEFACTS[kind])
+    artefact = find_artefact(model, _ARTEFACTS[kind])
     version = artefact.version
-    name = f"{version.reference if version else artefact.label}/hand-loop"
-    return Scorer(artefact.path, version.metadata.threshold if version else 0.5, name)
+    if version is None:
+        return artefact.path, 0.5, artefact.label
+    return artefact.path, version.metadata.threshold, version.reference
 
 
 def run_loop(settings: LoopSettings, member: int, members: int) -> None:
     """Drain every ``members``-th partition, beginning with number ``member``."""
-    scorer = open_scorer(settings.model, settings.kind)
+    path, threshold, name = find_model(settings.model, settings.kind)
+    scorer = Scorer(path, threshold, f"{name}/hand-loop")
     consumer = Consumer(
         {
             "bootstrap.servers": settings.bootstrap_servers,
@@ -149,7 +154,7 @@ def main() -> int:
         parser.add_argument(name)
     parser.add_argument("group")
     parser.add_argument("model", type=Path)
-    parser.add_argument("--kind", choices=sorted(ARTEFACTS), default="sklearn")
+    parser.add_argument("--kind", choices=sorted(_ARTEFACTS), default="sklearn")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--patience-s", type=float, default=_PATIENCE_S)
     parser.add_argument("--endless", dest="is_endless", action="store_true")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
-from benchmarks.topics import PARTITIONS
+from benchmarks.topics import PARTITIONS, SEED, encode_records
 from lib.background import Background
 from lib.errors import SinkError
 from lib.producing.mixture import Message
 from lib.producing.sending import Target, send_messages
-from lib.synth import encode_record, iter_records, make_customers
+from lib.synth import iter_records, make_customers
 
-_SEED = 1
 _DIFFERENT_CUSTOMERS = 2_000
 _POLL_S = 0.1
 # A reader that asks again at once: what it waits for is not the broker's timer.
@@ -109,9 +107,7 @@ def send_on_schedule(bootstrap_servers: str, topic: str, records: int, rate: flo
         SinkError: not all of them were delivered.
     """
     started_s: list[float] = []
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    customers = iter_records(make_customers(_DIFFERENT_CUSTOMERS, _SEED))
-    values = [encode_record(record, event_time=now) for record in customers]
+    values = encode_records(iter_records(make_customers(_DIFFERENT_CUSTOMERS, SEED)))
 
     def iter_messages() -> Iterator[Message]:
         started_s.append(time.monotonic())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -35,9 +36,13 @@ _NOT_YET = {
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
-_GONE = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND}
-# A killed client is a member until its session times out; then the broker forgets the group.
-_LEFT_BEHIND = KafkaError.NON_EMPTY_GROUP
+# Where something is removed: it is gone, or goes by itself, for a killed client is a member of its
+# group until its session times out.
+_NO_MATTER = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.GROUP_ID_NOT_FOUND,
+    KafkaError.NON_EMPTY_GROUP,
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,12 @@ class Count:
 def name_topic(purpose: str) -> str:
     """A name that nobody else uses."""
     return f"benchmark-{uuid.uuid4().hex[:8]}.{purpose}"
+
+
+def encode_records(records: Iterable[Mapping[str, Any]]) -> list[bytes]:
+    """JSON of customers, each with the time of now as its event time."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return [encode_record(record, event_time=now) for record in records]
 
 
 def fill_topic(
@@ -105,13 +116,10 @@ def fill_topic(
     )
     sent = size = 0
     for customers in iter_customers(records, SEED):
-        event_time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        records_sent = list(iter_records(customers))
         messages = [
-            {
-                "key": str(record["customerID"]),
-                "value": encode_record(record, event_time=event_time),
-            }
-            for record in iter_records(customers)
+            {"key": str(record["customerID"]), "value": value}
+            for record, value in zip(records_sent, encode_records(records_sent), strict=True)
         ]
         queued = producer.produce_batch(topic, messages)
         if queued == len(messages):
@@ -232,5 +240,5 @@ def remove_topics(admin: AdminClient, topics: Sequence[str], groups: Sequence[st
         try:
             future.result(_TIMEOUT_S)
         except KafkaException as error:
-            if error.args[0].code() not in {*_GONE, _LEFT_BEHIND}:
+            if error.args[0].code() not in _NO_MATTER:
                 raise

@@ -19,7 +19,6 @@ from benchmarks.environment import (
     describe_machine,
     describe_versions,
     leave_out_variables,
-    read_spark_defaults,
     read_variables,
 )
 from benchmarks.topics import SEED
@@ -28,6 +27,7 @@ from lib.broker.guarded_folder import GuardedFolder
 from lib.demo.child import Child
 from lib.jars import BUILD_ROOT, PROJECT_ROOT
 from lib.settings import JobSettings
+from lib.spark_defaults import read_spark_defaults
 from lib.store import ModelStore
 
 FOLDER = BUILD_ROOT / "benchmarks"

@@ -11,12 +11,12 @@ from lib.class_archive import join_class_path, list_jvm_options, provide_spark_h
 from lib.jars import PROJECT_ROOT
 from lib.java import find_java
 from lib.session import apply_runtime_settings, build_session
+from lib.spark_defaults import read_spark_defaults
 from lib.task_slots import name_local_master
 
 _LOG_SETTINGS = PROJECT_ROOT / "conf" / "log4j2.properties"
-# As in conf/spark-defaults.conf.
-_DRIVER_MEMORY = "2g"
-_JVM_OPTIONS = ("-XX:-DontCompileHugeMethods", "-Xss8m")
+# Of conf/spark-defaults.conf; the rest is for streams, or can be set at run time.
+_AS_DELIVERED = ("spark.driver.memory", "spark.python.unix.domain.socket.enabled")
 
 
 def build_local_session(name: str) -> SparkSession:
@@ -29,17 +29,18 @@ def build_local_session(name: str) -> SparkSession:
     if "PYSPARK_GATEWAY_PORT" in os.environ or SparkSession.getActiveSession() is not None:
         return build_session(name)
     _prepare_workers()
-    options = [*_JVM_OPTIONS, *list_jvm_options(find_java())]
+    defaults = read_spark_defaults()
+    options = list_jvm_options(find_java())
     if _LOG_SETTINGS.is_file():
         options.append(f"-Dlog4j2.configurationFile=file:{_LOG_SETTINGS}")
+    jvm_options = [defaults["spark.driver.extraJavaOptions"], *(f'"{it}"' for it in options)]
     settings = {
+        **{key: defaults[key] for key in _AS_DELIVERED},
         "spark.master": name_local_master(),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
-        "spark.driver.memory": _DRIVER_MEMORY,
-        "spark.python.unix.domain.socket.enabled": "true",
         "spark.driver.extraClassPath": join_class_path(),
-        "spark.driver.extraJavaOptions": " ".join(f'"{option}"' for option in options),
+        "spark.driver.extraJavaOptions": " ".join(jvm_options),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }

@@ -21,6 +21,7 @@ from hypothesis import settings
 from lib.class_archive import join_class_path, list_jvm_options, provide_spark_home
 from lib.jars import PROJECT_ROOT
 from lib.java import find_java
+from lib.spark_defaults import read_spark_defaults
 
 if TYPE_CHECKING:  # pure tests must not even import them
     from pyspark.sql import SparkSession
@@ -42,8 +43,6 @@ _MARKERS = {
 # Tests start many short JVMs and no long one: the archive of loaded classes and the quick compiler
 # alone make each start twice as fast. Jobs that tests run as processes of their own inherit it.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
-
-_SPARK_DEFAULTS = PROJECT_ROOT / "conf" / "spark-defaults.conf"
 
 
 class TopicFactory(Protocol):
@@ -81,7 +80,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         f"-Dlog4j2.configurationFile={PROJECT_ROOT / 'conf' / 'log4j2.properties'}",
         *list_jvm_options(find_java()),
     ]
-    settings = _read_spark_defaults() | {
+    defaults = read_spark_defaults()
+    del defaults["spark.jars.packages"]  # tests take the fetched jars
+    settings = defaults | {
         "spark.master": "local[2]",
         "spark.app.name": "tests",
         "spark.ui.enabled": "false",
@@ -112,17 +113,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         session.sparkContext.setLogLevel("ERROR")
         yield session
         session.stop()
-
-
-def _read_spark_defaults() -> dict[str, str]:
-    """The delivered settings, less those that name files: tests take the fetched jars."""
-    settings = {}
-    for line in _SPARK_DEFAULTS.read_text().splitlines():
-        if line.strip() and not line.startswith("#"):
-            key, value = line.split(None, 1)
-            settings[key] = value.strip()
-    settings.pop("spark.jars.packages", None)
-    return settings
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "kafka_options",
             "java",
             "jars",
+            "spark_defaults",
             "task_slots",
             "worker_memory",
         ),

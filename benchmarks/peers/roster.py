@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.contestants import CONTESTANTS, Contestant, Course, build_job_command
-from benchmarks.hand_loop import ARTEFACTS
+from benchmarks.hand_loop import find_model
 from benchmarks.peers.environments import find_python
 from benchmarks.peers.lines import count_code_lines
 from lib.jars import PROJECT_ROOT, JarSet, list_jars
 from lib.real_time import REAL_TIME
-from lib.scoring.artefact import find_artefact
 
 _BENCHMARKS = PROJECT_ROOT / "benchmarks"
 _PROGRAMS = Path(__file__).parent / "programs"
@@ -127,15 +126,14 @@ def _build_program(
     path = _PROGRAMS / program
 
     def build(course: Course, options: Sequence[str]) -> list[str]:
-        artefact = find_artefact(course.model, ARTEFACTS[kind])
-        threshold = artefact.version.metadata.threshold if artefact.version else 0.5
+        model, threshold, _ = find_model(course.model, kind)
         python = str(find_python(environment))
         connector = [",".join(map(str, list_jars(JarSet.CONNECTOR)))] if jars else []
         return [
             *("env", f"PYTHONPATH={PROJECT_ROOT}", f"PYSPARK_PYTHON={python}"),
             *("OMP_NUM_THREADS=1", python, str(path)),
             *(course.bootstrap_servers, course.input_topic, course.output_topic, course.group),
-            *(str(artefact.path), str(threshold), str(course.checkpoint)),
+            *(str(model), str(threshold), str(course.checkpoint)),
             *(*options, *connector),
         ]
 

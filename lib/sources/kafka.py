@@ -17,6 +17,12 @@ _FETCH_WAIT_MS = 20
 # fetched beyond it: by Kafka's default of 500 records most is fetched several times. So a poll
 # takes all of a fetch, which max.partition.fetch.bytes bounds.
 _MAX_POLL_RECORDS = 1_000_000
+#: How every reader of this project reads.
+FETCH_OPTIONS = {
+    "kafka.isolation.level": "read_committed",
+    "kafka.fetch.max.wait.ms": str(_FETCH_WAIT_MS),
+    "kafka.max.poll.records": str(_MAX_POLL_RECORDS),
+}
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,7 @@ def read_stream(spark: SparkSession, settings: KafkaSourceSettings) -> DataFrame
     read fails the query instead of being passed over.
     """
     options = {
-        "kafka.isolation.level": "read_committed",
-        "kafka.fetch.max.wait.ms": str(_FETCH_WAIT_MS),
-        "kafka.max.poll.records": str(_MAX_POLL_RECORDS),
+        **FETCH_OPTIONS,
         **for_spark(settings.bootstrap_servers, settings.kafka),
         **_choose_partitions(settings),
         "includeHeaders": "true",

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from benchmarks.environment import describe_machine, read_spark_defaults, read_variables
+from benchmarks.environment import describe_machine, read_variables
 
 
 def test_the_machine_is_described() -> None:
@@ -24,10 +22,3 @@ def test_only_variables_that_change_the_speed_are_reported(monkeypatch: pytest.M
 
     assert variables["OMP_NUM_THREADS"] == "1"
     assert "MY_PASSWORD" not in variables
-
-
-def test_spark_defaults_are_read_without_comments(tmp_path: Path) -> None:
-    path = tmp_path / "spark-defaults.conf"
-    path.write_text("# why\nspark.driver.memory   2g\n\nspark.empty\n")
-
-    assert read_spark_defaults(path) == {"spark.driver.memory": "2g", "spark.empty": ""}
