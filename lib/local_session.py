@@ -15,8 +15,6 @@ from lib.spark_defaults import read_spark_defaults
 from lib.task_slots import name_local_master
 
 _LOG_SETTINGS = PROJECT_ROOT / "conf" / "log4j2.properties"
-# Of conf/spark-defaults.conf; the rest is for streams, or can be set at run time.
-_AS_DELIVERED = ("spark.driver.memory", "spark.python.unix.domain.socket.enabled")
 
 
 def build_local_session(name: str) -> SparkSession:
@@ -35,10 +33,10 @@ def build_local_session(name: str) -> SparkSession:
         options.append(f"-Dlog4j2.configurationFile=file:{_LOG_SETTINGS}")
     jvm_options = [defaults["spark.driver.extraJavaOptions"], *(f'"{it}"' for it in options)]
     settings = {
-        **{key: defaults[key] for key in _AS_DELIVERED},
         "spark.master": name_local_master(),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
+        "spark.driver.memory": defaults["spark.driver.memory"],
         "spark.driver.extraClassPath": join_class_path(),
         "spark.driver.extraJavaOptions": " ".join(jvm_options),
         "spark.ui.enabled": "false",
