@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from lib.decode_batch import Column, decode_batch
 from lib.encode_batch import Encoding, encode_batch
+from lib.worker_end import raise_broken_pipes
 from lib.worker_memory import exempt_what_is_loaded, pause_collection
 
 
@@ -42,7 +43,7 @@ class BatchPlan:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Exactly one message for each record, in their order."""
         for batch in batches:
-            with pause_collection():
+            with pause_collection(), raise_broken_pipes():
                 messages = self.score_batch(batch)
             exempt_what_is_loaded()
             yield messages

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "jars",
             "spark_defaults",
             "task_slots",
+            "worker_end",
             "worker_memory",
         ),
         *("settings", "cli", "class_archive", "synth", "faults", "store", "sinks.resume"),

@@ -76,11 +76,13 @@ class CheckpointReader:
 
     def __init__(self, spark: SparkSession, location: str, topic: str) -> None:
         # Py4J has no types; these are org.apache.hadoop.fs.Path and FileSystem.
+        # Found once: each part of a name that is no class is looked for in every jar.
         jvm: Any = spark._jvm
-        self._jvm = jvm
+        self._new_path: Any = jvm.org.apache.hadoop.fs.Path
+        self._read_stream: Any = jvm.org.apache.commons.io.IOUtils.toString
         self._location = location
         self._topic = topic
-        root = jvm.org.apache.hadoop.fs.Path(location)
+        root = self._new_path(location)
         configuration = spark.sparkContext._jsc.hadoopConfiguration()
         self._files: Any = root.getFileSystem(configuration)
 
@@ -145,7 +147,7 @@ class CheckpointReader:
         return CheckpointPosition(begun, self.read_start_offsets(begun), is_complete=False)
 
     def _path(self, relative: str) -> Any:
-        return self._jvm.org.apache.hadoop.fs.Path(self._location, relative)
+        return self._new_path(self._location, relative)
 
     def _latest(self, folder: str) -> int | None:
         path = self._path(folder)
@@ -160,7 +162,7 @@ class CheckpointReader:
             raise SinkError(f"checkpoint {self._location} has no file {relative}")
         stream = self._files.open(path)
         try:
-            text: str = self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8")
+            text: str = self._read_stream(stream, "UTF-8")
         finally:
             stream.close()
         return text

@@ -24,6 +24,7 @@ from lib.sinks.resume import Offsets
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author
 from lib.sinks.transaction import TransactionalWriter
+from lib.worker_end import raise_broken_pipes
 from lib.worker_memory import exempt_what_is_loaded
 
 REPORT_SCHEMA = (
@@ -110,7 +111,8 @@ class PartitionTask:
             headers = parse_header_column(table["headers"])
             position = table.column_names.index("headers")
             messages = table.set_column(position, "headers", headers)
-            report = self._write(messages).to_batch()
+            with raise_broken_pipes():
+                report = self._write(messages).to_batch()
             exempt_what_is_loaded()
             yield report
 

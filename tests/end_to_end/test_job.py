@@ -166,3 +166,23 @@ def test_a_signal_finishes_the_batch_and_exits_0(
         read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic),
     )
     assert account.faults == {}
+
+
+def test_a_signal_leaves_no_traceback_where_it_interrupts_a_batch(deployment: Deployment) -> None:
+    """At least once, the batch that began meanwhile is interrupted, Python workers included."""
+    records = build_customers(5_000)
+    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+    arguments = deployment.arguments(
+        delivery="at-least-once", trigger="0 seconds", max_offsets_per_trigger=1_000
+    )
+
+    with start_job(arguments) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert first.startswith("batch 0: "), first
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 0, errors
+    assert "Traceback" not in output + errors
+    assert "Exception" not in output + errors
