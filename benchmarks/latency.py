@@ -55,6 +55,7 @@ class LatencySettings(TrialSettings):
     seconds: float = Field(60.0, gt=0, description="that are measured, for each contestant")
     warm_up: float = Field(20.0, ge=0, description="seconds of the same load before")
     backend: BackendChoice = Field("sql", description="of all contestants")
+    partitions: int = Field(PARTITIONS, ge=1, description="of the topics, each with a task slot")
     real_time_batch: str = Field("5 seconds", description="of the job, in real-time mode")
     only: list[str] = Field(list(MODES), description="a contestant; repeatable")
 
@@ -67,11 +68,13 @@ class Load:
         rate: records per second, whatever the contestant does.
         warm_up: seconds before anything is measured.
         seconds: that are measured.
+        partitions: of the topics, each with a task slot.
     """
 
     rate: float
     warm_up: float
     seconds: float
+    partitions: int = PARTITIONS
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def run(name: str, settings: LatencySettings, ground: Ground) -> LatencyRun:
     options = {"--backend": settings.backend, **MODES[name]}
     if name == REAL_TIME:
         options["--real-time-batch"] = settings.real_time_batch
-    load = Load(settings.rate, settings.warm_up, settings.seconds)
+    load = Load(settings.rate, settings.warm_up, settings.seconds, settings.partitions)
     return measure_latency(
         name, lambda course: build_job_command(course, options), load, ground, settings.conf
     )
@@ -137,11 +140,11 @@ def measure_latency(
         checkpoint=ground.guard.path / group,
         batch_records=0,
         # A task slot for each partition in every mode, so that they differ in nothing else.
-        spark_settings=[f"spark.master=local[{PARTITIONS}]", *spark_settings],
+        spark_settings=[f"spark.master=local[{load.partitions}]", *spark_settings],
     )
     topics = (course.input_topic, course.output_topic, course.dead_letter_topic)
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
-    create_topics(servers, dict.fromkeys(topics, PARTITIONS))
+    create_topics(servers, dict.fromkeys(topics, load.partitions))
     log = FOLDER / f"latency-{name.replace('/', '-')}.log"
     try:
         with (
