@@ -38,9 +38,7 @@ def violations_expr(contract: Contract, is_whole_object: Column, passes: Column)
     # Like from_json, the VARIANT parser stops at the end of the first value.
     is_whole = F.when(
         is_object, F.coalesce(is_whole_object, matches_expr(text, r"\s*\{\s*\}\s*"))
-    ).otherwise(
-        F.coalesce(F.json_array_length(F.concat(F.lit("["), text, F.lit("]"))) == 1, F.lit(False))
-    )
+    ).otherwise(_is_one_value_expr(text))
     fields = _field_violations_expr(contract)
     unreadable = _record_violation_expr(Rule.NOT_JSON, excerpt, "one JSON object and nothing else")
 
@@ -62,6 +60,18 @@ def violations_expr(contract: Contract, is_whole_object: Column, passes: Column)
         .when(~is_object, _record_violation_expr(Rule.NOT_OBJECT, excerpt, "a JSON object"))
         .otherwise(_bind(fields, refuse_unless_found))
     )
+
+
+def _is_one_value_expr(text: Column) -> Column:
+    """Whether a text is one JSON value and nothing else; never null.
+
+    In brackets it is an array of one then, and of two with a second one behind it. One is not
+    enough: the text may have a bracket of its own that closes the array early.
+    """
+    alone, followed = (
+        F.json_array_length(F.concat(F.lit("["), text, F.lit(end))) for end in ("]", ",0]")
+    )
+    return F.coalesce((alone == 1) & (followed == 2), F.lit(False))
 
 
 def json_kind_expr(name: str) -> Column:
