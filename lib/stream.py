@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
@@ -44,7 +47,6 @@ def start_stream(
     Raises:
         ScoringError: it cannot start, or must not.
     """
-    _spare_code_generation(spark, scorer)
     output = OutputSettings(
         output_topic=settings.output_topic,
         dead_letter_topic=settings.dead_letter_topic,
@@ -61,11 +63,14 @@ def start_stream(
         writer = write_at_least_once(messages, settings.bootstrap_servers, settings.kafka)
         writer = writer.queryName(settings.query_name)
         writer = writer.option("checkpointLocation", settings.checkpoint)
-        return _with_trigger(writer, settings).start()
+        with _planned_for(spark, scorer):
+            return _with_trigger(writer, settings).start()
 
     def start_exactly_once() -> StreamingQuery:
         messages = score(sink.start().read_stream())
-        return _with_trigger(sink.write_stream(messages), settings).start()
+        writer = _with_trigger(sink.write_stream(messages), settings)
+        with _planned_for(spark, scorer):
+            return writer.start()
 
     restarts = RestartPolicy(settings.restart_limit)
     if settings.delivery == "at-least-once":
@@ -74,14 +79,23 @@ def start_stream(
     return RunningQuery(start_exactly_once, sink, restarts)
 
 
-def _spare_code_generation(spark: SparkSession, scorer: Scorer) -> None:
-    """Plan without Spark's whole-stage code, where a plan only carries bytes to Python and back.
+@contextmanager
+def _planned_for(spark: SparkSession, scorer: Scorer) -> Iterator[None]:
+    """Within, a query starts without Spark's whole-stage code if its plan only carries bytes.
 
-    Generating it takes 15 ms of every batch, and such a plan is no faster by it.
+    Generating it takes 15 ms of every batch, and a plan to Python and back is no faster by it.
+    A query keeps the settings of its start.
     """
-    is_set = spark.sparkContext.getConf().contains(_WHOLE_STAGE)
-    if not is_set and scorer.build_batch_scorer(spark) is not None:
-        spark.conf.set(_WHOLE_STAGE, "false")
+    is_chosen = spark.sparkContext.getConf().contains(_WHOLE_STAGE)
+    if is_chosen or scorer.build_batch_scorer(spark) is None:
+        yield
+        return
+    before = str(spark.conf.get(_WHOLE_STAGE))
+    spark.conf.set(_WHOLE_STAGE, "false")
+    try:
+        yield
+    finally:
+        spark.conf.set(_WHOLE_STAGE, before)
 
 
 def count_messages(messages: DataFrame, output: OutputSettings) -> DataFrame:

@@ -94,6 +94,24 @@ def test_stream_and_predict_give_the_same_probability(
         assert prediction.model_version == f"churn@1/{backend}"
 
 
+@pytest.mark.parametrize(("backend", "is_compiled"), [("onnx", False), ("sql", True)])
+def test_only_a_plan_that_scores_in_the_jvm_is_compiled(
+    spark: SparkSession, deployment: Deployment, backend: str, is_compiled: bool
+) -> None:
+    produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(100))
+    settings = deployment.settings(backend=backend)
+    scorer = load_backend(spark, settings, CUSTOMER)
+    before = spark.conf.get("spark.sql.codegen.wholeStage")
+
+    with StopSignal(spark) as stop:
+        stream = start_stream(spark, settings, scorer, CUSTOMER)
+        stream.follow(RecordingView(), stop)
+
+    plan = stream.query._jsq.explainInternal(False)
+    assert ("*(1)" in plan) == is_compiled, plan
+    assert spark.conf.get("spark.sql.codegen.wholeStage") == before
+
+
 def test_the_fallback_is_visible_in_every_prediction(
     spark: SparkSession, deployment: Deployment, tmp_path: Any
 ) -> None:
