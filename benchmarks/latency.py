@@ -53,7 +53,7 @@ class LatencySettings(TrialSettings):
 
     rate: float = Field(1_000.0, gt=0, description="records per second, whatever the job does")
     seconds: float = Field(60.0, gt=0, description="that are measured, for each contestant")
-    warm_up: float = Field(20.0, ge=0, description="seconds of the same load before")
+    warm_up: float = Field(60.0, ge=0, description="seconds of the same load before")
     backend: BackendChoice = Field("sql", description="of all contestants")
     partitions: int = Field(PARTITIONS, ge=1, description="of the topics, each with a task slot")
     real_time_batch: str = Field("5 seconds", description="of the job, in real-time mode")
