@@ -1,24 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from benchmarks.contestants import CONTESTANTS, Course
+from benchmarks.contestants import CONTESTANTS
 from benchmarks.hand_loop import BATCH_RECORDS
 from lib.settings import ScoreStreamSettings, load_settings
-
-COURSE = Course(
-    bootstrap_servers="127.0.0.1:9092",
-    input_topic="in",
-    output_topic="out",
-    dead_letter_topic="dead",
-    group="group",
-    model=Path("models/churn/1"),
-    checkpoint=Path("checkpoint"),
-    batch_records=100_000,
-    spark_settings=("spark.driver.memory=4g",),
-)
+from tests.benchmarks.course import COURSE
 
 
 def test_both_guarantees_and_all_backends_meet_the_loops() -> None:

@@ -10,7 +10,7 @@ from benchmarks.contestants import build_job_command
 from benchmarks.delays import Latency, compute_latencies, is_away
 from benchmarks.latency import MODES, find_boundaries_s
 from lib.settings import ScoreStreamSettings, load_settings
-from tests.benchmarks.test_contestants import COURSE
+from tests.benchmarks.course import COURSE
 
 
 def test_the_clock_of_a_record_starts_when_it_was_due() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.contestants import Course
 from benchmarks.peers import environments
 from benchmarks.peers.__main__ import _HEADINGS, PeerResult, list_cells
 from benchmarks.peers.environments import REQUIREMENTS, find_python, find_version, is_ready
@@ -16,19 +15,9 @@ from benchmarks.report import Run
 from lib.errors import SetupError
 from lib.jars import PROJECT_ROOT
 from lib.settings import ScoreStreamSettings, load_settings
+from tests.benchmarks.course import COURSE
 
 PROGRAMS = PROJECT_ROOT / "benchmarks" / "peers" / "programs"
-COURSE = Course(
-    bootstrap_servers="127.0.0.1:9092",
-    input_topic="in",
-    output_topic="out",
-    dead_letter_topic="dead",
-    group="group",
-    model=Path("models/churn/1"),
-    checkpoint=Path("checkpoint"),
-    batch_records=1_000,
-    spark_settings=(),
-)
 WITH_ENVIRONMENT = [name for name, peer in PEERS.items() if peer.environment]
 
 

@@ -1,0 +1,19 @@
+"""Where a contestant reads and writes, in tests that start none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.contestants import Course
+
+COURSE = Course(
+    bootstrap_servers="127.0.0.1:9092",
+    input_topic="in",
+    output_topic="out",
+    dead_letter_topic="dead",
+    group="group",
+    model=Path("models/churn/1"),
+    checkpoint=Path("checkpoint"),
+    batch_records=100_000,
+    spark_settings=("spark.driver.memory=4g",),
+)
