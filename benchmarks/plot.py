@@ -66,7 +66,7 @@ def _describe(report: Mapping[str, Any]) -> str:
     return (
         f"{report['settings']['records']:,} records,"
         f" rounds: {report['settings']['rounds']}, {machine['cores']} cores with the broker,"
-        f" Spark {versions['pyspark']}, commit {versions['commit'][:12]}"
+        f" Spark {versions['pyspark']}, commit {versions['commit']}"
     )
 
 

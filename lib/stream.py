@@ -12,10 +12,11 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.contract import Contract
 from lib.messages import DeadLetterFormat, OutputSettings
-from lib.pipeline import Scorer, score_records
+from lib.pipeline import score_records
 from lib.real_time import REAL_TIME
 from lib.restarts import RestartPolicy
 from lib.running_query import RunningQuery
+from lib.scoring.base import ModelBackend
 from lib.settings import AVAILABLE_NOW, ScoreStreamSettings
 from lib.sinks.checkpoint import prefer_plain_files
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
@@ -31,7 +32,7 @@ _WHOLE_STAGE = "spark.sql.codegen.wholeStage"
 def start_stream(
     spark: SparkSession,
     settings: ScoreStreamSettings,
-    scorer: Scorer,
+    scorer: ModelBackend,
     contract: Contract,
     hook: Hook = ignore,
 ) -> RunningQuery:
@@ -57,20 +58,20 @@ def start_stream(
     def score(records: DataFrame) -> DataFrame:
         return count_messages(score_records(records, scorer, contract, output), output)
 
+    def start(writer: DataStreamWriter) -> StreamingQuery:
+        with _planned_for(spark, scorer):
+            return _with_trigger(writer, settings).start()
+
     def start_at_least_once() -> StreamingQuery:
         prefer_plain_files(spark, settings.checkpoint)
         messages = score(read_stream(spark, _source(settings)))
         writer = write_at_least_once(messages, settings.bootstrap_servers, settings.kafka)
         writer = writer.queryName(settings.query_name)
-        writer = writer.option("checkpointLocation", settings.checkpoint)
-        with _planned_for(spark, scorer):
-            return _with_trigger(writer, settings).start()
+        return start(writer.option("checkpointLocation", settings.checkpoint))
 
     def start_exactly_once() -> StreamingQuery:
         messages = score(sink.start().read_stream())
-        writer = _with_trigger(sink.write_stream(messages), settings)
-        with _planned_for(spark, scorer):
-            return writer.start()
+        return start(sink.write_stream(messages))
 
     restarts = RestartPolicy(settings.restart_limit)
     if settings.delivery == "at-least-once":
@@ -80,14 +81,14 @@ def start_stream(
 
 
 @contextmanager
-def _planned_for(spark: SparkSession, scorer: Scorer) -> Iterator[None]:
+def _planned_for(spark: SparkSession, scorer: ModelBackend) -> Iterator[None]:
     """Within, a query starts without Spark's whole-stage code if its plan only carries bytes.
 
     Generating it takes 15 ms of every batch, and a plan to Python and back is no faster by it.
     A query keeps the settings of its start.
     """
     is_chosen = spark.sparkContext.getConf().contains(_WHOLE_STAGE)
-    if is_chosen or scorer.build_batch_scorer(spark) is None:
+    if is_chosen or scorer.is_native:
         yield
         return
     before = str(spark.conf.get(_WHOLE_STAGE))

@@ -136,14 +136,8 @@ def test_plain_spark_submit_without_the_connector_says_how_to_add_it(
     assert_one_line(done, r"connector .*--packages org\.apache\.spark:spark-sql-kafka-0-10_2\.13:4")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_finishes_the_batch_and_exits_0(
-    deployment: Deployment, number: signal.Signals
-) -> None:
-    records = build_customers(3_000)
-    produce(deployment.bootstrap_servers, deployment.input_topic, records)
-    arguments = deployment.arguments(trigger="100 milliseconds", max_offsets_per_trigger=1_000)
-
+def stop_after_first_batch(arguments: list[str], number: signal.Signals) -> str:
+    """Start the job and stop it by a signal; what it printed, after a clean end."""
     with start_job(arguments) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
@@ -157,6 +151,19 @@ def test_a_signal_finishes_the_batch_and_exits_0(
     assert process.returncode == 0, errors
     assert "Traceback" not in output + errors
     assert "Exception" not in output + errors
+    return output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_finishes_the_batch_and_exits_0(
+    deployment: Deployment, number: signal.Signals
+) -> None:
+    records = build_customers(3_000)
+    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+    arguments = deployment.arguments(trigger="100 milliseconds", max_offsets_per_trigger=1_000)
+
+    output = stop_after_first_batch(arguments, number)
+
     assert output.splitlines()[-1].startswith("stopped after ")
     done = run_job(deployment.arguments())
     assert done.returncode == 0, done.stderr
@@ -176,13 +183,4 @@ def test_a_signal_leaves_no_traceback_where_it_interrupts_a_batch(deployment: De
         delivery="at-least-once", trigger="0 seconds", max_offsets_per_trigger=1_000
     )
 
-    with start_job(arguments) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        assert first.startswith("batch 0: "), first
-        process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=60)
-
-    assert process.returncode == 0, errors
-    assert "Traceback" not in output + errors
-    assert "Exception" not in output + errors
+    stop_after_first_batch(arguments, signal.SIGTERM)
