@@ -37,13 +37,16 @@ _ON_CLUSTER: Sequence[Strike] = (
     Strike(Kind.WORKER, _APART, 0.1),
     Strike(Kind.DRIVER, _APART, 0.1),
 )
+_BELOW_DRIVER = [it for it in _ON_CLUSTER if it.kind in (Kind.EXECUTOR, Kind.WORKER)]
 # Messages of Spark's own sink can be read before Spark notes the batch as done.
 _DRIVER_KILLS: Sequence[Strike] = tuple(Strike(Kind.DRIVER, 200, 0.0) for _ in range(3))
 
 #: Every kind but that which needs executors.
 ANY = Leg("onnx", False, 30_000, _ANY)
-#: Executors as processes of their own.
+#: Executors as processes of their own, which commit.
 ON_CLUSTER = Leg("sklearn", True, 6_000, _ON_CLUSTER)
+#: The same where the driver commits: what strikes it is in ``ANY``.
+BELOW_DRIVER = Leg("sklearn", True, 4_000, _BELOW_DRIVER)
 #: For the negative control.
 DRIVER_KILLS = Leg("spark", False, 8_000, _DRIVER_KILLS)
 

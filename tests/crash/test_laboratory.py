@@ -15,7 +15,7 @@ from tests.crash.arena import Setup
 from tests.crash.campaign import run_leg
 from tests.crash.report import CampaignReport, LegReport
 from tests.crash.schedule import Kind, Leg
-from tests.crash.short import ANY, DRIVER_KILLS, ON_CLUSTER
+from tests.crash.short import ANY, BELOW_DRIVER, DRIVER_KILLS, ON_CLUSTER
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(1_200)]
 
@@ -50,11 +50,13 @@ def test_nobody_notices_any_kind_of_strike(setup: Setup, tmp_path: Path) -> None
     assert report.replays > 0  # the kills hit what they were aimed at
 
 
-@pytest.mark.parametrize("commit", ["driver", "executor"])
-def test_nobody_notices_that_executors_die(setup: Setup, tmp_path: Path, commit: str) -> None:
-    report = run(replace(setup, job_options={"commit": commit}), ON_CLUSTER, tmp_path)
+@pytest.mark.parametrize(("commit", "leg"), [("driver", BELOW_DRIVER), ("executor", ON_CLUSTER)])
+def test_nobody_notices_that_executors_die(
+    setup: Setup, tmp_path: Path, commit: str, leg: Leg
+) -> None:
+    report = run(replace(setup, job_options={"commit": commit}), leg, tmp_path)
 
-    check(report, ON_CLUSTER)
+    check(report, leg)
 
 
 def test_kills_make_sparks_own_sink_repeat_records(setup: Setup, tmp_path: Path) -> None:
