@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from pyspark.sql import DataFrame, SparkSession
@@ -34,9 +35,39 @@ class Scorer(Protocol):
         """The model as Python workers run it on whole batches; None where it runs in the JVM."""
 
 
+@dataclass(frozen=True)
+class ScoringPlan:
+    """How records become messages.
+
+    Attributes:
+        frame: what Spark computes: the messages, or what ``map_in_arrow`` takes.
+        map_in_arrow: the part for Python workers; None where Spark does it all.
+    """
+
+    frame: DataFrame
+    map_in_arrow: BatchPlan | None = None
+
+    def to_messages(self) -> DataFrame:
+        """Both parts together: ``lib.sinks.columns.MESSAGE_COLUMNS``."""
+        if self.map_in_arrow is None:
+            return self.frame
+        return self.frame.mapInArrow(self.map_in_arrow.__call__, MESSAGE_TYPES)
+
+
 def score_records(
     records: DataFrame, scorer: Scorer, contract: Contract, output: OutputSettings
 ) -> DataFrame:
+    """Check, score and encode records; see :func:`plan_scoring`.
+
+    Returns:
+        ``lib.sinks.columns.MESSAGE_COLUMNS``.
+    """
+    return plan_scoring(records, scorer, contract, output).to_messages()
+
+
+def plan_scoring(
+    records: DataFrame, scorer: Scorer, contract: Contract, output: OutputSettings
+) -> ScoringPlan:
     """Check, score and encode records. Pure: no action, no side effect; for stream and batch.
 
     Every input row becomes exactly one output row. An invalid record is scored on harmless
@@ -47,21 +78,18 @@ def score_records(
         scorer: a loaded model backend.
         contract: what a record has to look like.
         output: topics and format of the messages.
-
-    Returns:
-        ``lib.sinks.columns.MESSAGE_COLUMNS``.
     """
     batch_scorer = scorer.build_batch_scorer(records.sparkSession)
     if batch_scorer is not None:
         # In one pass over the bytes, where the model runs in Python anyway.
         encoding = Encoding(contract, output, scorer.threshold, scorer.scored_by)
-        plan = BatchPlan(batch_scorer, encoding)
         source = records.select(*SOURCE_COLUMNS).withColumn(
             "source_headers", F.to_json("source_headers")
         )
-        return source.mapInArrow(plan.__call__, MESSAGE_TYPES)
+        return ScoringPlan(source, BatchPlan(batch_scorer, encoding))
     decoded = decode_records(records, contract)
     scored = scorer.with_probability(decoded)
-    return encode_messages(
+    messages = encode_messages(
         scored, contract, output, threshold=scorer.threshold, model_version=scorer.scored_by
     )
+    return ScoringPlan(messages)

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 _MAX_CHARS = 300
+# A trace of a Python worker, within what the JVM says: its frames, then the error.
+_FRAME = re.compile(r'^ +File "(?:.*/)?([^/"]+)", line (\d+)', re.MULTILINE)
+_RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?:: .*)?$", re.MULTILINE)
 
 
 def find_root_cause(error: BaseException) -> str:
     """One line: class and message of the first error in the chain.
+
+    Of an error in a Python worker the class and the place only: its message may quote a record.
 
     Args:
         error: from PySpark; py4j wraps what the JVM raised, the JVM what a task raised.
     """
     java: Any = getattr(error, "java_exception", None)
     if java is None:
-        return _first_line(f"{type(error).__name__}: {error}")
+        return find_python_error(str(error)) or _first_line(f"{type(error).__name__}: {error}")
     while java.getCause() is not None:
         java = java.getCause()
-    return _first_line(java.toString())
+    text = str(java.toString())
+    return find_python_error(text) or _first_line(text)
+
+
+def find_python_error(text: str) -> str | None:
+    """What a Python worker raised, and where; None if the text holds no trace of one.
+
+    Args:
+        text: of ``org.apache.spark.api.python.PythonException``.
+    """
+    frames = list(_FRAME.finditer(text))
+    raised = _RAISED.search(text, frames[-1].end()) if frames else None
+    if raised is None:
+        return None
+    file, line = frames[-1].groups()
+    return f"{raised[1]} in a Python worker ({file}, line {line})"
 
 
 def _first_line(text: str) -> str:

@@ -16,7 +16,7 @@ from lib.restarts import RestartPolicy
 from lib.sinks.exactly_once import ExactlyOnceSink
 from lib.stop_signal import StopSignal
 from lib.telemetry.console import ProgressView
-from lib.telemetry.progress import BatchProgress, Totals
+from lib.telemetry.progress import BatchProgress, MessageCounts, Totals
 
 logger = logging.getLogger(__name__)
 
@@ -30,18 +30,21 @@ class RunningQuery:
 
     Args:
         start: starts the query; called again after each failure.
-        sink: of exactly-once delivery; it knows why the query failed.
         restarts: how often, and how fast.
+        sink: of exactly-once delivery; it knows why the query failed.
+        count: the messages of a batch, by its number, where Spark does not observe them.
     """
 
     def __init__(
         self,
         start: Callable[[], StreamingQuery],
-        sink: ExactlyOnceSink | None,
         restarts: RestartPolicy,
+        sink: ExactlyOnceSink | None = None,
+        count: Callable[[int], MessageCounts | None] = lambda _: None,
     ) -> None:
         self._start = start
         self._restarts = restarts
+        self._count = count
         self._totals = Totals()
         self._seen = -1
         self.sink = sink
@@ -118,7 +121,7 @@ class RunningQuery:
 
     def _progress(self) -> Iterator[BatchProgress]:
         for event in self.query.recentProgress:
-            yield BatchProgress.from_event(json.loads(event.json))
+            yield BatchProgress.from_event(json.loads(event.json), self._count(event.batchId))
 
     def _show_new(self, view: ProgressView) -> None:
         for batch in self._progress():

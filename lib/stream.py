@@ -12,7 +12,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.contract import Contract
 from lib.messages import DeadLetterFormat, OutputSettings
-from lib.pipeline import score_records
+from lib.pipeline import plan_scoring, score_records
 from lib.real_time import REAL_TIME
 from lib.restarts import RestartPolicy
 from lib.running_query import RunningQuery
@@ -24,7 +24,7 @@ from lib.sinks.kafka import write_at_least_once
 from lib.sinks.session import Hook, ignore
 from lib.sources.kafka import KafkaSourceSettings, read_stream
 from lib.sources.partitions import parse_partitions
-from lib.telemetry.progress import OBSERVATION
+from lib.telemetry.progress import OBSERVATION, MessageCounts
 
 _WHOLE_STAGE = "spark.sql.codegen.wholeStage"
 
@@ -55,29 +55,36 @@ def start_stream(
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
     )
 
-    def score(records: DataFrame) -> DataFrame:
-        return count_messages(score_records(records, scorer, contract, output), output)
-
     def start(writer: DataStreamWriter) -> StreamingQuery:
         with _planned_for(spark, scorer):
             return _with_trigger(writer, settings).start()
 
     def start_at_least_once() -> StreamingQuery:
         prefer_plain_files(spark, settings.checkpoint)
-        messages = score(read_stream(spark, _source(settings)))
+        records = read_stream(spark, _source(settings))
+        messages = observe_messages(score_records(records, scorer, contract, output), output)
         writer = write_at_least_once(messages, settings.bootstrap_servers, settings.kafka)
         writer = writer.queryName(settings.query_name)
         return start(writer.option("checkpointLocation", settings.checkpoint))
 
     def start_exactly_once() -> StreamingQuery:
-        messages = score(sink.start().read_stream())
-        return start(sink.write_stream(messages))
+        plan = plan_scoring(sink.start().read_stream(), scorer, contract, output)
+        return start(sink.write_stream(plan.frame, plan.map_in_arrow))
+
+    def count_written(batch_id: int) -> MessageCounts | None:
+        report = sink.find_report(batch_id)
+        if report is None:
+            return None
+        answered = report.answered
+        return MessageCounts(
+            answered.get(output.output_topic, 0), answered.get(output.dead_letter_topic, 0)
+        )
 
     restarts = RestartPolicy(settings.restart_limit)
     if settings.delivery == "at-least-once":
-        return RunningQuery(start_at_least_once, None, restarts)
+        return RunningQuery(start_at_least_once, restarts)
     sink = ExactlyOnceSink(spark, _exactly_once(settings), hook)
-    return RunningQuery(start_exactly_once, sink, restarts)
+    return RunningQuery(start_exactly_once, restarts, sink, count_written)
 
 
 @contextmanager
@@ -99,7 +106,7 @@ def _planned_for(spark: SparkSession, scorer: ModelBackend) -> Iterator[None]:
         spark.conf.set(_WHOLE_STAGE, before)
 
 
-def count_messages(messages: DataFrame, output: OutputSettings) -> DataFrame:
+def observe_messages(messages: DataFrame, output: OutputSettings) -> DataFrame:
     """Let Spark count predictions and dead letters on the way; see ``BatchProgress``."""
     return messages.observe(
         OBSERVATION,

@@ -18,11 +18,11 @@ def raise_broken_pipes() -> Iterator[None]:
     """Within, a write to a closed connection raises, as always in Python: a model may have its own.
 
     Afterwards, when the worker writes to Spark or waits for it, such a write ends the process, as
-    it ends any filter in a pipe. Does nothing outside of Spark's workers.
+    it ends any filter in a pipe. Does nothing outside of Spark's workers, or within itself.
     """
     from pyspark import TaskContext  # this late, so that who has no worker needs no Spark
 
-    if TaskContext.get() is None:
+    if TaskContext.get() is None or signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN:
         yield
         return
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)

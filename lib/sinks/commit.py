@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from lib.sinks.resume import Offsets
 from lib.sinks.transaction import WriteReport
+
+# As ``DataFrame.mapInArrow`` takes it. Gives the columns of ``lib.sinks.columns.MESSAGE_TYPES``.
+ArrowMap = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
@@ -17,12 +21,14 @@ class Batch:
     """One micro-batch.
 
     Attributes:
-        frame: the columns of ``lib.sinks.columns.MESSAGE_COLUMNS`` less ``source_topic``.
+        frame: the columns of ``lib.sinks.columns.MESSAGE_COLUMNS`` less ``source_topic``; of
+            ``map_in_arrow``, where there is one.
         batch_id: Spark's number.
         query_id: Spark's id of the query.
         starts: partition → first offset; new partitions are absent.
         ends: partition → end offset (exclusive).
         is_suspect: it was begun more than once and never finished.
+        map_in_arrow: makes messages of the frame, in the tasks that commit.
     """
 
     frame: DataFrame
@@ -31,6 +37,7 @@ class Batch:
     starts: Offsets
     ends: Offsets
     is_suspect: bool = False
+    map_in_arrow: ArrowMap | None = None
 
     @property
     def records(self) -> int:

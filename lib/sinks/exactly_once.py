@@ -21,8 +21,8 @@ from lib.errors import PlanRefusedError, ScoringError, SinkFencedError, SinkTake
 from lib.failed_query import build_query_error
 from lib.kafka_admin import build_admin, count_members, read_offsets, read_topic_id
 from lib.sinks.checkpoint import CheckpointReader, prefer_plain_files
-from lib.sinks.columns import HEADERS_TYPE, OPTIONAL_COLUMN, REQUIRED_COLUMNS
-from lib.sinks.commit import Batch, Commit
+from lib.sinks.columns import HEADERS_TYPE, MESSAGE_TYPES, OPTIONAL_COLUMN, REQUIRED_COLUMNS
+from lib.sinks.commit import ArrowMap, Batch, Commit
 from lib.sinks.driver_commit import DriverCommit
 from lib.sinks.executor_commit import ExecutorCommit
 from lib.sinks.failures import build_sink_error
@@ -32,12 +32,15 @@ from lib.sinks.resume import GroupPosition, Offsets, ResumePlan, decide_resume
 from lib.sinks.session import Hook, ignore
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import UNKNOWN_QUERY, Author, Committer, Stamp, make_run_id
+from lib.sinks.transaction import WriteReport
 from lib.sources.kafka import KafkaSourceSettings, read_stream
 
 logger = logging.getLogger(__name__)
 
 # The old run's last tasks may fence the new one's claim; they do so once.
 _CLAIM_ATTEMPTS = 3
+# As many as Spark keeps progress events by default.
+_KEPT_REPORTS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +115,8 @@ class ExactlyOnceSink:
         self._plan: ResumePlan | None = None
         self._query_id = UNKNOWN_QUERY
         self._suspect_batch: int | None = None
+        self._map_in_arrow: ArrowMap | None = None
+        self._reports: dict[int, WriteReport] = {}
         self.failure: ScoringError | None = None
 
     def start(self) -> Self:
@@ -176,7 +181,9 @@ class ExactlyOnceSink:
         )
         return read_stream(self._spark, source)
 
-    def write_stream(self, messages: DataFrame) -> DataStreamWriter:
+    def write_stream(
+        self, messages: DataFrame, map_in_arrow: ArrowMap | None = None
+    ) -> DataStreamWriter:
         """A writer for messages, with name and checkpoint set; start it, with a trigger or without.
 
         Args:
@@ -184,11 +191,21 @@ class ExactlyOnceSink:
                 ``source_partition``, ``source_offset``, and maybe ``headers`` (as Spark's Kafka
                 source has them). Any number of rows for a source record, in the order of the
                 source.
+            map_in_arrow: makes the messages of ``messages``, which may be any frame then; gives
+                Arrow batches of ``lib.sinks.columns.MESSAGE_TYPES``. The same as
+                ``messages.mapInArrow`` before, but commits on executors run it in the very worker
+                that writes, so that its messages take no way through the JVM.
 
         Raises:
             PlanRefusedError: a column is missing, or the plan does not suit commits on executors.
         """
-        frame = _select_columns(messages)
+        self._map_in_arrow = map_in_arrow if self._settings.commit == "executor" else None
+        if self._map_in_arrow is not None:
+            frame = messages
+        elif map_in_arrow is not None:
+            frame = _select_columns(messages.mapInArrow(map_in_arrow, MESSAGE_TYPES))
+        else:
+            frame = _select_columns(messages)
         if self._settings.commit == "executor":
             check_plan(frame)
         return (
@@ -210,9 +227,11 @@ class ExactlyOnceSink:
                 self._find_start_offsets(batch_id),
                 self._checkpoint.read_end_offsets(batch_id),
                 is_suspect=batch_id == self._suspect_batch,
+                map_in_arrow=self._map_in_arrow,
             )
             report = self._commit.write(batch)
             self._written = (batch_id, batch.ends)
+            self._note(report)
         except ScoringError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - it is raised again, in one line
@@ -221,9 +240,18 @@ class ExactlyOnceSink:
             "batch=%d written=%s already_written=%d duration_ms=%.0f",
             report.batch_id,
             json.dumps(dict(report.written)),
-            report.already_written,
+            sum(report.already_written.values()),
             report.duration_s * 1000,
         )
+
+    def find_report(self, batch_id: int) -> WriteReport | None:
+        """What was written of a batch; None if it has not been, or is not among the last ones."""
+        return self._reports.get(batch_id)
+
+    def _note(self, report: WriteReport) -> None:
+        self._reports[report.batch_id] = report
+        if len(self._reports) > _KEPT_REPORTS:
+            del self._reports[min(self._reports)]
 
     def _find_start_offsets(self, batch_id: int) -> Offsets:
         """Where the batch before it ended; remembered, for reading costs a round trip a file."""

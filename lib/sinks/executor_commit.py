@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from pyspark.sql import functions as F
 from lib.errors import PlanRefusedError
 from lib.failed_query import build_query_error
 from lib.sinks.commit import Batch
+from lib.sinks.outbox import add_counts
 from lib.sinks.partition_task import (
     REPORT_SCHEMA,
     PartitionReport,
@@ -40,8 +40,9 @@ class ExecutorCommit:
     Assumes: one task for each source partition (see ``lib.sinks.plan_check``); ``lib`` and
     confluent-kafka on the executors; the brokers reachable from there.
 
-    Cost: each task makes a producer (0.1 to 0.6 s) and holds its part of the batch in its Python
-    worker's memory. So batches should be large. The driver sees reports only, no messages.
+    Cost: each task makes a producer (0.1 to 0.6 s, while its messages are being made) and holds its
+    part of the batch in its Python worker's memory. So batches should be large. The driver sees
+    reports only, no messages.
 
     Args:
         settings: names, addresses and times.
@@ -99,6 +100,7 @@ class ExecutorCommit:
             batch.batch_id,
             dict(batch.ends),
             dict(self._stamps),
+            batch.map_in_arrow,
         )
         self._hook("begun")
         reports = _run(batch, task)
@@ -108,11 +110,12 @@ class ExecutorCommit:
             self._note(report.partition, batch)
         self._commit_rest(batch, {report.partition for report in reports})
         self._hook("committed")
-        written: Counter[str] = Counter()
-        for report in reports:
-            written.update(report.written)
-        skipped = sum(report.already_written for report in reports)
-        return WriteReport(batch.batch_id, dict(written), skipped, time.monotonic() - started)
+        return WriteReport(
+            batch.batch_id,
+            add_counts(*(report.written for report in reports)),
+            add_counts(*(report.already_written for report in reports)),
+            time.monotonic() - started,
+        )
 
     def close(self) -> None:
         """Let go of the Kafka clients."""
@@ -163,7 +166,9 @@ def _check_tasks(batch: Batch) -> None:
 
 
 def _run(batch: Batch, task: PartitionTask) -> list[PartitionReport]:
-    frame = batch.frame.withColumn("headers", F.to_json("headers"))
+    frame = batch.frame
+    if batch.map_in_arrow is None:
+        frame = frame.withColumn("headers", F.to_json("headers"))
     try:
         rows = frame.mapInArrow(task, REPORT_SCHEMA).toArrow().to_pylist()
     except Exception as error:

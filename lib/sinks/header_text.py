@@ -26,7 +26,7 @@ def parse_headers(text: str | None) -> list[Header]:
     return [(header["key"], _decode(header.get("value"))) for header in json.loads(text)]
 
 
-def parse_header_column(texts: pa.ChunkedArray) -> pa.Array:
+def parse_header_column(texts: pa.Array) -> pa.Array:
     """The same for a column: [n_rows] of :data:`HEADERS_ARROW`, null where the text is."""
     if texts.null_count == len(texts):
         return pa.nulls(len(texts), HEADERS_ARROW)

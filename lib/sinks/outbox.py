@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ _FLUSH_TIMEOUT_S = 60.0
 
 def drop_committed(
     messages: pa.Table | None, committed: Mapping[int, int | None], ends: Offsets
-) -> tuple[pa.Table | None, int]:
+) -> tuple[pa.Table | None, dict[str, int]]:
     """Leave out what an earlier run has committed.
 
     Args:
@@ -33,13 +34,14 @@ def drop_committed(
         ends: partition → end offset of the batch (exclusive).
 
     Returns:
-        The messages still to be written (None where there are none), and the number left out.
+        The messages still to be written (None where there are none), and those left out: topic →
+        messages.
 
     Raises:
         SinkError: a message answers a record that the batch does not hold.
     """
     if messages is None or messages.num_rows == 0:
-        return None, 0
+        return None, {}
     partitions = messages["source_partition"].to_numpy()
     offsets = messages["source_offset"].to_numpy()
     size = int(partitions.max()) + 1
@@ -55,11 +57,19 @@ def drop_committed(
             hint="the frame must keep the source's partition and offset of every record",
         )
     is_fresh = offsets >= low[partitions]
-    fresh = int(is_fresh.sum())
-    if fresh == 0:
-        return None, messages.num_rows
-    kept = messages if fresh == len(offsets) else messages.filter(pa.array(is_fresh))
-    return kept, messages.num_rows - fresh
+    if is_fresh.all():
+        return messages, {}
+    left_out = messages["topic"].filter(pa.array(~is_fresh)).value_counts()
+    counts = {count["values"]: count["counts"] for count in left_out.to_pylist()}
+    return (messages.filter(pa.array(is_fresh)) if is_fresh.any() else None), counts
+
+
+def add_counts(*counts: Mapping[str, int]) -> dict[str, int]:
+    """Topic → messages, of all together."""
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(total)
 
 
 def produce_messages(producer: Producer, messages: pa.Table) -> dict[str, int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -18,6 +20,7 @@ from lib.errors import (
     SinkRetryExhaustedError,
     SinkTakenOverError,
 )
+from lib.sinks.commit import ArrowMap
 from lib.sinks.header_text import parse_header_column
 from lib.sinks.partition_writers import settings_of_partition
 from lib.sinks.resume import Offsets
@@ -25,10 +28,10 @@ from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author
 from lib.sinks.transaction import TransactionalWriter
 from lib.worker_end import raise_broken_pipes
-from lib.worker_memory import exempt_what_is_loaded
+from lib.worker_memory import exempt_what_is_loaded, pause_collection
 
 REPORT_SCHEMA = (
-    "partition int, written string, already_written bigint, error string, message string,"
+    "partition int, written string, already_written string, error string, message string,"
     " hint string"
 )
 # Errors that a task reports instead of raising: Spark would only repeat the task.
@@ -51,14 +54,14 @@ class PartitionReport:
     Attributes:
         partition: of the source topic.
         written: topic → messages.
-        already_written: messages that an earlier attempt had committed.
+        already_written: topic → messages that an earlier attempt had committed.
         error: class of :data:`_REPORTED`; None where all went well.
         message, hint: of the error.
     """
 
     partition: int
     written: Mapping[str, int] = field(default_factory=dict)
-    already_written: int = 0
+    already_written: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
     message: str | None = None
     hint: str | None = None
@@ -66,14 +69,15 @@ class PartitionReport:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Read a row of :data:`REPORT_SCHEMA`."""
-        return cls(**{**row, "written": json.loads(row["written"])})
+        counts = {name: json.loads(row[name]) for name in ("written", "already_written")}
+        return cls(**{**row, **counts})
 
     def to_batch(self) -> pa.RecordBatch:
         """One row of :data:`REPORT_SCHEMA`."""
         columns = {
             "partition": pa.array([self.partition], pa.int32()),
             "written": pa.array([json.dumps(dict(self.written))]),
-            "already_written": pa.array([self.already_written], pa.int64()),
+            "already_written": pa.array([json.dumps(dict(self.already_written))]),
             "error": pa.array([self.error], pa.string()),
             "message": pa.array([self.message], pa.string()),
             "hint": pa.array([self.hint], pa.string()),
@@ -91,6 +95,7 @@ class PartitionTask:
         ends: partition → end offset of the batch.
         seen: partition → stamp that the driver knows. Another one, by another run, means that a
             second driver took over.
+        map_in_arrow: makes messages of what the task gets; None where it gets messages.
     """
 
     settings: TransactionSettings
@@ -99,32 +104,35 @@ class PartitionTask:
     batch_id: int
     ends: Offsets
     seen: Mapping[int, str | None]
+    map_in_arrow: ArrowMap | None = None
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Write all rows in one transaction; the result is one row, none for no rows.
-
-        The headers are text; see ``lib.sinks.header_text``.
-        """
-        filled = [batch for batch in batches if batch.num_rows]
-        if filled:
-            table = pa.Table.from_batches(filled)
-            headers = parse_header_column(table["headers"])
-            position = table.column_names.index("headers")
-            messages = table.set_column(position, "headers", headers)
-            with raise_broken_pipes():
-                report = self._write(messages).to_batch()
+        """Write all rows in one transaction; the result is one row, none for no rows."""
+        filled = (batch for batch in batches if batch.num_rows)
+        messages = (
+            map(_parse_headers, filled) if self.map_in_arrow is None else self.map_in_arrow(filled)
+        )
+        first = next(messages, None)
+        if first is not None:
+            with pause_collection(), raise_broken_pipes():
+                report = self._write(first, messages).to_batch()
             exempt_what_is_loaded()
             yield report
 
-    def _write(self, messages: pa.Table) -> PartitionReport:
-        partition, *others = pc.unique(messages["source_partition"]).to_pylist()
+    def _write(self, first: pa.RecordBatch, others: Iterator[pa.RecordBatch]) -> PartitionReport:
+        """Open the partition's writer while the rest of the messages is still being made."""
+        partition: int = first["source_partition"][0].as_py()
+        writer = TransactionalWriter(
+            settings_of_partition(self.settings, partition),
+            author=self.author,
+            seen={partition: self.seen.get(partition)},
+        )
         try:
-            if others:
-                raise PlanRefusedError(
-                    f"a task got rows of the source partitions {[partition, *others]}, expected"
-                    " one: the plan moves rows between tasks"
-                )
-            return self._write_partition(partition, messages)
+            with closing(writer), ThreadPoolExecutor(1) as pool:
+                opened = pool.submit(writer.open)
+                messages = pa.Table.from_batches([first, *others])
+                opened.result()
+                return self._write_partition(writer, partition, messages)
         except SinkFencedError as error:
             # Fenced by a newer attempt of this very task, or by another driver: Spark's next
             # attempt reads the stamps first and knows.
@@ -134,23 +142,28 @@ class PartitionTask:
         except SinkError as error:
             return _report_error(partition, error)
 
-    def _write_partition(self, partition: int, messages: pa.Table) -> PartitionReport:
-        writer = TransactionalWriter(
-            settings_of_partition(self.settings, partition),
-            author=self.author,
-            seen={partition: self.seen.get(partition)},
-        )
-        try:
-            writer.open()
-            report = writer.write(
-                messages,
-                {partition: self.ends[partition]},
-                batch_id=self.batch_id,
-                query_id=self.query_id,
+    def _write_partition(
+        self, writer: TransactionalWriter, partition: int, messages: pa.Table
+    ) -> PartitionReport:
+        partitions = pc.unique(messages["source_partition"]).to_pylist()
+        if partitions != [partition]:
+            raise PlanRefusedError(
+                f"a task got rows of the source partitions {partitions}, expected one: the plan"
+                " moves rows between tasks"
             )
-        finally:
-            writer.close()
+        report = writer.write(
+            messages,
+            {partition: self.ends[partition]},
+            batch_id=self.batch_id,
+            query_id=self.query_id,
+        )
         return PartitionReport(partition, report.written, report.already_written)
+
+
+def _parse_headers(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """From text, as Spark hands them to a worker; see ``lib.sinks.header_text``."""
+    position = batch.schema.get_field_index("headers")
+    return batch.set_column(position, "headers", parse_header_column(batch["headers"]))
 
 
 def _report_error(partition: int, error: SinkError) -> PartitionReport:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from lib.errors import (
 from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.failures import Failure, build_sink_error, classify
 from lib.sinks.group_offsets import find_foreign, read_stamps
-from lib.sinks.outbox import drop_committed, produce_messages
+from lib.sinks.outbox import add_counts, drop_committed, produce_messages
 from lib.sinks.resume import Offsets
 from lib.sinks.session import Hook, Session, ignore, open_session
 from lib.sinks.settings import TransactionSettings
@@ -47,21 +46,26 @@ class WriteReport:
     Attributes:
         batch_id: Spark's batch.
         written: topic → messages.
-        already_written: rows that an earlier run had committed.
+        already_written: topic → messages that an earlier run had committed.
         duration_s: of the whole call.
     """
 
     batch_id: int
     written: Mapping[str, int]
-    already_written: int
+    already_written: Mapping[str, int]
     duration_s: float
+
+    @property
+    def answered(self) -> Mapping[str, int]:
+        """Topic → messages of the batch, whichever run wrote them."""
+        return add_counts(self.written, self.already_written)
 
     def add(self, other: WriteReport) -> WriteReport:
         """Both parts of a batch together."""
         return WriteReport(
             self.batch_id,
-            dict(Counter(self.written) + Counter(other.written)),
-            self.already_written + other.already_written,
+            add_counts(self.written, other.written),
+            add_counts(self.already_written, other.already_written),
             self.duration_s + other.duration_s,
         )
 
@@ -192,7 +196,7 @@ class TransactionalWriter:
         stamp: str,
         *,
         is_claim: bool = False,
-    ) -> tuple[Session, Mapping[str, int], int]:
+    ) -> tuple[Session, Mapping[str, int], Mapping[str, int]]:
         """One transaction: begin, produce, send offsets, commit. Its result is a new session."""
         committed = session.committed
         fresh, skipped = drop_committed(messages, committed, ends)

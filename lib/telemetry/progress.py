@@ -7,8 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Name of the observation that counts messages; see lib.stream.
+# Name of the observation that counts messages where no sink does; see lib.stream.
 OBSERVATION = "messages"
+
+
+@dataclass(frozen=True)
+class MessageCounts:
+    """The messages of one micro-batch.
+
+    Attributes:
+        predictions, dead_letters: messages, those included that an earlier run had written.
+    """
+
+    predictions: int = 0
+    dead_letters: int = 0
 
 
 @dataclass(frozen=True)
@@ -18,8 +30,7 @@ class BatchProgress:
     Attributes:
         batch_id: Spark's number.
         records: read from the source.
-        predictions, dead_letters: written by this batch, before what an earlier run had written is
-            left out.
+        predictions, dead_letters: see :class:`MessageCounts`.
         rate: records processed per second; 0 for an empty batch.
         duration_ms: from trigger to commit.
         lag_records: records in the topic that are not read yet; None where Spark does not know.
@@ -34,15 +45,23 @@ class BatchProgress:
     lag_records: int | None
 
     @classmethod
-    def from_event(cls, event: Mapping[str, Any]) -> BatchProgress:
-        """Read ``StreamingQueryProgress`` as JSON gives it."""
-        observed = (event.get("observedMetrics") or {}).get(OBSERVATION) or {}
+    def from_event(
+        cls, event: Mapping[str, Any], counts: MessageCounts | None = None
+    ) -> BatchProgress:
+        """Read ``StreamingQueryProgress`` as JSON gives it.
+
+        Args:
+            event: of Spark.
+            counts: of the sink; None to take what Spark has observed.
+        """
+        if counts is None:
+            counts = _read_observation((event.get("observedMetrics") or {}).get(OBSERVATION) or {})
         sources = event.get("sources") or []
         return cls(
             batch_id=int(event["batchId"]),
             records=int(event.get("numInputRows") or 0),
-            predictions=int(observed.get("predictions") or 0),
-            dead_letters=int(observed.get("dead_letters") or 0),
+            predictions=counts.predictions,
+            dead_letters=counts.dead_letters,
             rate=float(event.get("processedRowsPerSecond") or 0.0),
             duration_ms=int((event.get("durationMs") or {}).get("triggerExecution") or 0),
             lag_records=_sum_lag(sources),
@@ -66,6 +85,12 @@ class Totals:
             self.predictions + batch.predictions,
             self.dead_letters + batch.dead_letters,
         )
+
+
+def _read_observation(observed: Mapping[str, Any]) -> MessageCounts:
+    return MessageCounts(
+        int(observed.get("predictions") or 0), int(observed.get("dead_letters") or 0)
+    )
 
 
 def _sum_lag(sources: list[Mapping[str, Any]]) -> int | None:

@@ -30,7 +30,10 @@ from lib.errors import (
     SinkRetryExhaustedError,
     SinkTakenOverError,
 )
+from lib.sinks.columns import HEADERS_TYPE
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
+from lib.sinks.header_text import HEADERS_ARROW
+from lib.sinks.outbox import add_counts
 from lib.sinks.partition_writers import settings_of_partition
 from lib.sinks.stamp import Stamp
 from lib.sinks.transaction import TransactionalWriter
@@ -155,6 +158,62 @@ def test_every_record_is_answered_once_over_batches_and_restarts(
     offsets = copying.committed()
     assert sum(offset for offset, _ in offsets.values()) == 1_000
     assert {stamp.committer for _, stamp in offsets.values() if stamp} == {commit}
+
+
+@COMMITS
+def test_messages_may_be_made_in_the_worker_that_writes_them(copying: Copying, commit: str) -> None:
+    output, failed = copying.output, copying.failed
+
+    def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            records = batch.to_pydict()
+            values = [value.upper() for value in records["source_value"]]
+            count = batch.num_rows
+            yield pa.RecordBatch.from_pydict(
+                {
+                    "topic": [failed if value == b"FAILED" else output for value in values],
+                    "key": records["source_key"],
+                    "value": values,
+                    "headers": pa.nulls(count, HEADERS_ARROW),
+                    "source_topic": pa.nulls(count, pa.string()),
+                    "source_partition": batch["source_partition"],
+                    "source_offset": batch["source_offset"],
+                }
+            )
+
+    copying.produce(*orders(0, 700))
+    sink = copying.start_sink(commit=commit)
+    records = sink.read_stream().drop("source_headers")
+    query = sink.write_stream(records, make).trigger(availableNow=True).start()
+    query.awaitTermination(120)
+    sink.close()
+
+    assert copying.read() == answers(0, 700)
+    reports = [sink.find_report(batch_id) for batch_id in range(3)]
+    counts = add_counts(*(report.answered for report in reports if report is not None))
+    assert counts == {output: 630, failed: 70}
+    assert sink.find_report(3) is None
+
+
+def test_what_fails_while_messages_are_made_writes_nothing(copying: Copying) -> None:
+    def fail_late(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from batches
+        raise ValueError("no more messages")
+
+    copying.produce(*orders(0, 100))
+    sink = copying.start_sink(commit="executor")
+    messages = copying.messages(sink.read_stream()).withColumn(
+        "headers", F.lit(None).cast(HEADERS_TYPE)
+    )
+    query = sink.write_stream(messages, fail_late).trigger(availableNow=True).start()
+    wait_until(lambda: not query.isActive)
+    sink.close()
+
+    assert sink.failure is not None
+    assert "ValueError in a Python worker (test_exactly_once.py, line" in sink.failure.message
+    assert copying.read() == Counter()
+    copying.drain(commit="executor")
+    assert copying.read() == answers(0, 100)
 
 
 def test_a_batch_that_has_failed_twice_is_weighed_and_written_in_parts(
