@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.jars import PROJECT_ROOT
-from lib.settings import AVAILABLE_NOW
+from lib.settings.score_stream import AVAILABLE_NOW
 
 LOOP_PROCESSES = 2
 

@@ -42,7 +42,7 @@ from lib.messages import OutputSettings
 from lib.pipeline import score_records
 from lib.scoring.base import ModelBackend
 from lib.scoring.choice import load_backend
-from lib.settings import BackendChoice, ModelSettings
+from lib.settings.base import BackendChoice, ModelSettings
 from lib.sinks.columns import OPTIONAL_COLUMN, REQUIRED_COLUMNS
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.transaction import TransactionalWriter

@@ -29,7 +29,7 @@ from lib.cli import run_job
 from lib.demo.child import Child
 from lib.errors import ScoringError
 from lib.real_time import REAL_TIME
-from lib.settings import BackendChoice
+from lib.settings.base import BackendChoice
 
 # A start of Spark takes 10 s, on a busy machine several times that.
 _START_TIMEOUT_S = 180.0

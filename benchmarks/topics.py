@@ -35,11 +35,13 @@ _NOT_YET = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._NOENT,  # "no leaders found"
 }
 # Where something is removed: it is gone, or goes by itself, for a killed client is a member of its
 # group until its session times out.
 _NO_MATTER = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._NOENT,  # "no leaders found"
     KafkaError.GROUP_ID_NOT_FOUND,
     KafkaError.NON_EMPTY_GROUP,
 }

@@ -26,7 +26,7 @@ from lib.broker import EmbeddedBroker, provide_broker
 from lib.broker.guarded_folder import GuardedFolder
 from lib.demo.child import Child
 from lib.jars import BUILD_ROOT, PROJECT_ROOT
-from lib.settings import JobSettings
+from lib.settings.base import JobSettings
 from lib.spark_defaults import read_spark_defaults
 from lib.store import ModelStore
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.cli import run_job
 from lib.demo.narrator import Narrator
 from lib.demo.run import run_demo
-from lib.settings import DemoSettings
+from lib.settings.demo import DemoSettings
 
 
 def demonstrate(settings: DemoSettings) -> int:

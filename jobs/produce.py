@@ -24,7 +24,7 @@ from lib.producing.interruption import Interruption
 from lib.producing.mixture import mix_messages
 from lib.producing.progress import build_send_view
 from lib.producing.sending import SendReport, Target, send_messages
-from lib.settings import ProduceSettings
+from lib.settings.produce import ProduceSettings
 
 # As a shell reports a process that Ctrl-C ended.
 _EXIT_INTERRUPTED = 130

@@ -18,7 +18,7 @@ from lib.local_session import build_local_session
 from lib.messages import DeadLetterFormat, OutputSettings
 from lib.pipeline import score_records
 from lib.scoring.choice import load_backend
-from lib.settings import ReplaySettings
+from lib.settings.replay import ReplaySettings
 from lib.sinks.parquet import DEAD_LETTERS, PREDICTIONS, ParquetSink
 from lib.sources.parquet import read_parquet
 

@@ -17,7 +17,7 @@ from lib.mode_check import check_mode
 from lib.preflight import check_kafka
 from lib.scoring.choice import load_backend
 from lib.session import build_session, check_connector
-from lib.settings import ScoreStreamSettings
+from lib.settings.score_stream import ScoreStreamSettings
 from lib.sinks.session import Hook, ignore
 from lib.stop_signal import StopSignal
 from lib.stream import start_stream

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from lib.errors import ScoringError, SettingsError
-from lib.settings import JobSettings, Settings, load_settings
+from lib.settings.base import JobSettings
+from lib.settings.load import Settings, load_settings
 
 # As a shell reports a process that Ctrl-C ended.
 _EXIT_INTERRUPTED = 130

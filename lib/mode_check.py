@@ -17,7 +17,7 @@ from lib.real_time import (
     count_slots,
 )
 from lib.scoring.base import ModelBackend
-from lib.settings import ScoreStreamSettings
+from lib.settings.score_stream import ScoreStreamSettings
 
 logger = logging.getLogger(__name__)
 

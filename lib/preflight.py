@@ -20,7 +20,7 @@ from lib.errors import KafkaSetupError
 from lib.kafka_admin import ANSWER_TIMEOUT_S, connect
 from lib.kafka_rights import Right, list_rights, name_principal
 from lib.kafka_topics import Finding, Severity, TopicFacts, judge_topics
-from lib.settings import ScoreStreamSettings
+from lib.settings.score_stream import ScoreStreamSettings
 from lib.sources.partitions import parse_partitions
 
 logger = logging.getLogger(__name__)

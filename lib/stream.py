@@ -17,7 +17,7 @@ from lib.real_time import REAL_TIME
 from lib.restarts import RestartPolicy
 from lib.running_query import RunningQuery
 from lib.scoring.base import ModelBackend
-from lib.settings import AVAILABLE_NOW, ScoreStreamSettings
+from lib.settings.score_stream import AVAILABLE_NOW, ScoreStreamSettings
 from lib.sinks.checkpoint import prefer_plain_files
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
 from lib.sinks.kafka import write_at_least_once

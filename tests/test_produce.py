@@ -21,7 +21,7 @@ from lib.decode import decode_value
 from lib.errors import KafkaSetupError, SinkError
 from lib.producing.mixture import Message
 from lib.producing.sending import Target, send_messages
-from lib.settings import ProduceSettings
+from lib.settings.produce import ProduceSettings
 from tests.topics import read_topic
 
 if TYPE_CHECKING:

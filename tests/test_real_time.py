@@ -9,7 +9,8 @@ import pytest
 from lib.errors import PlanRefusedError, SettingsError
 from lib.failed_query import build_query_error
 from lib.real_time import check_backend, check_batch, check_slots, count_slots, parse_interval_ms
-from lib.settings import ScoreStreamSettings, load_settings
+from lib.settings.load import load_settings
+from lib.settings.score_stream import ScoreStreamSettings
 
 ROOT = Path(__file__).parents[1]
 REAL_TIME = ("--mode", "real-time", "--delivery", "at-least-once")

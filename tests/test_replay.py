@@ -22,7 +22,8 @@ from lib.inference_backend import load_model, predict
 from lib.messages import DeadLetter, Prediction
 from lib.scoring.choice import load_backend
 from lib.session import apply_runtime_settings
-from lib.settings import ReplaySettings, ScoreStreamSettings
+from lib.settings.replay import ReplaySettings
+from lib.settings.score_stream import ScoreStreamSettings
 from lib.stream import start_stream
 from tests.records import ACCEPTED, BROKEN, VALID, record
 from tests.topics import read_topic

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from lib.errors import SettingsError
-from lib.settings import ScoreStreamSettings, load_settings
+from lib.settings.load import load_settings
+from lib.settings.score_stream import ScoreStreamSettings
 
 
 def load(

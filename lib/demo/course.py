@@ -20,7 +20,7 @@ from lib.producing.customers import iter_synthetic
 from lib.producing.interruption import Interruption
 from lib.producing.mixture import Message, mix_messages
 from lib.producing.sending import Target, send_messages
-from lib.settings import DemoSettings
+from lib.settings.demo import DemoSettings
 
 # Small enough that the waiting customers take several batches, which are seen to arrive.
 BATCH_RECORDS = 5_000

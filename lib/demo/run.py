@@ -21,7 +21,7 @@ from lib.demo.watcher import Watcher
 from lib.errors import ModelNotFoundError
 from lib.jars import BUILD_ROOT, PROJECT_ROOT
 from lib.scoring.choice import find_model
-from lib.settings import DemoSettings
+from lib.settings.demo import DemoSettings
 from lib.store import ModelReference
 
 _LOGS = BUILD_ROOT / "demo"

@@ -13,7 +13,7 @@ from lib.demo.view import format_prediction
 from lib.demo.watcher import Arrivals
 from lib.jars import PROJECT_ROOT
 from lib.messages import DeadLetter
-from lib.settings import DemoSettings
+from lib.settings.demo import DemoSettings
 
 _SAMPLES = 5
 _MAX_MESSAGE_CHARS = 96

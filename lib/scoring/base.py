@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -128,6 +128,10 @@ class ModelBackend(ABC):
             ModelMismatchError: ``frame`` lacks a column that the model needs.
         """
 
+    def list_columns(self) -> list[str] | None:
+        """The columns that the model needs; None where only Spark can tell, in the JVM."""
+        return None
+
     def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
         """The model as Python workers run it on whole batches; None where it runs in the JVM.
 
@@ -198,12 +202,12 @@ class ModelBackend(ABC):
             raise ValueError("Model not loaded. Call load() first.")
 
 
-def refuse_missing_columns(frame: DataFrame, needed: Sequence[str], name: str) -> None:
-    """Raise ModelMismatchError where the frame lacks columns that the model needs."""
-    missing = [column for column in needed if column not in frame.columns]
+def refuse_missing_columns(found: Collection[str], needed: Sequence[str], name: str) -> None:
+    """Raise ModelMismatchError where columns that the model needs are not among those found."""
+    missing = [column for column in needed if column not in found]
     if missing:
         raise ModelMismatchError(
-            f"{name}: found a frame without the columns {missing}, expected {list(needed)}",
+            f"{name}: found records without the columns {missing}, expected {list(needed)}",
             hint="add the columns, or name a model that was trained without them",
         )
 

@@ -12,13 +12,14 @@ from lib.contract import Contract, Kind
 from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError
 from lib.real_time import REAL_TIME
 from lib.scoring.artefact import BACKEND_OF_SUFFIX
-from lib.scoring.base import ModelBackend
+from lib.scoring.base import ModelBackend, refuse_missing_columns
 from lib.scoring.onnx import OnnxBackend
 from lib.scoring.onnx_model import is_onnxruntime_installed
 from lib.scoring.sklearn import SklearnBackend
 from lib.scoring.spark import SparkBackend
 from lib.scoring.sql import SqlBackend
-from lib.settings import ModelSettings, ScoreStreamSettings
+from lib.settings.base import ModelSettings
+from lib.settings.score_stream import ScoreStreamSettings
 from lib.store import ModelReference, ModelStore
 from lib.store.compatibility import check_contract
 from lib.store.version import ONNX_ARTEFACT, SPARK_ARTEFACT, SQL_ARTEFACT, find_version
@@ -111,7 +112,11 @@ def choose_backend(path: Path, *, native_only: bool = False) -> str:
 
 
 def _check_columns(spark: SparkSession, backend: ModelBackend, contract: Contract) -> None:
-    """Let the backend take a frame of the contract's columns, before a stream depends on it."""
+    """Let the backend take the contract's columns, before a stream depends on it."""
+    columns = backend.list_columns()
+    if columns is not None:
+        refuse_missing_columns(contract.feature_names, columns, backend.scored_by)
+        return
     try:
         backend.with_probability(build_empty_frame(spark, contract)).schema  # noqa: B018
     except ModelMismatchError:

@@ -153,6 +153,16 @@ class FallbackBackend(ModelBackend):
             raise NotUsableError(f"the path does not exist: {found.path}")
         return found
 
+    def list_columns(self) -> list[str] | None:
+        """See :meth:`ModelBackend.list_columns`."""
+        if self.fallback_backend is not None:
+            return self.fallback_backend.list_columns()
+        self._require_model()
+        return self._list_own_columns()
+
+    def _list_own_columns(self) -> list[str] | None:
+        return None
+
     def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
         """See :meth:`ModelBackend.build_batch_scorer`."""
         if self.fallback_backend is not None:

@@ -84,12 +84,16 @@ class OnnxBackend(FallbackBackend):
                     return self._label_all(probabilities), probabilities
         return super().predict_records(records)
 
+    def _list_own_columns(self) -> list[str] | None:
+        model: OnnxModel = self.model
+        return list(model.columns)
+
     def _append_own(self, frame: DataFrame) -> DataFrame:
         """As an Arrow UDF; the session is made once in each Python worker."""
         from lib.scoring.onnx_udf import append_probability
 
         model: OnnxModel = self.model
-        refuse_missing_columns(frame, model.columns, self.scored_by)
+        refuse_missing_columns(frame.columns, model.columns, self.scored_by)
         scorer = self._build_own_batch_scorer(frame.sparkSession)
         return append_probability(frame, model.columns, scorer)
 

@@ -103,7 +103,7 @@ class SklearnBackend(ModelBackend):
 
         self._require_model()
         refuse_probability_column(frame)
-        refuse_missing_columns(frame, self._list_columns(), self.scored_by)
+        refuse_missing_columns(frame.columns, self.list_columns(), self.scored_by)
         return append_probability(frame, self._build_scorer(frame.sparkSession))
 
     def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
@@ -117,9 +117,10 @@ class SklearnBackend(ModelBackend):
         if self._shared is None or not self._shared.holds(self.model, self.preprocessor):
             self._shared = SharedModel(self.model, self.preprocessor)
         content = self._shared.broadcast(session.sparkContext)
-        return SklearnScorer(content, self._shared.sha256, tuple(self._list_columns()))
+        return SklearnScorer(content, self._shared.sha256, tuple(self.list_columns()))
 
-    def _list_columns(self) -> list[str]:
+    def list_columns(self) -> list[str]:
+        """See :meth:`ModelBackend.list_columns`."""
         names = self._feature_names()
         return list(CUSTOMER.feature_names if names is None else names)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from lib.settings import JobSettings
+from lib.settings.base import JobSettings
 
 SYNTHETIC = "synthetic"
 # Enough that the metrics' spread over folds is near 0.01, few enough for a demo.

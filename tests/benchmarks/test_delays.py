@@ -9,7 +9,8 @@ import pytest
 from benchmarks.contestants import build_job_command
 from benchmarks.delays import Latency, compute_latencies, is_away
 from benchmarks.latency import MODES, find_boundaries_s
-from lib.settings import ScoreStreamSettings, load_settings
+from lib.settings.load import load_settings
+from lib.settings.score_stream import ScoreStreamSettings
 from tests.benchmarks.course import COURSE
 
 

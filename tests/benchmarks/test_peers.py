@@ -14,7 +14,8 @@ from benchmarks.peers.roster import FEW_RECORDS_A_SECOND, PEERS, RECORD_BY_RECOR
 from benchmarks.report import Run
 from lib.errors import SetupError
 from lib.jars import PROJECT_ROOT
-from lib.settings import ScoreStreamSettings, load_settings
+from lib.settings.load import load_settings
+from lib.settings.score_stream import ScoreStreamSettings
 from tests.benchmarks.course import COURSE
 
 PROGRAMS = PROJECT_ROOT / "benchmarks" / "peers" / "programs"

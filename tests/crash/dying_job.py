@@ -21,7 +21,7 @@ _IMPORTING_S = time.time()
 
 from jobs.score_stream import score_stream  # noqa: E402
 from lib.cli import run_job  # noqa: E402
-from lib.settings import ScoreStreamSettings  # noqa: E402
+from lib.settings.score_stream import ScoreStreamSettings  # noqa: E402
 
 _FOLDER = Path(os.environ["CRASH_FOLDER"])
 _ORDER = _FOLDER / "order"

@@ -11,13 +11,11 @@ from typing import get_args
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from lib.settings import (
-    DemoSettings,
-    JobSettings,
-    ProduceSettings,
-    ReplaySettings,
-    ScoreStreamSettings,
-)
+from lib.settings.base import JobSettings
+from lib.settings.demo import DemoSettings
+from lib.settings.produce import ProduceSettings
+from lib.settings.replay import ReplaySettings
+from lib.settings.score_stream import ScoreStreamSettings
 from lib.training.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -94,13 +94,15 @@ def test_blocks_of_the_operations_guide_run(
 def test_blocks_of_the_sinks_guide_run_without_any_model(
     spark: SparkSession, broker: Broker, topic: TopicFactory, tmp_path: Path
 ) -> None:
-    source, large, small = topic(3), topic(1), topic(1)
+    source, large, small, packed = topic(3), topic(1), topic(1), topic(1)
     orders = [(f"{n}".encode(), json.dumps({"amount": 100 * n}).encode()) for n in range(30)]
     produce(broker.bootstrap_servers, source, orders)
     substitutes = {
         SERVERS: broker.bootstrap_servers,
         CHECKPOINTS: f"{tmp_path}/checkpoints/",
         '"sort-orders"': f'"sort-{source}"',
+        '"pack-orders"': f'"pack-{source}"',
+        '"orders.packed"': f'"{packed}"',
         '"orders.large"': f'"{large}"',
         '"orders.small"': f'"{small}"',
         '"orders"': f'"{source}"',
@@ -110,13 +112,14 @@ def test_blocks_of_the_sinks_guide_run_without_any_model(
 
     assert len(read_topic(broker.bootstrap_servers, large)) == 20
     assert len(read_topic(broker.bootstrap_servers, small)) == 10
+    assert len(read_topic(broker.bootstrap_servers, packed)) == 30
 
 
 def score_topic(spark: SparkSession, substitutes: Mapping[str, str]) -> None:
     """Run the stream once over what is there, with its defaults."""
     from lib.contract import CUSTOMER
     from lib.scoring.choice import load_backend
-    from lib.settings import ScoreStreamSettings
+    from lib.settings.score_stream import ScoreStreamSettings
     from lib.stream import start_stream
 
     settings = ScoreStreamSettings(

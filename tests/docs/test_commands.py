@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.settings import load_settings
+from lib.settings.load import load_settings
 from tests.docs.documents import ROOT, SETTINGS_OF, Block, iter_blocks, list_documents
 
 RUN_MARK = "run"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.settings import ScoreStreamSettings, load_settings
+from lib.settings.load import load_settings
+from lib.settings.score_stream import ScoreStreamSettings
 from tests.docs.documents import ROOT, SETTINGS_OF, read_document, render_settings
 
 # A setting that is commented out: `# trigger = "1 second"`, `# [kafka]`, `# "client.id" = "x"`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lib.kafka_rights import Right, list_rights
-from lib.settings import ScoreStreamSettings
+from lib.settings.score_stream import ScoreStreamSettings
 from tests.docs.documents import iter_blocks, read_document
 
 DOCUMENT = "docs/security.md"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.settings import AVAILABLE_NOW, ScoreStreamSettings
+from lib.settings.score_stream import AVAILABLE_NOW, ScoreStreamSettings
 
 ROOT = Path(__file__).parents[2]
 SUBMIT = str(ROOT / "spark-submit.sh")

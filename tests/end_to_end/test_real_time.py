@@ -19,7 +19,7 @@ from lib.scoring.base import ModelBackend
 from lib.scoring.choice import load_backend
 from lib.scoring.sklearn import SklearnBackend
 from lib.scoring.spark import SparkBackend
-from lib.settings import ScoreStreamSettings
+from lib.settings.score_stream import ScoreStreamSettings
 from lib.stop_signal import StopSignal
 from lib.stream import start_stream
 from tests.conftest import TopicFactory

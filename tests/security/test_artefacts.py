@@ -18,7 +18,7 @@ from lib.contract import CUSTOMER
 from lib.errors import ModelCorruptError
 from lib.scoring.choice import find_model
 from lib.scoring.sklearn import SklearnBackend
-from lib.settings import ScoreStreamSettings
+from lib.settings.score_stream import ScoreStreamSettings
 from lib.store import ModelStore, ModelVersion
 
 

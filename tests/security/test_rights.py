@@ -14,7 +14,7 @@ from lib.broker import create_topics
 from lib.errors import KafkaSetupError, SinkRejectedError
 from lib.kafka_rights import Right, list_rights
 from lib.preflight import check_kafka
-from lib.settings import ScoreStreamSettings
+from lib.settings.score_stream import ScoreStreamSettings
 from lib.sinks.partition_writers import settings_of_partition
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.transaction import TransactionalWriter

@@ -8,7 +8,8 @@ import pytest
 
 from lib.errors import SettingsError
 from lib.kafka_secrets import hide_secrets, is_secret
-from lib.settings import ScoreStreamSettings, load_settings
+from lib.settings.load import load_settings
+from lib.settings.score_stream import ScoreStreamSettings
 
 SECRET_KEYS = (
     "sasl.password",

@@ -10,7 +10,7 @@ import pytest
 
 from lib.errors import SettingsError
 from lib.jars import PROJECT_ROOT
-from lib.settings import load_settings
+from lib.settings.load import load_settings
 from lib.synth import make_customers
 from lib.training.settings import TrainSettings
 

@@ -1,0 +1,73 @@
+"""Settings that several jobs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lib.kafka_options import check_options
+
+ENVIRONMENT_PREFIX = "SCORE_"
+
+BackendChoice = Literal["auto", "sql", "onnx", "spark", "sklearn"]
+OnnxProvider = Literal["cpu", "cuda"]
+
+
+class JobSettings(BaseSettings):
+    """What every job takes."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX,
+        extra="forbid",
+        frozen=True,
+        # `model` is the field's proper name here; pydantic guards names that begin with model_.
+        protected_namespaces=(),
+    )
+
+    config: Path | None = Field(None, description="TOML file with any of these settings")
+    verbose: bool = Field(False, description="log more, and show tracebacks")
+
+
+class ModelSettings(JobSettings):
+    """Which model scores."""
+
+    store: Path = Field(Path("models"), description="folder of the model store")
+    model: str = Field(
+        "churn@champion", description="NAME@champion, NAME@VERSION, or a path to a model"
+    )
+    backend: BackendChoice = Field(
+        "auto",
+        description="auto takes the first that the model has of onnx (not on a cluster), sql and"
+        " spark, and falls back to sklearn",
+    )
+    onnx_provider: OnnxProvider = Field(
+        "cpu", description="what onnxruntime runs on; cuda needs onnxruntime-gpu and a GPU"
+    )
+
+
+class KafkaSettings(JobSettings):
+    """Which Kafka, and how to reach it."""
+
+    bootstrap_servers: str = Field(
+        "localhost:9092",
+        description="host:port[,host:port...]; also from KAFKA_BOOTSTRAP_SERVERS",
+    )
+    kafka: dict[str, str] = Field(
+        default_factory=dict,
+        # Whoever prints settings must not print passwords.
+        repr=False,
+        description="KEY=VALUE for every Kafka client, like security.protocol=SSL; repeatable,"
+        " and no secrets on a command line",
+    )
+    kafka_secrets: Path | None = Field(
+        None, description="TOML file with more of them, closed to others: passwords, keys"
+    )
+
+    @field_validator("kafka")
+    @classmethod
+    def _check_kafka(cls, options: dict[str, str]) -> dict[str, str]:
+        check_options(options)
+        return options

@@ -1,0 +1,166 @@
+"""Reads the settings of a job: TOML file < environment < command line.
+
+Every field is a flag (``input_topic`` is ``--input-topic``), a variable (``SCORE_INPUT_TOPIC``) and
+a key of the file that ``--config`` names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource
+
+from lib.errors import SettingsError
+from lib.kafka_secrets import (
+    is_secret,
+    read_secret_file,
+    refuse_if_readable,
+    refuse_on_command_line,
+)
+from lib.settings.base import ENVIRONMENT_PREFIX, JobSettings
+
+Settings = TypeVar("Settings", bound=JobSettings)
+
+
+def load_settings(
+    kind: type[Settings], arguments: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Read a job's settings from all three places.
+
+    Args:
+        kind: the job's settings class; its docstring and fields make up ``--help``.
+        arguments: the command line without the program's name.
+        environment: variables; those of this process by default.
+
+    Raises:
+        SettingsError: unknown key, unreadable file or invalid value, with the place it came from.
+        SystemExit: for ``--help``, and for flags that do not exist.
+    """
+    variables = os.environ if environment is None else environment
+    early, remaining = _parse_early(arguments)
+    refuse_on_command_line(_guess_keys(remaining))
+    file = _read_file(early.config or variables.get(f"{ENVIRONMENT_PREFIX}CONFIG"))
+    _check_keys(kind, file)
+    found = _read_environment(kind, variables)
+    chosen = file | found
+    if "kafka" in kind.model_fields:
+        if early.kafka_secrets is not None:
+            chosen["kafka_secrets"] = early.kafka_secrets
+        flags = _read_pairs(early.kafka)
+        refuse_on_command_line(flags)
+        secrets = chosen.get("kafka_secrets")
+        # Added up, so that a password may come from a place of its own and all else from the file.
+        parts = (
+            file.get("kafka", {}),
+            {} if secrets is None else read_secret_file(Path(str(secrets))),
+            found.get("kafka", {}),
+            flags,
+        )
+        chosen["kafka"] = {key: value for part in parts for key, value in part.items()}
+
+    class Loaded(kind):  # type: ignore[valid-type, misc]
+        """Adds the command line above what the caller found."""
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], init_settings: Any, **_: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return CliSettingsSource(
+                settings_cls,
+                cli_parse_args=remaining,
+                cli_kebab_case=True,
+                cli_implicit_flags=True,
+                cli_hide_none_type=True,
+                cli_avoid_json=True,
+            ), init_settings
+
+    Loaded.__doc__ = kind.__doc__
+    try:
+        return kind.model_validate(Loaded(**chosen).model_dump())
+    except ValidationError as error:
+        raise SettingsError(_describe(error)) from error
+
+
+def _parse_early(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Take out what the settings library cannot: the file it reads, and values with commas."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config")
+    parser.add_argument("--kafka", action="append", default=[])
+    parser.add_argument("--kafka-secrets")
+    return parser.parse_known_args(list(arguments))
+
+
+def _guess_keys(arguments: Sequence[str]) -> Iterator[str]:
+    """Names of Kafka options behind a flag that was misspelled: the usage error would show them."""
+    for argument in arguments:
+        for key in argument.split("=")[:-1]:
+            if "." in key and "/" not in key:
+                yield key.lstrip("-")
+
+
+def _read_file(path: str | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        with Path(path).open("rb") as file:
+            values = tomllib.load(file)
+        options = values.get("kafka")
+        if isinstance(options, dict) and any(map(is_secret, options)):
+            refuse_if_readable(Path(path), f"--config {path}")
+        return values
+    except FileNotFoundError as error:
+        raise SettingsError(f"--config {path}: no such file") from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"--config {path}: {error}") from error
+
+
+def _check_keys(kind: type[JobSettings], file: Mapping[str, Any]) -> None:
+    for key in file:
+        if key not in kind.model_fields:
+            close = difflib.get_close_matches(key, kind.model_fields, n=1)
+            guess = f"did you mean {close[0]}?" if close else None
+            raise SettingsError(f"unknown setting {key!r} in the configuration file", hint=guess)
+    if not isinstance(file.get("kafka", {}), dict):
+        raise SettingsError("kafka in the configuration file: expected a table, [kafka]")
+
+
+def _read_environment(kind: type[JobSettings], environment: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "bootstrap_servers" in kind.model_fields and "KAFKA_BOOTSTRAP_SERVERS" in environment:
+        found["bootstrap_servers"] = environment["KAFKA_BOOTSTRAP_SERVERS"]
+    for name in kind.model_fields:
+        text = environment.get(f"{ENVIRONMENT_PREFIX}{name.upper()}")
+        if text is not None:
+            found[name] = _read_pairs(text.split(",")) if name == "kafka" else text
+    return found
+
+
+def _read_pairs(pairs: Sequence[str]) -> dict[str, str]:
+    """Read KEY=VALUE pairs; never shows a value, which may be a password."""
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise SettingsError("--kafka: expected KEY=VALUE, found no '=' or no key")
+        found[key.strip()] = value
+    return found
+
+
+def _describe(error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        found = problem.get("input")
+        is_hidden = name.startswith("kafka") or problem["type"] == "missing"
+        shown = "" if is_hidden else f", found {found!r}"
+        message = problem["msg"].removeprefix("Value error, ")
+        # A rule for several settings has no name, and its input would be all of them.
+        parts.append(f"--{name.replace('_', '-')}: {message}{shown}" if name else message)
+    return "; ".join(parts)

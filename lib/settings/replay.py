@@ -1,0 +1,30 @@
+"""Settings of ``jobs/replay.py``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from lib.settings.base import ModelSettings
+
+
+class ReplaySettings(ModelSettings):
+    """Score Parquet files with the plan of the stream, to Parquet files."""
+
+    input: list[str] = Field(
+        min_length=1,
+        description="Parquet file, folder or glob; repeatable. Dumps of a topic (column value), or"
+        " tables with the contract's columns",
+    )
+    output: str = Field(description="folder for predictions/ and dead_letters/")
+    overwrite: bool = Field(False, description="replace what an earlier replay wrote to --output")
+    dead_letter_format: Literal["headers", "envelope"] = Field(
+        "headers",
+        description="headers: original bytes, the error in headers; envelope: a JSON value",
+    )
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _split_input(cls, paths: object) -> object:
+        return [paths] if isinstance(paths, str) else paths

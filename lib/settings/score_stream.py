@@ -1,0 +1,119 @@
+"""Settings of ``jobs/score_stream.py``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from lib.real_time import REAL_TIME, iter_conflicts
+from lib.settings.base import KafkaSettings, ModelSettings
+from lib.sources.partitions import ALL_PARTITIONS, parse_partitions
+
+AVAILABLE_NOW = "available-now"
+_INTERVAL = re.compile(r"\d+ (millisecond|second|minute|hour)s?")
+
+Delivery = Literal["exactly-once", "at-least-once"]
+Mode = Literal["micro-batch", "real-time"]
+Commit = Literal["driver", "executor"]
+
+
+class ScoreStreamSettings(KafkaSettings, ModelSettings):
+    """Score a Kafka topic of customers, exactly once."""
+
+    input_topic: str = Field("telco.raw.customers", description="topic of customer records")
+    output_topic: str = Field("telco.churn.predictions", description="topic for predictions")
+    dead_letter_topic: str = Field(
+        "telco.deadletter", description="topic for records that cannot be scored"
+    )
+    dead_letter_format: Literal["headers", "envelope"] = Field(
+        "headers",
+        description="headers: original bytes, the error in headers; envelope: a JSON value",
+    )
+    query_name: str = Field(
+        "churn-scoring",
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="consumer group and transactional id; one running job for each",
+    )
+    mode: Mode = Field(
+        "micro-batch",
+        description="real-time: milliseconds of latency, at least once; see docs/latency.md",
+    )
+    delivery: Delivery = Field("exactly-once", description="guarantee of the output")
+    commit: Commit = Field(
+        "driver",
+        description="driver: one transaction a batch; executor: one a source partition and batch,"
+        " for rates beyond one driver's",
+    )
+    partitions: str = Field(
+        ALL_PARTITIONS,
+        description="all, or those that this query reads, like 0-31 or 0,2,5-7; for several"
+        " queries, each with its own query name and checkpoint, that share a topic",
+    )
+    trigger: str = Field(
+        "500 milliseconds",
+        description="interval between batches, or available-now to drain and end",
+    )
+    real_time_batch: str = Field(
+        "5 seconds",
+        description="time between checkpoints in real-time mode: what a crash repeats at most; its"
+        " end is a pause",
+    )
+    checkpoint: str = Field(
+        "checkpoints/churn-scoring", description="path or URL of Spark's checkpoint"
+    )
+    starting_offsets: Literal["earliest", "latest"] = Field(
+        "earliest", description="where the very first start begins"
+    )
+    max_offsets_per_trigger: int = Field(
+        100_000, ge=1, description="largest batch, in records; bounds the driver's memory"
+    )
+    accept_offsets: bool = Field(
+        False,
+        description="take the group's offsets for right, whoever has committed them; for one start",
+    )
+    restart_limit: int = Field(
+        10,
+        ge=0,
+        description="how often in a row, without a finished batch between, a query that failed for"
+        " a passing reason is started again",
+    )
+
+    @field_validator("partitions")
+    @classmethod
+    def _check_partitions(cls, partitions: str) -> str:
+        parse_partitions(partitions)
+        return partitions
+
+    @field_validator("trigger")
+    @classmethod
+    def _check_trigger(cls, trigger: str) -> str:
+        if trigger != AVAILABLE_NOW and _INTERVAL.fullmatch(trigger) is None:
+            raise ValueError(f'expected "{AVAILABLE_NOW}" or an interval like "500 milliseconds"')
+        return trigger
+
+    @field_validator("real_time_batch")
+    @classmethod
+    def _check_real_time_batch(cls, batch: str) -> str:
+        if _INTERVAL.fullmatch(batch) is None:
+            raise ValueError('expected an interval like "5 seconds"')
+        return batch
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> Self:
+        if self.mode != REAL_TIME:
+            return self
+        conflicts = iter_conflicts(
+            delivery=self.delivery,
+            commit=self.commit,
+            trigger=self._unless_default("trigger"),
+            max_offsets_per_trigger=self._unless_default("max_offsets_per_trigger"),
+        )
+        if found := "; ".join(conflicts):
+            raise ValueError(f"--mode {REAL_TIME}: {found}")
+        return self
+
+    def _unless_default(self, name: str) -> Any:
+        value = getattr(self, name)
+        return None if value == type(self).model_fields[name].default else value
