@@ -107,6 +107,12 @@ class QueryFailedError(SinkError):
     is_passing = True
 
 
+class WorkerError(SinkError):
+    """The code in a Python worker failed, or its packages did; it would fail again."""
+
+    remedy = "--verbose shows the whole trace"
+
+
 class PlanRefusedError(SinkError):
     """The plan would break the guarantee, such as a shuffle before commits on executors."""
 

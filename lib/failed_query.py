@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from lib.errors import (
     BatchTooLargeError,
     PlanRefusedError,
     QueryFailedError,
     SinkError,
     SinkFencedError,
+    WorkerError,
 )
 from lib.root_cause import find_root_cause
 
@@ -23,6 +26,13 @@ _NEVER_PASSES = (
     "STREAM_FAILED_BAD_CHECKPOINT",
     "STREAMING_REAL_TIME_MODE",
 )
+# What a Python worker meets again at a second try, in the words of ``lib.root_cause``: no lost
+# connection, no lack of memory.
+_WORKER_FAULT = re.compile(
+    r"(?:\w+\.)*(AssertionError|AttributeError|ImportError|IndexError|KeyError|ModuleNotFoundError"
+    r"|NameError|TypeError|UnpicklingError|ValueError) in a Python worker"
+)
+_MISSING_PACKAGE = ("ImportError", "ModuleNotFoundError")
 
 
 def build_query_error(what: str, error: BaseException) -> SinkError:
@@ -49,6 +59,9 @@ def build_query_error(what: str, error: BaseException) -> SinkError:
         return BatchTooLargeError(message)
     if _mentions(cause, _NEVER_PASSES):
         return PlanRefusedError(message, hint="--verbose shows the whole trace")
+    if fault := _WORKER_FAULT.match(cause):
+        hint = "the executors need lib and the packages of requirements/, in the driver's versions"
+        return WorkerError(message, hint=hint if fault[1] in _MISSING_PACKAGE else None)
     return QueryFailedError(message)
 
 

@@ -10,8 +10,16 @@ from lib.errors import (
     QueryFailedError,
     SinkError,
     SinkFencedError,
+    WorkerError,
 )
 from lib.failed_query import build_query_error
+
+
+def worker_trace(raised: str) -> str:
+    return (
+        "An exception was thrown from the Python worker:\nTraceback (most recent call last):\n"
+        f'  File "/app/lib/score_batch.py", line 51, in score_batch\n    raise error\n{raised}\n'
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,6 +56,10 @@ from lib.failed_query import build_query_error
             True,
         ),
         ("Python worker exited unexpectedly (crashed)", QueryFailedError, True),
+        (worker_trace("ModuleNotFoundError: No module named 'onnxruntime'"), WorkerError, False),
+        (worker_trace("ValueError: customer 7590-VHVEG"), WorkerError, False),
+        (worker_trace("MemoryError"), QueryFailedError, True),
+        (worker_trace("ConnectionResetError: [Errno 104]"), QueryFailedError, True),
     ],
 )
 def test_only_what_may_pass_is_tried_again(words: str, kind: type[SinkError], passes: bool) -> None:
@@ -56,3 +68,13 @@ def test_only_what_may_pass_is_tried_again(words: str, kind: type[SinkError], pa
     assert type(error) is kind
     assert error.is_passing is passes
     assert error.message.startswith("the query failed: ")
+
+
+def test_a_missing_package_names_the_way_out_and_no_error_quotes_a_record() -> None:
+    missing = build_query_error("the query failed", RuntimeError(worker_trace("ImportError: x")))
+    failed = build_query_error("the query failed", RuntimeError(worker_trace("KeyError: 'Ann'")))
+
+    assert "packages of requirements/" in (missing.hint or "")
+    assert (
+        failed.message == "the query failed: KeyError in a Python worker (score_batch.py, line 51)"
+    )

@@ -33,16 +33,16 @@ _RENEW_AFTER_S = 3600.0
 class ExecutorCommit:
     """Each task writes and commits the source partition that it has scored.
 
-    Guarantee: each source partition's part of a batch appears whole and once; the parts of a batch
-    appear one after the other. A retried task fences the attempt before it, reads what that has
-    committed, and leaves it out.
+    Guarantee: each source partition's part of a batch appears whole and once, in pieces if it is
+    larger than ``part_bytes``; the parts of a batch appear one after the other. A retried task
+    fences the attempt before it, reads what that has committed, and leaves it out.
 
     Assumes: one task for each source partition (see ``lib.sinks.plan_check``); ``lib`` and
     confluent-kafka on the executors; the brokers reachable from there.
 
     Cost: each task makes a producer (0.1 to 0.6 s, while its messages are being made) and holds its
-    part of the batch in its Python worker's memory. So batches should be large. The driver sees
-    reports only, no messages.
+    part of the batch in its Python worker's memory, up to ``part_bytes``. So batches should be
+    large. The driver sees reports only, no messages.
 
     Args:
         settings: names, addresses and times.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from confluent_kafka import Producer
 
-from lib.errors import SinkError
+from lib.errors import PlanRefusedError, SinkError
 from lib.sinks.resume import Offsets
 
 # Messages handed to librdkafka at once.
@@ -70,6 +71,55 @@ def add_counts(*counts: Mapping[str, int]) -> dict[str, int]:
     for count in counts:
         total.update(count)
     return dict(total)
+
+
+def iter_parts(
+    batches: Iterable[pa.RecordBatch], part_bytes: int, end: int
+) -> Iterator[tuple[pa.Table, int]]:
+    """Join the messages of one source partition, but not more than memory should hold.
+
+    Args:
+        batches: columns of :data:`lib.sinks.columns.MESSAGE_COLUMNS`.
+        part_bytes: of a part; it is exceeded by a batch at most, or by the messages of one record.
+        end: offset of the source at which they end (exclusive).
+
+    Yields:
+        The rows of a part, and the offset at which it ends. All messages of a source record are in
+        the same part.
+
+    Raises:
+        PlanRefusedError: there are several parts, and rows out of the order of their offsets: a
+            part that ends at an offset answers everything before it.
+    """
+    held: list[pa.RecordBatch] = []
+    start = 0
+    for batch in batches:
+        held.append(batch)
+        if sum(it.nbytes for it in held) < part_bytes:
+            continue
+        table = pa.Table.from_batches(held)
+        offsets = _read_ordered(table, start)
+        # More messages of the last record may follow.
+        last = int(offsets[-1])
+        if whole := int(np.searchsorted(offsets, last)):
+            yield table.slice(0, whole), last
+            held, start = table.slice(whole).to_batches(), last
+    if held:
+        table = pa.Table.from_batches(held)
+        if start:
+            _read_ordered(table, start)
+        yield table, end
+
+
+def _read_ordered(table: pa.Table, start: int) -> npt.NDArray[np.int64]:
+    offsets: npt.NDArray[np.int64] = table["source_offset"].to_numpy()
+    if offsets[0] < start or (np.diff(offsets) < 0).any():
+        raise PlanRefusedError(
+            "the messages of a source partition are not in the order of the records they answer",
+            hint="keep the order of the source, or raise part_bytes above all of a partition's"
+            " messages in a batch",
+        )
+    return offsets
 
 
 def produce_messages(producer: Producer, messages: pa.Table) -> dict[str, int]:

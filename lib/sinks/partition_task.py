@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Self
 
 import pyarrow as pa
@@ -22,11 +23,12 @@ from lib.errors import (
 )
 from lib.sinks.commit import ArrowMap
 from lib.sinks.header_text import parse_header_column
+from lib.sinks.outbox import add_counts, iter_parts
 from lib.sinks.partition_writers import settings_of_partition
 from lib.sinks.resume import Offsets
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author
-from lib.sinks.transaction import TransactionalWriter
+from lib.sinks.transaction import TransactionalWriter, WriteReport
 from lib.worker_end import raise_broken_pipes
 from lib.worker_memory import exempt_what_is_loaded, pause_collection
 
@@ -107,7 +109,10 @@ class PartitionTask:
     map_in_arrow: ArrowMap | None = None
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Write all rows in one transaction; the result is one row, none for no rows."""
+        """Write all rows in one transaction, in several where memory would not hold them.
+
+        The result is one row, none for no rows.
+        """
         filled = (batch for batch in batches if batch.num_rows)
         messages = (
             map(_parse_headers, filled) if self.map_in_arrow is None else self.map_in_arrow(filled)
@@ -130,9 +135,18 @@ class PartitionTask:
         try:
             with closing(writer), ThreadPoolExecutor(1) as pool:
                 opened = pool.submit(writer.open)
-                messages = pa.Table.from_batches([first, *others])
-                opened.result()
-                return self._write_partition(writer, partition, messages)
+                reports = []
+                parts = iter_parts(
+                    chain([first], others), self.settings.part_bytes, self.ends[partition]
+                )
+                for messages, end in parts:
+                    opened.result()
+                    reports.append(self._write_part(writer, messages, partition, end))
+                return PartitionReport(
+                    partition,
+                    add_counts(*(report.written for report in reports)),
+                    add_counts(*(report.already_written for report in reports)),
+                )
         except SinkFencedError as error:
             # Fenced by a newer attempt of this very task, or by another driver: Spark's next
             # attempt reads the stamps first and knows.
@@ -142,22 +156,18 @@ class PartitionTask:
         except SinkError as error:
             return _report_error(partition, error)
 
-    def _write_partition(
-        self, writer: TransactionalWriter, partition: int, messages: pa.Table
-    ) -> PartitionReport:
+    def _write_part(
+        self, writer: TransactionalWriter, messages: pa.Table, partition: int, end: int
+    ) -> WriteReport:
         partitions = pc.unique(messages["source_partition"]).to_pylist()
         if partitions != [partition]:
             raise PlanRefusedError(
                 f"a task got rows of the source partitions {partitions}, expected one: the plan"
                 " moves rows between tasks"
             )
-        report = writer.write(
-            messages,
-            {partition: self.ends[partition]},
-            batch_id=self.batch_id,
-            query_id=self.query_id,
+        return writer.write(
+            messages, {partition: end}, batch_id=self.batch_id, query_id=self.query_id
         )
-        return PartitionReport(partition, report.written, report.already_written)
 
 
 def _parse_headers(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -25,8 +25,8 @@ class TransactionSettings:
             not bump its epoch for each transaction (KIP-890), so a delayed EndTxn request of a slow
             one could end a later one.
         attempts: how often a batch is tried.
-        part_bytes: of messages that the driver collects at once from a batch that has failed
-            twice; it may have been what ended the driver.
+        part_bytes: of messages that a task on an executor holds at once, and that the driver
+            collects at once from a batch that has failed twice: it may have been what ended it.
     """
 
     bootstrap_servers: str

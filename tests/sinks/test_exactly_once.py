@@ -216,6 +216,16 @@ def test_what_fails_while_messages_are_made_writes_nothing(copying: Copying) -> 
     assert copying.read() == answers(0, 100)
 
 
+def test_a_task_holds_no_more_than_it_should(copying: Copying) -> None:
+    copying.produce(*orders(0, 200))
+    sink = copying.drain(commit="executor", part_bytes=500)
+
+    assert copying.read() == answers(0, 200)
+    report = sink.find_report(0)
+    assert report is not None
+    assert sum(report.written.values()) == 200
+
+
 def test_a_batch_that_has_failed_twice_is_weighed_and_written_in_parts(
     copying: Copying, caplog: pytest.LogCaptureFixture
 ) -> None:
