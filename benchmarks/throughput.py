@@ -102,7 +102,8 @@ class Track:
             remove_topics(self.admin, topics, [group])
 
     def _drain(self, contestant: Contestant, number: int, course: Course) -> Run:
-        ends = EndWatcher(self.admin, (course.output_topic, course.dead_letter_topic))
+        servers = self.ground.bootstrap_servers
+        ends = EndWatcher(servers, (course.output_topic, course.dead_letter_topic))
         patience = Patience(self.settings.records)
         log = FOLDER / f"{contestant.name.replace('/', '-')}.log"
         family, failure = Family(), None

@@ -145,12 +145,13 @@ class EndWatcher:
     """Asks how many messages a read_committed reader could read: the topics' last stable offsets.
 
     Args:
-        admin: client of the broker.
+        bootstrap_servers: of the broker.
         topics: with :data:`PARTITIONS` partitions each.
     """
 
-    def __init__(self, admin: AdminClient, topics: Sequence[str]) -> None:
-        self._admin = admin
+    def __init__(self, bootstrap_servers: str, topics: Sequence[str]) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._admin = self._connect()
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client's own
         self._asked = {
             TopicPartition(topic, partition): latest
@@ -178,6 +179,11 @@ class EndWatcher:
                 if error.args[0].code() not in _NOT_YET or time.monotonic() > deadline_s:
                     raise
             time.sleep(_RETRY_S)
+            # A client may go on for minutes to believe that there is no leader.
+            self._admin = self._connect()
+
+    def _connect(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self._bootstrap_servers, "log_level": 3})
 
 
 Note = Callable[[bytes | str | None, bytes | str | None], None]
