@@ -123,7 +123,6 @@ class Track:
             except ScoringError as error:
                 failure = str(error)
         sightings, records = seen.sightings, self.settings.records
-        servers = self.ground.bootstrap_servers
         answers = Comparison(self.ground.expected)
         count = count_messages(servers, course.output_topic, course.dead_letter_topic, answers.note)
         return Run(
