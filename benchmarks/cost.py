@@ -5,9 +5,10 @@
 Reads a topic of synthetic customers with Spark, in one process, once for each stage, each of which
 does all that the one before it did: read, score, collect, commit. The difference between two stages
 is the cost of the later one. Processor time rather than the clock, so that a busy machine disturbs
-less; the broker's is counted apart. Every stage runs twice, and the second run counts. For backends
-in Python workers the pass over a batch is also taken apart, in this process: decode and check,
-score, encode.
+less; the broker's is counted apart. Every stage runs twice, and the second run counts. Then both
+ways to commit run in turn, the whole of it, and their processes are counted apart. For backends in
+Python workers the pass over a batch is also taken apart, in this process: decode and check, score,
+encode.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import UTC, datetime
+from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import psutil
 import pyarrow as pa
 from pydantic import Field
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table
 
@@ -39,18 +43,27 @@ from lib.decode_batch import decode_batch
 from lib.encode_batch import Encoding, encode_batch
 from lib.local_session import build_local_session
 from lib.messages import OutputSettings
-from lib.pipeline import score_records
+from lib.pipeline import plan_scoring
 from lib.scoring.base import ModelBackend
 from lib.scoring.choice import load_backend
 from lib.settings.base import BackendChoice, ModelSettings
 from lib.sinks.columns import OPTIONAL_COLUMN, REQUIRED_COLUMNS
+from lib.sinks.partition_task import (
+    REPORT_SCHEMA,
+    PartitionReport,
+    PartitionTask,
+    raise_failure,
+)
 from lib.sinks.settings import TransactionSettings
+from lib.sinks.stamp import Author, make_run_id
 from lib.sinks.transaction import TransactionalWriter
 from lib.sources.kafka import FETCH_OPTIONS, as_records
 from lib.synth import iter_records, make_customers
 
 _BATCH_RECORDS = 10_000
 _BATCH_ROUNDS = 30
+# Of both ways to commit; the first one warms up.
+_ROUNDS = 5
 
 
 class CostSettings(BenchmarkSettings):
@@ -75,48 +88,124 @@ class Stage:
     broker_us: float
 
 
-def measure_stages(
-    spark: SparkSession, servers: str, topic: str, scorer: ModelBackend, records: int
-) -> list[Stage]:
-    """Each stage with all before it, then the differences."""
-    output_topic = name_topic("predictions")
-    create_topics(servers, {output_topic: PARTITIONS})
-    source = as_records(
-        spark.read.format("kafka")
-        .options(**{"kafka.bootstrap.servers": servers, "subscribe": topic})
-        .options(includeHeaders="true", **FETCH_OPTIONS)
-        .load()
-    )
-    output = OutputSettings(output_topic, "dead-letters", "cost")
-    messages = score_records(source, scorer, CUSTOMER, output).select(
-        *REQUIRED_COLUMNS, OPTIONAL_COLUMN
-    )
-    ends = dict.fromkeys(range(PARTITIONS), records)
+@dataclass(frozen=True)
+class Spent:
+    """Processor time by kind of process: of all of them, or microseconds a record."""
 
-    def commit(batch_id: int) -> None:
-        writer = TransactionalWriter(TransactionSettings(servers, f"cost-{batch_id}", topic))
-        writer.open()
-        writer.write(messages.toArrow(), ends, query_id="cost", batch_id=batch_id)
-        writer.close()
+    jvm: float = 0.0
+    workers: float = 0.0
+    driver: float = 0.0
+    broker: float = 0.0
 
-    stages: Mapping[str, Callable[[int], object]] = {
-        "read": lambda _: _drop(source),
-        "decode, check, score, encode": lambda _: _drop(messages),
-        "collect on the driver": lambda _: messages.toArrow(),
-        "produce and commit": commit,
-    }
-    found, before = [], (0.0, 0.0)
-    for name, run in stages.items():
-        run(0)
-        spent = _measure(lambda run=run: run(1))  # type: ignore[misc]
-        found.append(
-            Stage(
-                name,
-                *((now - then) / records * 1e6 for now, then in zip(spent, before, strict=True)),
-            )
+    @property
+    def own(self) -> float:
+        """All but the broker's."""
+        return self.jvm + self.workers + self.driver
+
+    def since(self, start: Spent) -> Spent:
+        """What has been spent after ``start``."""
+        return Spent(
+            self.jvm - start.jvm,
+            self.workers - start.workers,
+            self.driver - start.driver,
+            self.broker - start.broker,
         )
-        before = spent
-    return found
+
+    def scale(self, factor: float) -> Spent:
+        """Each of them by a factor."""
+        return Spent(*(part * factor for part in astuple(self)))
+
+
+def _average(rounds: Sequence[Spent]) -> Spent:
+    return Spent(*(mean(column) for column in zip(*map(astuple, rounds), strict=True)))
+
+
+class Bench:
+    """A filled topic, and all that may be done with it.
+
+    Args:
+        spark: the session.
+        servers: of the broker.
+        topic: of customers.
+        scorer: a loaded backend.
+        records: of the topic.
+    """
+
+    def __init__(
+        self, spark: SparkSession, servers: str, topic: str, scorer: ModelBackend, records: int
+    ) -> None:
+        self._servers, self._topic, self._records = servers, topic, records
+        output_topic = name_topic("predictions")
+        create_topics(servers, {output_topic: PARTITIONS})
+        self._source = as_records(
+            spark.read.format("kafka")
+            .options(**{"kafka.bootstrap.servers": servers, "subscribe": topic})
+            .options(includeHeaders="true", **FETCH_OPTIONS)
+            .load()
+        )
+        output = OutputSettings(output_topic, "dead-letters", "cost")
+        self._plan = plan_scoring(self._source, scorer, CUSTOMER, output)
+        self._messages = self._plan.to_messages().select(*REQUIRED_COLUMNS, OPTIONAL_COLUMN)
+        self._ends = dict.fromkeys(range(PARTITIONS), records)
+        self._batch_id = 0
+
+    def measure_stages(self) -> list[Stage]:
+        """Each stage with all before it, then the differences."""
+        stages: Mapping[str, Callable[[], object]] = {
+            "read": lambda: _drop(self._source),
+            "decode, check, score, encode": lambda: _drop(self._messages),
+            "collect on the driver": self._messages.toArrow,
+            "produce and commit": self._commit_on_driver,
+        }
+        found, before = [], Spent()
+        for name, run in stages.items():
+            run()
+            spent = self._measure(run)
+            stage = spent.since(before)
+            found.append(Stage(name, stage.own, stage.broker))
+            before = spent
+        return found
+
+    def measure_commits(self) -> dict[str, Spent]:
+        """Both ways to commit, in turn: the mean of some rounds, microseconds a record."""
+        ways = {"driver": self._commit_on_driver, "executor": self._commit_on_executors}
+        rounds: dict[str, list[Spent]] = {way: [] for way in ways}
+        for _ in range(_ROUNDS):
+            for way, run in ways.items():
+                rounds[way].append(self._measure(run))
+        return {way: _average(found[1:]) for way, found in rounds.items()}
+
+    def _measure(self, run: Callable[[], object]) -> Spent:
+        start = _read_cpu_s()
+        run()
+        return _read_cpu_s().since(start).scale(1e6 / self._records)
+
+    def _next_settings(self) -> TransactionSettings:
+        """Of a query that has not committed anything yet."""
+        self._batch_id += 1
+        return TransactionSettings(self._servers, f"cost-{self._batch_id}", self._topic)
+
+    def _commit_on_driver(self) -> None:
+        with closing(TransactionalWriter(self._next_settings())) as writer:
+            writer.open()
+            writer.write(
+                self._messages.toArrow(), self._ends, query_id="cost", batch_id=self._batch_id
+            )
+
+    def _commit_on_executors(self) -> None:
+        settings, author = self._next_settings(), Author(make_run_id())
+        frame = self._plan.frame
+        if self._plan.map_in_arrow is None:
+            frame = self._messages.withColumn(OPTIONAL_COLUMN, F.to_json(OPTIONAL_COLUMN))
+        task = PartitionTask(
+            settings, author, "cost", self._batch_id, self._ends, {}, self._plan.map_in_arrow
+        )
+        raise_failure(
+            [
+                PartitionReport.from_row(row)
+                for row in frame.mapInArrow(task, REPORT_SCHEMA).toArrow().to_pylist()
+            ]
+        )
 
 
 def measure_batch(scorer: ModelBackend, spark: SparkSession) -> dict[str, float] | None:
@@ -165,25 +254,29 @@ def _drop(frame: DataFrame) -> None:
     frame.write.format("noop").mode("overwrite").save()
 
 
-def _measure(run: Callable[[], object]) -> tuple[float, float]:
-    """Processor seconds of this process and its descendants, and of the broker."""
-    before = _read_cpu_s()
-    run()
-    after = _read_cpu_s()
-    return after[0] - before[0], after[1] - before[1]
-
-
-def _read_cpu_s() -> tuple[float, float]:
+def _read_cpu_s() -> Spent:
+    """Seconds of this process and its descendants, since they started."""
     me = psutil.Process()
-    own = broker = 0.0
+    found = dict.fromkeys((field.name for field in fields(Spent)), 0.0)
     for process in (me, *me.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):  # gone meanwhile; a zombie counts as that
-            times, command = process.cpu_times(), process.cmdline()
-            if "kafka.Kafka" in command:
-                broker += times.user + times.system
-            else:
-                own += times.user + times.system
-    return own, broker
+            times = process.cpu_times()
+            found[_name_kind(process, me)] += times.user + times.system
+    return Spent(**found)
+
+
+def _name_kind(process: psutil.Process, me: psutil.Process) -> str:
+    """The field of :class:`Spent` for a process.
+
+    Raises:
+        psutil.NoSuchProcess: it is gone.
+    """
+    command = process.cmdline()
+    if process == me:
+        return "driver"
+    if "kafka.Kafka" in command:
+        return "broker"
+    return "jvm" if command and Path(command[0]).name == "java" else "workers"
 
 
 def measure(settings: CostSettings) -> int:
@@ -201,7 +294,8 @@ def measure(settings: CostSettings) -> int:
         spark = build_local_session("cost")
         chosen = ModelSettings(model=str(model), backend=settings.backend)
         scorer = load_backend(spark, chosen, CUSTOMER)
-        stages = measure_stages(spark, servers, topic, scorer, settings.records)
+        bench = Bench(spark, servers, topic, scorer, settings.records)
+        stages, commits = bench.measure_stages(), bench.measure_commits()
         parts = measure_batch(scorer, spark)
         spark.stop()
     table = Table("microseconds of a record", "job", "broker")
@@ -214,8 +308,13 @@ def measure(settings: CostSettings) -> int:
     )
     for name, cost in (parts or {}).items():
         table.add_row(f"of a worker's pass: {name}", f"{cost:.1f}", "")
+    ways = Table("commits on the", "JVM", "workers", "driver's Python", "broker", "all")
+    for way, spent in commits.items():
+        parts_us = astuple(spent)
+        ways.add_row(way, *(f"{part:.1f}" for part in (*parts_us, sum(parts_us))))
     console.print(f"{scorer.scored_by}, {settings.records:,} records")
     console.print(table)
+    console.print(ways)
     report: dict[str, Any] = {
         "started": started.isoformat(timespec="seconds"),
         "scored_by": scorer.scored_by,
@@ -223,6 +322,7 @@ def measure(settings: CostSettings) -> int:
         "machine": describe_machine(),
         "versions": describe_versions(is_embedded=True),
         "stages": [asdict(stage) for stage in stages],
+        "commits": {way: asdict(spent) for way, spent in commits.items()},
         "pass": parts,
     }
     text = json.dumps(report, indent=2) + "\n"
