@@ -113,10 +113,8 @@ class PartitionTask:
 
         The result is one row, none for no rows.
         """
-        filled = (batch for batch in batches if batch.num_rows)
-        messages = (
-            map(_parse_headers, filled) if self.map_in_arrow is None else self.map_in_arrow(filled)
-        )
+        make = self.map_in_arrow or _parse_headers
+        messages = _iter_filled(make(_iter_filled(batches)))
         first = next(messages, None)
         if first is not None:
             with pause_collection(), raise_broken_pipes():
@@ -170,10 +168,15 @@ class PartitionTask:
         )
 
 
-def _parse_headers(batch: pa.RecordBatch) -> pa.RecordBatch:
+def _iter_filled(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    return (batch for batch in batches if batch.num_rows)
+
+
+def _parse_headers(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """From text, as Spark hands them to a worker; see ``lib.sinks.header_text``."""
-    position = batch.schema.get_field_index("headers")
-    return batch.set_column(position, "headers", parse_header_column(batch["headers"]))
+    for batch in batches:
+        position = batch.schema.get_field_index("headers")
+        yield batch.set_column(position, "headers", parse_header_column(batch["headers"]))
 
 
 def _report_error(partition: int, error: SinkError) -> PartitionReport:

@@ -195,6 +195,24 @@ def test_messages_may_be_made_in_the_worker_that_writes_them(copying: Copying, c
     assert sink.find_report(3) is None
 
 
+def test_records_without_any_message_are_answered_too(copying: Copying) -> None:
+    def drop_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield batch.slice(0, 0)
+
+    copying.produce(*orders(0, 100))
+    sink = copying.start_sink(commit="executor")
+    messages = copying.messages(sink.read_stream()).withColumn(
+        "headers", F.lit(None).cast(HEADERS_TYPE)
+    )
+    query = sink.write_stream(messages, drop_all).trigger(availableNow=True).start()
+    query.awaitTermination(120)
+    sink.close()
+
+    assert copying.read() == Counter()
+    assert sum(offset for offset, _ in copying.committed().values()) == 100
+
+
 def test_what_fails_while_messages_are_made_writes_nothing(copying: Copying) -> None:
     def fail_late(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from batches
