@@ -12,6 +12,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Not empty within. The signal itself does not tell: Python ignores it from its start.
+_WITHIN: list[bool] = []
+
 
 @contextmanager
 def raise_broken_pipes() -> Iterator[None]:
@@ -22,11 +25,13 @@ def raise_broken_pipes() -> Iterator[None]:
     """
     from pyspark import TaskContext  # this late, so that who has no worker needs no Spark
 
-    if TaskContext.get() is None or signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN:
+    if TaskContext.get() is None or _WITHIN:
         yield
         return
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    _WITHIN.append(True)
     try:
         yield
     finally:
+        _WITHIN.clear()
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -244,6 +244,40 @@ def test_a_task_holds_no_more_than_it_should(copying: Copying) -> None:
     assert sum(report.written.values()) == 200
 
 
+def test_pieces_that_a_task_wrote_before_it_failed_are_not_written_again(copying: Copying) -> None:
+    def fail_late(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for number, batch in enumerate(batches):
+            if number == 3:
+                raise ValueError("no more messages")
+            yield batch
+
+    copying.produce(*orders(0, 200))
+    sink = copying.start_sink(commit="executor", part_bytes=1)
+    messages = copying.messages(sink.read_stream()).withColumn(
+        "headers", F.lit(None).cast(HEADERS_TYPE)
+    )
+    with small_arrow_batches(copying.spark, 10):
+        query = sink.write_stream(messages, fail_late).trigger(availableNow=True).start()
+        wait_until(lambda: not query.isActive)
+    sink.close()
+    written = copying.read()
+    copying.drain(commit="executor")
+
+    assert 0 < written.total() < 200
+    assert copying.read() == answers(0, 200)
+
+
+@contextmanager
+def small_arrow_batches(spark: SparkSession, records: int) -> Iterator[None]:
+    name = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    before = str(spark.conf.get(name))
+    spark.conf.set(name, records)
+    try:
+        yield
+    finally:
+        spark.conf.set(name, before)
+
+
 def test_a_batch_that_has_failed_twice_is_weighed_and_written_in_parts(
     copying: Copying, caplog: pytest.LogCaptureFixture
 ) -> None:
