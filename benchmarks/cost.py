@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, astuple, dataclass, fields
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -28,7 +29,6 @@ import psutil
 import pyarrow as pa
 from pydantic import Field
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table
 
@@ -48,15 +48,13 @@ from lib.scoring.base import ModelBackend
 from lib.scoring.choice import load_backend
 from lib.settings.base import BackendChoice, ModelSettings
 from lib.sinks.columns import OPTIONAL_COLUMN, REQUIRED_COLUMNS
-from lib.sinks.partition_task import (
-    REPORT_SCHEMA,
-    PartitionReport,
-    PartitionTask,
-    raise_failure,
-)
+from lib.sinks.commit import Batch, Commit
+from lib.sinks.driver_commit import DriverCommit
+from lib.sinks.exactly_once import COMMITS
+from lib.sinks.executor_commit import ExecutorCommit
+from lib.sinks.session import Hook, ignore
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author, make_run_id
-from lib.sinks.transaction import TransactionalWriter
 from lib.sources.kafka import FETCH_OPTIONS, as_records
 from lib.synth import iter_records, make_customers
 
@@ -104,12 +102,8 @@ class Spent:
 
     def since(self, start: Spent) -> Spent:
         """What has been spent after ``start``."""
-        return Spent(
-            self.jvm - start.jvm,
-            self.workers - start.workers,
-            self.driver - start.driver,
-            self.broker - start.broker,
-        )
+        pairs = zip(astuple(self), astuple(start), strict=True)
+        return Spent(*(now - then for now, then in pairs))
 
     def scale(self, factor: float) -> Spent:
         """Each of them by a factor."""
@@ -146,7 +140,6 @@ class Bench:
         output = OutputSettings(output_topic, "dead-letters", "cost")
         self._plan = plan_scoring(self._source, scorer, CUSTOMER, output)
         self._messages = self._plan.to_messages().select(*REQUIRED_COLUMNS, OPTIONAL_COLUMN)
-        self._ends = dict.fromkeys(range(PARTITIONS), records)
         self._batch_id = 0
 
     def measure_stages(self) -> list[Stage]:
@@ -155,7 +148,7 @@ class Bench:
             "read": lambda: _drop(self._source),
             "decode, check, score, encode": lambda: _drop(self._messages),
             "collect on the driver": self._messages.toArrow,
-            "produce and commit": self._commit_on_driver,
+            "produce and commit": lambda: self._commit(DriverCommit),
         }
         found, before = [], Spent()
         for name, run in stages.items():
@@ -168,11 +161,10 @@ class Bench:
 
     def measure_commits(self) -> dict[str, Spent]:
         """Both ways to commit, in turn: the mean of some rounds, microseconds a record."""
-        ways = {"driver": self._commit_on_driver, "executor": self._commit_on_executors}
-        rounds: dict[str, list[Spent]] = {way: [] for way in ways}
+        rounds: dict[str, list[Spent]] = {way: [] for way in COMMITS}
         for _ in range(_ROUNDS):
-            for way, run in ways.items():
-                rounds[way].append(self._measure(run))
+            for way, build in COMMITS.items():
+                rounds[way].append(self._measure(partial(self._commit, build)))
         return {way: _average(found[1:]) for way, found in rounds.items()}
 
     def _measure(self, run: Callable[[], object]) -> Spent:
@@ -180,32 +172,22 @@ class Bench:
         run()
         return _read_cpu_s().since(start).scale(1e6 / self._records)
 
-    def _next_settings(self) -> TransactionSettings:
-        """Of a query that has not committed anything yet."""
+    def _commit(self, build: Callable[[TransactionSettings, Author, Hook], Commit]) -> None:
+        """By one of the sink's strategies, for a query that has not committed anything yet."""
         self._batch_id += 1
-        return TransactionSettings(self._servers, f"cost-{self._batch_id}", self._topic)
-
-    def _commit_on_driver(self) -> None:
-        with closing(TransactionalWriter(self._next_settings())) as writer:
-            writer.open()
-            writer.write(
-                self._messages.toArrow(), self._ends, query_id="cost", batch_id=self._batch_id
-            )
-
-    def _commit_on_executors(self) -> None:
-        settings, author = self._next_settings(), Author(make_run_id())
-        frame = self._plan.frame
-        if self._plan.map_in_arrow is None:
-            frame = self._messages.withColumn(OPTIONAL_COLUMN, F.to_json(OPTIONAL_COLUMN))
-        task = PartitionTask(
-            settings, author, "cost", self._batch_id, self._ends, {}, self._plan.map_in_arrow
+        settings = TransactionSettings(self._servers, f"cost-{self._batch_id}", self._topic)
+        is_by_tasks = build is ExecutorCommit and self._plan.map_in_arrow is not None
+        batch = Batch(
+            self._plan.frame if is_by_tasks else self._messages,
+            self._batch_id,
+            query_id="cost",
+            starts={},
+            ends=dict.fromkeys(range(PARTITIONS), self._records),
+            map_in_arrow=self._plan.map_in_arrow if is_by_tasks else None,
         )
-        raise_failure(
-            [
-                PartitionReport.from_row(row)
-                for row in frame.mapInArrow(task, REPORT_SCHEMA).toArrow().to_pylist()
-            ]
-        )
+        with closing(build(settings, Author(make_run_id()), ignore)) as commit:
+            commit.open()
+            commit.write(batch)
 
 
 def measure_batch(scorer: ModelBackend, spark: SparkSession) -> dict[str, float] | None:

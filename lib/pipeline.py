@@ -51,7 +51,7 @@ class ScoringPlan:
         """Both parts together: ``lib.sinks.columns.MESSAGE_COLUMNS``."""
         if self.map_in_arrow is None:
             return self.frame
-        return self.frame.mapInArrow(self.map_in_arrow.__call__, MESSAGE_TYPES)
+        return self.frame.mapInArrow(self.map_in_arrow, MESSAGE_TYPES)
 
 
 def score_records(

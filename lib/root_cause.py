@@ -21,10 +21,11 @@ def find_root_cause(error: BaseException) -> str:
     """
     java: Any = getattr(error, "java_exception", None)
     if java is None:
-        return find_python_error(str(error)) or _first_line(f"{type(error).__name__}: {error}")
-    while java.getCause() is not None:
-        java = java.getCause()
-    text = str(java.toString())
+        text = f"{type(error).__name__}: {error}"
+    else:
+        while java.getCause() is not None:
+            java = java.getCause()
+        text = str(java.toString())
     return find_python_error(text) or _first_line(text)
 
 

@@ -121,6 +121,7 @@ class SklearnBackend(ModelBackend):
 
     def list_columns(self) -> list[str]:
         """See :meth:`ModelBackend.list_columns`."""
+        self._require_model()
         names = self._feature_names()
         return list(CUSTOMER.feature_names if names is None else names)
 

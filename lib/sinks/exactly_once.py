@@ -63,7 +63,8 @@ class ExactlyOnceSettings(TransactionSettings):
     accept_offsets: bool = False
 
 
-_COMMITS: dict[str, Callable[[TransactionSettings, Author, Hook], Commit]] = {
+#: Where batches may be committed, by ``ExactlyOnceSettings.commit``.
+COMMITS: dict[str, Callable[[TransactionSettings, Author, Hook], Commit]] = {
     "driver": DriverCommit,
     "executor": ExecutorCommit,
 }
@@ -144,7 +145,7 @@ class ExactlyOnceSink:
         topic_id = read_topic_id(admin, self._settings.source_topic)
         if self._commit is None:
             author = Author(self._run_id, topic_id, Committer(self._settings.commit))
-            build = _COMMITS[self._settings.commit]
+            build = COMMITS[self._settings.commit]
             self._commit = build(self._settings, author, self._hook)
         for attempt in range(1, _CLAIM_ATTEMPTS + 1):
             try:
@@ -199,14 +200,12 @@ class ExactlyOnceSink:
         Raises:
             PlanRefusedError: a column is missing, or the plan does not suit commits on executors.
         """
-        self._map_in_arrow = map_in_arrow if self._settings.commit == "executor" else None
-        if self._map_in_arrow is not None:
-            frame = messages
-        elif map_in_arrow is not None:
-            frame = _select_columns(messages.mapInArrow(map_in_arrow, MESSAGE_TYPES))
-        else:
-            frame = _select_columns(messages)
-        if self._settings.commit == "executor":
+        is_by_tasks = self._settings.commit == "executor"
+        if map_in_arrow is not None and not is_by_tasks:
+            messages, map_in_arrow = messages.mapInArrow(map_in_arrow, MESSAGE_TYPES), None
+        self._map_in_arrow = map_in_arrow
+        frame = _select_columns(messages) if map_in_arrow is None else messages
+        if is_by_tasks:
             check_plan(frame)
         return (
             frame.writeStream.foreachBatch(self)

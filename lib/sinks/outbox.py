@@ -92,10 +92,11 @@ def iter_parts(
             part that ends at an offset answers everything before it.
     """
     held: list[pa.RecordBatch] = []
-    start = 0
+    held_bytes = start = 0
     for batch in batches:
         held.append(batch)
-        if sum(it.nbytes for it in held) < part_bytes:
+        held_bytes += batch.nbytes
+        if held_bytes < part_bytes:
             continue
         table = pa.Table.from_batches(held)
         offsets = _read_ordered(table, start)
@@ -103,7 +104,8 @@ def iter_parts(
         last = int(offsets[-1])
         if whole := int(np.searchsorted(offsets, last)):
             yield table.slice(0, whole), last
-            held, start = table.slice(whole).to_batches(), last
+            rest = table.slice(whole)
+            held, held_bytes, start = rest.to_batches(), rest.nbytes, last
     if held:
         table = pa.Table.from_batches(held)
         if start:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import chain
 from typing import Any, Self
 
@@ -23,7 +24,7 @@ from lib.errors import (
 )
 from lib.sinks.commit import ArrowMap
 from lib.sinks.header_text import parse_header_column
-from lib.sinks.outbox import add_counts, iter_parts
+from lib.sinks.outbox import iter_parts
 from lib.sinks.partition_writers import settings_of_partition
 from lib.sinks.resume import Offsets
 from lib.sinks.settings import TransactionSettings
@@ -140,11 +141,8 @@ class PartitionTask:
                 for messages, end in parts:
                     opened.result()
                     reports.append(self._write_part(writer, messages, partition, end))
-                return PartitionReport(
-                    partition,
-                    add_counts(*(report.written for report in reports)),
-                    add_counts(*(report.already_written for report in reports)),
-                )
+                whole = reduce(WriteReport.add, reports)
+                return PartitionReport(partition, whole.written, whole.already_written)
         except SinkFencedError as error:
             # Fenced by a newer attempt of this very task, or by another driver: Spark's next
             # attempt reads the stamps first and knows.

@@ -31,6 +31,7 @@ from lib.errors import (
     SinkTakenOverError,
 )
 from lib.sinks.columns import HEADERS_TYPE
+from lib.sinks.commit import ArrowMap
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
 from lib.sinks.header_text import HEADERS_ARROW
 from lib.sinks.outbox import add_counts
@@ -75,6 +76,16 @@ class Copying:
             query.awaitTermination(120)
         finally:
             sink.close()
+        return sink
+
+    def drain_through(self, change: ArrowMap, **changes: Any) -> ExactlyOnceSink:
+        """The same with messages that tasks change; the query may fail."""
+        sink = self.start_sink(commit="executor", **changes)
+        headers = F.lit(None).cast(HEADERS_TYPE)
+        messages = self.messages(sink.read_stream()).withColumn("headers", headers)
+        query = sink.write_stream(messages, change).trigger(availableNow=True).start()
+        wait_until(lambda: not query.isActive)
+        sink.close()
         return sink
 
     @contextmanager
@@ -201,14 +212,9 @@ def test_records_without_any_message_are_answered_too(copying: Copying) -> None:
             yield batch.slice(0, 0)
 
     copying.produce(*orders(0, 100))
-    sink = copying.start_sink(commit="executor")
-    messages = copying.messages(sink.read_stream()).withColumn(
-        "headers", F.lit(None).cast(HEADERS_TYPE)
-    )
-    query = sink.write_stream(messages, drop_all).trigger(availableNow=True).start()
-    query.awaitTermination(120)
-    sink.close()
+    sink = copying.drain_through(drop_all)
 
+    assert sink.failure is None
     assert copying.read() == Counter()
     assert sum(offset for offset, _ in copying.committed().values()) == 100
 
@@ -219,13 +225,7 @@ def test_what_fails_while_messages_are_made_writes_nothing(copying: Copying) -> 
         raise ValueError("no more messages")
 
     copying.produce(*orders(0, 100))
-    sink = copying.start_sink(commit="executor")
-    messages = copying.messages(sink.read_stream()).withColumn(
-        "headers", F.lit(None).cast(HEADERS_TYPE)
-    )
-    query = sink.write_stream(messages, fail_late).trigger(availableNow=True).start()
-    wait_until(lambda: not query.isActive)
-    sink.close()
+    sink = copying.drain_through(fail_late)
 
     assert sink.failure is not None
     assert "ValueError in a Python worker (test_exactly_once.py, line" in sink.failure.message
@@ -252,14 +252,8 @@ def test_pieces_that_a_task_wrote_before_it_failed_are_not_written_again(copying
             yield batch
 
     copying.produce(*orders(0, 200))
-    sink = copying.start_sink(commit="executor", part_bytes=1)
-    messages = copying.messages(sink.read_stream()).withColumn(
-        "headers", F.lit(None).cast(HEADERS_TYPE)
-    )
     with small_arrow_batches(copying.spark, 10):
-        query = sink.write_stream(messages, fail_late).trigger(availableNow=True).start()
-        wait_until(lambda: not query.isActive)
-    sink.close()
+        copying.drain_through(fail_late, part_bytes=1)
     written = copying.read()
     copying.drain(commit="executor")
 
