@@ -132,6 +132,7 @@ CONTESTANTS: Mapping[str, Contestant] = {
         _build_job("exactly-once", "sklearn"),
         _build_job("at-least-once", "sklearn"),
         _build_job("exactly-once", "onnx", "executor"),
+        _build_job("exactly-once", "sql", "executor"),
         _build_job("exactly-once", "spark", "executor"),
         _build_job("exactly-once", "sklearn", "executor"),
         _build_loop("sklearn"),

@@ -30,6 +30,7 @@ from lib.demo.child import Child
 from lib.errors import ScoringError
 from lib.real_time import REAL_TIME
 from lib.settings.base import BackendChoice
+from lib.settings.score_stream import ScoreStreamSettings
 
 # A start of Spark takes 10 s, on a busy machine several times that.
 _START_TIMEOUT_S = 180.0
@@ -56,7 +57,10 @@ class LatencySettings(TrialSettings):
     warm_up: float = Field(60.0, ge=0, description="seconds of the same load before")
     backend: BackendChoice = Field("sql", description="of all contestants")
     partitions: int = Field(PARTITIONS, ge=1, description="of the topics, each with a task slot")
-    real_time_batch: str = Field("5 seconds", description="of the job, in real-time mode")
+    real_time_batch: str = Field(
+        ScoreStreamSettings.model_fields["real_time_batch"].default,
+        description="of the job, in real-time mode",
+    )
     only: list[str] = Field(list(MODES), description="a contestant; repeatable")
 
 

@@ -56,7 +56,7 @@ class ScoreStreamSettings(KafkaSettings, ModelSettings):
         description="interval between batches, or available-now to drain and end",
     )
     real_time_batch: str = Field(
-        "5 seconds",
+        "15 seconds",
         description="time between checkpoints in real-time mode: what a crash repeats at most; its"
         " end is a pause",
     )

@@ -18,6 +18,7 @@ def test_both_guarantees_and_all_backends_meet_the_loops() -> None:
         "exactly-once/sklearn",
         "at-least-once/sklearn",
         "exactly-once/onnx/executor",
+        "exactly-once/sql/executor",
         "exactly-once/spark/executor",
         "exactly-once/sklearn/executor",
         "hand-loop/sklearn",

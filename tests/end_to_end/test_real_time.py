@@ -27,7 +27,12 @@ from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, kill_group, start_j
 from tests.end_to_end.test_stream import RecordingView, read_answers, score
 from tests.topics import Record, build_customers, produce, read_topic
 
-REAL_TIME = {"mode": "real-time", "delivery": "at-least-once", "trigger": "500 milliseconds"}
+REAL_TIME = {
+    "mode": "real-time",
+    "delivery": "at-least-once",
+    "trigger": "500 milliseconds",
+    "real_time_batch": "5 seconds",
+}
 _WIDE = {"max.message.bytes": "2097152"}
 
 
@@ -156,7 +161,7 @@ def test_too_short_a_batch_and_too_few_slots_are_refused(
 ) -> None:
     settings = deployment.settings(**REAL_TIME)
     scorer = load_backend(spark, settings, CUSTOMER)
-    short = deployment.settings(**REAL_TIME, real_time_batch="1 second")
+    short = deployment.settings(**{**REAL_TIME, "real_time_batch": "1 second"})
 
     assert "found 1 second, expected at least 5,000 milliseconds" in refuse(spark, short, scorer)
     assert "--master 'local[4]'" in refuse(spark, settings, scorer)
