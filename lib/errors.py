@@ -87,6 +87,12 @@ class SinkTakenOverError(SinkFencedError):
     """Another run has committed for this query, as the stamps of the offsets say."""
 
 
+class SinkOffsetsGoneError(SinkError):
+    """An offset that this run has committed is not there any more: it was deleted, or expired."""
+
+    remedy = "start the job again: it goes on, or says which batch to look for"
+
+
 class ResumeRefusedError(SinkError):
     """Checkpoint, committed offsets and their stamps contradict each other."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -25,8 +27,10 @@ from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author
 from lib.sinks.transaction import TransactionalWriter, WriteReport
 
-# The offsets of an idle partition are committed again this often: long before brokers forget them
-# (7 days by default), seldom enough to cost nothing.
+logger = logging.getLogger(__name__)
+
+# All offsets are committed again this often, for those of idle partitions and the transactional id
+# of the driver: long before brokers forget them (7 days by default), seldom enough to cost nothing.
 _RENEW_AFTER_S = 3600.0
 
 
@@ -36,6 +40,10 @@ class ExecutorCommit:
     Guarantee: each source partition's part of a batch appears whole and once, in pieces if it is
     larger than ``part_bytes``; the parts of a batch appear one after the other. A retried task
     fences the attempt before it, reads what that has committed, and leaves it out.
+
+    Offsets that are deleted while the query runs are committed again by the driver, whose own
+    producer the next driver would have fenced. Not if a task that failed may have written its part:
+    whether it has, the offset alone could tell.
 
     Assumes: one task for each source partition (see ``lib.sinks.plan_check``); ``lib`` and
     confluent-kafka on the executors; the brokers reachable from there.
@@ -54,12 +62,12 @@ class ExecutorCommit:
         self._settings = settings
         self._author = author
         self._hook = hook
-        # Fences a run that commits on its driver; writes nothing itself.
+        # Fences older drivers, and is fenced by newer ones. It commits what no task does.
         self._driver = TransactionalWriter(settings, hook, author=author)
         self._writers = PartitionWriters(settings, author, hook)
         self._committed: dict[int, int | None] = {}
         self._stamps: dict[int, str | None] = {}
-        self._renewed_s: dict[int, float] = {}
+        self._renewed_s = time.monotonic()
         self._is_owner = False
 
     def open(self) -> None:
@@ -67,7 +75,6 @@ class ExecutorCommit:
         self.close()
         self._driver.open()
         partitions = sorted(self._driver.committed)
-        self._driver.close()
         self._writers.open(partitions, self._stamps if self._is_owner else None)
         self._committed, self._stamps = self._writers.committed, self._writers.stamps
 
@@ -87,7 +94,7 @@ class ExecutorCommit:
         self._committed, self._stamps = self._writers.committed, self._writers.stamps
         self._writers.close()
         self._is_owner = True
-        self._renewed_s = dict.fromkeys(self._committed, time.monotonic())
+        self._renewed_s = time.monotonic()
 
     def write(self, batch: Batch) -> WriteReport:
         """Let the tasks write, then commit the partitions that had nothing to write."""
@@ -104,10 +111,11 @@ class ExecutorCommit:
         )
         self._hook("begun")
         reports = _run(batch, task)
+        if any(report.may_restore for report in reports):
+            reports = self._restore(batch, task, reports)
         self._hook("produced")
         raise_failure(reports)
-        for report in reports:
-            self._note(report.partition, batch)
+        self._note(batch, reports)
         self._commit_rest(batch, {report.partition for report in reports})
         self._hook("committed")
         return WriteReport(
@@ -122,34 +130,44 @@ class ExecutorCommit:
         self._driver.close()
         self._writers.close()
 
+    def _restore(
+        self, batch: Batch, task: PartitionTask, reports: list[PartitionReport]
+    ) -> list[PartitionReport]:
+        """Commit lost offsets again, and let their tasks do what they could not."""
+        lost = {report.partition for report in reports if report.may_restore}
+        others = [report for report in reports if report.partition not in lost]
+        raise_failure(others)
+        logger.warning("the group's offsets of partitions %s are gone, restoring", sorted(lost))
+        self._note(batch, others)
+        self._commit({}, batch.query_id)
+        again = _run(batch, replace(task, seen=dict(self._stamps)))
+        return others + [report for report in again if report.partition in lost]
+
     def _commit_rest(self, batch: Batch, reported: set[int]) -> None:
-        """Partitions whose offsets moved without messages, and those idle for long."""
-        now_s = time.monotonic()
-        rest = {
+        """Partitions whose offsets moved without messages; all of them from time to time."""
+        moved = {
             p: end
             for p, end in batch.ends.items()
-            if p not in reported
-            and (
-                (self._committed.get(p) or 0) < end
-                or now_s - self._renewed_s.get(p, now_s) > _RENEW_AFTER_S
-            )
+            if p not in reported and (self._committed.get(p) or 0) < end
         }
-        if not rest:
-            return
-        try:
-            self._writers.open(rest, self._stamps)
-            self._writers.claim(rest, batch.query_id)
-            self._committed.update(self._writers.committed)
-            self._stamps.update(self._writers.stamps)
-            self._renewed_s.update(dict.fromkeys(rest, now_s))
-        finally:
-            self._writers.close()
+        if moved or time.monotonic() - self._renewed_s > _RENEW_AFTER_S:
+            self._commit(moved, batch.query_id)
 
-    def _note(self, partition: int, batch: Batch) -> None:
-        end, committed = batch.ends[partition], self._committed.get(partition) or 0
-        self._committed[partition] = max(end, committed)
-        self._stamps[partition] = self._author.sign(batch.query_id, batch.batch_id).to_metadata()
-        self._renewed_s[partition] = time.monotonic()
+    def _commit(self, moved: Offsets, query_id: str) -> None:
+        """All offsets as they are known, and those that moved; no task is running."""
+        known = {p: offset for p, offset in self._committed.items() if offset is not None}
+        self._driver.claim({**known, **moved}, query_id=query_id)
+        self._committed.update(self._driver.committed)
+        self._stamps.update(self._driver.stamps)
+        self._renewed_s = time.monotonic()
+
+    def _note(self, batch: Batch, reports: list[PartitionReport]) -> None:
+        """What tasks have committed."""
+        stamp = self._author.sign(batch.query_id, batch.batch_id).to_metadata()
+        for partition in (report.partition for report in reports):
+            end, committed = batch.ends[partition], self._committed.get(partition) or 0
+            self._committed[partition] = max(end, committed)
+            self._stamps[partition] = stamp
 
 
 def _check_tasks(batch: Batch) -> None:

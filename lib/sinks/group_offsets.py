@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
-from lib.errors import KafkaSetupError, SinkTakenOverError
+from lib.errors import KafkaSetupError, SinkOffsetsGoneError, SinkTakenOverError
 from lib.kafka_options import for_librdkafka
 from lib.sinks.failures import Failure, classify
 from lib.sinks.settings import TransactionSettings
@@ -23,16 +23,23 @@ def check_owner(
     run_id: str,
     query_name: str,
 ) -> None:
-    """Make sure that nobody else has committed since this driver looked last.
+    """Make sure that nobody else has committed or deleted since this driver looked last.
 
     Raises:
-        SinkTakenOverError: names who did.
+        SinkTakenOverError: names who has committed.
+        SinkOffsetsGoneError: offsets were deleted, or expired.
     """
     successor = find_foreign(stamps, seen, run_id)
     if successor is not None:
         partition, who = successor
         raise SinkTakenOverError(
             f"group {query_name} was taken over: partition {partition} was committed by {who}"
+        )
+    gone = [p for p, metadata in sorted(stamps.items()) if metadata is None and seen.get(p)]
+    if gone:
+        raise SinkOffsetsGoneError(
+            f"group {query_name} has lost its offsets of the partitions {gone} while the job was"
+            " running"
         )
 
 
@@ -43,14 +50,14 @@ def find_foreign(
     for partition, metadata in sorted(stamps.items()):
         stamp = Stamp.from_metadata(metadata)
         is_ours = stamp is not None and stamp.run_id == run_id
-        if not is_ours and metadata != seen.get(partition):
+        if metadata is not None and not is_ours and metadata != seen.get(partition):
             who = f"run {stamp.run_id}, batch {stamp.batch_id}" if stamp else "an unknown client"
             return partition, who
     return None
 
 
 def read_stamps(settings: TransactionSettings) -> dict[int, str | None]:
-    """Partition → metadata of the group's offset, without waiting for anything.
+    """Partition → metadata of the group's offset, None without one; does not wait for anything.
 
     Not only stable offsets: a transaction that this driver's last producer left open holds some
     back, and only the next initialisation ends it.
@@ -66,7 +73,10 @@ def read_stamps(settings: TransactionSettings) -> dict[int, str | None]:
 def read_committed(
     consumer: Consumer, settings: TransactionSettings
 ) -> tuple[dict[int, int | None], dict[int, str | None]]:
-    """(partition → offset, partition → metadata), once no transaction is pending."""
+    """(partition → offset, partition → metadata), once no transaction is pending.
+
+    Both are None where the group has no offset.
+    """
     topic, timeout_s = settings.source_topic, settings.request_timeout_s
     asked = [TopicPartition(topic, partition) for partition in _list_partitions(consumer, settings)]
     deadline = time.monotonic() + settings.transaction_timeout_s
@@ -85,7 +95,8 @@ def read_committed(
             raise KafkaException(error)
         time.sleep(_POLL_S)
     offsets = {a.partition: None if a.offset == OFFSET_INVALID else a.offset for a in answers}
-    return offsets, {answer.partition: answer.metadata for answer in answers}
+    texts = {answer.partition: answer.metadata or "" for answer in answers}
+    return offsets, {p: None if offsets[p] is None else text for p, text in texts.items()}
 
 
 def _list_partitions(consumer: Consumer, settings: TransactionSettings) -> list[int]:

@@ -18,6 +18,7 @@ from lib.errors import (
     PlanRefusedError,
     SinkError,
     SinkFencedError,
+    SinkOffsetsGoneError,
     SinkRejectedError,
     SinkRetryExhaustedError,
     SinkTakenOverError,
@@ -34,14 +35,15 @@ from lib.worker_end import raise_broken_pipes
 from lib.worker_memory import exempt_what_is_loaded, pause_collection
 
 REPORT_SCHEMA = (
-    "partition int, written string, already_written string, error string, message string,"
-    " hint string"
+    "partition int, written string, already_written string, is_untouched boolean, error string,"
+    " message string, hint string"
 )
 # Errors that a task reports instead of raising: Spark would only repeat the task.
 _REPORTED = {
     kind.__name__: kind
     for kind in (
         SinkTakenOverError,
+        SinkOffsetsGoneError,
         SinkRejectedError,
         SinkRetryExhaustedError,
         PlanRefusedError,
@@ -58,6 +60,7 @@ class PartitionReport:
         partition: of the source topic.
         written: topic → messages.
         already_written: topic → messages that an earlier attempt had committed.
+        is_untouched: no attempt of this task can have written anything.
         error: class of :data:`_REPORTED`; None where all went well.
         message, hint: of the error.
     """
@@ -65,9 +68,15 @@ class PartitionReport:
     partition: int
     written: Mapping[str, int] = field(default_factory=dict)
     already_written: Mapping[str, int] = field(default_factory=dict)
+    is_untouched: bool = False
     error: str | None = None
     message: str | None = None
     hint: str | None = None
+
+    @property
+    def may_restore(self) -> bool:
+        """Whether nothing but the offset at the batch's start is missing."""
+        return self.is_untouched and self.error == SinkOffsetsGoneError.__name__
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -81,6 +90,7 @@ class PartitionReport:
             "partition": pa.array([self.partition], pa.int32()),
             "written": pa.array([json.dumps(dict(self.written))]),
             "already_written": pa.array([json.dumps(dict(self.already_written))]),
+            "is_untouched": pa.array([self.is_untouched]),
             "error": pa.array([self.error], pa.string()),
             "message": pa.array([self.message], pa.string()),
             "hint": pa.array([self.hint], pa.string()),
@@ -150,7 +160,8 @@ class PartitionTask:
                 raise
             return _report_error(partition, error)
         except SinkError as error:
-            return _report_error(partition, error)
+            is_untouched = opened.exception() is error and _is_first_attempt()
+            return _report_error(partition, error, is_untouched=is_untouched)
 
     def _write_part(
         self, writer: TransactionalWriter, messages: pa.Table, partition: int, end: int
@@ -177,10 +188,21 @@ def _parse_headers(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
         yield batch.set_column(position, "headers", parse_header_column(batch["headers"]))
 
 
-def _report_error(partition: int, error: SinkError) -> PartitionReport:
+def _is_first_attempt() -> bool:
+    """Whether Spark tries this task for the first time; outside of a task it does."""
+    from pyspark import TaskContext  # here, for the driver needs no more than the report
+
+    context = TaskContext.get()
+    return context is None or context.attemptNumber() == 0
+
+
+def _report_error(
+    partition: int, error: SinkError, *, is_untouched: bool = False
+) -> PartitionReport:
     kind = type(error).__name__
     return PartitionReport(
         partition,
+        is_untouched=is_untouched,
         error=kind if kind in _REPORTED else SinkError.__name__,
         message=f"source partition {partition}: {error.message}",
         hint=error.hint,

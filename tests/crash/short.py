@@ -35,6 +35,7 @@ _ON_CLUSTER: Sequence[Strike] = (
     Strike(Kind.EXECUTOR, _APART, 0.1),
     Strike(Kind.OWNER, _APART, 0.0, {"request": "EndTxn", "action": "hold", "duration_s": 1.5}),
     Strike(Kind.WORKER, _APART, 0.1),
+    Strike(Kind.OFFSETS, _APART, 0.0),
     Strike(Kind.DRIVER, _APART, 0.1),
 )
 _BELOW_DRIVER = [it for it in _ON_CLUSTER if it.kind in (Kind.EXECUTOR, Kind.WORKER)]
@@ -44,7 +45,7 @@ _DRIVER_KILLS: Sequence[Strike] = tuple(Strike(Kind.DRIVER, 200, 0.0) for _ in r
 #: Every kind but that which needs executors.
 ANY = Leg("onnx", False, 30_000, _ANY)
 #: Executors as processes of their own, which commit.
-ON_CLUSTER = Leg("sklearn", True, 6_000, _ON_CLUSTER)
+ON_CLUSTER = Leg("sklearn", True, 7_000, _ON_CLUSTER)
 #: The same where the driver commits: what strikes it is in ``ANY``.
 BELOW_DRIVER = Leg("sklearn", True, 4_000, _BELOW_DRIVER)
 #: For the negative control.

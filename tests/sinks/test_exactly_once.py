@@ -8,24 +8,27 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from lib.broker import Broker, create_topics
+from lib.encode_batch import MESSAGE_SCHEMA
 from lib.errors import (
     PlanRefusedError,
     ResumeRefusedError,
     SinkFencedError,
+    SinkOffsetsGoneError,
     SinkRejectedError,
     SinkRetryExhaustedError,
     SinkTakenOverError,
@@ -35,8 +38,9 @@ from lib.sinks.commit import ArrowMap
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
 from lib.sinks.header_text import HEADERS_ARROW
 from lib.sinks.outbox import add_counts
+from lib.sinks.partition_task import PartitionReport, PartitionTask
 from lib.sinks.partition_writers import settings_of_partition
-from lib.sinks.stamp import Stamp
+from lib.sinks.stamp import Author, Stamp, make_run_id
 from lib.sinks.transaction import TransactionalWriter
 from tests.conftest import TopicFactory
 from tests.topics import Record, produce, read_topic
@@ -126,6 +130,14 @@ class Copying:
         consumer = Consumer({"bootstrap.servers": self.settings.bootstrap_servers, **group})
         yield consumer
         consumer.close()
+
+
+def delete_group(settings: ExactlyOnceSettings) -> None:
+    """With all of its offsets, if it has any."""
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    (answer,) = admin.delete_consumer_groups([settings.query_name]).values()
+    with suppress(KafkaException):  # two tasks may do it
+        answer.result(30)
 
 
 def _bytes(value: str | bytes | None) -> bytes:
@@ -375,6 +387,90 @@ def test_a_task_of_a_driver_that_was_replaced_writes_nothing(
         wait_until(lambda: not query.isActive)
     assert isinstance(old.failure, SinkTakenOverError)
     assert copying.read() == answers(0, 100)
+
+
+@COMMITS
+def test_offsets_that_are_deleted_while_it_runs_are_committed_again(
+    copying: Copying, commit: str
+) -> None:
+    copying.produce(*orders(0, 100))
+    sink = copying.start_sink(commit=commit)
+    with copying.running(sink):
+        wait_until(lambda: copying.read() == answers(0, 100))
+        before = copying.committed()
+        delete_group(copying.settings)
+        copying.produce((b"only", b"one"))
+        wait_until(lambda: copying.read().total() == 101)
+        wait_until(lambda: sum(offset for offset, _ in copying.committed().values()) == 101)
+    copying.produce(*orders(100, 200))
+    copying.drain(commit=commit)
+
+    assert all(offset >= before[p][0] for p, (offset, _) in copying.committed().items())
+    assert copying.read() == answers(0, 200) + Counter({(b"only", b"ONE"): 1})
+
+
+def test_a_driver_that_was_replaced_does_not_commit_deleted_offsets_again(
+    copying: Copying, tmp_path: Path
+) -> None:
+    """There is no stamp any more that tells its tasks; its own producer is fenced all the same."""
+    copying.produce(*orders(0, 100))
+    copying.drain(commit="executor")
+    old = copying.start_sink(commit="executor")
+    copying.start_sink(commit="executor", checkpoint=str(tmp_path / "second")).close()
+    delete_group(copying.settings)
+    copying.produce(*orders(100, 200))
+
+    with copying.running(old) as query:
+        wait_until(lambda: not query.isActive)
+    assert isinstance(old.failure, SinkFencedError)
+    assert copying.read() == answers(0, 100)
+    assert {offset for offset, _ in copying.committed().values()} == {OFFSET_INVALID}
+
+
+def test_offsets_that_are_lost_while_a_task_writes_are_not_made_up(copying: Copying) -> None:
+    """Pieces were written, and only the offset could tell how many."""
+
+    settings = copying.settings
+
+    def delete_late(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for number, batch in enumerate(batches):
+            if number == 3:
+                delete_group(settings)
+            yield batch
+
+    copying.produce(*orders(0, 400))
+    with small_arrow_batches(copying.spark, 10):
+        sink = copying.drain_through(delete_late, part_bytes=1, slow_after_s=0.0)
+
+    assert isinstance(sink.failure, SinkOffsetsGoneError)
+    assert "has lost its offsets of the partitions [" in sink.failure.message
+    assert max(copying.read().values()) == 1
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+def test_only_a_first_attempt_has_written_nothing_for_sure(copying: Copying, attempt: int) -> None:
+    author = Author(make_run_id())
+    with closing(
+        TransactionalWriter(settings_of_partition(copying.settings, 0), author=author)
+    ) as earlier:
+        earlier.open()
+        earlier.claim({0: 0}, query_id="q")
+        seen = dict(earlier.stamps)
+    delete_group(copying.settings)
+    row = {"topic": copying.output, "key": b"k", "source_partition": 0, "source_offset": 0}
+    batch = pa.RecordBatch.from_pylist([row], MESSAGE_SCHEMA)
+    task = PartitionTask(copying.settings, author, "q", 0, {0: 1}, seen, map_in_arrow=iter)
+    context = TaskContext._getOrCreate()
+    context._attemptNumber = attempt
+    try:
+        (found,) = task(iter([batch]))
+    finally:
+        TaskContext._taskContext = None
+
+    report = PartitionReport.from_row(found.to_pylist()[0])
+    assert report.error == "SinkOffsetsGoneError"
+    assert report.may_restore == (attempt == 0)
+    assert copying.read() == Counter()
 
 
 def test_a_driver_fences_what_executors_have_begun(copying: Copying, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from lib.errors import (
     KafkaSetupError,
     SinkError,
     SinkFencedError,
+    SinkOffsetsGoneError,
     SinkRejectedError,
     SinkRetryExhaustedError,
 )
@@ -301,14 +302,29 @@ def test_an_error_while_the_queue_is_emptied_counts_too(
     assert setting.keys() == []
 
 
-def test_the_next_commit_restores_a_group_that_was_deleted(
-    setting: Setting, writer: TransactionalWriter
-) -> None:
-    write(writer, setting.messages([0]), {0: 1, 1: 9})
+def delete_offsets(setting: Setting) -> None:
     admin = AdminClient({"bootstrap.servers": setting.servers})
     name = setting.transaction.query_name
     admin.delete_consumer_groups([name])[name].result()
     assert setting.committed()[1][0] < 0
+
+
+def test_a_new_producer_does_not_make_up_offsets_that_are_gone(setting: Setting) -> None:
+    writer = setting.writer(slow_after_s=0.0)  # renews after every batch
+    writer.open()
+    write(writer, setting.messages([0]), {0: 1, 1: 9})
+    delete_offsets(setting)
+
+    with pytest.raises(SinkOffsetsGoneError, match=r"lost its offsets of the partitions \[0, 1\]"):
+        write(writer, setting.messages([1]), {0: 2, 1: 9}, batch_id=1)
+    assert setting.keys() == [b"0@0"]
+
+
+def test_the_next_commit_restores_a_group_that_was_deleted(
+    setting: Setting, writer: TransactionalWriter
+) -> None:
+    write(writer, setting.messages([0]), {0: 1, 1: 9})
+    delete_offsets(setting)
 
     write(writer, setting.messages([1]), {0: 2, 1: 9}, batch_id=1)
     assert {p: offset for p, (offset, _) in setting.committed().items()} == {0: 2, 1: 9}
