@@ -51,7 +51,6 @@ from lib.sinks.columns import OPTIONAL_COLUMN, REQUIRED_COLUMNS
 from lib.sinks.commit import Batch, Commit
 from lib.sinks.driver_commit import DriverCommit
 from lib.sinks.exactly_once import COMMITS
-from lib.sinks.executor_commit import ExecutorCommit
 from lib.sinks.session import Hook, ignore
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author, make_run_id
@@ -176,14 +175,13 @@ class Bench:
         """By one of the sink's strategies, for a query that has not committed anything yet."""
         self._batch_id += 1
         settings = TransactionSettings(self._servers, f"cost-{self._batch_id}", self._topic)
-        is_by_tasks = build is ExecutorCommit and self._plan.map_in_arrow is not None
         batch = Batch(
-            self._plan.frame if is_by_tasks else self._messages,
+            self._messages if self._plan.map_in_arrow is None else self._plan.frame,
             self._batch_id,
             query_id="cost",
             starts={},
             ends=dict.fromkeys(range(PARTITIONS), self._records),
-            map_in_arrow=self._plan.map_in_arrow if is_by_tasks else None,
+            map_in_arrow=self._plan.map_in_arrow,
         )
         with closing(build(settings, Author(make_run_id()), ignore)) as commit:
             commit.open()

@@ -15,7 +15,8 @@ MESSAGE_COLUMNS = (
 )
 
 # What the exactly-once sink needs of them, headers or not. It reads one source topic only.
-REQUIRED_COLUMNS = ("topic", "key", "value", "source_partition", "source_offset")
+SOURCE_POSITION = ("source_partition", "source_offset")
+REQUIRED_COLUMNS = ("topic", "key", "value", *SOURCE_POSITION)
 OPTIONAL_COLUMN = "headers"
 HEADERS_TYPE = "array<struct<key: string, value: binary>>"
 

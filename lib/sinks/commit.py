@@ -28,7 +28,7 @@ class Batch:
         starts: partition → first offset; new partitions are absent.
         ends: partition → end offset (exclusive).
         is_suspect: it was begun more than once and never finished.
-        map_in_arrow: makes messages of the frame, in the tasks that commit.
+        map_in_arrow: makes messages of the frame, in its tasks.
     """
 
     frame: DataFrame

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lib.errors import BatchTooLargeError
 from lib.failed_query import build_query_error
+from lib.sinks.columns import MESSAGE_TYPES, OPTIONAL_COLUMN, REQUIRED_COLUMNS
 from lib.sinks.commit import Batch
 from lib.sinks.partition_writers import PartitionWriters
 from lib.sinks.resume import Offsets
@@ -30,7 +32,8 @@ class DriverCommit:
     Guarantee: that of ``TransactionalWriter``. Tasks have no side effects, so retries, speculation,
     shuffles and repartitioning cannot duplicate anything.
 
-    Cost: the batch travels to the driver as Arrow. One that is larger than
+    Cost: the batch travels to the driver as Arrow, from no more tasks than Spark runs at once. One
+    that is larger than
     ``spark.driver.maxResultSize``, or that has failed twice and is larger than ``part_bytes``, is
     read and scored again for each half, and its halves appear one after the other. The rate of one
     process is the limit.
@@ -85,7 +88,7 @@ class DriverCommit:
         if batch.is_suspect:
             return self._write_parts(batch, self._count_parts(batch))
         try:
-            messages = batch.frame.toArrow()
+            messages = _build_messages(batch).toArrow()
         except Exception as error:
             failure = build_query_error(f"batch {batch.batch_id} was not scored", error)
             if not isinstance(failure, BatchTooLargeError) or batch.records < _LEAST_RECORDS:
@@ -108,7 +111,7 @@ class DriverCommit:
         columns = (F.col("key"), F.col("value"), F.to_json("headers"))
         weight = sum((F.coalesce(F.length(it), F.lit(0)) for it in columns), F.lit(0))
         try:
-            (found,) = batch.frame.agg(F.sum(weight)).toArrow()[0].to_pylist()
+            (found,) = _build_messages(batch).agg(F.sum(weight)).toArrow()[0].to_pylist()
         except Exception as error:
             raise build_query_error(f"batch {batch.batch_id} was not scored", error) from error
         return -(-(found or 0) // self._settings.part_bytes)
@@ -116,6 +119,25 @@ class DriverCommit:
     def close(self) -> None:
         """Let go of the Kafka clients."""
         self._writer.close()
+
+
+def _build_messages(batch: Batch) -> DataFrame:
+    """In no more tasks than run at once, for each has a price, however few records it has."""
+    slots = _count_slots(batch.frame.sparkSession)
+    frame = batch.frame if slots is None else batch.frame.coalesce(slots)
+    if batch.map_in_arrow is None:
+        return frame
+    made = frame.mapInArrow(batch.map_in_arrow, MESSAGE_TYPES)
+    return made.select(*REQUIRED_COLUMNS, OPTIONAL_COLUMN)
+
+
+def _count_slots(spark: SparkSession) -> int | None:
+    """Tasks that run at once; None where Spark adds executors for tasks that wait."""
+    conf = spark.sparkContext.getConf()
+    if conf.get("spark.dynamicAllocation.enabled", "false") == "true":
+        return None
+    cores = spark.sparkContext.defaultParallelism
+    return max(1, cores // int(conf.get("spark.task.cpus", "1")))
 
 
 def split_batch(batch: Batch) -> tuple[Batch, Batch]:

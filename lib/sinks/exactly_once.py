@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NoReturn, Self
 
@@ -21,7 +21,7 @@ from lib.errors import PlanRefusedError, ScoringError, SinkFencedError, SinkTake
 from lib.failed_query import build_query_error
 from lib.kafka_admin import build_admin, count_members, read_offsets, read_topic_id
 from lib.sinks.checkpoint import CheckpointReader, prefer_plain_files
-from lib.sinks.columns import HEADERS_TYPE, MESSAGE_TYPES, OPTIONAL_COLUMN, REQUIRED_COLUMNS
+from lib.sinks.columns import HEADERS_TYPE, OPTIONAL_COLUMN, REQUIRED_COLUMNS, SOURCE_POSITION
 from lib.sinks.commit import ArrowMap, Batch, Commit
 from lib.sinks.driver_commit import DriverCommit
 from lib.sinks.executor_commit import ExecutorCommit
@@ -192,18 +192,19 @@ class ExactlyOnceSink:
                 ``source_partition``, ``source_offset``, and maybe ``headers`` (as Spark's Kafka
                 source has them). Any number of rows for a source record, in the order of the
                 source.
-            map_in_arrow: makes the messages of ``messages``, which may be any frame then; gives
+            map_in_arrow: makes the messages of ``messages``, of which no more is asked then than
+                ``source_partition`` and ``source_offset``; gives
                 Arrow batches of ``lib.sinks.columns.MESSAGE_TYPES``. The same as
-                ``messages.mapInArrow`` before, but commits on executors run it in the very worker
-                that writes, so that its messages take no way through the JVM.
+                ``messages.mapInArrow`` before, but in as few tasks as the batch is read in; commits
+                on executors run it in the very worker that writes, so that its messages take no way
+                through the JVM.
 
         Raises:
             PlanRefusedError: a column is missing, or the plan does not suit commits on executors.
         """
         is_by_tasks = self._settings.commit == "executor"
-        if map_in_arrow is not None and not is_by_tasks:
-            messages, map_in_arrow = messages.mapInArrow(map_in_arrow, MESSAGE_TYPES), None
         self._map_in_arrow = map_in_arrow
+        _check_columns(messages, REQUIRED_COLUMNS if map_in_arrow is None else SOURCE_POSITION)
         frame = _select_columns(messages) if map_in_arrow is None else messages
         if is_by_tasks:
             check_plan(frame)
@@ -309,14 +310,17 @@ class ExactlyOnceSink:
         return plan
 
 
-def _select_columns(messages: DataFrame) -> DataFrame:
-    missing = [name for name in REQUIRED_COLUMNS if name not in messages.columns]
+def _check_columns(frame: DataFrame, required: Sequence[str]) -> None:
+    missing = [name for name in required if name not in frame.columns]
     if missing:
         raise PlanRefusedError(
-            f"the frame has no column {', '.join(missing)}; found {', '.join(messages.columns)}",
+            f"the frame has no column {', '.join(missing)}; found {', '.join(frame.columns)}",
             hint="a message needs topic, key, value, and the source_partition and source_offset"
-            " of the record it answers",
+            " of the record it answers; what messages are made of needs the last two",
         )
+
+
+def _select_columns(messages: DataFrame) -> DataFrame:
     has_headers = OPTIONAL_COLUMN in messages.columns
     headers = F.col(OPTIONAL_COLUMN) if has_headers else F.lit(None)
     return messages.select(

@@ -74,8 +74,7 @@ def run_leg(setup: Setup, leg: Leg, folder: Path, say: Say) -> LegReport:
 def _strike(arena: Arena, strike: Strike) -> Outcome:
     ledger, supervisor = arena.ledger, arena.supervisor
     target = ledger.answered + strike.after_records
-    # Recovery shows in new answers, so something must be left to be answered.
-    arena.load.allow(max(target + _RESERVE_RECORDS - arena.load.allowed, 0))
+    _keep_reserve(arena, target)
     if not arena.wait_for(lambda: ledger.answered >= target, _RECOVERY_TIMEOUT_S):
         raise LaboratoryError(f"no progress before {strike.name}:\n{arena.job.read_log_tail()}")
     time.sleep(strike.delay_s)
@@ -100,9 +99,16 @@ def _strike(arena: Arena, strike: Strike) -> Outcome:
     )
 
 
+def _keep_reserve(arena: Arena, answered: int) -> None:
+    """Recovery shows in new answers, so something must be left to be answered."""
+    arena.load.allow(max(answered + _RESERVE_RECORDS - arena.load.allowed, 0))
+
+
 def _recover(arena: Arena) -> None:
     """Wait until the job has written something after the last strike."""
     watch = arena.watch
+    # A job that did not die when it should has gone on meanwhile.
+    _keep_reserve(arena, arena.ledger.answered)
     if not arena.wait_for(lambda: watch.first_s is not None, _RECOVERY_TIMEOUT_S):
         log = arena.job.read_log_tail()
         raise LaboratoryError(f"nothing new for {_RECOVERY_TIMEOUT_S:.0f} s; the log:\n{log}")

@@ -19,6 +19,8 @@ from tests.crash.schedule import REQUESTS, Kind, Strike
 
 # Steps that only a start comes by.
 _START_STEPS = ("opening", "initialised")
+# Where tasks commit, a driver sends offsets only when it claims the group.
+_START_STEPS_ABOVE_TASKS = (*_START_STEPS, "offsets_sent")
 _DEATH_TIMEOUT_S = 60.0
 # A zombie must have noticed by then that it was replaced; a request to a broker may take 60 s.
 _ZOMBIE_TIMEOUT_S = 100.0
@@ -83,7 +85,8 @@ def strike_broker(arena: Arena, parameters: Mapping[str, Any]) -> None:
 def strike_step(arena: Arena, parameters: Mapping[str, Any]) -> None:
     """The job kills itself; steps of a start are reached after one more kill."""
     step, times = parameters["step"], int(parameters["times"])
-    if step in _START_STEPS:
+    is_by_tasks = arena.setup.job_options.get("commit") == "executor"
+    if step in (_START_STEPS_ABOVE_TASKS if is_by_tasks else _START_STEPS):
         arena.supervisor.order_death_of_next(step, 1)
         arena.job.kill()
         arena.supervisor.tend()

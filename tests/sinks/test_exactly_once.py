@@ -84,7 +84,7 @@ class Copying:
 
     def drain_through(self, change: ArrowMap, **changes: Any) -> ExactlyOnceSink:
         """The same with messages that tasks change; the query may fail."""
-        sink = self.start_sink(commit="executor", **changes)
+        sink = self.start_sink(**{"commit": "executor", **changes})
         headers = F.lit(None).cast(HEADERS_TYPE)
         messages = self.messages(sink.read_stream()).withColumn("headers", headers)
         query = sink.write_stream(messages, change).trigger(availableNow=True).start()
@@ -644,13 +644,33 @@ def test_speculation_is_refused_for_commits_on_executors(copying: Copying) -> No
         sink.close()
 
 
-def test_a_frame_without_the_source_position_is_refused(copying: Copying) -> None:
+@pytest.mark.parametrize("map_in_arrow", [None, iter], ids=["messages", "what makes messages"])
+def test_a_frame_without_the_source_position_is_refused(
+    copying: Copying, map_in_arrow: ArrowMap | None
+) -> None:
     sink = copying.start_sink()
     messages = copying.messages(sink.read_stream()).drop("source_offset")
 
     with pytest.raises(PlanRefusedError, match="no column source_offset; found topic, key"):
-        sink.write_stream(messages)
+        sink.write_stream(messages, map_in_arrow)
     sink.close()
+
+
+def test_commits_on_the_driver_take_no_more_tasks_than_run_at_once(copying: Copying) -> None:
+    def tell_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        context = TaskContext.get()
+        assert context is not None
+        task = b"%d" % context.partitionId()
+        for batch in batches:
+            rows = batch.select(["topic", "value", "source_partition", "source_offset"]).to_pylist()
+            yield pa.RecordBatch.from_pylist([{**row, "key": task} for row in rows], MESSAGE_SCHEMA)
+
+    slots = copying.spark.sparkContext.defaultParallelism
+    copying.produce(*orders(0, 400))
+    copying.drain_through(tell_task, commit="driver")
+
+    assert slots < PARTITIONS
+    assert {key for key, _ in copying.read()} == {b"%d" % task for task in range(slots)}
 
 
 def wait_until(condition: Any, timeout_s: float = 90.0) -> None:
