@@ -76,7 +76,7 @@ crash: setup ## Kill everything that can die, 200 times over 1,000,000 records, 
 	@$(RUN) -m tests.crash $(ARGS)
 
 .PHONY: fuzz
-fuzz: setup ## Throw 1,000,000 hostile records at the job, and count (hours on 2 cores)
+fuzz: setup ## Throw 1,000,000 hostile records at the job, and count (a quarter of an hour on 2 cores)
 	@$(RUN) -m tests.hostile $(ARGS)
 
 .PHONY: soak

@@ -374,13 +374,19 @@ def test_a_second_driver_takes_over_and_the_first_says_by_whom(
     assert copying.read() == answers(0, 200)
 
 
-def test_a_task_of_a_driver_that_was_replaced_writes_nothing(
-    copying: Copying, tmp_path: Path
-) -> None:
+def start_replaced_driver(copying: Copying, tmp_path: Path) -> ExactlyOnceSink:
+    """It answers 100 orders; then another one takes over."""
     copying.produce(*orders(0, 100))
     copying.drain(commit="executor")
     old = copying.start_sink(commit="executor")
     copying.start_sink(commit="executor", checkpoint=str(tmp_path / "second")).close()
+    return old
+
+
+def test_a_task_of_a_driver_that_was_replaced_writes_nothing(
+    copying: Copying, tmp_path: Path
+) -> None:
+    old = start_replaced_driver(copying, tmp_path)
     copying.produce(*orders(100, 200))
 
     with copying.running(old) as query:
@@ -413,10 +419,7 @@ def test_a_driver_that_was_replaced_does_not_commit_deleted_offsets_again(
     copying: Copying, tmp_path: Path
 ) -> None:
     """There is no stamp any more that tells its tasks; its own producer is fenced all the same."""
-    copying.produce(*orders(0, 100))
-    copying.drain(commit="executor")
-    old = copying.start_sink(commit="executor")
-    copying.start_sink(commit="executor", checkpoint=str(tmp_path / "second")).close()
+    old = start_replaced_driver(copying, tmp_path)
     delete_group(copying.settings)
     copying.produce(*orders(100, 200))
 
