@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from math import ceil
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # A batch that is too large with fewer records than this has another trouble.
 _LEAST_RECORDS = 8
+# A task costs 16 ms, however few records it has: a sixth of what these take.
+_TASK_RECORDS = 10_000
 
 
 class DriverCommit:
@@ -32,11 +35,10 @@ class DriverCommit:
     Guarantee: that of ``TransactionalWriter``. Tasks have no side effects, so retries, speculation,
     shuffles and repartitioning cannot duplicate anything.
 
-    Cost: the batch travels to the driver as Arrow, from no more tasks than Spark runs at once. One
-    that is larger than
-    ``spark.driver.maxResultSize``, or that has failed twice and is larger than ``part_bytes``, is
-    read and scored again for each half, and its halves appear one after the other. The rate of one
-    process is the limit.
+    Cost: the batch travels to the driver as Arrow, from fewer tasks than the source has partitions
+    where these are many. One that is larger than ``spark.driver.maxResultSize``, or that has failed
+    twice and is larger than ``part_bytes``, is read and scored again for each half, and its halves
+    appear one after the other. The rate of one process is the limit.
 
     Args:
         settings: names, addresses and times.
@@ -122,13 +124,26 @@ class DriverCommit:
 
 
 def _build_messages(batch: Batch) -> DataFrame:
-    """In no more tasks than run at once, for each has a price, however few records it has."""
+    """In as many tasks as pay: one for each partition of the source would be too many."""
     slots = _count_slots(batch.frame.sparkSession)
-    frame = batch.frame if slots is None else batch.frame.coalesce(slots)
+    frame = batch.frame
+    if slots is not None:
+        frame = frame.coalesce(count_tasks(batch.records, slots))
     if batch.map_in_arrow is None:
         return frame
     made = frame.mapInArrow(batch.map_in_arrow, MESSAGE_TYPES)
     return made.select(*REQUIRED_COLUMNS, OPTIONAL_COLUMN)
+
+
+def count_tasks(records: int, slots: int) -> int:
+    """How many tasks compute a batch, unless its source has fewer partitions. Pure.
+
+    Args:
+        records: of the batch.
+        slots: tasks that run at once. They are all used, and beyond that as many as have enough to
+            do, so that an uneven partition does not keep the others waiting.
+    """
+    return max(slots, ceil(records / _TASK_RECORDS))
 
 
 def _count_slots(spark: SparkSession) -> int | None:
