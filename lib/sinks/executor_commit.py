@@ -63,7 +63,8 @@ class ExecutorCommit:
         self._author = author
         self._hook = hook
         # Fences older drivers, and is fenced by newer ones. It commits what no task does.
-        self._driver = TransactionalWriter(settings, hook, author=author)
+        # It does not wait for their tasks' transactions: the partitions' producers end those.
+        self._driver = TransactionalWriter(settings, hook, author=author, waits=False)
         self._writers = PartitionWriters(settings, author, hook)
         self._committed: dict[int, int | None] = {}
         self._stamps: dict[int, str | None] = {}

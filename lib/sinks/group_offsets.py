@@ -62,8 +62,7 @@ def read_stamps(settings: TransactionSettings) -> dict[int, str | None]:
     Not only stable offsets: a transaction that this driver's last producer left open holds some
     back, and only the next initialisation ends it.
     """
-    unstable = {**build_consumer_settings(settings), "isolation.level": "read_uncommitted"}
-    reader = Consumer(unstable)
+    reader = Consumer(build_consumer_settings(settings, waits=False))
     try:
         return read_committed(reader, settings)[1]
     finally:
@@ -126,10 +125,13 @@ def build_client_settings(settings: TransactionSettings) -> dict[str, str | int 
     }
 
 
-def build_consumer_settings(settings: TransactionSettings) -> dict[str, str | int | float | bool]:
-    """Of a client that asks for the group's offsets; it waits for pending transactions."""
+def build_consumer_settings(
+    settings: TransactionSettings, *, waits: bool = True
+) -> dict[str, str | int | float | bool]:
+    """Of a client that asks for the group's offsets, and may wait for pending transactions."""
     return {
         **build_client_settings(settings),
         "group.id": settings.query_name,
         "enable.auto.commit": False,
+        "isolation.level": "read_committed" if waits else "read_uncommitted",
     }

@@ -102,6 +102,8 @@ def open_session(
     run_id: str,
     seen: Mapping[int, str | None] | None,
     hook: Hook,
+    *,
+    waits: bool = True,
 ) -> Session:
     """Fence the predecessor, then read what is committed. The order matters.
 
@@ -111,6 +113,7 @@ def open_session(
         seen: the stamps that this driver saw or wrote last; None at its first session. A foreign
             one means that another driver took over, and fencing it would steal the query back.
         hook: called at each step.
+        waits: for the end of other writers' transactions.
 
     Raises:
         SinkTakenOverError: another driver has committed since.
@@ -118,7 +121,7 @@ def open_session(
     """
     if seen is not None:
         check_owner(read_stamps(settings), seen, run_id, settings.query_name)
-    consumer = Consumer(build_consumer_settings(settings))
+    consumer = Consumer(build_consumer_settings(settings, waits=waits))
     hook("opening")
     delivery_errors: list[KafkaError] = []
 

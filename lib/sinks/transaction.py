@@ -91,6 +91,8 @@ class TransactionalWriter:
         author: signs the offsets; by default a run of its own.
         seen: the stamps that the run has seen, where its writers come and go; others mean that
             another run took over. None where this writer is the run's first.
+        waits: for the end of other writers' transactions on the same partitions, when it opens.
+            What is committed may be more than it reads otherwise.
     """
 
     def __init__(
@@ -100,8 +102,10 @@ class TransactionalWriter:
         *,
         author: Author | None = None,
         seen: Mapping[int, str | None] | None = None,
+        waits: bool = True,
     ) -> None:
         self._settings = settings
+        self._waits = waits
         self._hook = hook
         self._author = author or Author(make_run_id())
         self._session: Session | None = None
@@ -258,7 +262,9 @@ class TransactionalWriter:
                 run_bounded(session.abort, timeout_s=_DISPOSE_TIMEOUT_S, what="aborting")
 
     def _open(self) -> Session:
-        return open_session(self._settings, self._author.run_id, self._seen, self._hook)
+        return open_session(
+            self._settings, self._author.run_id, self._seen, self._hook, waits=self._waits
+        )
 
     def _require_session(self) -> Session:
         if self._session is None:

@@ -500,6 +500,28 @@ def test_a_driver_fences_what_executors_have_begun(copying: Copying, tmp_path: P
     assert copying.read() == answers(0, 200)
 
 
+def test_a_start_ends_the_transactions_of_dead_tasks_instead_of_waiting(
+    copying: Copying, tmp_path: Path
+) -> None:
+    copying.produce(*orders(0, 100))
+    copying.drain(commit="executor")
+    seconds: list[float] = []
+
+    def start_next(step: str) -> None:
+        if step == "offsets_sent":
+            started_s = time.monotonic()
+            copying.start_sink(commit="executor", checkpoint=str(tmp_path / "second")).close()
+            seconds.append(time.monotonic() - started_s)
+
+    task = TransactionalWriter(settings_of_partition(copying.settings, 0), start_next)
+    task.open()
+    with pytest.raises(SinkFencedError):
+        task.write(None, {0: 1_000}, batch_id=9, query_id="old")
+
+    assert seconds[0] < copying.settings.transaction_timeout_s / 2
+    assert copying.committed()[0][0] < 1_000
+
+
 def test_a_message_that_is_refused_for_good_is_named_by_the_task(
     copying: Copying, topic: TopicFactory
 ) -> None:
