@@ -192,12 +192,11 @@ class ExactlyOnceSink:
                 ``source_partition``, ``source_offset``, and maybe ``headers`` (as Spark's Kafka
                 source has them). Any number of rows for a source record, in the order of the
                 source.
-            map_in_arrow: makes the messages of ``messages``, of which no more is asked then than
-                ``source_partition`` and ``source_offset``; gives
-                Arrow batches of ``lib.sinks.columns.MESSAGE_TYPES``. The same as
-                ``messages.mapInArrow`` before, but in as few tasks as the batch is read in; commits
-                on executors run it in the very worker that writes, so that its messages take no way
-                through the JVM.
+            map_in_arrow: makes the messages of ``messages``, of which it is only asked then that it
+                has ``source_partition`` and ``source_offset``; gives Arrow batches of
+                ``lib.sinks.columns.MESSAGE_TYPES``. The same as ``messages.mapInArrow`` before, but
+                in fewer tasks where partitions are many; and commits on executors run it in the
+                very worker that writes, so that its messages take no way through the JVM.
 
         Raises:
             PlanRefusedError: a column is missing, or the plan does not suit commits on executors.
