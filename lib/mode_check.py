@@ -14,10 +14,10 @@ from lib.real_time import (
     check_backend,
     check_batch,
     check_slots,
-    count_slots,
 )
 from lib.scoring.base import ModelBackend
 from lib.settings.score_stream import ScoreStreamSettings
+from lib.task_slots import find_slots
 
 logger = logging.getLogger(__name__)
 
@@ -39,20 +39,14 @@ def check_mode(spark: SparkSession, settings: ScoreStreamSettings, scorer: Model
     check_backend(scorer.scored_by, is_native=scorer.is_native)
     check_batch(settings.real_time_batch, _read_minimum_ms(spark))
     partitions = count_partitions(settings)
-    conf = dict(spark.sparkContext.getConf().getAll())
-    slots = count_slots(conf, _count_cores(spark))
+    slots = find_slots(spark.sparkContext)
     if slots is None:
         logger.info("real-time mode needs a task slot for each partition partitions=%d", partitions)
     else:
-        check_slots(slots, partitions, conf["spark.master"])
+        check_slots(slots, partitions, str(spark.sparkContext.master))
 
 
 def _read_minimum_ms(spark: SparkSession) -> int:
     jvm: Any = spark._jvm
     text = spark.conf.get(MIN_BATCH_SETTING)
     return int(jvm.org.apache.spark.network.util.JavaUtils.timeStringAsMs(text))
-
-
-def _count_cores(spark: SparkSession) -> int:
-    jvm: Any = spark._jvm
-    return int(jvm.java.lang.Runtime.getRuntime().availableProcessors())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from lib.errors import SettingsError
 
@@ -12,8 +11,6 @@ REAL_TIME = "real-time"
 MIN_BATCH_SETTING = "spark.sql.streaming.realTimeMode.minBatchDuration"
 
 _UNITS_MS = {"millisecond": 1, "second": 1_000, "minute": 60_000, "hour": 3_600_000}
-_LOCAL = re.compile(r"local(?:\[(\d+|\*)(?:,\d+)?\])?")
-_LOCAL_CLUSTER = re.compile(r"local-cluster\[(\d+),(\d+),\d+\]")
 
 
 def iter_conflicts(
@@ -93,26 +90,6 @@ def check_backend(scored_by: str, *, is_native: bool) -> None:
             hint="take --backend sql or spark, which say why if their model cannot be used, or"
             " --mode micro-batch",
         )
-
-
-def count_slots(conf: Mapping[str, str], cores: int) -> int | None:
-    """How many tasks Spark runs at once; None where that is not fixed before the start.
-
-    Args:
-        conf: of the Spark application.
-        cores: of this machine, for ``local[*]``.
-    """
-    master = conf.get("spark.master", "local[*]")
-    total: int | None = None
-    if match := _LOCAL.fullmatch(master):
-        total = cores if match[1] == "*" else int(match[1] or 1)
-    elif match := _LOCAL_CLUSTER.fullmatch(master):
-        total = int(match[1]) * int(match[2])
-    elif conf.get("spark.dynamicAllocation.enabled", "false") != "true":
-        executors = conf.get("spark.executor.instances"), conf.get("spark.executor.cores")
-        if executors[0] is not None and executors[1] is not None:
-            total = int(executors[0]) * int(executors[1])
-    return None if total is None else total // int(conf.get("spark.task.cpus", "1"))
 
 
 def check_slots(slots: int, partitions: int, master: str) -> None:

@@ -1,16 +1,29 @@
-"""How many tasks Spark runs at once in one process. ``spark-submit.sh`` asks it at each start."""
+"""How many tasks Spark runs at once. ``spark-submit.sh`` asks it at each start, for one process.
+
+Imports without PySpark.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from math import ceil
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
 
 # A task that scores in Python has two processes that wait for each other in turn: with one task for
 # each core, a quarter of the processor time was idle.
 SLOTS_PER_CORE = 2
+
+_LOCAL = re.compile(r"local(?:\[(\d+|\*)(?:,\d+)?\])?")
+_LOCAL_CLUSTER = re.compile(r"local-cluster\[(\d+),(\d+),\d+\]")
 
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 # Quota and period, in both versions of control groups.
@@ -32,6 +45,34 @@ def count_cores(control_groups: Path = _CONTROL_GROUPS) -> int:
 def name_local_master() -> str:
     """Spark's name for a master in this process, like ``local[4]``."""
     return f"local[{count_cores() * SLOTS_PER_CORE}]"
+
+
+def count_slots(conf: Mapping[str, str], cores: int) -> int | None:
+    """How many tasks Spark runs at once; None where that is not fixed before the start.
+
+    Args:
+        conf: of the Spark application.
+        cores: of this machine, for ``local[*]``.
+    """
+    master = conf.get("spark.master", "local[*]")
+    total: int | None = None
+    if match := _LOCAL.fullmatch(master):
+        total = cores if match[1] == "*" else int(match[1] or 1)
+    elif match := _LOCAL_CLUSTER.fullmatch(master):
+        total = int(match[1]) * int(match[2])
+    elif conf.get("spark.dynamicAllocation.enabled", "false") != "true":
+        executors = conf.get("spark.executor.instances"), conf.get("spark.executor.cores")
+        if executors[0] is not None and executors[1] is not None:
+            total = int(executors[0]) * int(executors[1])
+    return None if total is None else total // int(conf.get("spark.task.cpus", "1"))
+
+
+@lru_cache(maxsize=1)
+def find_slots(context: SparkContext) -> int | None:
+    """The same of a running application; kept, for to ask its JVM takes tens of milliseconds."""
+    jvm: Any = context._jvm
+    cores = int(jvm.java.lang.Runtime.getRuntime().availableProcessors())
+    return count_slots(dict(context.getConf().getAll()), cores)
 
 
 def _read_quota(control_groups: Path) -> float | None:

@@ -8,7 +8,7 @@ import pytest
 
 from lib.errors import PlanRefusedError, SettingsError
 from lib.failed_query import build_query_error
-from lib.real_time import check_backend, check_batch, check_slots, count_slots, parse_interval_ms
+from lib.real_time import check_backend, check_batch, check_slots, parse_interval_ms
 from lib.settings.load import load_settings
 from lib.settings.score_stream import ScoreStreamSettings
 
@@ -98,42 +98,6 @@ def test_a_model_in_python_workers_is_refused_by_its_name() -> None:
         SettingsError, match=r"found the model churn@3/sklearn, .*--backend sql or spark"
     ):
         check_backend("churn@3/sklearn", is_native=False)
-
-
-@pytest.mark.parametrize(
-    ("conf", "slots"),
-    [
-        ({"spark.master": "local"}, 1),
-        ({"spark.master": "local[3]"}, 3),
-        ({"spark.master": "local[3,2]"}, 3),
-        ({"spark.master": "local[*]"}, 8),
-        ({"spark.master": "local[6]", "spark.task.cpus": "2"}, 3),
-        ({"spark.master": "local-cluster[2,3,1024]"}, 6),
-        ({"spark.master": "yarn"}, None),
-        ({"spark.master": "yarn", "spark.executor.instances": "2"}, None),
-        (
-            {
-                "spark.master": "yarn",
-                "spark.executor.instances": "2",
-                "spark.executor.cores": "4",
-            },
-            8,
-        ),
-        (
-            {
-                "spark.master": "yarn",
-                "spark.executor.instances": "2",
-                "spark.executor.cores": "4",
-                "spark.dynamicAllocation.enabled": "true",
-            },
-            None,
-        ),
-    ],
-)
-def test_task_slots_are_counted_where_they_are_fixed(
-    conf: dict[str, str], slots: int | None
-) -> None:
-    assert count_slots(conf, cores=8) == slots
 
 
 @pytest.mark.parametrize(

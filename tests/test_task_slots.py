@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.task_slots import count_cores, name_local_master
+from lib.task_slots import count_cores, count_slots, name_local_master
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +47,39 @@ def test_without_control_groups_all_cores_count(tmp_path: Path) -> None:
 
 def test_each_core_has_two_tasks() -> None:
     assert name_local_master() == f"local[{2 * count_cores()}]"
+
+
+@pytest.mark.parametrize(
+    ("conf", "slots"),
+    [
+        ({"spark.master": "local"}, 1),
+        ({"spark.master": "local[3]"}, 3),
+        ({"spark.master": "local[3,2]"}, 3),
+        ({"spark.master": "local[*]"}, 8),
+        ({"spark.master": "local[6]", "spark.task.cpus": "2"}, 3),
+        ({"spark.master": "local-cluster[2,3,1024]"}, 6),
+        ({"spark.master": "yarn"}, None),
+        ({"spark.master": "yarn", "spark.executor.instances": "2"}, None),
+        (
+            {
+                "spark.master": "yarn",
+                "spark.executor.instances": "2",
+                "spark.executor.cores": "4",
+            },
+            8,
+        ),
+        (
+            {
+                "spark.master": "yarn",
+                "spark.executor.instances": "2",
+                "spark.executor.cores": "4",
+                "spark.dynamicAllocation.enabled": "true",
+            },
+            None,
+        ),
+    ],
+)
+def test_task_slots_are_counted_where_they_are_fixed(
+    conf: dict[str, str], slots: int | None
+) -> None:
+    assert count_slots(conf, cores=8) == slots

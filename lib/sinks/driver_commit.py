@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import ceil
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lib.errors import BatchTooLargeError
@@ -20,6 +20,7 @@ from lib.sinks.session import Hook
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author, Committer, Stamp
 from lib.sinks.transaction import TransactionalWriter, WriteReport
+from lib.task_slots import find_slots
 
 logger = logging.getLogger(__name__)
 
@@ -125,8 +126,8 @@ class DriverCommit:
 
 def _build_messages(batch: Batch) -> DataFrame:
     """In as many tasks as pay: one for each partition of the source would be too many."""
-    slots = _count_slots(batch.frame.sparkSession)
     frame = batch.frame
+    slots = find_slots(frame.sparkSession.sparkContext)
     if slots is not None:
         frame = frame.coalesce(count_tasks(batch.records, slots))
     if batch.map_in_arrow is None:
@@ -144,15 +145,6 @@ def count_tasks(records: int, slots: int) -> int:
             do, so that an uneven partition does not keep the others waiting.
     """
     return max(slots, ceil(records / _TASK_RECORDS))
-
-
-def _count_slots(spark: SparkSession) -> int | None:
-    """Tasks that run at once; None where Spark adds executors for tasks that wait."""
-    conf = spark.sparkContext.getConf()
-    if conf.get("spark.dynamicAllocation.enabled", "false") == "true":
-        return None
-    cores = spark.sparkContext.defaultParallelism
-    return max(1, cores // int(conf.get("spark.task.cpus", "1")))
 
 
 def split_batch(batch: Batch) -> tuple[Batch, Batch]:
