@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import chain
 from typing import Any, Self
@@ -35,7 +35,7 @@ from lib.worker_end import raise_broken_pipes
 from lib.worker_memory import exempt_what_is_loaded, pause_collection
 
 REPORT_SCHEMA = (
-    "partition int, written string, already_written string, is_untouched boolean, error string,"
+    "partition int, written string, already_written string, may_restore boolean, error string,"
     " message string, hint string"
 )
 # Errors that a task reports instead of raising: Spark would only repeat the task.
@@ -60,7 +60,7 @@ class PartitionReport:
         partition: of the source topic.
         written: topic → messages.
         already_written: topic → messages that an earlier attempt had committed.
-        is_untouched: no attempt of this task can have written anything.
+        may_restore: the group's offset is gone, and no attempt of this task can have written.
         error: class of :data:`_REPORTED`; None where all went well.
         message, hint: of the error.
     """
@@ -68,15 +68,10 @@ class PartitionReport:
     partition: int
     written: Mapping[str, int] = field(default_factory=dict)
     already_written: Mapping[str, int] = field(default_factory=dict)
-    is_untouched: bool = False
+    may_restore: bool = False
     error: str | None = None
     message: str | None = None
     hint: str | None = None
-
-    @property
-    def may_restore(self) -> bool:
-        """Whether nothing but the offset at the batch's start is missing."""
-        return self.is_untouched and self.error == SinkOffsetsGoneError.__name__
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -90,7 +85,7 @@ class PartitionReport:
             "partition": pa.array([self.partition], pa.int32()),
             "written": pa.array([json.dumps(dict(self.written))]),
             "already_written": pa.array([json.dumps(dict(self.already_written))]),
-            "is_untouched": pa.array([self.is_untouched]),
+            "may_restore": pa.array([self.may_restore]),
             "error": pa.array([self.error], pa.string()),
             "message": pa.array([self.message], pa.string()),
             "hint": pa.array([self.hint], pa.string()),
@@ -159,9 +154,11 @@ class PartitionTask:
             if not isinstance(error, SinkTakenOverError):
                 raise
             return _report_error(partition, error)
+        except SinkOffsetsGoneError as error:
+            may_restore = opened.exception() is error and _is_first_attempt()
+            return replace(_report_error(partition, error), may_restore=may_restore)
         except SinkError as error:
-            is_untouched = opened.exception() is error and _is_first_attempt()
-            return _report_error(partition, error, is_untouched=is_untouched)
+            return _report_error(partition, error)
 
     def _write_part(
         self, writer: TransactionalWriter, messages: pa.Table, partition: int, end: int
@@ -196,13 +193,10 @@ def _is_first_attempt() -> bool:
     return context is None or context.attemptNumber() == 0
 
 
-def _report_error(
-    partition: int, error: SinkError, *, is_untouched: bool = False
-) -> PartitionReport:
+def _report_error(partition: int, error: SinkError) -> PartitionReport:
     kind = type(error).__name__
     return PartitionReport(
         partition,
-        is_untouched=is_untouched,
         error=kind if kind in _REPORTED else SinkError.__name__,
         message=f"source partition {partition}: {error.message}",
         hint=error.hint,
