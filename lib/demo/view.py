@@ -28,7 +28,7 @@ class ArrivalView(Protocol):
 
 def open_arrival_view(narrator: Narrator) -> AbstractContextManager[ArrivalView]:
     """The view that fits where the narrator's lines go to."""
-    if narrator.console.is_terminal:
+    if narrator.console.is_interactive:
         return _LiveArrivalView(narrator.console)
     return nullcontext(_PlainArrivalView(narrator))
 

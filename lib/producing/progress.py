@@ -41,7 +41,9 @@ def build_send_view(stream: TextIO, topic: str, total: int | None) -> SendView:
         total: messages to send; None where nobody knows.
     """
     if stream.isatty():
-        return LiveSendView(Console(file=stream), topic, total)
+        console = Console(file=stream)
+        if not console.is_dumb_terminal:
+            return LiveSendView(console, topic, total)
     return PlainSendView(stream, topic, total)
 
 

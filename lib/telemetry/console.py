@@ -35,12 +35,15 @@ def build_view(stream: TextIO, terminal: str | None = None) -> ProgressView:
             Python job no other, and ./spark-submit.sh names the device in SCORE_TERMINAL.
     """
     if stream.isatty():
-        return LiveView(Console(file=stream))
-    if terminal:
+        console = Console(file=stream)
+    elif terminal:
         # Open as long as the process: the view has no other end.
         device = Path(terminal).open("w")  # noqa: SIM115
-        return LiveView(Console(file=device, force_terminal=True))
-    return PlainView(stream)
+        console = Console(file=device, force_terminal=True)
+    else:
+        return PlainView(stream)
+    # A terminal that cannot move its cursor would show nothing.
+    return PlainView(stream) if console.is_dumb_terminal else LiveView(console)
 
 
 def format_batch(batch: BatchProgress, totals: Totals) -> str:

@@ -74,7 +74,8 @@ def test_plain_lines_are_few_and_end_with_totals() -> None:
     assert lines[-1] == format_totals(totals)
 
 
-def test_a_terminal_gets_a_live_line() -> None:
+def test_a_terminal_gets_a_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     stream = io.StringIO()
     view = LiveView(Console(file=stream, force_terminal=True, width=120))
     view.show(BATCH, Totals().add(BATCH))
@@ -86,3 +87,18 @@ def test_a_terminal_gets_a_live_line() -> None:
 
 def test_the_view_fits_the_stream() -> None:
     assert isinstance(build_view(io.StringIO()), PlainView)
+
+
+@pytest.mark.parametrize(("kind", "view"), [("xterm", LiveView), ("dumb", PlainView)])
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
+    monkeypatch: pytest.MonkeyPatch, kind: str, view: type
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", kind)
+    built = build_view(Terminal())
+    built.close(Totals())
+
+    assert isinstance(built, view)
