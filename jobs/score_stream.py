@@ -16,7 +16,7 @@ from lib.contract import CUSTOMER
 from lib.mode_check import check_mode
 from lib.preflight import check_kafka
 from lib.scoring.choice import load_backend
-from lib.session import build_session, check_connector
+from lib.session import build_session, check_connector, stop_session
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.sinks.session import Hook, ignore
 from lib.stop_signal import StopSignal
@@ -36,7 +36,7 @@ def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
             stream = start_stream(spark, settings, scorer, CUSTOMER, hook)
             stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
     finally:
-        spark.stop()
+        stop_session(spark)
     return 0
 
 

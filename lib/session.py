@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -15,6 +16,10 @@ _RUNTIME_SETTINGS = {
     "spark.sql.variant.allowDuplicateKeys": "true",
     "spark.sql.session.timeZone": "UTC",
 }
+
+# Spark gives a Python worker two seconds to end by itself. An executor that hangs is left behind.
+_END_OF_TASKS_S = 5.0
+_POLL_S = 0.02
 
 
 def build_session(name: str) -> SparkSession:
@@ -48,3 +53,32 @@ def check_connector(session: SparkSession) -> None:
             hint=f"spark-submit --packages org.apache.spark:spark-sql-kafka-0-10_2.13:{version} …,"
             " or use ./spark-submit.sh, which adds it",
         ) from error
+
+
+def stop_session(session: SparkSession) -> None:
+    """Stop Spark after the tasks that still end.
+
+    A task that ends after its scheduler fails in it, which Spark logs as an error for each.
+    """
+    wait_for_tasks(session)
+    session.stop()
+
+
+def wait_for_tasks(session: SparkSession) -> None:
+    """Wait until the tasks of an interrupted query have ended, or do not end soon."""
+    deadline = time.monotonic() + _END_OF_TASKS_S
+    while count_running_tasks(session) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+
+
+def count_running_tasks(session: SparkSession) -> int:
+    """Tasks that run now, those included whose job was cancelled.
+
+    Spark's status tracker tells it too, a tenth of a second late.
+    """
+    scheduler: Any = session.sparkContext._jsc.sc().taskScheduler()
+    by_executor = scheduler.runningTasksByExecutors().valuesIterator()
+    running = 0
+    while by_executor.hasNext():
+        running += int(by_executor.next())
+    return running

@@ -1,0 +1,48 @@
+"""How a job's Spark session ends."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
+
+from lib.session import count_running_tasks, wait_for_tasks
+
+GROUP = "stopped"
+
+
+def sleep_in_a_task(context: SparkContext, began: Path) -> None:
+    """As Spark does not interrupt it, the task outlives its job."""
+
+    def sleep(seconds: float) -> None:
+        began.touch()
+        time.sleep(seconds)
+
+    context.setJobGroup(GROUP, "sleeps", interruptOnCancel=False)
+    with suppress(Exception):  # that it was cancelled
+        context.parallelize([60.0], numSlices=1).map(sleep).collect()
+
+
+@pytest.mark.spark
+def test_a_stop_waits_for_tasks_whose_job_was_cancelled(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    began = tmp_path / "began"
+    job = Thread(target=sleep_in_a_task, args=(spark.sparkContext, began), daemon=True)
+    job.start()
+    deadline = time.monotonic() + 60
+    while not began.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    spark.sparkContext.cancelJobGroup(GROUP)
+    job.join(60)
+    outlived_their_job = count_running_tasks(spark)
+
+    wait_for_tasks(spark)
+
+    assert outlived_their_job == 1
+    assert count_running_tasks(spark) == 0
