@@ -14,6 +14,8 @@ from lib.session import apply_runtime_settings, build_session
 from lib.spark_defaults import read_spark_defaults
 from lib.task_slots import name_local_master
 
+# Of conf/spark-defaults.conf. Over TCP each Python task waits 40 ms for its first batch.
+_KEPT = ("spark.driver.memory", "spark.python.unix.domain.socket.enabled")
 _LOG_SETTINGS = PROJECT_ROOT / "conf" / "log4j2.properties"
 
 
@@ -36,7 +38,7 @@ def build_local_session(name: str) -> SparkSession:
         "spark.master": name_local_master(),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
-        "spark.driver.memory": defaults["spark.driver.memory"],
+        **{name: defaults[name] for name in _KEPT},
         "spark.driver.extraClassPath": join_class_path(),
         "spark.driver.extraJavaOptions": " ".join(jvm_options),
         "spark.ui.enabled": "false",
