@@ -14,17 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lib.scoring import (
-    SPARK_AVAILABLE,
-    ModelBackend,
-    OnnxBackend,
-    SklearnBackend,
-    SparkBackend,
-    SqlBackend,
-)
 from lib.scoring.artefact import find_fallback
-from lib.scoring.base import ModelPath, Predictions, Probabilities
+from lib.scoring.base import ModelBackend, ModelPath, Predictions, Probabilities
 from lib.scoring.features import list_records
+from lib.scoring.jvm import SPARK_AVAILABLE
+from lib.scoring.onnx import OnnxBackend
+from lib.scoring.sklearn import SklearnBackend
+from lib.scoring.spark import SparkBackend
+from lib.scoring.sql import SqlBackend
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -130,3 +130,17 @@ def test_the_library_face_imports_without_spark_and_kafka() -> None:
     )
 
     assert done.stdout.strip() == "False"
+
+
+def test_a_worker_that_scores_with_onnx_imports_no_library_of_other_backends() -> None:
+    """Each worker imports for itself: pandas alone is a quarter of a second of its start."""
+    code = (
+        "import sys\n"
+        "import lib.score_batch, lib.scoring.onnx_scorer\n"
+        "print(sorted({'joblib', 'pandas', 'sklearn', 'pyspark.ml'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"

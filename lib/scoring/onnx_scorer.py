@@ -11,7 +11,7 @@ from pyspark import Broadcast
 
 from lib.decode_batch import Column
 from lib.scoring.onnx_model import OnnxModel
-from lib.scoring.worker import open_once
+from lib.scoring.shared import open_once
 
 
 @dataclass(frozen=True)

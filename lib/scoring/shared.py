@@ -1,10 +1,20 @@
-"""A model's bytes on the driver and, as a broadcast, on the executors."""
+"""A model's bytes on the driver and, as a broadcast, on the executors, whose workers open it once.
+
+Imports nothing that a worker may not need: each worker imports for itself.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from pyspark import Broadcast, SparkContext
+
+T = TypeVar("T")
+
+# Models of this process by the sha256 of their bytes. A worker serves one query, seldom two.
+_MODELS: dict[str, Any] = {}
 
 
 class SharedContent:
@@ -25,3 +35,10 @@ class SharedContent:
         if self._broadcast is None or self._context is not context:
             self._context, self._broadcast = context, context.broadcast(self._content)
         return self._broadcast
+
+
+def open_once(sha256: str, build: Callable[[], T]) -> T:
+    """What ``build`` makes of the content with this checksum, made once a process."""
+    if sha256 not in _MODELS:
+        _MODELS[sha256] = build()
+    return cast(T, _MODELS[sha256])

@@ -25,8 +25,8 @@ from pyspark.sql.types import DoubleType
 from lib.decode_batch import Category, Column
 from lib.scoring.base import PROBABILITY_COLUMN
 from lib.scoring.frames import quote
-from lib.scoring.shared import SharedContent
-from lib.scoring.worker import compute_probability, open_once, score_batch, unpickle
+from lib.scoring.shared import SharedContent, open_once
+from lib.scoring.worker import compute_probability, score_batch, unpickle
 
 
 class SharedModel(SharedContent):

@@ -9,7 +9,7 @@ import io
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import joblib
 import numpy as np
@@ -19,11 +19,6 @@ import pandas as pd
 from lib.errors import ModelMismatchError
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-# Models of this process by the sha256 of their bytes. A worker serves one query, seldom two.
-_MODELS: dict[str, Any] = {}
 
 
 def compute_probability(
@@ -46,13 +41,6 @@ def compute_probability(
             f"expected {(len(features), 2)}: one column for each of two classes"
         )
     return probabilities[:, 1]
-
-
-def open_once(sha256: str, build: Callable[[], T]) -> T:
-    """What ``build`` makes of the content with this checksum, made once a process."""
-    if sha256 not in _MODELS:
-        _MODELS[sha256] = build()
-    return cast(T, _MODELS[sha256])
 
 
 def unpickle(content: bytes) -> tuple[Any, Any]:

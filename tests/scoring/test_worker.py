@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import ModelMismatchError
-from lib.scoring.worker import compute_probability, open_once, score_batch, unpickle
+from lib.scoring.shared import open_once
+from lib.scoring.worker import compute_probability, score_batch, unpickle
 
 
 class Fussy:
