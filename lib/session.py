@@ -76,8 +76,10 @@ def count_running_tasks(session: SparkSession) -> int:
 
     Spark's status tracker tells it too, a tenth of a second late.
     """
-    scheduler: Any = session.sparkContext._jsc.sc().taskScheduler()
-    by_executor = scheduler.runningTasksByExecutors().valuesIterator()
+    context: Any = session.sparkContext._jsc.sc()
+    if context.isStopped():  # by itself, for it does so where it cannot go on
+        return 0
+    by_executor = context.taskScheduler().runningTasksByExecutors().valuesIterator()
     running = 0
     while by_executor.hasNext():
         running += int(by_executor.next())

@@ -118,6 +118,14 @@ def test_jobs_are_short_and_import_no_other_job() -> None:
         assert not {name for name in imports_of(path) if name.startswith("jobs")}, path.name
 
 
+def run_python(code: str) -> str:
+    """In a process of its own; what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
 def test_the_library_face_imports_without_spark_and_kafka() -> None:
     code = (
         "import sys\n"
@@ -125,11 +133,8 @@ def test_the_library_face_imports_without_spark_and_kafka() -> None:
         "import lib.inference_backend as face\n"
         "print(face.SPARK_AVAILABLE)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
 
-    assert done.stdout.strip() == "False"
+    assert run_python(code) == "False"
 
 
 def test_a_worker_that_scores_with_onnx_imports_no_library_of_other_backends() -> None:
@@ -139,8 +144,5 @@ def test_a_worker_that_scores_with_onnx_imports_no_library_of_other_backends() -
         "import lib.score_batch, lib.scoring.onnx_scorer\n"
         "print(sorted({'joblib', 'pandas', 'sklearn', 'pyspark.ml'} & sys.modules.keys()))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
 
-    assert done.stdout.strip() == "[]"
+    assert run_python(code) == "[]"
