@@ -20,9 +20,9 @@ from lib.inference_backend import (
     predict,
 )
 from lib.scoring.sample import SAMPLE_RECORD, main
+from tests.process import run_python
 from tests.scoring.conftest import save_version
 from tests.scoring.models import build_customers, build_labels, fit_sklearn_pipeline
-from tests.scoring.process import run_python
 
 if TYPE_CHECKING:
     from lib.store import ModelVersion

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.process import run_python
 
 ROOT = Path(__file__).parents[1]
 
@@ -118,14 +118,6 @@ def test_jobs_are_short_and_import_no_other_job() -> None:
         assert not {name for name in imports_of(path) if name.startswith("jobs")}, path.name
 
 
-def run_python(code: str) -> str:
-    """In a process of its own; what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
-
-
 def test_the_library_face_imports_without_spark_and_kafka() -> None:
     code = (
         "import sys\n"
@@ -134,7 +126,9 @@ def test_the_library_face_imports_without_spark_and_kafka() -> None:
         "print(face.SPARK_AVAILABLE)"
     )
 
-    assert run_python(code) == "False"
+    done = run_python("-c", code)
+
+    assert done.stdout.strip() == "False", done.stderr
 
 
 def test_a_worker_that_scores_with_onnx_imports_no_library_of_other_backends() -> None:
@@ -145,4 +139,6 @@ def test_a_worker_that_scores_with_onnx_imports_no_library_of_other_backends() -
         "print(sorted({'joblib', 'pandas', 'sklearn', 'pyspark.ml'} & sys.modules.keys()))"
     )
 
-    assert run_python(code) == "[]"
+    done = run_python("-c", code)
+
+    assert done.stdout.strip() == "[]", done.stderr

@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
-import pytest
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from lib.session import count_running_tasks, wait_for_tasks
+from tests.waiting import wait_until
 
 GROUP = "stopped"
 
@@ -28,16 +28,13 @@ def sleep_in_a_task(context: SparkContext, began: Path) -> None:
         context.parallelize([60.0], numSlices=1).map(sleep).collect()
 
 
-@pytest.mark.spark
 def test_a_stop_waits_for_tasks_whose_job_was_cancelled(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     began = tmp_path / "began"
     job = Thread(target=sleep_in_a_task, args=(spark.sparkContext, began), daemon=True)
     job.start()
-    deadline = time.monotonic() + 60
-    while not began.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(began.exists)
     spark.sparkContext.cancelJobGroup(GROUP)
     job.join(60)
     outlived_their_job = count_running_tasks(spark)

@@ -7,8 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from lib.broker.ports import pick_free_ports
 from lib.errors import KafkaSetupError, SetupError
 from lib.jars import PROJECT_ROOT
 from tests.conftest import TopicFactory
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.broker
 
@@ -117,8 +116,8 @@ def test_the_end_of_the_owner_is_the_end_of_the_broker(end: signal.Signals) -> N
         pid, folder = owner.stdout.readline().split()
         owner.send_signal(end)
 
-    wait_until(lambda: not is_running(int(pid)))
-    wait_until(lambda: not Path(folder).exists())
+    wait_until(lambda: not is_running(int(pid)), _ANSWER_TIMEOUT_S)
+    wait_until(lambda: not Path(folder).exists(), _ANSWER_TIMEOUT_S)
 
 
 def test_in_the_foreground_it_prints_its_address_and_stops_on_sigterm() -> None:
@@ -214,13 +213,6 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = _ANSWER_TIMEOUT_S) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_a_listener_can_advertise_another_port_than_its_own() -> None:

@@ -20,9 +20,9 @@ from lib.inference_backend import (
     load_model,
     predict,
 )
+from tests.process import run_python
 from tests.scoring.conftest import save_version
 from tests.scoring.models import build_customers, fit_spark_pipeline
-from tests.scoring.process import run_python
 
 if TYPE_CHECKING:
     from pyspark.ml import PipelineModel

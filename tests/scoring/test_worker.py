@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import ModelMismatchError
-from lib.scoring.shared import open_once
 from lib.scoring.worker import compute_probability, score_batch, unpickle
 
 
@@ -80,17 +79,6 @@ def test_model_of_other_than_two_classes_is_refused(shape: tuple[int, ...]) -> N
 
     with pytest.raises(ModelMismatchError, match=r"Odd: found probabilities of shape .*\(2, 2\)"):
         compute_probability(Odd(), None, rows(1, 2))
-
-
-def test_model_is_opened_once_a_process() -> None:
-    opened = []
-
-    def build() -> list[str]:
-        opened.append("model")
-        return opened
-
-    assert open_once("only-here", build) is open_once("only-here", build)
-    assert opened == ["model"]
 
 
 def test_pickle_holds_model_and_preprocessor() -> None:

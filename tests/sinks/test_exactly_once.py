@@ -44,6 +44,7 @@ from lib.sinks.stamp import Author, Stamp, make_run_id
 from lib.sinks.transaction import TransactionalWriter
 from tests.conftest import TopicFactory
 from tests.topics import Record, produce, read_topic
+from tests.waiting import wait_until
 
 COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 PARTITIONS = 4
@@ -696,10 +697,3 @@ def test_commits_on_the_driver_take_no_more_tasks_than_run_at_once(copying: Copy
 
     assert slots < PARTITIONS
     assert {key for key, _ in copying.read()} == {b"%d" % task for task in range(slots)}
-
-
-def wait_until(condition: Any, timeout_s: float = 90.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.2)
