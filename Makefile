@@ -23,6 +23,9 @@ STAMP := $(VENV)/.installed-$(shell cat $(LOCK) | cksum | tr ' ' '-')
 # Options for the program behind a target: make test ARGS='-k decode'
 ARGS ?=
 
+# Files of tests that run at a time, each with a broker and a Spark session of its own; 0 for one process.
+PROCESSES ?= 2
+
 .PHONY: help
 help: ## Explain the targets (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +39,7 @@ demo: setup ## Show it all: customers through a real Kafka, scored by Spark, bac
 
 .PHONY: test
 test: setup ## Run all tests, on a real broker and a real Spark
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-fast
 test-fast: setup ## Run the tests that need neither Spark nor Kafka (seconds)

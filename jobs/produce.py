@@ -9,15 +9,13 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from confluent_kafka.admin import AdminClient
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.broker import create_topics
 from lib.cli import run_job
 from lib.contract import CUSTOMER
 from lib.errors import SinkError
-from lib.kafka_admin import check_topics
+from lib.kafka_admin import connect, has_topic, refuse_missing_topics
 from lib.kafka_options import for_librdkafka
 from lib.producing.customers import iter_source
 from lib.producing.interruption import Interruption
@@ -59,16 +57,17 @@ def produce(settings: ProduceSettings) -> int:
 def prepare_topic(settings: ProduceSettings) -> None:
     """Make sure that there is the topic; create it if that is wanted."""
     servers, topic = settings.bootstrap_servers, settings.input_topic
+    admin = connect(servers, settings.kafka)
+    if has_topic(admin, topic):
+        return
+    if not settings.create_topic:
+        refuse_missing_topics(servers, [topic])
     # What goes wrong is raised; the client's own lines add to it only what nobody asked for.
     log_level = 3 if settings.verbose else 0
     client_settings = {"log_level": log_level, **for_librdkafka(servers, settings.kafka)}
-    admin = AdminClient(client_settings)
-    check_topics(admin, servers, [])
-    if settings.create_topic and topic not in admin.list_topics(timeout=10).topics:
-        texts = {name: str(value) for name, value in client_settings.items()}
-        create_topics(servers, {topic: settings.partitions}, client_settings=texts)
-        print(f"created topic {topic} with {settings.partitions} partitions")
-    check_topics(admin, servers, [topic])
+    texts = {name: str(value) for name, value in client_settings.items()}
+    create_topics(servers, {topic: settings.partitions}, client_settings=texts)
+    print(f"created topic {topic} with {settings.partitions} partitions")
 
 
 def print_report(report: SendReport, settings: ProduceSettings) -> None:

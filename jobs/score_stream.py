@@ -30,7 +30,7 @@ def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
     spark = build_session(settings.query_name)
     try:
         check_connector(spark)
-        scorer = load_backend(spark, settings, CUSTOMER)
+        scorer = load_backend(spark, settings, CUSTOMER, native_only=settings.is_real_time)
         check_mode(spark, settings, scorer)
         with StopSignal(spark) as stop:
             stream = start_stream(spark, settings, scorer, CUSTOMER, hook)

@@ -1,8 +1,8 @@
 """What a valid record is, in plain Python: the reference for every other decoder.
 
 :func:`decode_value` checks one Kafka value against a contract and lists all that is wrong with it.
-``lib/decode_spark.py`` says the same as Spark expressions; ``tests/test_decoders_agree.py`` holds
-the two together.
+``lib/decode_spark.py`` says the same as Spark expressions, ``lib/decode_batch.py`` for a batch;
+``tests/test_decoders_agree.py`` and ``tests/test_decode_batch.py`` hold the three together.
 """
 
 from __future__ import annotations

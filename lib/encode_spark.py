@@ -122,7 +122,7 @@ def error_message_expr() -> Column:
 
 
 def retry_count_expr() -> Column:
-    """How often the record was resubmitted, from the header that resubmission sets."""
+    """How often the record was resubmitted, from the header that who resends it sets."""
     header = F.filter("source_headers", lambda h: h["key"] == messages.HEADER_RETRY_COUNT)
     text = F.try_element_at(header, F.lit(-1)).getField("value").cast("string")
     return F.coalesce(text.try_cast("int"), F.lit(0))

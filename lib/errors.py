@@ -68,7 +68,7 @@ class SourceError(ScoringError):
 
 
 class SinkError(ScoringError):
-    """Base of everything that ends a write."""
+    """Base of everything that ends a query or a write."""
 
 
 class BatchTooLargeError(SinkError):
@@ -81,6 +81,10 @@ class SinkFencedError(SinkError):
     """Another driver with the same query name has taken over; this one must stop for good."""
 
     remedy = "stop one of the two jobs, or give them different query names"
+
+
+class SinkFencedByTaskError(SinkFencedError):
+    """A task of an older run, which commits on executors, was still writing: fence it again."""
 
 
 class SinkTakenOverError(SinkFencedError):
@@ -129,3 +133,14 @@ class SinkRejectedError(SinkError):
     """Kafka refuses a message for good, for example because it is larger than the topic allows."""
 
     remedy = "raise max.message.bytes of the topic, then start the job again"
+
+
+def first_line(text: str | None) -> str:
+    """The first line of somebody else's message, which may have none."""
+    return next(iter((text or "").strip().splitlines()), "")
+
+
+def name_error(error: Exception) -> str:
+    """Somebody else's exception as one phrase: its class and the first line of its message."""
+    line = first_line(str(error))
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.admin._metadata import ClusterMetadata
 
 from lib.errors import KafkaSetupError
 from lib.kafka_options import for_librdkafka
@@ -87,24 +88,56 @@ def _raise_if_refused(
             )
 
 
-def check_topics(admin: AdminClient, bootstrap_servers: str, topics: Iterable[str]) -> None:
-    """Make sure that the brokers answer and that every topic exists.
+def refuse_missing_topics(bootstrap_servers: str, missing: Sequence[str]) -> None:
+    """Say what is missing, if anything is.
 
     Raises:
-        KafkaSetupError: names the address or the missing topics.
+        KafkaSetupError: names the topics.
     """
-    try:
-        existing = admin.list_topics(timeout=ANSWER_TIMEOUT_S).topics
-    except KafkaException as error:
-        raise KafkaSetupError(
-            f"no Kafka broker answers at {bootstrap_servers}: {error.args[0].str()}"
-        ) from error
-    missing = [topic for topic in topics if topic not in existing]
     if missing:
         raise KafkaSetupError(
             f"missing at {bootstrap_servers}: {', '.join(f'topic {name}' for name in missing)}",
             hint="create it with kafka-topics.sh --create --topic NAME, or name another one",
         )
+
+
+def has_topic(admin: AdminClient, topic: str) -> bool:
+    """Whether there is the topic, and the user may see it.
+
+    Raises:
+        KafkaSetupError: no broker answers any more.
+    """
+    return topic in _describe_cluster(admin).topics
+
+
+def count_brokers(admin: AdminClient) -> int:
+    """Brokers that the cluster has now.
+
+    Raises:
+        KafkaSetupError: none of them answers any more.
+    """
+    return len(_describe_cluster(admin).brokers)
+
+
+def _describe_cluster(admin: AdminClient) -> ClusterMetadata:
+    try:
+        return admin.list_topics(timeout=ANSWER_TIMEOUT_S)
+    except KafkaException as error:
+        raise KafkaSetupError(f"no Kafka broker answers: {error.args[0].str()}") from error
+
+
+def list_partitions(
+    client: AdminClient | Consumer, topic: str, timeout_s: float = ANSWER_TIMEOUT_S
+) -> list[int]:
+    """A topic's partitions, in order.
+
+    Raises:
+        KafkaException: the brokers do not tell, or there is no such topic.
+    """
+    metadata = client.list_topics(topic, timeout=timeout_s).topics[topic]
+    if metadata.error is not None:
+        raise KafkaException(metadata.error)
+    return sorted(metadata.partitions)
 
 
 def read_offsets(
@@ -115,11 +148,8 @@ def read_offsets(
     Raises:
         KafkaException: the brokers do not tell.
     """
-    metadata = admin.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic]
-    if metadata.error is not None:
-        raise KafkaException(metadata.error)
     spec: OffsetSpec = getattr(OffsetSpec, position)()  # the client's own are untyped
-    asked = {TopicPartition(topic, partition): spec for partition in metadata.partitions}
+    asked = {TopicPartition(topic, it): spec for it in list_partitions(admin, topic)}
     answers = admin.list_offsets(asked, request_timeout=ANSWER_TIMEOUT_S)
     return {asked_of.partition: future.result().offset for asked_of, future in answers.items()}
 

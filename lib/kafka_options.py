@@ -27,14 +27,20 @@ _LOGIN_MODULES = {
     "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
     "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
 }
-# The job sets these itself; another value would break its guarantee.
+# The job sets these itself; another value would break its guarantee, or not be heard.
 RESERVED = frozenset(
     {
         "bootstrap.servers",
         "transactional.id",
+        "transaction.timeout.ms",
         "group.id",
+        "isolation.level",
         "enable.auto.commit",
         "enable.idempotence",
+        "acks",
+        "request.required.acks",
+        "message.timeout.ms",
+        "delivery.report.only.error",
         "key.serializer",
         "value.serializer",
         "key.deserializer",
@@ -53,7 +59,7 @@ def check_options(options: Mapping[str, str]) -> None:
     if taken:
         raise SettingsError(
             f"--kafka sets {', '.join(taken)}, which the job sets itself",
-            hint="use --bootstrap-servers and --query-name for addresses and names",
+            hint="leave it out; --bootstrap-servers and --query-name set addresses and names",
         )
 
 

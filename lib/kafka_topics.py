@@ -48,10 +48,24 @@ class TopicFacts:
         return None if text is None else int(text)
 
     @property
+    def is_compacted(self) -> bool:
+        """Whether it keeps the last message of each key only, as far as anybody may know."""
+        return "compact" in self.settings.get("cleanup.policy", "")
+
+    @property
     def min_insync_replicas(self) -> int | None:
         """How many replicas must have a message before it counts; None where nobody may know."""
         text = self.settings.get("min.insync.replicas")
         return None if text is None else int(text)
+
+
+def _find_compaction(topic: TopicFacts) -> Finding:
+    return Finding(
+        Severity.WARNING,
+        f"topic {topic.name} has cleanup.policy={topic.settings['cleanup.policy']}: it keeps the"
+        " last message of each key only, and refuses messages without a key, which end the job",
+        _alter(topic, "cleanup.policy", "delete"),
+    )
 
 
 def judge_topics(
@@ -75,6 +89,7 @@ def judge_topics(
     if dead_letters.name != predictions.name:
         outputs.append(dead_letters)
     findings = [finding for topic in outputs for finding in _judge_replication(topic, brokers)]
+    findings += [_find_compaction(topic) for topic in outputs if topic.is_compacted]
     if brokers == 1:
         names = " and ".join(topic.name for topic in outputs)
         findings.append(

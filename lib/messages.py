@@ -1,6 +1,7 @@
 """The messages this project writes: their fields, headers and readers, without Spark.
 
-``lib/encode_spark.py`` writes them; the demo, the checkers and dead-letter tools read them here.
+``lib/encode_spark.py`` and ``lib/encode_batch.py`` write them; the demo and the tests' checkers
+read them here.
 """
 
 from __future__ import annotations

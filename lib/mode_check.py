@@ -10,7 +10,6 @@ from pyspark.sql import SparkSession
 from lib.preflight import count_partitions
 from lib.real_time import (
     MIN_BATCH_SETTING,
-    REAL_TIME,
     check_backend,
     check_batch,
     check_slots,
@@ -34,7 +33,7 @@ def check_mode(spark: SparkSession, settings: ScoreStreamSettings, scorer: Model
         SettingsError: real-time mode cannot work so.
         KafkaSetupError: the input topic cannot be asked about.
     """
-    if settings.mode != REAL_TIME:
+    if not settings.is_real_time:
         return
     check_backend(scorer.scored_by, is_native=scorer.is_native)
     check_batch(settings.real_time_batch, _read_minimum_ms(spark))

@@ -17,7 +17,13 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.admin._topic import TopicDescription
 
 from lib.errors import KafkaSetupError
-from lib.kafka_admin import ANSWER_TIMEOUT_S, connect
+from lib.kafka_admin import (
+    ANSWER_TIMEOUT_S,
+    connect,
+    count_brokers,
+    list_partitions,
+    refuse_missing_topics,
+)
 from lib.kafka_rights import Right, list_rights, name_principal
 from lib.kafka_topics import Finding, Severity, TopicFacts, judge_topics
 from lib.settings.score_stream import ScoreStreamSettings
@@ -62,7 +68,10 @@ def count_partitions(settings: ScoreStreamSettings) -> int:
         return len(chosen)
     topic = settings.input_topic
     admin = connect(settings.bootstrap_servers, settings.kafka)
-    return len(admin.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic].partitions)
+    try:
+        return len(list_partitions(admin, topic))
+    except KafkaException as error:
+        raise KafkaSetupError(f"topic {topic}: {error.args[0].str()}") from error
 
 
 def check_rights(
@@ -84,11 +93,7 @@ def check_rights(
     """
     names = dict.fromkeys(right.name for right in rights if right.kind == "topic")
     topics, allowed, missing = _describe_topics(admin, names)
-    if missing:
-        raise KafkaSetupError(
-            f"missing at {bootstrap_servers}: {', '.join(f'topic {name}' for name in missing)}",
-            hint="create it with kafka-topics.sh --create --topic NAME, or name another one",
-        )
+    refuse_missing_topics(bootstrap_servers, missing)
     lacking = []
     for right in rights:
         if right.kind == "transactional id" or right.is_optional:
@@ -131,7 +136,7 @@ def check_limits(
     }
     return judge_topics(
         *(facts[name] for name in names),
-        brokers=len(admin.list_topics(names[0], timeout=ANSWER_TIMEOUT_S).brokers),
+        brokers=count_brokers(admin),
         is_envelope=settings.dead_letter_format == "envelope",
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from lib.errors import first_line
+
 _MAX_CHARS = 300
 # A trace of a Python worker, within what the JVM says: its frames, then the error.
 _FRAME = re.compile(r'^ +File "(?:.*/)?([^/"]+)", line (\d+)', re.MULTILINE)
@@ -26,7 +28,7 @@ def find_root_cause(error: BaseException) -> str:
         while java.getCause() is not None:
             java = java.getCause()
         text = str(java.toString())
-    return find_python_error(text) or _first_line(text)
+    return find_python_error(text) or first_line(text)[:_MAX_CHARS]
 
 
 def find_python_error(text: str) -> str | None:
@@ -41,7 +43,3 @@ def find_python_error(text: str) -> str | None:
         return None
     file, line = frames[-1].groups()
     return f"{raised[1]} in a Python worker ({file}, line {line})"
-
-
-def _first_line(text: str) -> str:
-    return next(iter(text.strip().splitlines()), "")[:_MAX_CHARS]

@@ -7,7 +7,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 
-from pyspark.errors import StreamingQueryException
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
+from pyspark.errors import PySparkException, StreamingQueryException
 from pyspark.sql.streaming.query import StreamingQuery
 
 from lib.errors import ScoringError
@@ -48,7 +49,18 @@ class RunningQuery:
         self._totals = Totals()
         self._seen = -1
         self.sink = sink
-        self.query = start()
+        self.query = self._begin()
+
+    def _begin(self) -> StreamingQuery:
+        """Start the query, this time.
+
+        Raises:
+            ScoringError: it does not start; whether that may pass, the error tells.
+        """
+        try:
+            return self._start()
+        except (PySparkException, Py4JJavaError) as error:
+            raise build_query_error("the query did not start", error) from error
 
     def follow(self, view: ProgressView, stop: StopSignal) -> Totals:
         """Show progress until the query ends by itself or a stop is requested.
@@ -72,7 +84,8 @@ class RunningQuery:
         while self.query.isActive and not stop.wait(_POLL_S):
             self._show_new(view)
         if self.query.isActive:
-            self._finish_batch()
+            if not self._finish_batch() and self.sink is not None:
+                self.sink.give_up()
             self.query.stop()
         self._show_new(view)
         # What a stop interrupts has not been written, and is done at the next start.
@@ -99,19 +112,20 @@ class RunningQuery:
             if stop.wait(delay_s):
                 return
             try:
-                self.query = self._start()
+                self.query = self._begin()
                 return
             except ScoringError as error:
                 failure, failures = error, failures + 1
 
-    def _finish_batch(self) -> None:
-        """Wait until no batch is under way, or the one under way has ended."""
+    def _finish_batch(self) -> bool:
+        """Wait until no batch is under way, or the one under way has ended; False in vain."""
         running = self._latest_batch()
         deadline = time.monotonic() + _STOP_TIMEOUT_S
         while self.query.isActive and time.monotonic() < deadline:
             if not self.query.status["isTriggerActive"] or self._latest_batch() != running:
-                return
+                return True
             time.sleep(_POLL_S / 10)
+        return not self.query.isActive
 
     def _latest_batch(self) -> int:
         return max((batch.batch_id for batch in self._progress()), default=-1)

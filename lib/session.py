@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
 from pyspark.sql import SparkSession
 
 from lib.errors import SetupError
@@ -46,7 +47,7 @@ def check_connector(session: SparkSession) -> None:
     loader = jvm.org.apache.spark.util.Utils.getContextOrSparkClassLoader()
     try:
         jvm.java.lang.Class.forName(_CONNECTOR_CLASS, False, loader)
-    except Exception as error:
+    except Py4JJavaError as error:
         version = session.version
         raise SetupError(
             "Spark's Kafka connector is not on the class path",

@@ -13,7 +13,6 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 from lib.contract import Contract
 from lib.messages import DeadLetterFormat, OutputSettings
 from lib.pipeline import plan_scoring, score_records
-from lib.real_time import REAL_TIME
 from lib.restarts import RestartPolicy
 from lib.running_query import RunningQuery
 from lib.scoring.base import ModelBackend
@@ -121,7 +120,7 @@ def _source(settings: ScoreStreamSettings) -> KafkaSourceSettings:
         settings.input_topic,
         settings.starting_offsets,
         # Spark refuses a bound where a batch ends by the clock.
-        None if settings.mode == REAL_TIME else settings.max_offsets_per_trigger,
+        None if settings.is_real_time else settings.max_offsets_per_trigger,
         settings.kafka,
         parse_partitions(settings.partitions),
     )
@@ -143,7 +142,7 @@ def _exactly_once(settings: ScoreStreamSettings) -> ExactlyOnceSettings:
 
 
 def _with_trigger(writer: DataStreamWriter, settings: ScoreStreamSettings) -> DataStreamWriter:
-    if settings.mode == REAL_TIME:
+    if settings.is_real_time:
         # The only output mode that Spark takes there; without an aggregation all are the same.
         writer = writer.outputMode("update")
         # PySpark's own stubs leave the parameter out.

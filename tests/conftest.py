@@ -1,8 +1,9 @@
 """Fixtures for the whole suite: one Spark session and one broker, started when a test first asks.
 
 A test that uses ``spark`` (or ``broker``), directly or through another fixture, gets the marker of
-that name, so that ``pytest -m "not spark and not broker"`` runs without a JVM. Tests run in that
-order too: pure ones first, because they tell most per second.
+that name, so that ``pytest -m "not spark and not broker"`` runs without a JVM. In one process tests
+run in that order too: pure ones first, because they tell most per second. ``make test`` shares the
+files out to two processes, and begins with what takes longest, so that both end together.
 """
 
 from __future__ import annotations
@@ -53,12 +54,14 @@ class TopicFactory(Protocol):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures they use, and run the cheap ones first."""
+    """Mark tests by the fixtures they use, and order them by what those cost."""
     for item in items:
         for fixture, marker in _MARKERS.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
-    items.sort(key=_cost)  # stable: within one cost the order of the files remains
+    is_shared_out = "PYTEST_XDIST_WORKER" in os.environ
+    # Stable: within one cost the order of the files remains.
+    items.sort(key=_cost, reverse=is_shared_out)
 
 
 def _cost(item: pytest.Item) -> int:

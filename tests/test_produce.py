@@ -111,6 +111,13 @@ def test_a_missing_topic_is_refused_or_created(run: Produce, broker: Broker) -> 
     assert {message.partition() for message in messages} <= {0, 1, 2}
 
 
+def test_a_certificate_that_is_not_there_is_one_clear_error(run: Produce, tmp_path: Path) -> None:
+    options = {"security.protocol": "SSL", "ssl.ca.location": str(tmp_path / "none.pem")}
+
+    with pytest.raises(KafkaSetupError, match="does not take the --kafka options"):
+        run(input_topic="customers", count=1, kafka=options)
+
+
 def test_no_broker_is_one_clear_error(capfd: pytest.CaptureFixture[str]) -> None:
     (port,) = pick_free_ports(1)
     settings = ProduceSettings(bootstrap_servers=f"127.0.0.1:{port}", count=1)

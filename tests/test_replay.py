@@ -52,6 +52,14 @@ def write_values(path: Path, *values: bytes | None) -> str:
     return str(path)
 
 
+def write_damaged(path: Path) -> str:
+    """Its schema can be read, its rows cannot."""
+    write_values(path, *[record()] * 100)
+    content = path.read_bytes()
+    path.write_bytes(content[:20] + bytes(100) + content[120:])
+    return str(path)
+
+
 def read(spark: SparkSession, folder: str | Path) -> list[Row]:
     return spark.read.parquet(str(folder)).orderBy("source_offset").collect()
 
@@ -282,6 +290,20 @@ def test_overwrite_replaces_what_an_earlier_replay_wrote(
         assert len(read(spark, tmp_path / "out" / "predictions")) == count
 
 
+def test_a_replay_that_failed_is_not_taken_for_the_one_before_it(
+    settings: Callable[..., ReplaySettings], tmp_path: Path, spark: SparkSession
+) -> None:
+    whole = write_values(tmp_path / "whole.parquet", record())
+    assert replay(settings(input=[whole])) == 0
+    done = tmp_path / "out" / "predictions" / "_SUCCESS"
+    assert done.exists()
+    damaged = write_damaged(tmp_path / "damaged.parquet")
+
+    with pytest.raises(SinkError, match="failed"):
+        replay(settings(input=[damaged], overwrite=True))
+    assert not done.exists()
+
+
 def test_overwrite_never_destroys_its_own_input(
     spark: SparkSession, settings: Callable[..., ReplaySettings], tmp_path: Path
 ) -> None:
@@ -297,12 +319,10 @@ def test_overwrite_never_destroys_its_own_input(
 def test_a_damaged_file_is_one_clear_error(
     settings: Callable[..., ReplaySettings], tmp_path: Path, spark: SparkSession
 ) -> None:
-    path = Path(write_values(tmp_path / "in.parquet", *[record()] * 100))
-    content = path.read_bytes()
-    path.write_bytes(content[:20] + bytes(100) + content[120:])
+    damaged = write_damaged(tmp_path / "in.parquet")
 
     with pytest.raises(SinkError, match=r"reading, scoring or writing .* failed: "):
-        replay(settings(input=[str(path)]))
+        replay(settings(input=[damaged]))
 
 
 def test_a_table_is_scored_like_the_messages_of_a_topic(

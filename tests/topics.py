@@ -5,10 +5,18 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 
 from lib.messages import DeadLetter, Prediction
 from lib.synth import break_record, encode_record, iter_records, make_customers
@@ -56,33 +64,42 @@ def read_topic(
     bootstrap_servers: str, topic: str, isolation_level: str = "read_committed"
 ) -> list[Message]:
     """Every message of a topic up to its end, as a reader with that isolation level sees it."""
+    return list(iter_topic(bootstrap_servers, topic, isolation_level))
+
+
+def iter_topic(
+    bootstrap_servers: str, topic: str, isolation_level: str = "read_committed"
+) -> Iterator[Message]:
+    """As :func:`read_topic`, for topics that memory would not hold."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
-            "group.id": "reader-of-tests",
+            "group.id": "reader-of-tests",  # never joined
             "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
             "isolation.level": isolation_level,
             "enable.partition.eof": True,
+            "queued.max.messages.kbytes": 16_384,
+            "log_level": 3,
         }
     )
-    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-    open_partitions = set(partitions)
-    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-    messages: list[Message] = []
-    deadline = time.monotonic() + _READ_TIMEOUT_S
-    while open_partitions:
-        assert time.monotonic() < deadline, f"{topic}: no end of {open_partitions}"
-        for message in consumer.consume(5_000, 0.2):
-            error = message.error()
-            if error is None:
-                messages.append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                open_partitions.discard(message.partition())
-            else:
-                raise KafkaException(error)
-    consumer.close()
-    return messages
+    try:
+        found = consumer.list_topics(topic, timeout=_READ_TIMEOUT_S).topics[topic]
+        unfinished = set(found.partitions)
+        consumer.assign([TopicPartition(topic, it, OFFSET_BEGINNING) for it in unfinished])
+        deadline = time.monotonic() + _READ_TIMEOUT_S
+        while unfinished:
+            assert time.monotonic() < deadline, f"{topic}: no end of {unfinished}"
+            for message in consumer.consume(5_000, 0.2):
+                deadline = time.monotonic() + _READ_TIMEOUT_S
+                error = message.error()
+                if error is None:
+                    yield message
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    unfinished.discard(message.partition() or 0)
+                else:
+                    raise KafkaException(error)
+    finally:
+        consumer.close()
 
 
 @dataclass

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from lib.contract import CUSTOMER
 from lib.demo.narrator import Narrator
 from lib.demo.watcher import Arrivals
 from lib.messages import Prediction
@@ -76,7 +77,7 @@ class _LiveArrivalView(AbstractContextManager[ArrivalView]):
         self._last_s = now_s
         table = Table("customer", "probability", "leaves", "scored by")
         for prediction in list(arrivals.recent):
-            style = "bold red" if prediction.prediction == "Yes" else ""
+            style = "bold red" if prediction.prediction == CUSTOMER.positive_label else ""
             probability = f"{prediction.churn_probability:.6f}"
             row = (prediction.customer_id, probability, prediction.prediction)
             table.add_row(*row, prediction.model_version, style=style)

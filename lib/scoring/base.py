@@ -1,7 +1,8 @@
 """What all backends have in common: the model, its threshold, and the way from features to labels.
 
-A backend takes any model and any columns that the model takes. The contract is the stream's
-business; only its rule for numbers that come as text is used (see :mod:`lib.scoring.features`).
+A backend takes any model and any columns that the model takes. Of the contract it uses the labels,
+the rule for numbers that come as text (see :mod:`lib.scoring.features`), and the features' names
+for models that do not know theirs; to hold records against it is the stream's business.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lib.contract import CUSTOMER
 from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError
 from lib.scoring.features import Record, parse_numeric_text
 from lib.store import ModelVersion
@@ -29,7 +31,7 @@ Probabilities = npt.NDArray[np.float64]
 Predictions = npt.NDArray[np.str_]
 
 DEFAULT_THRESHOLD = 0.5
-POSITIVE, NEGATIVE = "Yes", "No"
+POSITIVE, NEGATIVE = CUSTOMER.positive_label, CUSTOMER.negative_label
 PROBABILITY_COLUMN = "probability"
 
 
@@ -40,7 +42,7 @@ class ModelFileNotFoundError(ModelNotFoundError, FileNotFoundError):
 
 
 class ModelUnavailableError(ModelError, ValueError):
-    """A Spark model cannot be used, and there is no fallback."""
+    """A model that is no scikit-learn one cannot be used, and there is no fallback."""
 
     remedy = "see the cause, or give a fallback_path"
 

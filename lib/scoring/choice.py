@@ -9,8 +9,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 
 from lib.contract import Contract, Kind
-from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError
-from lib.real_time import REAL_TIME
+from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError, name_error
 from lib.scoring.artefact import BACKEND_OF_SUFFIX
 from lib.scoring.base import ModelBackend, refuse_missing_columns
 from lib.scoring.onnx import OnnxBackend
@@ -19,7 +18,6 @@ from lib.scoring.sklearn import SklearnBackend
 from lib.scoring.spark import SparkBackend
 from lib.scoring.sql import SqlBackend
 from lib.settings.base import ModelSettings
-from lib.settings.score_stream import ScoreStreamSettings
 from lib.store import ModelReference, ModelStore
 from lib.store.compatibility import check_contract
 from lib.store.version import ONNX_ARTEFACT, SPARK_ARTEFACT, SQL_ARTEFACT, find_version
@@ -30,16 +28,19 @@ logger = logging.getLogger(__name__)
 FASTEST_FIRST = {"onnx": ONNX_ARTEFACT, "sql": SQL_ARTEFACT, "spark": SPARK_ARTEFACT}
 
 
-def load_backend(spark: SparkSession, settings: ModelSettings, contract: Contract) -> ModelBackend:
+def load_backend(
+    spark: SparkSession, settings: ModelSettings, contract: Contract, *, native_only: bool = False
+) -> ModelBackend:
     """Load the model that the settings name.
 
-    ``auto`` takes none that needs Python workers, where it can choose, in real-time mode, which has
-    none, and on a cluster, where it would show too late that executors lack onnxruntime.
+    On a cluster ``auto`` is always ``native_only``: there it would show too late that executors
+    lack onnxruntime.
 
     Args:
         spark: the session to score in.
         settings: store, model and backend.
         contract: what the model must have been made for.
+        native_only: whether ``auto``, where it can choose, takes none that needs Python workers.
 
     Raises:
         ModelError: there is no such model, it is damaged, or it does not match the contract.
@@ -49,9 +50,7 @@ def load_backend(spark: SparkSession, settings: ModelSettings, contract: Contrac
     if version is not None:
         check_contract(version.metadata, contract)
     is_local = (spark.sparkContext.master or "").startswith("local")
-    is_real_time = isinstance(settings, ScoreStreamSettings) and settings.mode == REAL_TIME
-    native_only = is_real_time or not is_local
-    backend = _build_backend(spark, settings, path, native_only=native_only)
+    backend = _build_backend(spark, settings, path, native_only=native_only or not is_local)
     try:
         backend.load()
     except (FileNotFoundError, ValueError) as error:
@@ -122,10 +121,9 @@ def _check_columns(spark: SparkSession, backend: ModelBackend, contract: Contrac
     except ModelMismatchError:
         raise
     except Exception as error:  # whatever Spark's analysis and the model's stages object to
-        first_line = str(error).strip().splitlines()[0]
         raise ModelMismatchError(
             f"model {backend.scored_by} does not take the columns of contract {contract.name}:"
-            f" {first_line}"
+            f" {name_error(error)}"
         ) from error
 
 

@@ -181,9 +181,3 @@ class FallbackBackend(ModelBackend):
 
     def _leave_fallback(self) -> None:
         self.fallback_backend, self.using_fallback = None, False
-
-
-def first_line(error: Exception) -> str:
-    """An exception as one phrase."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

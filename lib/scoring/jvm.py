@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lib.errors import name_error
 from lib.scoring.base import PROBABILITY_COLUMN, ModelPath, Probabilities
-from lib.scoring.fallback import FallbackBackend, NotUsableError, first_line
+from lib.scoring.fallback import FallbackBackend, NotUsableError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -72,9 +73,9 @@ class JvmBackend(FallbackBackend):
         try:
             return self._provide_session()
         except ImportError as error:
-            raise NotUsableError(f"PySpark is missing: {first_line(error)}") from error
+            raise NotUsableError(f"PySpark is missing: {name_error(error)}") from error
         except Exception as error:
-            raise NotUsableError(f"the session cannot start: {first_line(error)}") from error
+            raise NotUsableError(f"the session cannot start: {name_error(error)}") from error
 
     def _provide_session(self) -> SparkSession:
         from pyspark.sql import SparkSession

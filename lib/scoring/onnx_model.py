@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lib.errors import ModelError, ModelMismatchError, SetupError
+from lib.errors import ModelError, ModelMismatchError, SetupError, first_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,7 +215,7 @@ def _open_session(content: bytes, name: str, provider: str) -> Any:
         session = onnxruntime.InferenceSession(content, options, providers=[wanted])
     except Exception as error:  # onnxruntime's own, one for each status
         raise ModelError(
-            f"{name}: onnxruntime cannot open it: {str(error).splitlines()[0]}",
+            f"{name}: onnxruntime cannot open it: {first_line(str(error))}",
             hint="export it again, or upgrade onnxruntime",
         ) from error
     if wanted not in session.get_providers():  # it goes on without a word

@@ -11,7 +11,7 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lib.errors import ModelMismatchError
+from lib.errors import ModelMismatchError, name_error
 from lib.scoring.base import PROBABILITY_COLUMN
 from lib.scoring.frames import in_range_expr, quote
 
@@ -39,9 +39,8 @@ def append_probability(frame: DataFrame, model: Any, name: str) -> DataFrame:
         kept = [F.col(quote(column)) for column in frame.columns]
         return scored.select(*kept, in_range_expr(F.get(probability, F.lit(1))))
     except (PySparkException, Py4JError) as error:
-        cause = str(error).strip().splitlines()[0]
         raise ModelMismatchError(
-            f"{name}: found a frame that the model does not take: {cause}",
+            f"{name}: found a frame that the model does not take: {name_error(error)}",
             hint="give the columns and types that it was trained with",
         ) from error
 

@@ -55,7 +55,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--backend",
         choices=("sklearn", "spark", "onnx", "sql"),
-        help="default: sklearn where MODEL has a joblib file, else spark",
+        help="default: sklearn where MODEL has a joblib file, else by its suffix; a folder: spark",
     )
     parser.add_argument(
         "--record",

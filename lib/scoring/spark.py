@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib.errors import ModelMismatchError, ModelNotFoundError
+from lib.errors import ModelMismatchError, ModelNotFoundError, name_error
 from lib.scoring.artefact import Artefact, find_artefact
 from lib.scoring.base import ModelPath
-from lib.scoring.fallback import NotUsableError, first_line
+from lib.scoring.fallback import NotUsableError
 from lib.scoring.jvm import JvmBackend
 from lib.store.compatibility import check_library
 from lib.store.version import SPARK_ARTEFACT
@@ -35,7 +35,7 @@ class SparkBackend(JvmBackend):
 
             model = pipeline_model.load_pipeline_model(location, session)
         except Exception as error:
-            raise NotUsableError(f"the model does not load: {first_line(error)}") from error
+            raise NotUsableError(f"the model does not load: {name_error(error)}") from error
         self._adopt(model, version=artefact.version, label=artefact.label)
 
     def _append_own(self, frame: DataFrame) -> DataFrame:

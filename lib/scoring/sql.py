@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lib.errors import ModelMismatchError
+from lib.errors import ModelMismatchError, name_error
 from lib.scoring.base import PROBABILITY_COLUMN
-from lib.scoring.fallback import NotUsableError, first_line
+from lib.scoring.fallback import NotUsableError
 from lib.scoring.jvm import JvmBackend
 from lib.store.version import SQL_ARTEFACT
 
@@ -43,7 +43,7 @@ class SqlBackend(JvmBackend):
             jvm: Any = session._jvm
             jvm.org.apache.spark.sql.functions.expr(text)
         except Exception as error:
-            raise NotUsableError(f"the model does not load: {first_line(error)}") from error
+            raise NotUsableError(f"the model does not load: {name_error(error)}") from error
         self._adopt(SqlExpression(text), version=artefact.version, label=artefact.label)
 
     def _append_own(self, frame: DataFrame) -> DataFrame:
@@ -61,6 +61,6 @@ class SqlBackend(JvmBackend):
         except (PySparkException, Py4JError) as error:
             raise ModelMismatchError(
                 f"{self.scored_by}: found a frame that the model does not take: "
-                f"{first_line(error)}",
+                f"{name_error(error)}",
                 hint="give the columns and types that it was trained with",
             ) from error

@@ -102,7 +102,7 @@ class ScoreStreamSettings(KafkaSettings, ModelSettings):
 
     @model_validator(mode="after")
     def _check_mode(self) -> Self:
-        if self.mode != REAL_TIME:
+        if not self.is_real_time:
             return self
         conflicts = iter_conflicts(
             delivery=self.delivery,
@@ -113,6 +113,11 @@ class ScoreStreamSettings(KafkaSettings, ModelSettings):
         if found := "; ".join(conflicts):
             raise ValueError(f"--mode {REAL_TIME}: {found}")
         return self
+
+    @property
+    def is_real_time(self) -> bool:
+        """Whether records pass one by one, at least once, instead of in batches."""
+        return self.mode == REAL_TIME
 
     def _unless_default(self, name: str) -> Any:
         value = getattr(self, name)

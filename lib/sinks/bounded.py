@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
 Result = TypeVar("Result")
 
+# Between looks whether the wait is given up.
+_LOOK_S = 0.2
+
 
 class StuckError(Exception):
     """A call did not return in time. It may still be running, and may still succeed."""
 
 
-def run_bounded(call: Callable[[], Result], *, timeout_s: float, what: str) -> Result:
+def run_bounded(
+    call: Callable[[], Result],
+    *,
+    timeout_s: float,
+    what: str,
+    given_up: threading.Event | None = None,
+) -> Result:
     """Run ``call`` on a thread of its own and wait for it at most ``timeout_s``.
 
     A thread cannot be ended from outside, so a stuck one is left behind: whatever ``call`` uses
     must not be used again.
+
+    Args:
+        call: what to do.
+        timeout_s: the longest wait.
+        what: it is, for the message.
+        given_up: ends the wait when it is set.
 
     Raises:
         StuckError: it did not return in time.
@@ -34,7 +50,18 @@ def run_bounded(call: Callable[[], Result], *, timeout_s: float, what: str) -> R
 
     thread = threading.Thread(target=run, name=what, daemon=True)
     thread.start()
-    thread.join(timeout_s)
+    _wait(thread, timeout_s, given_up)
     if thread.is_alive():
-        raise StuckError(f"{what} did not return within {timeout_s:g} s")
+        is_given_up = given_up is not None and given_up.is_set()
+        reason = "was given up" if is_given_up else f"did not return within {timeout_s:g} s"
+        raise StuckError(f"{what} {reason}")
     return future.result()
+
+
+def _wait(thread: threading.Thread, timeout_s: float, given_up: threading.Event | None) -> None:
+    if given_up is None:
+        thread.join(timeout_s)
+        return
+    deadline = time.monotonic() + timeout_s
+    while thread.is_alive() and not given_up.is_set() and time.monotonic() < deadline:
+        thread.join(_LOOK_S)

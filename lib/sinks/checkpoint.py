@@ -7,6 +7,7 @@ The format is Spark's own (``OffsetSeqLog``, ``CommitLog``, ``KafkaSourceInitial
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -17,6 +18,7 @@ from lib.sinks.resume import CheckpointPosition, Offsets
 # Beside Spark's own files; Spark does not look at folders that it did not make.
 _TOPIC_ID_FILE = "exactly-once/topic-id"
 _REPEATS_FILE = "exactly-once/repeats"
+_TOPIC_ID = re.compile("[0-9a-f]{32}")
 
 #: Sets permissions by Java; ``./spark-submit.sh`` puts it on the class path and says so to Spark.
 PLAIN_FILE_SYSTEM = "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"
@@ -114,7 +116,9 @@ class CheckpointReader:
         """What :meth:`note_topic_id` has noted; None where it has not."""
         if not self._files.exists(self._path(_TOPIC_ID_FILE)):
             return None
-        return self._read_text(_TOPIC_ID_FILE).strip()
+        noted = self._read_text(_TOPIC_ID_FILE).strip()
+        # A driver that is killed while it writes leaves less.
+        return noted if _TOPIC_ID.fullmatch(noted) else None
 
     def note_topic_id(self, topic_id: str) -> None:
         """Note which topic the checkpoint is made with: Spark keeps its name only.

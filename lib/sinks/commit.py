@@ -70,5 +70,8 @@ class Commit(Protocol):
     def write(self, batch: Batch) -> WriteReport:
         """Write a batch that may have been written before, once."""
 
+    def give_up(self) -> None:
+        """Let a write under way fail instead of trying again; from any thread, and for good."""
+
     def close(self) -> None:
         """Let go of the Kafka clients."""

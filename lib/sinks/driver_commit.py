@@ -14,6 +14,7 @@ from lib.errors import BatchTooLargeError
 from lib.failed_query import build_query_error
 from lib.sinks.columns import MESSAGE_TYPES, OPTIONAL_COLUMN, REQUIRED_COLUMNS
 from lib.sinks.commit import Batch
+from lib.sinks.group_offsets import peek_stamps
 from lib.sinks.partition_writers import PartitionWriters
 from lib.sinks.resume import Offsets
 from lib.sinks.session import Hook
@@ -50,22 +51,32 @@ class DriverCommit:
     def __init__(self, settings: TransactionSettings, author: Author, hook: Hook) -> None:
         self._settings = settings
         self._author = author
+        self._hook = hook
         self._writer = TransactionalWriter(settings, hook, author=author)
+        # Of the partitions, where an older run committed on executors. They stay open until the
+        # claim: a task of that run that commits meanwhile has fenced one, and the claim fails.
+        self._fences = PartitionWriters(settings, author)
+        self._is_owner = False
 
     def open(self) -> None:
         """Fence older runs, those that committed on executors included."""
-        self._writer.close()
+        self.close()
+        if not self._is_owner:
+            self._writer = TransactionalWriter(self._settings, self._hook, author=self._author)
+            # Before the writer opens, which would wait for the transactions of tasks that died.
+            self._fence_tasks(peek_stamps(self._settings))
         self._writer.open()
-        stamps = {p: Stamp.from_metadata(text) for p, text in self._writer.stamps.items()}
-        theirs = [p for p, it in stamps.items() if it and it.committer is Committer.EXECUTOR]
-        if theirs:
-            executors = PartitionWriters(self._settings, self._author)
-            try:
-                executors.open(theirs)
-            finally:
-                executors.close()
+        if not self._fences.is_open and self._fence_tasks(self._writer.stamps):
             self._writer.close()
             self._writer.open()
+
+    def _fence_tasks(self, stamps: Mapping[int, str | None]) -> bool:
+        """Fence the producers of all partitions, if tasks have committed any of them."""
+        found = (Stamp.from_metadata(text) for text in stamps.values())
+        if not any(stamp and stamp.committer is Committer.EXECUTOR for stamp in found):
+            return False
+        self._fences.open(sorted(stamps))
+        return True
 
     @property
     def committed(self) -> Mapping[int, int | None]:
@@ -79,7 +90,10 @@ class DriverCommit:
 
     def claim(self, offsets: Offsets, query_id: str) -> None:
         """Commit the group's offsets under this run's stamp."""
+        self._fences.claim(offsets, query_id)
+        self._fences.close()
         self._writer.claim(offsets, query_id=query_id)
+        self._is_owner = True
 
     def write(self, batch: Batch) -> WriteReport:
         """Collect the batch and write it in one transaction.
@@ -119,9 +133,14 @@ class DriverCommit:
             raise build_query_error(f"batch {batch.batch_id} was not scored", error) from error
         return -(-(found or 0) // self._settings.part_bytes)
 
+    def give_up(self) -> None:
+        """Let a write under way fail instead of trying again."""
+        self._writer.give_up()
+
     def close(self) -> None:
         """Let go of the Kafka clients."""
         self._writer.close()
+        self._fences.close()
 
 
 def _build_messages(batch: Batch) -> DataFrame:

@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from lib.errors import PlanRefusedError, ScoringError, SinkFencedError, SinkTakenOverError
+from lib.errors import PlanRefusedError, ScoringError, SinkFencedByTaskError
 from lib.failed_query import build_query_error
 from lib.kafka_admin import build_admin, count_members, read_offsets, read_topic_id
 from lib.sinks.checkpoint import CheckpointReader, prefer_plain_files
@@ -151,9 +151,8 @@ class ExactlyOnceSink:
             try:
                 self._plan = self._take_over(self._commit, admin, topic_id)
                 return
-            except SinkFencedError as error:
-                is_final = self._settings.commit == "driver" or attempt == _CLAIM_ATTEMPTS
-                if is_final or isinstance(error, SinkTakenOverError):
+            except SinkFencedByTaskError:
+                if attempt == _CLAIM_ATTEMPTS:
                     raise
                 logger.info("a task of an older run is still writing, taking over again")
 
@@ -267,6 +266,14 @@ class ExactlyOnceSink:
         self.failure = error
         raise type(error)(error.message, hint=error.hint) from None
 
+    def give_up(self) -> None:
+        """Let a batch under way fail instead of trying again, for a stop that has waited enough.
+
+        Nothing of the batch is visible, or all of it: the next start finds out.
+        """
+        if self._commit is not None:
+            self._commit.give_up()
+
     def close(self) -> None:
         """Let go of the Kafka clients."""
         if self._commit is not None:
@@ -295,7 +302,9 @@ class ExactlyOnceSink:
         configured = latest if settings.starting_offsets == "latest" else earliest
         group = GroupPosition(
             commit.committed,
-            *({p: offsets[p] for p in mine} for offsets in (earliest, latest, configured)),
+            earliest={p: earliest[p] for p in mine},
+            latest=latest,
+            configured={p: configured[p] for p in mine},
         )
         position = self._checkpoint.read_position()
         plan = decide_resume(position, group, topic=topic, group_id=settings.query_name)

@@ -24,7 +24,7 @@ from lib.sinks.partition_writers import PartitionWriters
 from lib.sinks.resume import Offsets
 from lib.sinks.session import Hook
 from lib.sinks.settings import TransactionSettings
-from lib.sinks.stamp import Author
+from lib.sinks.stamp import Author, Committer, Stamp
 from lib.sinks.transaction import TransactionalWriter, WriteReport
 
 logger = logging.getLogger(__name__)
@@ -62,9 +62,7 @@ class ExecutorCommit:
         self._settings = settings
         self._author = author
         self._hook = hook
-        # Fences older drivers, and is fenced by newer ones. It commits what no task does.
-        # It does not wait for their tasks' transactions: the partitions' producers end those.
-        self._driver = TransactionalWriter(settings, hook, author=author, waits=False)
+        self._driver = self._build_driver()
         self._writers = PartitionWriters(settings, author, hook)
         self._committed: dict[int, int | None] = {}
         self._stamps: dict[int, str | None] = {}
@@ -74,6 +72,8 @@ class ExecutorCommit:
     def open(self) -> None:
         """Fence older runs: their driver and all of their partitions' producers."""
         self.close()
+        if not self._is_owner:
+            self._driver = self._build_driver()
         self._driver.open()
         partitions = sorted(self._driver.committed)
         self._writers.open(partitions, self._stamps if self._is_owner else None)
@@ -91,6 +91,11 @@ class ExecutorCommit:
 
     def claim(self, offsets: Offsets, query_id: str) -> None:
         """Commit the group's offsets under this run's stamp, then leave them to the tasks."""
+        found = (Stamp.from_metadata(text) for text in self._stamps.values())
+        if any(stamp and stamp.committer is Committer.DRIVER for stamp in found):
+            # An older driver that opens again now, and commits, makes this fail.
+            known = {p: offset for p, offset in self._committed.items() if offset is not None}
+            self._driver.claim({**known, **offsets}, query_id=query_id)
         self._writers.claim(offsets, query_id)
         self._committed, self._stamps = self._writers.committed, self._writers.stamps
         self._writers.close()
@@ -126,10 +131,21 @@ class ExecutorCommit:
             time.monotonic() - started,
         )
 
+    def give_up(self) -> None:
+        """Let a commit of the driver fail instead of trying again; Spark ends the tasks."""
+        self._driver.give_up()
+
     def close(self) -> None:
         """Let go of the Kafka clients."""
         self._driver.close()
         self._writers.close()
+
+    def _build_driver(self) -> TransactionalWriter:
+        """What fences older drivers, and is fenced by newer ones. It commits what no task does.
+
+        It does not wait for their tasks' transactions: the partitions' producers end those.
+        """
+        return TransactionalWriter(self._settings, self._hook, author=self._author, waits=False)
 
     def _restore(
         self, batch: Batch, task: PartitionTask, reports: list[PartitionReport]

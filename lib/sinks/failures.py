@@ -7,7 +7,7 @@ from enum import Enum, auto
 from confluent_kafka import KafkaError
 
 from lib.errors import SinkError, SinkRejectedError, SinkRetryExhaustedError
-from lib.kafka_rights import name_principal
+from lib.kafka_rights import Right, name_principal
 from lib.sinks.settings import TransactionSettings
 
 
@@ -37,19 +37,19 @@ _REJECTED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: (
         "grant {principal} READ on the input topic and WRITE on the output topics"
     ),
-    KafkaError.GROUP_AUTHORIZATION_FAILED: (
-        "kafka-acls.sh --add --allow-principal {principal} --operation READ --group {query_name}"
-    ),
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: (
-        "kafka-acls.sh --add --allow-principal {principal}"
-        " --operation WRITE --transactional-id {transactional_id}"
-    ),
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "{grant}",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "{grant}",
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "grant IDEMPOTENT_WRITE on the cluster",
     KafkaError.INVALID_TRANSACTION_TIMEOUT: (
-        "lower transaction.timeout.ms, or raise transaction.max.timeout.ms of the brokers"
+        "raise transaction.max.timeout.ms of the brokers to {timeout_ms} or more"
     ),
     KafkaError._AUTHENTICATION: "check the credentials among the --kafka options",
     KafkaError.SASL_AUTHENTICATION_FAILED: "check the credentials among the --kafka options",
+    KafkaError.INVALID_RECORD: (
+        "give every record a key, or take cleanup.policy=compact from the output topics"
+    ),
+    KafkaError.INVALID_TIMESTAMP: "raise message.timestamp.after.max.ms of the topic",
+    KafkaError.POLICY_VIOLATION: "ask who runs the brokers for their policy of messages",
     KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topic",
     KafkaError._UNKNOWN_TOPIC: "create the topic",
     KafkaError.TOPIC_EXCEPTION: "correct the topic's name",
@@ -72,14 +72,23 @@ def way_out(error: KafkaError, settings: TransactionSettings) -> str:
         error: the first one of the transaction.
         settings: of the writer that met it; they name the job's user and what it asked for.
     """
+    principal = name_principal(settings.kafka)
+    return _REJECTED[error.code()].format(
+        principal=principal,
+        grant=_find_right(error, settings).command(principal),
+        timeout_ms=round(settings.transaction_timeout_s * 1000),
+    )
+
+
+def _find_right(error: KafkaError, settings: TransactionSettings) -> Right:
+    """The right that a writer needs on its group, or else on its transactional id."""
     query = settings.query_name
+    if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+        return Right("READ", "group", query, "commits what has been answered")
     # Those of partitions are many, and all begin with the query's name.
     of_partition = settings.transactional_id is not None
-    return _REJECTED[error.code()].format(
-        principal=name_principal(settings.kafka),
-        query_name=query,
-        transactional_id=f"{query}- --resource-pattern-type prefixed" if of_partition else query,
-    )
+    name = f"{query}-" if of_partition else query
+    return Right("WRITE", "transactional id", name, "writes in transactions", of_partition)
 
 
 def build_sink_error(what: str, error: KafkaError, settings: TransactionSettings) -> SinkError:

@@ -1,59 +1,24 @@
-"""What a consumer group has committed, and whose offsets they are."""
+"""What a consumer group has committed."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping
+from functools import partial
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
-from lib.errors import KafkaSetupError, SinkOffsetsGoneError, SinkTakenOverError
+from lib.errors import KafkaSetupError
+from lib.kafka_admin import list_partitions
 from lib.kafka_options import for_librdkafka
+from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.failures import Failure, classify
 from lib.sinks.settings import TransactionSettings
-from lib.sinks.stamp import Stamp
+
+logger = logging.getLogger(__name__)
 
 # Between looks whether an older transaction has ended.
 _POLL_S = 0.1
-
-
-def check_owner(
-    stamps: Mapping[int, str | None],
-    seen: Mapping[int, str | None],
-    run_id: str,
-    query_name: str,
-) -> None:
-    """Make sure that nobody else has committed or deleted since this driver looked last.
-
-    Raises:
-        SinkTakenOverError: names who has committed.
-        SinkOffsetsGoneError: offsets were deleted, or expired.
-    """
-    successor = find_foreign(stamps, seen, run_id)
-    if successor is not None:
-        partition, who = successor
-        raise SinkTakenOverError(
-            f"group {query_name} was taken over: partition {partition} was committed by {who}"
-        )
-    gone = [p for p, metadata in sorted(stamps.items()) if metadata is None and seen.get(p)]
-    if gone:
-        raise SinkOffsetsGoneError(
-            f"group {query_name} has lost its offsets of the partitions {gone} while the job was"
-            " running"
-        )
-
-
-def find_foreign(
-    stamps: Mapping[int, str | None], seen: Mapping[int, str | None], run_id: str
-) -> tuple[int, str] | None:
-    """(partition, who) of an offset that neither this run committed nor was there before it."""
-    for partition, metadata in sorted(stamps.items()):
-        stamp = Stamp.from_metadata(metadata)
-        is_ours = stamp is not None and stamp.run_id == run_id
-        if metadata is not None and not is_ours and metadata != seen.get(partition):
-            who = f"run {stamp.run_id}, batch {stamp.batch_id}" if stamp else "an unknown client"
-            return partition, who
-    return None
 
 
 def read_stamps(settings: TransactionSettings) -> dict[int, str | None]:
@@ -69,6 +34,17 @@ def read_stamps(settings: TransactionSettings) -> dict[int, str | None]:
         reader.close()
 
 
+def peek_stamps(settings: TransactionSettings) -> dict[int, str | None]:
+    """:func:`read_stamps` within a time limit; nothing where Kafka does not tell."""
+    try:
+        return run_bounded(
+            partial(read_stamps, settings), timeout_s=settings.request_timeout_s, what="stamps"
+        )
+    except (KafkaException, StuckError) as error:
+        logger.info("stamps not read error=%s", error)
+        return {}
+
+
 def read_committed(
     consumer: Consumer, settings: TransactionSettings
 ) -> tuple[dict[int, int | None], dict[int, str | None]]:
@@ -77,7 +53,9 @@ def read_committed(
     Both are None where the group has no offset.
     """
     topic, timeout_s = settings.source_topic, settings.request_timeout_s
-    asked = [TopicPartition(topic, partition) for partition in _list_partitions(consumer, settings)]
+    asked = [
+        TopicPartition(topic, partition) for partition in _choose_partitions(consumer, settings)
+    ]
     deadline = time.monotonic() + settings.transaction_timeout_s
     while True:
         # A read_committed consumer, as by default, asks for stable offsets: the answer waits for
@@ -98,17 +76,15 @@ def read_committed(
     return offsets, {p: None if offsets[p] is None else text for p, text in texts.items()}
 
 
-def _list_partitions(consumer: Consumer, settings: TransactionSettings) -> list[int]:
+def _choose_partitions(consumer: Consumer, settings: TransactionSettings) -> list[int]:
     topic = settings.source_topic
-    metadata = consumer.list_topics(topic, timeout=settings.request_timeout_s).topics[topic]
-    if metadata.error is not None:
-        raise KafkaException(metadata.error)
+    existing = list_partitions(consumer, topic, settings.request_timeout_s)
     if settings.partitions is None:
-        return sorted(metadata.partitions)
-    missing = sorted(settings.partitions - metadata.partitions.keys())
+        return existing
+    missing = sorted(settings.partitions.difference(existing))
     if missing:
         raise KafkaSetupError(
-            f"topic {topic} has {len(metadata.partitions)} partitions, without {missing}",
+            f"topic {topic} has {len(existing)} partitions, without {missing}",
             hint="name partitions that exist, counted from 0",
         )
     return sorted(settings.partitions)

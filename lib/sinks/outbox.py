@@ -22,6 +22,8 @@ _CHUNK_ROWS = 5_000
 _MAX_QUEUED_MESSAGES = 200_000
 _MAX_QUEUED_BYTES = 256 * 1024 * 1024
 _FLUSH_TIMEOUT_S = 60.0
+# Without the first a message goes nowhere; without the others it would count as answered.
+_NEVER_NULL = ("topic", "source_partition", "source_offset")
 
 
 def drop_committed(
@@ -39,10 +41,18 @@ def drop_committed(
         messages.
 
     Raises:
+        PlanRefusedError: a message names no topic, or no record that it answers.
         SinkError: a message answers a record that the batch does not hold.
     """
     if messages is None or messages.num_rows == 0:
         return None, {}
+    for column in _NEVER_NULL:
+        if count := messages[column].null_count:
+            raise PlanRefusedError(
+                f"{count} of {messages.num_rows} messages have no {column}",
+                hint="give every message a topic, and the source_partition and source_offset of the"
+                " record it answers",
+            )
     partitions = messages["source_partition"].to_numpy()
     offsets = messages["source_offset"].to_numpy()
     size = int(partitions.max()) + 1

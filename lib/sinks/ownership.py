@@ -2,7 +2,8 @@
 
 A consumer group is open to everyone: tools set its offsets, other queries use its name by mistake,
 consumers subscribe. Offsets of others are no statement about what this query has answered, so the
-start refuses them until a person says that they are right (``--accept-offsets``).
+start refuses them until a person says that they are right (``--accept-offsets``), and a running
+query stops when it meets them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lib.errors import ResumeRefusedError
+from lib.errors import ResumeRefusedError, SinkOffsetsGoneError, SinkTakenOverError
 from lib.sinks.stamp import UNKNOWN_QUERY, Stamp
 
 _ACCEPT = "if the offsets are right all the same, start once with --accept-offsets"
@@ -97,3 +98,42 @@ def _check_stamp(stamp: Stamp | None, evidence: Evidence, place: str) -> None:
             hint="give each query its own --query-name and --checkpoint; if this checkpoint is an"
             f" old one, remove it; {_ACCEPT}",
         )
+
+
+def check_still_owner(
+    stamps: Mapping[int, str | None],
+    seen: Mapping[int, str | None],
+    run_id: str,
+    query_name: str,
+) -> None:
+    """Make sure that nobody else has committed or deleted since this driver looked last.
+
+    Raises:
+        SinkTakenOverError: names who has committed.
+        SinkOffsetsGoneError: offsets were deleted, or expired.
+    """
+    successor = find_foreign(stamps, seen, run_id)
+    if successor is not None:
+        partition, who = successor
+        raise SinkTakenOverError(
+            f"group {query_name} was taken over: partition {partition} was committed by {who}"
+        )
+    gone = [p for p, metadata in sorted(stamps.items()) if metadata is None and seen.get(p)]
+    if gone:
+        raise SinkOffsetsGoneError(
+            f"group {query_name} has lost its offsets of the partitions {gone} while the job was"
+            " running"
+        )
+
+
+def find_foreign(
+    stamps: Mapping[int, str | None], seen: Mapping[int, str | None], run_id: str
+) -> tuple[int, str] | None:
+    """(partition, who) of an offset that neither this run committed nor was there before it."""
+    for partition, metadata in sorted(stamps.items()):
+        stamp = Stamp.from_metadata(metadata)
+        is_ours = stamp is not None and stamp.run_id == run_id
+        if metadata is not None and not is_ours and metadata != seen.get(partition):
+            who = f"run {stamp.run_id}, batch {stamp.batch_id}" if stamp else "an unknown client"
+            return partition, who
+    return None

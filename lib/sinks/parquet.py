@@ -105,6 +105,8 @@ class ParquetSink:
             ) from error
 
     def _write(self, frame: DataFrame, output: OutputSettings) -> ParquetReport:
+        # Written last, it says that all is there; until then it must not speak of an older replay.
+        _Place(frame.sparkSession, self._root).remove(f"{PREDICTIONS}/_SUCCESS")
         predictions = F.col("topic") == output.output_topic
         with _kept(frame) as kept:
             dead_letters_count = self._write_folder(
@@ -184,6 +186,10 @@ class _Place:
             return True
         status = self._files.getFileStatus(self._root)
         return bool(status.isDirectory()) and not self._files.listStatus(self._root)
+
+    def remove(self, file: str) -> None:
+        """Remove a file of the root, if it is there."""
+        self._files.delete(self._path_class(self._root, file), False)
 
     def holds(self, folder: str, file: str) -> bool:
         """Whether the file, a URL as Spark gives it, lies in that folder of the root."""

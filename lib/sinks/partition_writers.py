@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from lib.errors import SinkFencedByTaskError, SinkFencedError, SinkTakenOverError
 from lib.sinks.resume import Offsets
 from lib.sinks.session import Hook, ignore
 from lib.sinks.settings import TransactionSettings
@@ -48,6 +49,7 @@ class PartitionWriters:
             seen: partition → stamp that this run knows; None at its start.
 
         Raises:
+            SinkFencedByTaskError: a task of an older run is still writing.
             SinkError: see ``TransactionalWriter.open``.
         """
         for partition in partitions:
@@ -60,6 +62,11 @@ class PartitionWriters:
         self._run(lambda _, writer: writer.open())
 
     @property
+    def is_open(self) -> bool:
+        """Whether any partition has a writer."""
+        return bool(self._writers)
+
+    @property
     def committed(self) -> dict[int, int | None]:
         """Partition → the group's offset; after :meth:`open`."""
         return {p: writer.committed[p] for p, writer in self._writers.items()}
@@ -70,7 +77,12 @@ class PartitionWriters:
         return {p: writer.stamps[p] for p, writer in self._writers.items()}
 
     def claim(self, offsets: Offsets, query_id: str) -> None:
-        """Commit the group's offsets, and those given, under this run's stamp."""
+        """Commit the group's offsets, and those given, under this run's stamp.
+
+        Raises:
+            SinkFencedByTaskError: a task of an older run has written since :meth:`open`.
+            SinkError: see ``TransactionalWriter.claim``.
+        """
         self._run(
             lambda p, writer: (
                 writer.claim({p: offsets.get(p, 0)}, query_id=query_id)
@@ -91,4 +103,9 @@ class PartitionWriters:
         with ThreadPoolExecutor(min(_PARALLEL, len(self._writers))) as pool:
             futures = [pool.submit(action, p, writer) for p, writer in self._writers.items()]
         for future in futures:
-            future.result()
+            try:
+                future.result()
+            except SinkTakenOverError:
+                raise
+            except SinkFencedError as error:
+                raise SinkFencedByTaskError(error.message) from error

@@ -33,9 +33,11 @@ class GroupPosition:
     """What Kafka says about the source topic and the consumer group.
 
     Attributes:
-        committed: partition → the group's committed offset, None where it has none.
+        committed: partition that the query reads → the group's committed offset, None where it has
+            none.
         earliest: partition → oldest offset that still exists.
-        latest: partition → next offset to be written.
+        latest: partition of the topic, also one that the query does not read → next offset to be
+            written.
         configured: partition → where ``--starting-offsets`` points to.
     """
 
@@ -112,6 +114,14 @@ def _resume_from_group(group: GroupPosition, topic: str, group_id: str) -> Resum
 
 def _check_extent(checkpoint: CheckpointPosition, group: GroupPosition, topic: str) -> None:
     """A topic that is shorter than the checkpoint says is not the topic that was read."""
+    left_out = sorted((checkpoint.start.keys() & group.latest.keys()) - group.committed.keys())
+    if left_out:
+        raise ResumeRefusedError(
+            f"the checkpoint's query reads the partitions {left_out} of {topic} too, which this one"
+            " leaves out: their records would not be answered",
+            hint="name them among --partitions again; a query of other partitions takes another"
+            " --query-name and --checkpoint",
+        )
     for partition, start in sorted(checkpoint.start.items()):
         latest = group.latest.get(partition, 0)
         if start > latest:

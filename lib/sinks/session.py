@@ -18,10 +18,10 @@ from confluent_kafka import (
 from lib.sinks.group_offsets import (
     build_client_settings,
     build_consumer_settings,
-    check_owner,
     read_committed,
     read_stamps,
 )
+from lib.sinks.ownership import check_still_owner
 from lib.sinks.resume import Offsets
 from lib.sinks.settings import TransactionSettings
 
@@ -120,7 +120,7 @@ def open_session(
         KafkaException: a client call failed.
     """
     if seen is not None:
-        check_owner(read_stamps(settings), seen, run_id, settings.query_name)
+        check_still_owner(read_stamps(settings), seen, run_id, settings.query_name)
     consumer = Consumer(build_consumer_settings(settings, waits=waits))
     hook("opening")
     delivery_errors: list[KafkaError] = []
@@ -136,7 +136,7 @@ def open_session(
     hook("initialised")
     committed, stamps = read_committed(consumer, settings)
     if seen is not None:
-        check_owner(stamps, seen, run_id, settings.query_name)
+        check_still_owner(stamps, seen, run_id, settings.query_name)
     return Session(
         producer=producer,
         consumer=consumer,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,8 +25,9 @@ from lib.errors import (
 )
 from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.failures import Failure, build_sink_error, classify
-from lib.sinks.group_offsets import find_foreign, read_stamps
+from lib.sinks.group_offsets import peek_stamps
 from lib.sinks.outbox import add_counts, drop_committed, produce_messages
+from lib.sinks.ownership import find_foreign
 from lib.sinks.resume import Offsets
 from lib.sinks.session import Hook, Session, ignore, open_session
 from lib.sinks.settings import TransactionSettings
@@ -112,6 +114,9 @@ class TransactionalWriter:
         self._seen = seen
         self._final: SinkError | None = None
         self._stuck: list[Session] = []
+        self._has_abandoned = False
+        self._is_stale = False
+        self._is_given_up = threading.Event()
 
     @property
     def committed(self) -> Mapping[int, int | None]:
@@ -146,12 +151,13 @@ class TransactionalWriter:
         Raises:
             SinkError: as with :meth:`write`.
         """
+        started = time.monotonic()
         stamp = self._author.sign(query_id, CLAIM).to_metadata()
-        self._session, _, _ = self._attempt(
+        session, _, _ = self._attempt(
             "taking over the group",
             lambda session: self._transact(session, None, offsets, stamp, is_claim=True),
         )
-        self._seen = self._session.stamps
+        self._note_committed(session, time.monotonic() - started)
 
     def write(
         self, messages: pa.Table | None, ends: Offsets, *, batch_id: int, query_id: str
@@ -176,15 +182,22 @@ class TransactionalWriter:
             f"batch {batch_id}", lambda session: self._transact(session, messages, ends, stamp)
         )
         duration_s = time.monotonic() - started
-        self._session, self._seen = session, session.stamps
-        if duration_s > self._settings.slow_after_s:
-            logger.info("transaction was slow, renewing the producer duration_s=%.1f", duration_s)
-            self.close()
+        self._note_committed(session, duration_s)
         return WriteReport(batch_id, written, skipped, duration_s)
+
+    def _note_committed(self, session: Session, duration_s: float) -> None:
+        self._session, self._seen = session, session.stamps
+        self._is_stale = duration_s > self._settings.slow_after_s
+        if self._is_stale:
+            logger.info("transaction was slow, renewing the producer duration_s=%.1f", duration_s)
+
+    def give_up(self) -> None:
+        """Let a call under way fail now instead of trying again; from any thread, and for good."""
+        self._is_given_up.set()
 
     def close(self) -> None:
         """Let go of the clients. An open transaction is aborted by the next writer, or by time."""
-        session, self._session = self._session, None
+        session, self._session, self._is_stale = self._session, None, False
         if session is None:
             return
         try:
@@ -227,33 +240,42 @@ class TransactionalWriter:
         """Run ``action`` on an open session; after a passing failure again, on a new one."""
         if self._final is not None:
             raise self._final
-        limit_s = self._settings.stuck_after_s
+        if self._is_stale:
+            self.close()
         for attempt in range(1, self._settings.attempts + 1):
             session: Session | None = None
+            started_s = time.monotonic()
             try:
                 if self._session is None:
-                    opened = run_bounded(self._open, timeout_s=limit_s, what="init_transactions")
+                    opened = self._run(self._open, "init_transactions")
                     self._session, self._seen = opened, opened.stamps
                 session = self._session
-                return run_bounded(partial(action, session), timeout_s=limit_s, what=what)
+                started_s = time.monotonic()
+                return self._run(partial(action, session), what)
             except StuckError as stuck:
                 # Its thread may wake up later and even commit: the next session's producer fences
                 # it first and reads the committed offsets after.
                 if session is not None:
                     self._stuck.append(session)
-                self._session = None
+                self._session, self._has_abandoned = None, True
                 reason = str(stuck)
             except (KafkaException, BufferError) as error:
                 first = self._first_error(session, error)
                 if first is not None and classify(first) is Failure.REJECTED:
                     self._abort(session)  # after other failures the next producer does it
                 self.close()
-                reason = self._judge(first, what, error)
+                reason = self._judge(first, what, error, time.monotonic() - started_s)
             logger.warning("%s failed attempt=%d reason=%s", what, attempt, reason)
-            time.sleep(_BACKOFF_S * attempt * (0.5 + random.random()))
+            if self._is_given_up.wait(_BACKOFF_S * attempt * (0.5 + random.random())):
+                break
         raise SinkRetryExhaustedError(
-            f"{what} of query {self._settings.query_name} failed {self._settings.attempts} times,"
-            f" at last with: {reason}"
+            f"{what} of query {self._settings.query_name} failed {attempt} times, at last with:"
+            f" {reason}"
+        )
+
+    def _run(self, call: Callable[[], Result], what: str) -> Result:
+        return run_bounded(
+            call, timeout_s=self._settings.stuck_after_s, what=what, given_up=self._is_given_up
         )
 
     def _abort(self, session: Session | None) -> None:
@@ -284,27 +306,37 @@ class TransactionalWriter:
             first = session.find_fatal() or first
         return first
 
-    def _judge(self, first: KafkaError | None, what: str, error: Exception) -> str:
+    def _judge(
+        self, first: KafkaError | None, what: str, error: Exception, duration_s: float
+    ) -> str:
         """Raise if the failure is final, else return why to try again."""
         if first is None:
             return str(error)
         query = self._settings.query_name
         match classify(first):
             case Failure.FENCED:
-                self._final = SinkFencedError(f"{what} of query {query}: {self._fenced_by(first)}")
-                raise self._final from error
+                successor = self._find_successor()
+                if successor is not None or not self._may_have_fenced_itself(duration_s):
+                    self._final = SinkFencedError(
+                        f"{what} of query {query}: fenced by {successor or 'another producer'} with"
+                        f" the same transactional id ({first.name()})"
+                    )
+                    raise self._final from error
             case Failure.REJECTED:
                 self._final = build_sink_error(f"{what} of query {query}", first, self._settings)
                 raise self._final from error
         return f"{first.name()} {first.str()}"
 
-    def _fenced_by(self, error: KafkaError) -> str:
-        """Say who did it; a new driver stamps the offsets as soon as it has taken over."""
-        who = "another producer"
-        with suppress(KafkaException, StuckError):
-            stamps = run_bounded(
-                partial(read_stamps, self._settings), timeout_s=_DISPOSE_TIMEOUT_S, what="stamps"
-            )
-            found = find_foreign(stamps, self._seen or {}, self._author.run_id)
-            who = found[1] if found else who
-        return f"fenced by {who} with the same transactional id ({error.name()})"
+    def _find_successor(self) -> str | None:
+        """Who has taken over; a new driver stamps the offsets as soon as it has."""
+        found = find_foreign(peek_stamps(self._settings), self._seen or {}, self._author.run_id)
+        return found and found[1]
+
+    def _may_have_fenced_itself(self, duration_s: float) -> bool:
+        """Whether no other producer need have done it.
+
+        Brokers do so to end a transaction that lasts too long; and a call that was given up as
+        stuck may have initialised a producer after all. To open again is safe: another run's stamp
+        would end it.
+        """
+        return self._has_abandoned or duration_s >= self._settings.transaction_timeout_s

@@ -19,7 +19,6 @@ _FETCH_WAIT_MS = 20
 _MAX_POLL_RECORDS = 1_000_000
 #: How every reader of this project reads.
 FETCH_OPTIONS = {
-    "kafka.isolation.level": "read_committed",
     "kafka.fetch.max.wait.ms": str(_FETCH_WAIT_MS),
     "kafka.max.poll.records": str(_MAX_POLL_RECORDS),
 }
@@ -57,6 +56,7 @@ def read_stream(spark: SparkSession, settings: KafkaSourceSettings) -> DataFrame
         **FETCH_OPTIONS,
         **for_spark(settings.bootstrap_servers, settings.kafka),
         **_choose_partitions(settings),
+        "kafka.isolation.level": "read_committed",
         "includeHeaders": "true",
         "failOnDataLoss": "true",
         "startingOffsets": _starting_offsets(settings),

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType, StringType, TimestampType
 
 from lib.contract import Contract
-from lib.errors import SourceError
+from lib.errors import SourceError, first_line
 from lib.sinks.columns import HEADERS_TYPE
 from lib.sources.kafka import as_records
 
@@ -75,10 +75,10 @@ def _open(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
         reason = {
             "PATH_NOT_FOUND": "no such file or folder",
             "UNABLE_TO_INFER_SCHEMA": "no Parquet files there",
-        }.get(error.getCondition() or "", _first_line(str(error)))
+        }.get(error.getCondition() or "", first_line(str(error)))
         raise SourceError(f"--input {' '.join(paths)}: {reason}") from error
     except Py4JJavaError as error:  # what Spark has no Python class for, like a broken footer
-        reason = _first_line(error.java_exception.getMessage())
+        reason = first_line(error.java_exception.getMessage())
         raise SourceError(f"--input {' '.join(paths)}: {reason}") from error
     if len({name.lower() for name in frame.columns}) < len(frame.columns):
         raise SourceError(f"--input {' '.join(paths)}: columns that differ in case only")
@@ -145,7 +145,3 @@ def _check_type(
         raise SourceError(
             f"--input: column {what} is {found.simpleString()}, expected binary or string"
         )
-
-
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0]

@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from sklearn.pipeline import Pipeline
 
 from lib.contract import Contract
+from lib.errors import name_error
 from lib.scoring.onnx_model import OnnxModel
 from lib.store.version import ONNX_ARTEFACT, SQL_ARTEFACT
 from lib.training.data import make_training_data
@@ -138,8 +139,5 @@ def _verify(
     except _LeftOutError:
         raise
     except Exception as error:  # converters raise all sorts on what they do not know
-        first_line = (str(error).strip().splitlines() or [""])[0]
-        raise _LeftOutError(
-            f"it cannot be exported: {type(error).__name__}: {first_line}"
-        ) from error
+        raise _LeftOutError(f"it cannot be exported: {name_error(error)}") from error
     return content, {"largest_difference": largest, "rows": sum(map(len, samples.values()))}

@@ -18,7 +18,7 @@ import pandas as pd
 
 from lib.contract import CUSTOMER, Contract, Field, Kind
 from lib.decode import BLANK_TEXT, NUMERIC_TEXT
-from lib.errors import SettingsError, SourceError
+from lib.errors import SettingsError, SourceError, first_line
 from lib.synth import make_customers
 
 # How many places, and how many fields, a message names.
@@ -65,9 +65,9 @@ def read_training_data(path: Path, contract: Contract = CUSTOMER) -> TrainingDat
             f"--data {path}: no such file", hint="name a CSV file, or say --data synthetic"
         ) from error
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        first_line = str(error).partition("\n")[0]
         raise SourceError(
-            f"{path}: cannot be read as CSV: {first_line}", hint="name a CSV file in UTF-8"
+            f"{path}: cannot be read as CSV: {first_line(str(error))}",
+            hint="name a CSV file in UTF-8",
         ) from error
     origin = {"source": "csv", "file": path.name, "sha256": sha256}
     return clean_table(table, contract, place=str(path), origin=origin)

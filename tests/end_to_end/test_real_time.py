@@ -59,7 +59,7 @@ def score_in_real_time(
     settings, view = deployment.settings(**REAL_TIME), RecordingView()
     servers, half = deployment.bootstrap_servers, len(records) // 2
     produce(servers, deployment.input_topic, records[:half])
-    scorer = load_backend(spark, settings, CUSTOMER)
+    scorer = load_backend(spark, settings, CUSTOMER, native_only=True)
     check_mode(spark, settings, scorer)
 
     def feed() -> None:
@@ -160,7 +160,7 @@ def test_too_short_a_batch_and_too_few_slots_are_refused(
     spark: SparkSession, deployment: Deployment
 ) -> None:
     settings = deployment.settings(**REAL_TIME)
-    scorer = load_backend(spark, settings, CUSTOMER)
+    scorer = load_backend(spark, settings, CUSTOMER, native_only=True)
     short = deployment.settings(**{**REAL_TIME, "real_time_batch": "1 second"})
 
     assert "found 1 second, expected at least 5,000 milliseconds" in refuse(spark, short, scorer)

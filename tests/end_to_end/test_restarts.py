@@ -6,10 +6,14 @@ import logging
 from typing import Any
 
 import pytest
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
 from pyspark.sql import SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
 
 from lib.contract import CUSTOMER
 from lib.errors import QueryFailedError, SinkError, SinkRejectedError, SinkRetryExhaustedError
+from lib.restarts import RestartPolicy
+from lib.running_query import RunningQuery
 from lib.scoring.choice import load_backend
 from lib.stop_signal import StopSignal
 from lib.stream import start_stream
@@ -78,6 +82,18 @@ def test_a_failure_that_passes_costs_nothing_but_time(
     told = [record.message for record in caplog.records if record.name == "lib.running_query"]
     assert len(told) == 2
     assert all("starting it again in " in line for line in told)
+
+
+def test_what_spark_says_at_the_start_of_a_query_is_an_error_like_any_other(
+    spark: SparkSession,
+) -> None:
+    jvm: Any = spark._jvm
+
+    def start() -> StreamingQuery:
+        raise Py4JJavaError("call", jvm.java.io.IOException("the name node is away"))
+
+    with pytest.raises(QueryFailedError, match=r"the query did not start: .*name node is away"):
+        RunningQuery(start, RestartPolicy(1))
 
 
 def test_a_failure_that_does_not_pass_ends_the_job_at_once(

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
     KafkaError,
-    KafkaException,
-    Message,
     Producer,
-    TopicPartition,
 )
 
 from tests.hostile.account import HostileAccount
 from tests.hostile.records import build_record
-from tests.topics import read_headers
+from tests.topics import iter_topic, read_headers
 
 _TIMEOUT_S = 60.0
 _MAX_QUEUED = 20_000
@@ -78,39 +73,13 @@ def read_answers(
     bootstrap_servers: str, output_topic: str, dead_letter_topic: str, account: HostileAccount
 ) -> None:
     """Read both topics as a read_committed reader does; hold each message against its record."""
-    for message in _iter_messages(bootstrap_servers, output_topic):
+    for message in iter_topic(bootstrap_servers, output_topic):
         account.add_prediction(_bytes(message.key()), _bytes(message.value()))
-    for message in _iter_messages(bootstrap_servers, dead_letter_topic):
+    for message in iter_topic(bootstrap_servers, dead_letter_topic):
         account.add_dead_letter(
             _bytes(message.key()), _bytes(message.value()), tuple(read_headers(message))
         )
     account.close()
-
-
-def _iter_messages(bootstrap_servers: str, topic: str) -> Iterator[Message]:
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap_servers,
-            "group.id": "reader-of-tests",  # never joined
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "queued.max.messages.kbytes": 16_384,
-            "log_level": 3,
-        }
-    )
-    partitions = set(consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions)
-    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
-    while partitions:
-        for message in consumer.consume(_CHUNK, 0.2):
-            error = message.error()
-            if error is None:
-                yield message
-            elif error.code() == KafkaError._PARTITION_EOF:
-                partitions.discard(message.partition() or 0)
-            else:
-                raise KafkaException(error)
-    consumer.close()
 
 
 def _bytes(content: bytes | str | None) -> bytes | None:

@@ -68,6 +68,11 @@ def test_topics_that_hold_the_promise_are_not_spoken_of() -> None:
             "topic out has unclean.leader.election.enable=true: when its in-sync replicas die",
             "--add-config unclean.leader.election.enable=false",
         ),
+        (
+            *(3, {"cleanup.policy": "compact,delete"}, "WARNING"),
+            "topic out has cleanup.policy=compact,delete: it keeps the last message of each key",
+            "--add-config cleanup.policy=delete",
+        ),
     ],
 )
 def test_a_weak_output_topic_is_named_with_what_is_lost_and_the_way_out(

@@ -19,6 +19,14 @@ def test_an_exception_comes_back() -> None:
         run_bounded(fail, timeout_s=5, what="call")
 
 
+def test_a_wait_that_is_given_up_ends() -> None:
+    release, given_up = threading.Event(), threading.Event()
+    threading.Timer(0.1, given_up.set).start()
+    with pytest.raises(StuckError, match="call was given up"):
+        run_bounded(release.wait, timeout_s=60, what="call", given_up=given_up)
+    release.set()
+
+
 def test_a_call_that_hangs_is_left_behind() -> None:
     release = threading.Event()
     with pytest.raises(StuckError, match=r"call did not return within 0\.05 s"):

@@ -123,10 +123,22 @@ def test_repeats_of_one_batch_are_counted_and_of_another_anew(
 def test_the_topics_id_is_noted(spark: SparkSession, tmp_path: Path) -> None:
     reader = CheckpointReader(spark, str(tmp_path), "in")
     assert reader.find_topic_id() is None
-    reader.note_topic_id("abc")
-    reader.note_topic_id("def")
+    reader.note_topic_id("a" * 32)
+    reader.note_topic_id("0123456789abcdef" * 2)
 
-    assert reader.find_topic_id() == "def"
+    assert reader.find_topic_id() == "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize("left", ["", "0123456789"])
+def test_a_note_that_a_kill_cut_off_is_none(spark: SparkSession, tmp_path: Path, left: str) -> None:
+    reader = CheckpointReader(spark, str(tmp_path), "in")
+    reader.note_topic_id("a" * 32)
+    (tmp_path / "exactly-once" / "topic-id").write_text(left)
+    (tmp_path / "exactly-once" / ".topic-id.crc").unlink(missing_ok=True)
+
+    assert reader.find_topic_id() is None
+    reader.note_topic_id("a" * 32)
+    assert reader.find_topic_id() == "a" * 32
 
 
 def test_a_local_checkpoint_is_written_without_a_process_for_each_file(

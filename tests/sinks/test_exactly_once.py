@@ -27,6 +27,7 @@ from lib.encode_batch import MESSAGE_SCHEMA
 from lib.errors import (
     PlanRefusedError,
     ResumeRefusedError,
+    SinkError,
     SinkFencedError,
     SinkOffsetsGoneError,
     SinkRejectedError,
@@ -40,7 +41,7 @@ from lib.sinks.header_text import HEADERS_ARROW
 from lib.sinks.outbox import add_counts
 from lib.sinks.partition_task import PartitionReport, PartitionTask
 from lib.sinks.partition_writers import settings_of_partition
-from lib.sinks.stamp import Author, Stamp, make_run_id
+from lib.sinks.stamp import Author, Committer, Stamp, make_run_id
 from lib.sinks.transaction import TransactionalWriter
 from tests.conftest import TopicFactory
 from tests.topics import Record, produce, read_topic
@@ -501,8 +502,65 @@ def test_a_driver_fences_what_executors_have_begun(copying: Copying, tmp_path: P
     assert copying.read() == answers(0, 200)
 
 
+@pytest.mark.parametrize(
+    ("step", "outcome"),
+    [
+        pytest.param("initialised", "committed", id="before the offsets are read"),
+        pytest.param("begun", "SinkTakenOverError", id="when they are claimed"),
+    ],
+)
+def test_a_task_that_begins_while_a_driver_takes_over_writes_before_it_or_not_at_all(
+    copying: Copying, tmp_path: Path, step: str, outcome: str
+) -> None:
+    """From commits on executors to commits on the driver, while the old driver starts tasks."""
+    copying.produce(*orders(0, 100))
+    copying.drain(commit="executor")
+    (offset, stamp), servers = copying.committed()[0], copying.settings.bootstrap_servers
+    assert stamp is not None
+    copying.produce(*orders(100, 200))
+    (next_one,) = (
+        message
+        for message in read_topic(servers, copying.settings.source_topic)
+        if (message.partition(), message.offset()) == (0, offset)
+    )
+    value = _bytes(next_one.value()).upper()
+    row = {
+        "topic": copying.failed if value == b"FAILED" else copying.output,
+        "key": next_one.key(),
+        "value": value,
+        "headers": None,
+        "source_partition": 0,
+        "source_offset": offset,
+    }
+    outcomes: list[str] = []
+
+    def run_task(reached: str) -> None:
+        if reached != step or outcomes:
+            return
+        outcomes.append("committed")
+        task = TransactionalWriter(
+            settings_of_partition(copying.settings, 0),
+            author=Author(stamp.run_id, stamp.topic_id, Committer.EXECUTOR),
+            seen={0: stamp.to_metadata()},
+        )
+        try:
+            task.open()
+            task.write(pa.Table.from_pylist([row]), {0: offset + 1}, batch_id=9, query_id="old")
+        except SinkError as error:
+            outcomes[0] = type(error).__name__
+        task.close()
+
+    second = replace(copying.settings, checkpoint=str(tmp_path / "second"))
+    ExactlyOnceSink(copying.spark, second, run_task).start().close()
+    copying.drain(checkpoint=str(tmp_path / "second"))
+
+    assert outcomes == [outcome]
+    assert copying.read() == answers(0, 200)
+
+
+@COMMITS
 def test_a_start_ends_the_transactions_of_dead_tasks_instead_of_waiting(
-    copying: Copying, tmp_path: Path
+    copying: Copying, tmp_path: Path, commit: str
 ) -> None:
     copying.produce(*orders(0, 100))
     copying.drain(commit="executor")
@@ -511,7 +569,7 @@ def test_a_start_ends_the_transactions_of_dead_tasks_instead_of_waiting(
     def start_next(step: str) -> None:
         if step == "offsets_sent":
             started_s = time.monotonic()
-            copying.start_sink(commit="executor", checkpoint=str(tmp_path / "second")).close()
+            copying.start_sink(commit=commit, checkpoint=str(tmp_path / "second")).close()
             seconds.append(time.monotonic() - started_s)
 
     task = TransactionalWriter(settings_of_partition(copying.settings, 0), start_next)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -21,6 +22,9 @@ from lib.sinks.settings import TransactionSettings
         (KafkaError.GROUP_AUTHORIZATION_FAILED, Failure.REJECTED),
         (KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, Failure.REJECTED),
         (KafkaError.INVALID_TRANSACTION_TIMEOUT, Failure.REJECTED),
+        (KafkaError.INVALID_RECORD, Failure.REJECTED),
+        (KafkaError.INVALID_TIMESTAMP, Failure.REJECTED),
+        (KafkaError.POLICY_VIOLATION, Failure.REJECTED),
         (KafkaError._TIMED_OUT, Failure.PASSING),
         (KafkaError._TRANSPORT, Failure.PASSING),
         (KafkaError._ALL_BROKERS_DOWN, Failure.PASSING),
@@ -40,6 +44,21 @@ SETTINGS = TransactionSettings("kafka:9092", "churn", "in", {"sasl.username": "a
 
 def test_a_final_error_names_what_to_change() -> None:
     assert "max.message.bytes" in way_out(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), SETTINGS)
+
+
+def test_a_timeout_that_the_brokers_do_not_allow_names_their_setting_and_its_value() -> None:
+    hint = way_out(KafkaError(KafkaError.INVALID_TRANSACTION_TIMEOUT), SETTINGS)
+
+    assert hint == "raise transaction.max.timeout.ms of the brokers to 60000 or more"
+
+
+def test_a_command_quotes_the_subject_of_a_certificate() -> None:
+    settings = replace(SETTINGS, kafka={"sasl.username": "CN=ada, O=x"})
+
+    hint = way_out(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED), settings)
+
+    assert shlex.split(hint)[3] == "User:CN=ada, O=x"
+    assert hint.endswith("--operation READ --group churn")
 
 
 @pytest.mark.parametrize(

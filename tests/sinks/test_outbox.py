@@ -48,6 +48,16 @@ def test_a_row_of_a_partition_that_the_batch_does_not_have_is_refused() -> None:
         drop_committed(table([(2, 0)]), {}, {0: 5})
 
 
+@pytest.mark.parametrize("column", ["topic", "source_partition", "source_offset"])
+def test_a_message_that_does_not_say_where_to_and_what_it_answers_is_refused(column: str) -> None:
+    rows = table([(0, 1), (0, 2), (0, 3)])
+    position = rows.schema.get_field_index(column)
+    holed = pa.array([rows[column][0], None, rows[column][2]], rows[column].type)
+
+    with pytest.raises(PlanRefusedError, match=f"1 of 3 messages have no {column}"):
+        drop_committed(rows.set_column(position, column, holed), {}, {0: 5})
+
+
 def batch(*offsets: int, size: int = 100) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(
         {

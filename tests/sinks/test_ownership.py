@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from lib.errors import ResumeRefusedError
-from lib.sinks.ownership import Evidence, check_ownership
+from lib.errors import ResumeRefusedError, SinkOffsetsGoneError, SinkTakenOverError
+from lib.sinks.ownership import Evidence, check_ownership, check_still_owner
 from lib.sinks.stamp import CLAIM, UNKNOWN_QUERY, Stamp
 
 OURS = Stamp("query-1", "host:1:ab", 7, "topic-1")
@@ -83,3 +83,42 @@ def test_a_group_that_somebody_subscribed_to_is_refused_even_if_accepted() -> No
         check(replace(GOOD, members=2))
     with pytest.raises(ResumeRefusedError):
         check(replace(GOOD, members=2), accept_offsets=True)
+
+
+EARLIER = replace(OURS, run_id="host:0:aa").to_metadata()
+BY_US = OURS.to_metadata()
+BY_ANOTHER = replace(OURS, run_id="other:2:cd", batch_id=8).to_metadata()
+
+
+@pytest.mark.parametrize(
+    ("stamps", "seen"),
+    [
+        pytest.param({0: BY_US, 1: None}, {}, id="this run has committed"),
+        pytest.param({0: EARLIER}, {0: EARLIER}, id="what was there before it"),
+        pytest.param({0: BY_US}, {0: EARLIER}, id="this run, after what was there"),
+        pytest.param({0: "", 1: "by hand"}, {0: "", 1: "by hand"}, id="accepted at the start"),
+        pytest.param({0: None}, {0: None}, id="nothing is committed"),
+    ],
+)
+def test_a_run_goes_on_over_what_it_knows(
+    stamps: dict[int, str | None], seen: dict[int, str | None]
+) -> None:
+    check_still_owner(stamps, seen, OURS.run_id, "churn")
+
+
+@pytest.mark.parametrize(
+    ("stamps", "who"),
+    [
+        pytest.param({0: BY_US, 1: BY_ANOTHER}, r"run other:2:cd, batch 8", id="another run"),
+        pytest.param({1: "by hand"}, "an unknown client", id="no stamp"),
+        pytest.param({1: ""}, "an unknown client", id="no metadata at all"),
+    ],
+)
+def test_a_run_stops_once_another_has_committed(stamps: dict[int, str | None], who: str) -> None:
+    with pytest.raises(SinkTakenOverError, match=rf"partition 1 was committed by {who}"):
+        check_still_owner(stamps, {0: EARLIER, 1: EARLIER}, OURS.run_id, "churn")
+
+
+def test_a_run_tells_which_of_its_offsets_are_gone() -> None:
+    with pytest.raises(SinkOffsetsGoneError, match=r"lost its offsets of the partitions \[1\]"):
+        check_still_owner({0: BY_US, 1: None, 2: None}, {1: BY_US}, OURS.run_id, "churn")

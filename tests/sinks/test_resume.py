@@ -128,3 +128,11 @@ def test_nothing_is_lost_whatever_the_state(
         done = plan.seed.get(partition, 0) if done is None else done
         assert first <= done, "records between what is done and where Spark begins would be lost"
         assert start is None or first <= latest[partition], "this is not the topic that was read"
+
+
+def test_a_query_cannot_leave_out_partitions_of_its_checkpoint() -> None:
+    """The topic has them still: it is not one that was made anew."""
+    group = GroupPosition({0: 50}, {0: 10}, LATEST, {0: 10})
+
+    with pytest.raises(ResumeRefusedError, match=r"reads the partitions \[1\] of in too"):
+        decide_resume(at({0: 50, 1: 60}), group, topic="in", group_id="query")

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -380,6 +381,66 @@ def test_a_stuck_call_is_abandoned_and_the_batch_written_by_a_new_producer(
     writer.close()
     assert report.written == {setting.output: 3}
     assert setting.keys() == [b"0@0", b"0@1", b"0@2"]
+
+
+def test_a_transaction_that_the_broker_ended_for_its_length_is_no_takeover(
+    setting: Setting,
+) -> None:
+    """The broker fences its producer as another one would; it looks every 10 s."""
+    slept: list[str] = []
+
+    def sleep_once(step: str) -> None:
+        if step == "produced" and not slept:
+            slept.append(step)
+            time.sleep(13)
+
+    settings = replace(setting.transaction, transaction_timeout_s=1.0)
+    writer = TransactionalWriter(settings, sleep_once)
+    writer.open()
+    report = write(writer, setting.messages(range(3)), {0: 3, 1: 0})
+    writer.close()
+
+    assert slept
+    assert report.written == {setting.output: 3}
+    assert setting.keys() == [b"0@0", b"0@1", b"0@2"]
+
+
+def test_a_slow_claim_is_followed_by_a_new_producer_too(setting: Setting) -> None:
+    steps: list[str] = []
+    writer = TransactionalWriter(replace(setting.transaction, slow_after_s=0.0), steps.append)
+    writer.open()
+    writer.claim({0: 0, 1: 0}, query_id="q")
+    assert writer.committed == {0: 0, 1: 0}
+    assert steps.count("initialised") == 1
+    write(writer, setting.messages([0]), {0: 1, 1: 0})
+    writer.close()
+
+    assert steps.count("initialised") == 2
+
+
+def test_a_write_that_is_given_up_ends_at_once_and_leaves_nothing(setting: Setting) -> None:
+    hanging, release = threading.Event(), threading.Event()
+
+    def hang(step: str) -> None:
+        if step == "produced":
+            hanging.set()
+            release.wait(60)
+
+    writer = TransactionalWriter(setting.transaction, hang)
+    writer.open()
+
+    def give_up() -> None:
+        hanging.wait(60)
+        writer.give_up()
+
+    threading.Thread(target=give_up).start()
+    with pytest.raises(SinkRetryExhaustedError, match="failed 1 times, at last with: batch 0 was"):
+        write(writer, setting.messages([0]), {0: 1, 1: 0})
+    with closing(setting.writer()) as next_writer:
+        next_writer.open()
+        assert next_writer.committed == {0: None, 1: None}
+    release.set()
+    assert setting.keys() == []
 
 
 def test_the_broker_dies_and_comes_back(
