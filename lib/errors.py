@@ -13,7 +13,7 @@ class ScoringError(Exception):
 
     remedy = "see the documentation"
     #: Whether the same attempt, made again a little later, may well succeed.
-    is_passing = False
+    is_transient = False
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         self.message = message
@@ -104,17 +104,17 @@ class ResumeRefusedError(SinkError):
 
 
 class SinkRetryExhaustedError(SinkError):
-    """A transaction failed again and again for passing reasons. Nothing of it is visible."""
+    """A transaction failed again and again for transient reasons. Nothing of it is visible."""
 
     remedy = "check the brokers, then start the job again: it resumes where it was"
-    is_passing = True
+    is_transient = True
 
 
 class QueryFailedError(SinkError):
     """Spark ended the query, for a reason that may pass: a lost executor, a broker not reached."""
 
     remedy = "start it again: it resumes where it was; --verbose shows the whole trace"
-    is_passing = True
+    is_transient = True
 
 
 class WorkerError(SinkError):

@@ -98,7 +98,7 @@ class RunningQuery:
             ScoringError: the failure, if it does not pass or came too often.
         """
         while not stop.is_requested:
-            delay_s = self._restarts.find_delay_s(failures) if failure.is_passing else None
+            delay_s = self._restarts.find_delay_s(failures) if failure.is_transient else None
             if delay_s is None:
                 raise failure
             logger.warning(

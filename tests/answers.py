@@ -88,7 +88,7 @@ class AnswerReader(Background):
         for message in messages:
             error = message.error()
             if error is not None:
-                if error.retriable() or error.code() in _PASSING:
+                if error.retriable() or error.code() in _TRANSIENT:
                     continue
                 raise KafkaException(error)
             self._note(self.ledger, message)
@@ -133,7 +133,7 @@ class AnswerReader(Background):
 
 
 # What a consumer hears while its broker is away; it goes on by itself.
-_PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
+_TRANSIENT = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
 
 
 def _list(consumer: Consumer, topic: str) -> list[int]:

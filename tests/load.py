@@ -152,10 +152,10 @@ class Load(Background):
                 break
             except (BufferError, KafkaException) as error:
                 # A full queue, or a new partition that the client has not heard of yet.
-                is_passing = isinstance(error, BufferError) or (
+                is_transient = isinstance(error, BufferError) or (
                     error.args[0].code() == KafkaError._UNKNOWN_PARTITION
                 )
-                if not is_passing or self._stopped.is_set():
+                if not is_transient or self._stopped.is_set():
                     raise
                 self._producer.poll(_PATIENCE_S)
         self._sent += 1

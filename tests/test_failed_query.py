@@ -66,7 +66,7 @@ def test_only_what_may_pass_is_tried_again(words: str, kind: type[SinkError], pa
     error = build_query_error("the query failed", RuntimeError(words))
 
     assert type(error) is kind
-    assert error.is_passing is passes
+    assert error.is_transient is passes
     assert error.message.startswith("the query failed: ")
 
 

@@ -116,4 +116,4 @@ def test_what_spark_refuses_in_this_mode_is_not_tried_again() -> None:
     error = build_query_error("the query failed", RuntimeError(told))
 
     assert isinstance(error, PlanRefusedError)
-    assert not error.is_passing
+    assert not error.is_transient

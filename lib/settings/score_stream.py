@@ -77,7 +77,7 @@ class ScoreStreamSettings(KafkaSettings, ModelSettings):
         10,
         ge=0,
         description="how often in a row, without a finished batch between, a query that failed for"
-        " a passing reason is started again",
+        " a transient reason is started again",
     )
 
     @field_validator("partitions")

@@ -20,7 +20,7 @@ class Failure(Enum):
 
     FENCED = auto()  # another producer has this transactional.id: stop, never initialise again
     REJECTED = auto()  # will fail for ever: stop, tell what to change
-    PASSING = auto()  # discard the producer, build a new one, try again
+    TRANSIENT = auto()  # discard the producer, build a new one, try again
 
 
 _FENCED = frozenset(
@@ -62,7 +62,7 @@ def classify(error: KafkaError) -> Failure:
         return Failure.FENCED
     if error.code() in _REJECTED:
         return Failure.REJECTED
-    return Failure.PASSING
+    return Failure.TRANSIENT
 
 
 def way_out(error: KafkaError, settings: TransactionSettings) -> str:

@@ -68,7 +68,7 @@ def read_committed(
             error = failure.args[0]
         if error is None:
             break
-        if time.monotonic() > deadline or classify(error) is not Failure.PASSING:
+        if time.monotonic() > deadline or classify(error) is not Failure.TRANSIENT:
             raise KafkaException(error)
         time.sleep(_POLL_S)
     offsets = {a.partition: None if a.offset == OFFSET_INVALID else a.offset for a in answers}

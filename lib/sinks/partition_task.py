@@ -211,4 +211,4 @@ def raise_failure(reports: Sequence[PartitionReport]) -> None:
         if report.error is not None
     ]
     if errors:
-        raise min(errors, key=lambda error: error.is_passing)
+        raise min(errors, key=lambda error: error.is_transient)

@@ -237,7 +237,7 @@ class TransactionalWriter:
         return replace(session, committed=targets, stamps=stamps), written, skipped
 
     def _attempt(self, what: str, action: Callable[[Session], Result]) -> Result:
-        """Run ``action`` on an open session; after a passing failure again, on a new one."""
+        """Run ``action`` on an open session; after a transient failure again, on a new one."""
         if self._final is not None:
             raise self._final
         if self._is_stale:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -82,6 +83,39 @@ def test_a_failure_that_passes_costs_nothing_but_time(
     told = [record.message for record in caplog.records if record.name == "lib.running_query"]
     assert len(told) == 2
     assert all("starting it again in " in line for line in told)
+
+
+def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(
+    spark: SparkSession, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor for all attempts: the batch is given up, and the next start writes it."""
+    monkeypatch.setattr("lib.running_query._STOP_TIMEOUT_S", 1.0)
+    records = build_customers(50)
+    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+    settings, silence = deployment.settings(), threading.Event()
+    steps: list[str] = []
+
+    with StopSignal(spark) as stop:
+
+        def hang_in_the_batch(step: str) -> None:
+            steps.append(step)
+            if steps.count("offsets_sent") == 2:  # the first one claims the group
+                stop.request("SIGTERM")
+                silence.wait(60)
+                steps.append("heard again")
+
+        scorer = load_backend(spark, settings, CUSTOMER)
+        start_stream(spark, settings, scorer, CUSTOMER, hang_in_the_batch).follow(Totalled(), stop)
+
+    assert steps[-1] == "offsets_sent"
+    drain(spark, deployment, Fault(SinkError("never"), "no step"))
+    silence.set()
+    account = take_account(
+        records,
+        read_topic(deployment.bootstrap_servers, deployment.output_topic),
+        read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic),
+    )
+    assert account.faults == {}
 
 
 def test_what_spark_says_at_the_start_of_a_query_is_an_error_like_any_other(

@@ -25,14 +25,14 @@ from lib.sinks.settings import TransactionSettings
         (KafkaError.INVALID_RECORD, Failure.REJECTED),
         (KafkaError.INVALID_TIMESTAMP, Failure.REJECTED),
         (KafkaError.POLICY_VIOLATION, Failure.REJECTED),
-        (KafkaError._TIMED_OUT, Failure.PASSING),
-        (KafkaError._TRANSPORT, Failure.PASSING),
-        (KafkaError._ALL_BROKERS_DOWN, Failure.PASSING),
-        (KafkaError.COORDINATOR_NOT_AVAILABLE, Failure.PASSING),
-        (KafkaError.NOT_ENOUGH_REPLICAS, Failure.PASSING),
+        (KafkaError._TIMED_OUT, Failure.TRANSIENT),
+        (KafkaError._TRANSPORT, Failure.TRANSIENT),
+        (KafkaError._ALL_BROKERS_DOWN, Failure.TRANSIENT),
+        (KafkaError.COORDINATOR_NOT_AVAILABLE, Failure.TRANSIENT),
+        (KafkaError.NOT_ENOUGH_REPLICAS, Failure.TRANSIENT),
         # What later calls on a producer that failed answer with: never final by itself.
-        (KafkaError._CONFLICT, Failure.PASSING),
-        (KafkaError._STATE, Failure.PASSING),
+        (KafkaError._CONFLICT, Failure.TRANSIENT),
+        (KafkaError._STATE, Failure.TRANSIENT),
     ],
 )
 def test_each_error_has_one_consequence(code: int, failure: Failure) -> None:
@@ -82,7 +82,7 @@ def test_a_missing_right_comes_with_the_command_that_grants_it(
 def test_what_may_pass_is_said_to() -> None:
     error = build_sink_error("batch 7", KafkaError(KafkaError._TRANSPORT), SETTINGS)
 
-    assert error.is_passing
+    assert error.is_transient
 
 
 def test_settings_are_printed_without_the_options_that_may_hold_passwords() -> None:
