@@ -28,7 +28,7 @@ from benchmarks.topics import remove_topics
 from benchmarks.trial import BenchmarkSettings, write_report
 from lib.broker import EmbeddedBroker, create_topics, provide_broker
 from lib.cli import run_job
-from lib.sinks.header_text import HEADERS_ARROW
+from lib.sinks.columns import HEADERS_ARROW
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.transaction import TransactionalWriter
 

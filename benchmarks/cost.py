@@ -40,9 +40,9 @@ from lib.broker.guarded_folder import GuardedFolder
 from lib.cli import run_job
 from lib.contract import CUSTOMER
 from lib.decode_batch import decode_batch
-from lib.encode_batch import Encoding, encode_batch
+from lib.encode_batch import encode_batch
 from lib.local_session import build_local_session
-from lib.messages import OutputSettings
+from lib.messages import MessageSettings, OutputSettings
 from lib.pipeline import plan_scoring
 from lib.scoring.base import ModelBackend
 from lib.scoring.choice import load_backend
@@ -195,7 +195,7 @@ def measure_batch(scorer: ModelBackend, spark: SparkSession) -> dict[str, float]
         return None
     batch = _make_batch()
     output = OutputSettings("predictions", "dead-letters", "cost")
-    encoding = Encoding(CUSTOMER, output, scorer.threshold, scorer.scored_by)
+    settings = MessageSettings(CUSTOMER, output, scorer.threshold, scorer.scored_by)
     parts = {"decode and check": float("inf"), "score": float("inf"), "encode": float("inf")}
     for _ in range(_BATCH_ROUNDS):
         marks = [time.process_time()]
@@ -203,7 +203,7 @@ def measure_batch(scorer: ModelBackend, spark: SparkSession) -> dict[str, float]
         marks.append(time.process_time())
         probabilities = score(decoded.features)
         marks.append(time.process_time())
-        encode_batch(batch, decoded, probabilities, encoding, datetime.now(UTC))
+        encode_batch(batch, decoded, probabilities, settings, datetime.now(UTC))
         marks.append(time.process_time())
         for name, start, end in zip(parts, marks[:-1], marks[1:], strict=True):
             parts[name] = min(parts[name], (end - start) / _BATCH_RECORDS * 1e6)

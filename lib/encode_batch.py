@@ -9,7 +9,6 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,51 +18,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib import messages
-from lib.contract import Contract
 from lib.decode import RECORD_RULES, Violation
 from lib.decode_batch import DecodedBatch
-from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType, OutputSettings
-from lib.sinks.header_text import HEADERS_ARROW, Header, parse_headers
-
-MESSAGE_SCHEMA = pa.schema(
-    [
-        ("topic", pa.string()),
-        ("key", pa.binary()),
-        ("value", pa.binary()),
-        ("headers", HEADERS_ARROW),
-        ("source_topic", pa.string()),
-        ("source_partition", pa.int32()),
-        ("source_offset", pa.int64()),
-    ]
-)
+from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType, MessageSettings
+from lib.sinks.columns import HEADERS_ARROW, MESSAGE_SCHEMA
+from lib.sinks.header_text import Header, parse_headers
 
 _TO_ESCAPE = r'["\\\x00-\x1f]'
 _INTEGER = re.compile(r"\s*[+-]?\d{1,10}\s*", re.ASCII)
-_NO_PROBABILITY = "the model gave no probability between 0 and 1 for a valid record"
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """What the messages of a query have in common.
-
-    Attributes:
-        contract: names the label.
-        output: topics and format.
-        threshold: smallest probability that is predicted as the positive label.
-        model_version: model and backend that score.
-    """
-
-    contract: Contract
-    output: OutputSettings
-    threshold: float
-    model_version: str
 
 
 def encode_batch(
     records: pa.RecordBatch,
     decoded: DecodedBatch,
     probabilities: npt.NDArray[np.float64],
-    encoding: Encoding,
+    settings: MessageSettings,
     now: datetime,
 ) -> pa.RecordBatch:
     """Exactly one message for each record, in their order.
@@ -73,7 +42,7 @@ def encode_batch(
             text, see ``lib.sinks.header_text``.
         decoded: of their values.
         probabilities: float64 [m], of the valid ones; NaN where the model failed.
-        encoding: topics, format, model.
+        settings: topics, format, model.
         now: with a time zone.
 
     Returns:
@@ -82,15 +51,15 @@ def encode_batch(
     is_scored = (probabilities >= 0) & (probabilities <= 1)
     rank = np.full(records.num_rows, -1, dtype=np.int64)
     rank[decoded.valid] = np.where(is_scored, np.arange(len(probabilities)), -1)
-    values = _encode_predictions(records, decoded, probabilities, encoding, now)
+    values = _encode_predictions(records, decoded, probabilities, settings, now)
     failed = np.flatnonzero(rank < 0).tolist()
-    output = encoding.output
+    output = settings.output
     topics: pa.Array = pa.repeat(output.output_topic, records.num_rows)
     headers: pa.Array = pa.nulls(records.num_rows, HEADERS_ARROW)
     if failed:
         letters = [
             _encode_dead_letter(
-                records, position, decoded.violations.get(position, ()), encoding, now
+                records, position, decoded.violations.get(position, ()), settings, now
             )
             for position in failed
         ]
@@ -115,19 +84,19 @@ def _encode_predictions(
     records: pa.RecordBatch,
     decoded: DecodedBatch,
     probabilities: npt.NDArray[np.float64],
-    encoding: Encoding,
+    settings: MessageSettings,
     now: datetime,
 ) -> pa.BinaryArray:
     """JSON of :class:`lib.messages.Prediction` for each valid record: [m]."""
-    contract = encoding.contract
+    contract = settings.contract
     label = pc.if_else(
-        pa.array(probabilities >= encoding.threshold),
+        pa.array(probabilities >= settings.threshold),
         _json_text(contract.positive_label),
         _json_text(contract.negative_label),
     )
     end = (
         f',"processed_ts":{_json_text(_iso_utc(now))}'
-        f',"model_version":{_json_text(encoding.model_version)}}}'
+        f',"model_version":{_json_text(settings.model_version)}}}'
     )
     joined = pc.binary_join_element_wise(
         '{"customerID":',
@@ -176,21 +145,21 @@ def _encode_dead_letter(
     records: pa.RecordBatch,
     position: int,
     violations: Sequence[Violation],
-    encoding: Encoding,
+    settings: MessageSettings,
     now: datetime,
 ) -> tuple[bytes | None, list[Header] | None]:
     """Value and headers of one dead letter."""
     value: bytes | None = records["source_value"][position].as_py()
     own = parse_headers(records["source_headers"][position].as_py())
     error = _find_error(violations)
-    message = "; ".join(map(_describe, violations)) if violations else _NO_PROBABILITY
+    message = "; ".join(map(_describe, violations)) if violations else messages.NO_PROBABILITY
     listed = [
         {"field": v.field, "rule": str(v.rule), "found": v.found, "expected": v.expected}
         for v in violations
     ]
     topic: str = records["source_topic"][position].as_py()
     retries = _count_retries(own)
-    if encoding.output.dead_letter_format is DeadLetterFormat.ENVELOPE:
+    if settings.output.dead_letter_format is DeadLetterFormat.ENVELOPE:
         text, form = _to_text(value)
         envelope = {
             "original_message": text,
@@ -200,7 +169,7 @@ def _encode_dead_letter(
             "validation_errors": listed,
             "source_topic": topic,
             "failed_ts": _iso_utc(now),
-            "consumer_group": encoding.output.consumer_group,
+            "consumer_group": settings.output.consumer_group,
             "retry_count": retries,
         }
         return _json_text(envelope).encode(), None

@@ -6,41 +6,31 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lib import messages
-from lib.contract import Contract
 from lib.decode import RECORD_RULES
-from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType, OutputSettings
+from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType, MessageSettings, OutputSettings
 from lib.sinks.columns import HEADERS_TYPE
 
 _ISO_UTC = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
 
 
-def encode_messages(
-    scored: DataFrame,
-    contract: Contract,
-    output: OutputSettings,
-    *,
-    threshold: float,
-    model_version: str,
-) -> DataFrame:
+def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
     """Exactly one message for each row: a prediction, or a dead letter.
 
     Args:
         scored: the columns of ``decode_records`` plus ``probability`` (double; null or NaN where
             the model failed).
-        contract: names the identifier and the event time.
-        output: topics and format.
-        threshold: smallest probability that is predicted as the positive label.
-        model_version: model and backend that scored.
+        settings: topics, format, model.
 
     Returns:
-        :data:`lib.sinks.columns.MESSAGE_COLUMNS`.
+        :data:`lib.sinks.columns.MESSAGE_SCHEMA`.
     """
+    output = settings.output
     is_scored = (F.size("violations") == 0) & F.coalesce(
         F.col("probability").between(0.0, 1.0), F.lit(False)
     )
     rows = scored.withColumn("is_scored", is_scored)
     is_prediction = F.col("is_scored")
-    prediction = prediction_expr(contract, threshold, model_version)
+    prediction = prediction_expr(settings)
     error = error_type_expr()
     if output.dead_letter_format is DeadLetterFormat.HEADERS:
         dead_value, dead_headers = F.col("source_value"), dead_letter_headers_expr(error)
@@ -59,10 +49,10 @@ def encode_messages(
     )
 
 
-def prediction_expr(contract: Contract, threshold: float, model_version: str) -> Column:
+def prediction_expr(settings: MessageSettings) -> Column:
     """JSON string of :class:`lib.messages.Prediction`."""
-    probability = F.col("probability")
-    label = F.when(probability >= threshold, contract.positive_label).otherwise(
+    contract, probability = settings.contract, F.col("probability")
+    label = F.when(probability >= settings.threshold, contract.positive_label).otherwise(
         contract.negative_label
     )
     event_time = F.coalesce(F.col(contract.event_time.name), iso_utc_expr("source_timestamp"))
@@ -74,7 +64,7 @@ def prediction_expr(contract: Contract, threshold: float, model_version: str) ->
             label.alias("prediction"),
             event_time.alias("event_ts"),
             now_expr().alias("processed_ts"),
-            F.lit(model_version).alias("model_version"),
+            F.lit(settings.model_version).alias("model_version"),
         )
     )
 
@@ -116,7 +106,7 @@ def error_message_expr() -> Column:
             *(violation["found"], F.lit(", expected "), violation["expected"]),
         )
 
-    no_probability = F.lit("the model gave no probability between 0 and 1 for a valid record")
+    no_probability = F.lit(messages.NO_PROBABILITY)
     listed = F.array_join(F.transform("violations", sentence), "; ")
     return F.when(F.size("violations") == 0, no_probability).otherwise(listed)
 

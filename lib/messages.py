@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from lib.contract import Contract
 from lib.decode import Rule, Violation
 
 # Kafka Connect's names, so that tools made for its dead letters read these too (KIP-298).
 CONNECT_PREFIX = "__connect.errors."
+#: Of a dead letter whose record is valid.
+NO_PROBABILITY = "the model gave no probability between 0 and 1 for a valid record"
 # What Connect has no name for.
 SCORING_PREFIX = "__scoring."
 
@@ -75,6 +78,23 @@ class OutputSettings:
     dead_letter_topic: str
     consumer_group: str
     dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS
+
+
+@dataclass(frozen=True)
+class MessageSettings:
+    """What the messages of a query have in common.
+
+    Attributes:
+        contract: names the identifier, the event time and the label.
+        output: topics and format.
+        threshold: smallest probability that is predicted as the positive label.
+        model_version: model and backend that score.
+    """
+
+    contract: Contract
+    output: OutputSettings
+    threshold: float
+    model_version: str
 
 
 Headers = Iterable[tuple[str, bytes | None]] | None

@@ -10,9 +10,8 @@ from pyspark.sql import functions as F
 
 from lib.contract import Contract
 from lib.decode_spark import SOURCE_COLUMNS, decode_records
-from lib.encode_batch import Encoding
 from lib.encode_spark import encode_messages
-from lib.messages import OutputSettings
+from lib.messages import MessageSettings, OutputSettings
 from lib.score_batch import BatchPlan, BatchScorer
 from lib.sinks.columns import MESSAGE_TYPES
 
@@ -48,7 +47,7 @@ class ScoringPlan:
     map_in_arrow: BatchPlan | None = None
 
     def to_messages(self) -> DataFrame:
-        """Both parts together: ``lib.sinks.columns.MESSAGE_COLUMNS``."""
+        """Both parts together: ``lib.sinks.columns.MESSAGE_SCHEMA``."""
         if self.map_in_arrow is None:
             return self.frame
         return self.frame.mapInArrow(self.map_in_arrow, MESSAGE_TYPES)
@@ -60,7 +59,7 @@ def score_records(
     """Check, score and encode records; see :func:`plan_scoring`.
 
     Returns:
-        ``lib.sinks.columns.MESSAGE_COLUMNS``.
+        ``lib.sinks.columns.MESSAGE_SCHEMA``.
     """
     return plan_scoring(records, scorer, contract, output).to_messages()
 
@@ -79,17 +78,14 @@ def plan_scoring(
         contract: what a record has to look like.
         output: topics and format of the messages.
     """
+    settings = MessageSettings(contract, output, scorer.threshold, scorer.scored_by)
     batch_scorer = scorer.build_batch_scorer(records.sparkSession)
     if batch_scorer is not None:
         # In one pass over the bytes, where the model runs in Python anyway.
-        encoding = Encoding(contract, output, scorer.threshold, scorer.scored_by)
         source = records.select(*SOURCE_COLUMNS).withColumn(
             "source_headers", F.to_json("source_headers")
         )
-        return ScoringPlan(source, BatchPlan(batch_scorer, encoding))
+        return ScoringPlan(source, BatchPlan(batch_scorer, settings))
     decoded = decode_records(records, contract)
     scored = scorer.with_probability(decoded)
-    messages = encode_messages(
-        scored, contract, output, threshold=scorer.threshold, model_version=scorer.scored_by
-    )
-    return ScoringPlan(messages)
+    return ScoringPlan(encode_messages(scored, settings))

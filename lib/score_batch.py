@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lib.decode_batch import Column, decode_batch
-from lib.encode_batch import Encoding, encode_batch
+from lib.encode_batch import encode_batch
+from lib.messages import MessageSettings
 from lib.worker_end import raise_broken_pipes
 from lib.worker_memory import exempt_what_is_loaded, pause_collection
 
@@ -34,11 +35,11 @@ class BatchPlan:
 
     Attributes:
         score: the model.
-        encoding: of the messages.
+        settings: of the messages.
     """
 
     score: BatchScorer
-    encoding: Encoding
+    settings: MessageSettings
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Exactly one message for each record, in their order."""
@@ -49,12 +50,12 @@ class BatchPlan:
             yield messages
 
     def score_batch(self, records: pa.RecordBatch) -> pa.RecordBatch:
-        """Messages of :data:`lib.encode_batch.MESSAGE_SCHEMA` for records of ``SOURCE_COLUMNS``.
+        """Messages of :data:`lib.sinks.columns.MESSAGE_SCHEMA` for records of ``SOURCE_COLUMNS``.
 
         The headers are text; see ``lib.sinks.header_text``.
         """
-        decoded = decode_batch(records["source_value"], self.encoding.contract)
+        decoded = decode_batch(records["source_value"], self.settings.contract)
         probabilities = np.empty(0)
         if decoded.valid.any():
             probabilities = np.asarray(self.score(decoded.features), dtype=np.float64)
-        return encode_batch(records, decoded, probabilities, self.encoding, datetime.now(UTC))
+        return encode_batch(records, decoded, probabilities, self.settings, datetime.now(UTC))

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pytest
 
 from lib.contract import CUSTOMER
-from lib.encode_batch import Encoding
-from lib.messages import OutputSettings
+from lib.messages import MessageSettings, OutputSettings
 from lib.score_batch import BatchPlan
 from lib.worker_memory import exempt_what_is_loaded, pause_collection
 
@@ -69,7 +68,7 @@ class TestExemption:
     def test_the_plan_exempts_after_a_batch(self) -> None:
         output = OutputSettings("predictions", "dead-letters", "memory")
         plan = BatchPlan(
-            lambda features: features["tenure"], Encoding(CUSTOMER, output, 0.5, "m/1")
+            lambda features: features["tenure"], MessageSettings(CUSTOMER, output, 0.5, "m/1")
         )
         batch = pa.RecordBatch.from_pydict(
             {

@@ -21,7 +21,7 @@ class Batch:
     """One micro-batch.
 
     Attributes:
-        frame: the columns of ``lib.sinks.columns.MESSAGE_COLUMNS`` less ``source_topic``; of
+        frame: the columns of ``lib.sinks.columns.MESSAGE_SCHEMA`` less ``source_topic``; of
             ``map_in_arrow``, where there is one.
         batch_id: Spark's number.
         query_id: Spark's id of the query.

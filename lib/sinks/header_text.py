@@ -13,10 +13,9 @@ import json
 
 import pyarrow as pa
 
-Header = tuple[str, bytes | None]
+from lib.sinks.columns import HEADERS_ARROW
 
-# As the producer takes them, and as Spark takes them back.
-HEADERS_ARROW = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
+Header = tuple[str, bytes | None]
 
 
 def parse_headers(text: str | None) -> list[Header]:

@@ -32,7 +32,7 @@ def drop_committed(
     """Leave out what an earlier run has committed.
 
     Args:
-        messages: columns of :data:`lib.sinks.columns.MESSAGE_COLUMNS`.
+        messages: columns of :data:`lib.sinks.columns.MESSAGE_SCHEMA`.
         committed: partition → the group's offset; everything below it has been answered.
         ends: partition → end offset of the batch (exclusive).
 
@@ -89,7 +89,7 @@ def iter_parts(
     """Join the messages of one source partition, but not more than memory should hold.
 
     Args:
-        batches: columns of :data:`lib.sinks.columns.MESSAGE_COLUMNS`.
+        batches: columns of :data:`lib.sinks.columns.MESSAGE_SCHEMA`.
         part_bytes: of a part; it is exceeded by a batch at most, or by the messages of one record.
         end: offset of the source at which they end (exclusive).
 

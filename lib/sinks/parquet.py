@@ -89,7 +89,7 @@ class ParquetSink:
         """Run the plan and write its messages.
 
         Args:
-            frame: ``lib.sinks.columns.MESSAGE_COLUMNS``.
+            frame: ``lib.sinks.columns.MESSAGE_SCHEMA``.
             output: topics and format of the messages.
 
         Raises:

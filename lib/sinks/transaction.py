@@ -165,7 +165,7 @@ class TransactionalWriter:
         """Write a batch that may have been written before: whole or not at all, and once.
 
         Args:
-            messages: columns of ``lib.sinks.columns.MESSAGE_COLUMNS``, the rows of a source
+            messages: columns of ``lib.sinks.columns.MESSAGE_SCHEMA``, the rows of a source
                 partition in the order of their offsets; None commits offsets alone.
             ends: partition → end offset of the batch (exclusive).
             batch_id: for the stamp.

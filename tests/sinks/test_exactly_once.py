@@ -23,7 +23,6 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from lib.broker import Broker, create_topics
-from lib.encode_batch import MESSAGE_SCHEMA
 from lib.errors import (
     PlanRefusedError,
     ResumeRefusedError,
@@ -34,10 +33,9 @@ from lib.errors import (
     SinkRetryExhaustedError,
     SinkTakenOverError,
 )
-from lib.sinks.columns import HEADERS_TYPE
+from lib.sinks.columns import HEADERS_ARROW, HEADERS_TYPE, MESSAGE_SCHEMA
 from lib.sinks.commit import ArrowMap
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
-from lib.sinks.header_text import HEADERS_ARROW
 from lib.sinks.outbox import add_counts
 from lib.sinks.partition_task import PartitionReport, PartitionTask
 from lib.sinks.partition_writers import settings_of_partition

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from lib.sinks.columns import HEADERS_TYPE
-from lib.sinks.header_text import HEADERS_ARROW, parse_header_column, parse_headers
+from lib.sinks.columns import HEADERS_ARROW, HEADERS_TYPE
+from lib.sinks.header_text import parse_header_column, parse_headers
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
