@@ -38,11 +38,11 @@ from benchmarks.trial import BenchmarkSettings, provide_model, write_report
 from lib.broker import EmbeddedBroker, create_topics
 from lib.broker.guarded_folder import GuardedFolder
 from lib.cli import run_job
+from lib.codec.decode_batch import decode_batch
+from lib.codec.encode_batch import encode_batch
+from lib.codec.messages import MessageSettings, OutputSettings
 from lib.contract import CUSTOMER
-from lib.decode_batch import decode_batch
-from lib.encode_batch import encode_batch
 from lib.local_session import build_local_session
-from lib.messages import MessageSettings, OutputSettings
 from lib.pipeline import plan_scoring
 from lib.scoring.base import ModelBackend
 from lib.scoring.choice import load_backend

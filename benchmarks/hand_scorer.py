@@ -22,7 +22,7 @@ _BLANKS = {field.name: field.blank for field in CUSTOMER.numeric if field.blank 
 # One call in C for all fields of a record.
 _read = itemgetter(*CUSTOMER.feature_names, CUSTOMER.identifier.name, CUSTOMER.event_time.name)
 _UNREADABLE = (orjson.JSONDecodeError, KeyError, TypeError)
-# The fields of lib.messages.Prediction. Formatting is twice as fast as encoding a dict.
+# The fields of lib.codec.messages.Prediction. Formatting is twice as fast as encoding a dict.
 _PREDICTION = (
     '{"customerID":"%s","churn_probability":%.6f,"prediction":"%s","event_ts":"%s"'
     ',"processed_ts":"%s","model_version":"%s"}'

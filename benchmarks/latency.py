@@ -28,9 +28,9 @@ from lib.broker import create_topics
 from lib.cli import run_job
 from lib.demo.child import Child
 from lib.errors import ScoringError
-from lib.real_time import REAL_TIME
 from lib.settings.base import BackendChoice
 from lib.settings.score_stream import ScoreStreamSettings
+from lib.streaming.real_time import REAL_TIME
 
 # A start of Spark takes 10 s, on a busy machine several times that.
 _START_TIMEOUT_S = 180.0

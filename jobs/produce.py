@@ -15,8 +15,8 @@ from lib.broker import create_topics
 from lib.cli import run_job
 from lib.contract import CUSTOMER
 from lib.errors import SinkError
-from lib.kafka_admin import connect, has_topic, refuse_missing_topics
-from lib.kafka_options import for_librdkafka
+from lib.kafka.admin import connect, has_topic, refuse_missing_topics
+from lib.kafka.options import for_librdkafka
 from lib.producing.customers import iter_source
 from lib.producing.interruption import Interruption
 from lib.producing.mixture import mix_messages

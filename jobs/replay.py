@@ -13,9 +13,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.cli import run_job
+from lib.codec.messages import DeadLetterFormat, OutputSettings
 from lib.contract import CUSTOMER
 from lib.local_session import build_local_session
-from lib.messages import DeadLetterFormat, OutputSettings
 from lib.pipeline import score_records
 from lib.scoring.choice import load_backend
 from lib.settings.replay import ReplaySettings

@@ -8,10 +8,10 @@ from typing import Protocol
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lib.codec.decode_spark import SOURCE_COLUMNS, decode_records
+from lib.codec.encode_spark import encode_messages
+from lib.codec.messages import MessageSettings, OutputSettings
 from lib.contract import Contract
-from lib.decode_spark import SOURCE_COLUMNS, decode_records
-from lib.encode_spark import encode_messages
-from lib.messages import MessageSettings, OutputSettings
 from lib.score_batch import BatchPlan, BatchScorer
 from lib.sinks.columns import MESSAGE_TYPES
 
@@ -73,7 +73,7 @@ def plan_scoring(
     stand-in values, so that no model stage can fail on it, and addressed to the dead letters.
 
     Args:
-        records: the columns of ``lib.decode_spark.SOURCE_COLUMNS``.
+        records: the columns of ``lib.codec.decode_spark.SOURCE_COLUMNS``.
         scorer: a loaded model backend.
         contract: what a record has to look like.
         output: topics and format of the messages.

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lib.decode_batch import Column, decode_batch
-from lib.encode_batch import encode_batch
-from lib.messages import MessageSettings
+from lib.codec.decode_batch import Column, decode_batch
+from lib.codec.encode_batch import encode_batch
+from lib.codec.messages import MessageSettings
 from lib.worker_end import raise_broken_pipes
 from lib.worker_memory import exempt_what_is_loaded, pause_collection
 

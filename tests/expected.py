@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lib.codec.decode import decode_value
 from lib.contract import CUSTOMER
-from lib.decode import decode_value
 from lib.inference_backend import load_model, predict
 from tests.numbered import NumberedRecords
 

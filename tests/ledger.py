@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import orjson
 
-from lib.messages import HEADER_OFFSET, HEADER_PARTITION
+from lib.codec.messages import HEADER_OFFSET, HEADER_PARTITION
 from tests.numbered import (
     NumberedRecords,
     is_broken,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lib.codec.decode import check_record
 from lib.contract import CUSTOMER, Kind
-from lib.decode import check_record
 
 
 def test_the_customer_has_19_features_in_the_order_of_the_data_set() -> None:

@@ -14,33 +14,18 @@ ROOT = Path(__file__).parents[1]
 # Every module of lib has a layer; it may import from its own and from those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
-        *(
-            "errors",
-            "background",
-            "contract",
-            "decode",
-            "decode_batch",
-            "encode_batch",
-            "score_batch",
-            "messages",
-            "kafka_options",
-            "java",
-            "jars",
-            "spark_defaults",
-            "task_slots",
-            "worker_end",
-            "worker_memory",
-        ),
-        *("settings", "cli", "class_archive", "synth", "faults", "store", "sinks.resume"),
-        *("sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns", "sinks.settings"),
-        "sinks.header_text",
-        *("sources.partitions", "telemetry", "root_cause", "failed_query", "restarts"),
-        *("kafka_rights", "kafka_secrets", "kafka_topics", "real_time"),
+        *("errors", "background", "contract", "codec", "score_batch", "cli", "settings"),
+        *("java", "jars", "class_archive", "spark_defaults", "task_slots"),
+        *("worker_end", "worker_memory", "root_cause", "failed_query"),
+        *("kafka.options", "kafka.rights", "kafka.secrets", "kafka.topic_limits"),
+        *("sinks.resume", "sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns"),
+        *("sinks.settings", "sinks.header_text", "sources.partitions"),
+        *("streaming.restarts", "streaming.real_time", "telemetry", "synth", "store"),
     ),
     ("session", "local_session", "scoring", "inference_backend", "training"),
-    ("explain_spark", "decode_spark", "encode_spark", "pipeline"),
-    ("kafka_admin", "preflight", "stop_signal", "sources", "sinks", "broker", "producing"),
-    ("stream", "running_query", "mode_check", "demo"),
+    ("codec.explain_spark", "codec.decode_spark", "codec.encode_spark", "pipeline"),
+    ("kafka", "streaming.stop_signal", "sources", "sinks", "broker", "producing"),
+    ("streaming", "demo"),
 )
 PURE_MODULES = ("pyspark", "confluent_kafka", "py4j")
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from chispa import assert_df_equality
 
+from lib.codec.messages import DeadLetter, DeadLetterFormat, ErrorType, Prediction
 from lib.contract import CUSTOMER
-from lib.messages import DeadLetter, DeadLetterFormat, ErrorType, Prediction
+from tests.codec.test_decoders_agree import RECORDS_TYPE
 from tests.hostile.mutations import mutate_value
 from tests.records import BROKEN, VALID, record, record_with_raw
-from tests.test_decoders_agree import RECORDS_TYPE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -75,7 +75,7 @@ Run = Callable[..., list[Any]]
 @pytest.fixture(scope="module", params=[Formula, FormulaInWorkers])
 def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
     """Values → messages, by the plan of the JVM and by that of Python workers."""
-    from lib.messages import OutputSettings
+    from lib.codec.messages import OutputSettings
     from lib.pipeline import score_records
 
     def run_plan(
@@ -239,7 +239,7 @@ def test_every_record_gives_exactly_one_message(run: Run) -> None:
 
 
 def test_decoded_frame_has_typed_features_and_stand_ins(spark: SparkSession) -> None:
-    from lib.decode_spark import decode_records
+    from lib.codec.decode_spark import decode_records
 
     values = [record(TotalCharges=" ", tenure=7.0), record_with_raw("tenure", b'"x"')]
     decoded = decode_records(build_records(spark, values), CUSTOMER)
@@ -253,7 +253,7 @@ def test_decoded_frame_has_typed_features_and_stand_ins(spark: SparkSession) -> 
 
 
 def test_both_plans_give_the_same_message_for_thousands_of_records(spark: SparkSession) -> None:
-    from lib.messages import OutputSettings
+    from lib.codec.messages import OutputSettings
     from lib.pipeline import score_records
 
     values = [mutate_value(VALID, Random(f"plan/{number}")) for number in range(3_000)]

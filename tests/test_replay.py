@@ -15,16 +15,16 @@ import pytest
 from confluent_kafka import Producer
 
 from jobs.replay import replay
+from lib.codec.decode import decode_value
+from lib.codec.messages import DeadLetter, Prediction
 from lib.contract import CUSTOMER, Kind
-from lib.decode import decode_value
 from lib.errors import SinkError
 from lib.inference_backend import load_model, predict
-from lib.messages import DeadLetter, Prediction
 from lib.scoring.choice import load_backend
 from lib.session import apply_runtime_settings
 from lib.settings.replay import ReplaySettings
 from lib.settings.score_stream import ScoreStreamSettings
-from lib.stream import start_stream
+from lib.streaming.stream import start_stream
 from tests.records import ACCEPTED, BROKEN, VALID, record
 from tests.topics import read_topic
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+from lib.codec.messages import MessageSettings, OutputSettings
 from lib.contract import CUSTOMER
-from lib.messages import MessageSettings, OutputSettings
 from lib.score_batch import BatchPlan
 from lib.worker_memory import exempt_what_is_loaded, pause_collection
 

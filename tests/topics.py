@@ -18,7 +18,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from lib.messages import DeadLetter, Prediction
+from lib.codec.messages import DeadLetter, Prediction
 from lib.synth import break_record, encode_record, iter_records, make_customers
 
 _READ_TIMEOUT_S = 60.0

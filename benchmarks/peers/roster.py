@@ -12,7 +12,7 @@ from benchmarks.hand_loop import find_model
 from benchmarks.peers.environments import find_python
 from benchmarks.peers.lines import count_code_lines
 from lib.jars import PROJECT_ROOT, JarSet, list_jars
-from lib.real_time import REAL_TIME
+from lib.streaming.real_time import REAL_TIME
 
 _BENCHMARKS = PROJECT_ROOT / "benchmarks"
 _PROGRAMS = Path(__file__).parent / "programs"

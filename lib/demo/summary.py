@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.codec.messages import DeadLetter
 from lib.demo.account import Balance, find_quantile
 from lib.demo.narrator import Narrator
 from lib.demo.topics import Topics
 from lib.demo.view import format_prediction
 from lib.demo.watcher import Arrivals
 from lib.jars import PROJECT_ROOT
-from lib.messages import DeadLetter
 from lib.settings.demo import DemoSettings
 
 _SAMPLES = 5

@@ -11,10 +11,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from lib.codec.messages import Prediction
 from lib.contract import CUSTOMER
 from lib.demo.narrator import Narrator
 from lib.demo.watcher import Arrivals
-from lib.messages import Prediction
 
 _PLAIN_INTERVAL_S = 2.0
 _LIVE_INTERVAL_S = 0.1

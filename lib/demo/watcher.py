@@ -10,8 +10,8 @@ from typing import cast
 from confluent_kafka import KafkaException, Message
 
 from lib.background import Background
+from lib.codec.messages import DeadLetter, Headers, Prediction
 from lib.demo.topics import Topics, open_consumer
-from lib.messages import DeadLetter, Headers, Prediction
 
 _SHOWN = 8
 _POLL_S = 0.1

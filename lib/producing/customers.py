@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lib.codec.decode import NUMERIC_TEXT
 from lib.contract import Contract, Field, Kind
-from lib.decode import NUMERIC_TEXT
 from lib.errors import SourceError
 from lib.synth import BLOCK_ROWS, encode_record, iter_customers, iter_records
 

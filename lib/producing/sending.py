@@ -10,7 +10,7 @@ from itertools import count
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from lib.kafka_options import for_librdkafka
+from lib.kafka.options import for_librdkafka
 from lib.producing import mixture
 
 # After this a message that no broker took counts as failed.

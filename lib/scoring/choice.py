@@ -128,7 +128,7 @@ def _check_columns(spark: SparkSession, backend: ModelBackend, contract: Contrac
 
 
 def build_empty_frame(spark: SparkSession, contract: Contract) -> DataFrame:
-    """No rows, with the features as ``lib.decode_spark`` gives them."""
+    """No rows, with the features as ``lib.codec.decode_spark`` gives them."""
     kinds = {Kind.INTEGER: "bigint", Kind.NUMBER: "double"}
     columns = [f"`{field.name}` {kinds.get(field.kind, 'string')}" for field in contract.features]
     return spark.createDataFrame([], ", ".join(columns))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from lib.decode_batch import Column
+    from lib.codec.decode_batch import Column
 
 #: Where the model's metadata keep column → list of its categories, as JSON.
 CATEGORIES_KEY = "categories"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pyspark import Broadcast
 
-from lib.decode_batch import Column
+from lib.codec.decode_batch import Column
 from lib.scoring.onnx_model import OnnxModel
 from lib.scoring.shared import open_once
 

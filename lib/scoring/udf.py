@@ -22,7 +22,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import DoubleType
 
-from lib.decode_batch import Category, Column
+from lib.codec.decode_batch import Category, Column
 from lib.scoring.base import PROBABILITY_COLUMN
 from lib.scoring.frames import quote
 from lib.scoring.shared import SharedContent, open_once

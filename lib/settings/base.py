@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lib.kafka_options import check_options
+from lib.kafka.options import check_options
 
 ENVIRONMENT_PREFIX = "SCORE_"
 

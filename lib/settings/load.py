@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource
 
 from lib.errors import SettingsError
-from lib.kafka_secrets import (
+from lib.kafka.secrets import (
     is_secret,
     read_secret_file,
     refuse_if_readable,

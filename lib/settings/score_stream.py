@@ -7,9 +7,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lib.real_time import REAL_TIME, iter_conflicts
 from lib.settings.base import KafkaSettings, ModelSettings
 from lib.sources.partitions import ALL_PARTITIONS, parse_partitions
+from lib.streaming.real_time import REAL_TIME, iter_conflicts
 
 AVAILABLE_NOW = "available-now"
 _INTERVAL = re.compile(r"\d+ (millisecond|second|minute|hour)s?")

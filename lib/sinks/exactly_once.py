@@ -19,7 +19,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.errors import PlanRefusedError, ScoringError, SinkFencedByTaskError
 from lib.failed_query import build_query_error
-from lib.kafka_admin import build_admin, count_members, read_offsets, read_topic_id
+from lib.kafka.admin import build_admin, count_members, read_offsets, read_topic_id
 from lib.sinks.checkpoint import CheckpointReader, prefer_plain_files
 from lib.sinks.columns import HEADERS_TYPE, OPTIONAL_COLUMN, REQUIRED_COLUMNS, SOURCE_POSITION
 from lib.sinks.commit import ArrowMap, Batch, Commit

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from confluent_kafka import KafkaError
 
 from lib.errors import SinkError, SinkRejectedError, SinkRetryExhaustedError
-from lib.kafka_rights import Right, name_principal
+from lib.kafka.rights import Right, name_principal
 from lib.sinks.settings import TransactionSettings
 
 

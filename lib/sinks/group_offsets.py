@@ -9,8 +9,8 @@ from functools import partial
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
 from lib.errors import KafkaSetupError
-from lib.kafka_admin import list_partitions
-from lib.kafka_options import for_librdkafka
+from lib.kafka.admin import list_partitions
+from lib.kafka.options import for_librdkafka
 from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.failures import Failure, classify
 from lib.sinks.settings import TransactionSettings

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from lib.kafka_options import for_spark
+from lib.kafka.options import for_spark
 
 
 def write_at_least_once(

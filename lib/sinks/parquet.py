@@ -13,10 +13,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from lib import messages
+from lib.codec import messages
+from lib.codec.explain_spark import VIOLATION_TYPE
+from lib.codec.messages import DeadLetterFormat, OutputSettings
 from lib.errors import SinkError
-from lib.explain_spark import VIOLATION_TYPE
-from lib.messages import DeadLetterFormat, OutputSettings
 from lib.root_cause import find_root_cause
 
 PREDICTIONS = "predictions"

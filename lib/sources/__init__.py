@@ -1,1 +1,1 @@
-"""Where records come from. Each source gives the columns of ``lib.decode_spark.SOURCE_COLUMNS``."""
+"""Where records come from. Each gives the columns of ``lib.codec.decode_spark.SOURCE_COLUMNS``."""

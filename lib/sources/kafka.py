@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lib.kafka_options import for_spark
+from lib.kafka.options import for_spark
 
 # By Kafka's default a fetch waits 500 ms for more data; the worst latencies come from there.
 _FETCH_WAIT_MS = 20

@@ -44,7 +44,7 @@ def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) 
         contract: names the columns of a table.
 
     Returns:
-        The columns of ``lib.decode_spark.SOURCE_COLUMNS``.
+        The columns of ``lib.codec.decode_spark.SOURCE_COLUMNS``.
 
     Raises:
         SourceError: there are no such files, or their columns are of neither kind.

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lib.codec.decode import BLANK_TEXT, NUMERIC_TEXT
 from lib.contract import CUSTOMER, Contract, Field, Kind
-from lib.decode import BLANK_TEXT, NUMERIC_TEXT
 from lib.errors import SettingsError, SourceError, first_line
 from lib.synth import make_customers
 

@@ -1,7 +1,7 @@
 """The trained scikit-learn pipeline in other forms: ONNX, and one Spark SQL expression.
 
 Both are exported from the pipeline without its first step, which only reads raw text, and take the
-contract's features as ``lib/decode.py`` gives them. Needs the ``compiled`` extra.
+contract's features as ``lib/codec/decode.py`` gives them. Needs the ``compiled`` extra.
 """
 
 from __future__ import annotations

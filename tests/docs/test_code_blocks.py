@@ -120,7 +120,7 @@ def score_topic(spark: SparkSession, substitutes: Mapping[str, str]) -> None:
     from lib.contract import CUSTOMER
     from lib.scoring.choice import load_backend
     from lib.settings.score_stream import ScoreStreamSettings
-    from lib.stream import start_stream
+    from lib.streaming.stream import start_stream
 
     settings = ScoreStreamSettings(
         bootstrap_servers=substitutes[SERVERS],

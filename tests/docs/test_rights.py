@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib.kafka_rights import Right, list_rights
+from lib.kafka.rights import Right, list_rights
 from lib.settings.score_stream import ScoreStreamSettings
 from tests.docs.documents import iter_blocks, read_document
 

@@ -14,14 +14,14 @@ from pyspark.sql import SparkSession
 
 from lib.contract import CUSTOMER
 from lib.errors import SettingsError
-from lib.mode_check import check_mode
 from lib.scoring.base import ModelBackend
 from lib.scoring.choice import load_backend
 from lib.scoring.sklearn import SklearnBackend
 from lib.scoring.spark import SparkBackend
 from lib.settings.score_stream import ScoreStreamSettings
-from lib.stop_signal import StopSignal
-from lib.stream import start_stream
+from lib.streaming.mode_check import check_mode
+from lib.streaming.stop_signal import StopSignal
+from lib.streaming.stream import start_stream
 from tests.conftest import TopicFactory
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, kill_group, start_job
 from tests.end_to_end.test_stream import RecordingView, read_answers, score

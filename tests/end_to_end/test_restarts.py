@@ -13,11 +13,11 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from lib.contract import CUSTOMER
 from lib.errors import QueryFailedError, SinkError, SinkRejectedError, SinkRetryExhaustedError
-from lib.restarts import RestartPolicy
-from lib.running_query import RunningQuery
 from lib.scoring.choice import load_backend
-from lib.stop_signal import StopSignal
-from lib.stream import start_stream
+from lib.streaming.restarts import RestartPolicy
+from lib.streaming.running_query import RunningQuery
+from lib.streaming.stop_signal import StopSignal
+from lib.streaming.stream import start_stream
 from lib.telemetry.progress import BatchProgress, Totals
 from tests.end_to_end.jobs import Deployment
 from tests.topics import build_customers, produce, read_topic, take_account
@@ -70,7 +70,7 @@ def test_a_failure_that_passes_costs_nothing_but_time(
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     fault = Fault(SinkRetryExhaustedError("the brokers are away"), "produced", *steps)
 
-    with caplog.at_level(logging.WARNING, "lib.running_query"):
+    with caplog.at_level(logging.WARNING, "lib.streaming.running_query"):
         totals = drain(spark, deployment, fault, commit=commit)
 
     account = take_account(
@@ -80,7 +80,9 @@ def test_a_failure_that_passes_costs_nothing_but_time(
     )
     assert account.faults == {}
     assert totals.records == 600
-    told = [record.message for record in caplog.records if record.name == "lib.running_query"]
+    told = [
+        record.message for record in caplog.records if record.name == "lib.streaming.running_query"
+    ]
     assert len(told) == 2
     assert all("starting it again in " in line for line in told)
 
@@ -89,7 +91,7 @@ def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(
     spark: SparkSession, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor for all attempts: the batch is given up, and the next start writes it."""
-    monkeypatch.setattr("lib.running_query._STOP_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("lib.streaming.running_query._STOP_TIMEOUT_S", 1.0)
     records = build_customers(50)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     settings, silence = deployment.settings(), threading.Event()

@@ -11,12 +11,12 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from pyspark.sql import SparkSession
 
+from lib.codec.decode import decode_value
 from lib.contract import CUSTOMER
-from lib.decode import decode_value
 from lib.inference_backend import load_model, predict
 from lib.scoring.choice import load_backend
-from lib.stop_signal import StopSignal
-from lib.stream import start_stream
+from lib.streaming.stop_signal import StopSignal
+from lib.streaming.stream import start_stream
 from lib.telemetry.progress import BatchProgress, Totals
 from tests.end_to_end.jobs import Deployment
 from tests.topics import Record, build_customers, produce, read_topic, take_account

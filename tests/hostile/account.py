@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from lib.codec.decode import decode_value
+from lib.codec.messages import CONNECT_PREFIX, SCORING_PREFIX, DeadLetter, Prediction
 from lib.contract import CUSTOMER
-from lib.decode import decode_value
-from lib.messages import CONNECT_PREFIX, SCORING_PREFIX, DeadLetter, Prediction
 from tests.hostile.records import Headers, build_record, find_index
 
 _MAX_EXAMPLES = 20

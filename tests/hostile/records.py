@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from lib.contract import CUSTOMER
-from lib.decode import decode_value
-from lib.messages import (
+from lib.codec.decode import decode_value
+from lib.codec.messages import (
     CONNECT_PREFIX,
     HEADER_CLASS,
     HEADER_MESSAGE,
@@ -21,6 +20,7 @@ from lib.messages import (
     HEADER_VIOLATIONS,
     SCORING_PREFIX,
 )
+from lib.contract import CUSTOMER
 from tests.hostile.mutations import mutate_value
 from tests.records import VALID
 

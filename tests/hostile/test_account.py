@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from lib.contract import CUSTOMER
-from lib.decode import decode_value
-from lib.messages import (
+from lib.codec.decode import decode_value
+from lib.codec.messages import (
     HEADER_CLASS,
     HEADER_MESSAGE,
     HEADER_OFFSET,
@@ -20,6 +19,7 @@ from lib.messages import (
     HEADER_VIOLATIONS,
     ErrorType,
 )
+from lib.contract import CUSTOMER
 from tests.hostile.account import HostileAccount
 from tests.hostile.records import Headers, build_record
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lib.codec.decode_spark import decode_records
 from lib.contract import CUSTOMER
-from lib.decode_spark import decode_records
 from lib.sinks.columns import HEADERS_TYPE
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from lib.codec.decode import decode_value
 from lib.contract import CUSTOMER
-from lib.decode import decode_value
 from lib.errors import SourceError
 from lib.producing.customers import Customer, iter_csv, iter_source
 from tests.records import VALID

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib.codec.decode import decode_value
 from lib.contract import CUSTOMER
-from lib.decode import decode_value
 from lib.producing.customers import Customer
 from lib.producing.mixture import Message, iter_kinds, mix_messages
 from lib.synth import FAULTS

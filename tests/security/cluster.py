@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import serialization
 
 from lib.broker import EmbeddedBroker, Listener
 from lib.broker.ports import LOOPBACK
-from lib.kafka_rights import Right
+from lib.kafka.rights import Right
 
 ANSWER_TIMEOUT_S = 20.0
 _LISTENER = "SECURE"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.kafka_secrets import is_secret
+from lib.kafka.secrets import is_secret
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, start_job
 from tests.security.cluster import SecureBroker, User, grant, list_acls
 from tests.security.test_rights import rights_of

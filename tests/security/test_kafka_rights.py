@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib.kafka_rights import Right, name_principal
+from lib.kafka.rights import Right, name_principal
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import trustme
 
 from lib.broker import create_topics
 from lib.errors import KafkaSetupError, SinkRejectedError
-from lib.kafka_rights import Right, list_rights
-from lib.preflight import check_kafka
+from lib.kafka.preflight import check_kafka
+from lib.kafka.rights import Right, list_rights
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.sinks.partition_writers import settings_of_partition
 from lib.sinks.settings import TransactionSettings
@@ -180,7 +180,7 @@ def test_a_dead_letter_topic_without_room_is_reported_by_numbers(
     deployment = replace(secure_deployment, dead_letter_topic=narrow)
     grant(secure_broker, rights_of(deployment))
 
-    with caplog.at_level(logging.INFO, "lib.preflight"):
+    with caplog.at_level(logging.INFO, "lib.kafka.preflight"):
         check_kafka(build_settings(secure_broker, deployment))
 
     quiet, loud = sorted(caplog.records, key=lambda record: record.levelno)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lib.errors import SettingsError
-from lib.kafka_secrets import hide_secrets, is_secret
+from lib.kafka.secrets import hide_secrets, is_secret
 from lib.settings.load import load_settings
 from lib.settings.score_stream import ScoreStreamSettings
 

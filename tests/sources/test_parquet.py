@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lib.codec.decode import decode_value
+from lib.codec.decode_spark import SOURCE_COLUMNS
 from lib.contract import CUSTOMER
-from lib.decode import decode_value
-from lib.decode_spark import SOURCE_COLUMNS
 from lib.errors import SourceError
 from lib.sources.parquet import read_parquet
 from tests.records import VALID

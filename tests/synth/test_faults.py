@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.codec.decode import Rule, decode_value
 from lib.contract import CUSTOMER
-from lib.decode import Rule, decode_value
 from lib.synth import FAULTS, break_record, encode_record, iter_records, make_customers
 
 VALUES = [encode_record(record) for record in iter_records(make_customers(50, seed=6))]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 
+from lib.codec.decode import decode_value
 from lib.contract import CUSTOMER
-from lib.decode import decode_value
 from lib.synth import encode_record, iter_records, make_customers
 
 CUSTOMERS = make_customers(2_000, seed=2)

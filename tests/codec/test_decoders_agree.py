@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lib.codec.decode import decode_value
 from lib.contract import CUSTOMER
-from lib.decode import decode_value
 from tests.hostile.mutations import mutate_value
 from tests.records import ACCEPTED, BROKEN, VALID
 
@@ -24,7 +24,7 @@ RECORDS_TYPE = (
 
 
 def decode_in_spark(spark: SparkSession, values: Sequence[bytes | None]) -> list[Row]:
-    from lib.decode_spark import decode_records
+    from lib.codec.decode_spark import decode_records
 
     rows = [(b"k", value, None, "t", 0, offset, None) for offset, value in enumerate(values)]
     decoded = decode_records(spark.createDataFrame(rows, RECORDS_TYPE), CUSTOMER)

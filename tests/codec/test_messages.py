@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.decode import Rule, Violation
-from lib.messages import DeadLetter, ErrorType, Prediction
+from lib.codec.decode import Rule, Violation
+from lib.codec.messages import DeadLetter, ErrorType, Prediction
 
 PREDICTION = {
     "customerID": "7590-VHVEG",

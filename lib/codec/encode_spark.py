@@ -1,13 +1,19 @@
-"""Scored rows → Kafka messages, as Spark expressions; what they hold: ``lib/messages.py``."""
+"""Scored rows → Kafka messages, as Spark expressions; what they hold: ``lib/codec/messages.py``."""
 
 from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lib import messages
-from lib.decode import RECORD_RULES
-from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType, MessageSettings, OutputSettings
+from lib.codec import messages
+from lib.codec.decode import RECORD_RULES
+from lib.codec.messages import (
+    STAGE_OF,
+    DeadLetterFormat,
+    ErrorType,
+    MessageSettings,
+    OutputSettings,
+)
 from lib.sinks.columns import HEADERS_TYPE
 
 _ISO_UTC = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
@@ -50,7 +56,7 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
 
 
 def prediction_expr(settings: MessageSettings) -> Column:
-    """JSON string of :class:`lib.messages.Prediction`."""
+    """JSON string of :class:`lib.codec.messages.Prediction`."""
     contract, probability = settings.contract, F.col("probability")
     label = F.when(probability >= settings.threshold, contract.positive_label).otherwise(
         contract.negative_label
@@ -86,7 +92,7 @@ def now_expr() -> Column:
 
 
 def error_type_expr() -> Column:
-    """:class:`lib.messages.ErrorType` of a row that is no prediction."""
+    """:class:`lib.codec.messages.ErrorType` of a row that is no prediction."""
     rules = [str(rule) for rule in sorted(RECORD_RULES)]
     first_rule = F.try_element_at(F.col("violations"), F.lit(1)).getField("rule")
     return (

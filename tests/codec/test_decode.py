@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib.codec.decode import MAX_FOUND_CHARS, Rule, decode_value
 from lib.contract import CUSTOMER
-from lib.decode import MAX_FOUND_CHARS, Rule, decode_value
 from tests.records import ACCEPTED, BROKEN, VALID, record
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

@@ -10,11 +10,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+from lib.codec.messages import DeadLetterFormat, OutputSettings
 from lib.contract import Contract
-from lib.messages import DeadLetterFormat, OutputSettings
 from lib.pipeline import plan_scoring, score_records
-from lib.restarts import RestartPolicy
-from lib.running_query import RunningQuery
 from lib.scoring.base import ModelBackend
 from lib.settings.score_stream import AVAILABLE_NOW, ScoreStreamSettings
 from lib.sinks.checkpoint import prefer_plain_files
@@ -23,6 +21,8 @@ from lib.sinks.kafka import write_at_least_once
 from lib.sinks.session import Hook, ignore
 from lib.sources.kafka import KafkaSourceSettings, read_stream
 from lib.sources.partitions import parse_partitions
+from lib.streaming.restarts import RestartPolicy
+from lib.streaming.running_query import RunningQuery
 from lib.telemetry.progress import OBSERVATION, MessageCounts
 
 _WHOLE_STAGE = "spark.sql.codegen.wholeStage"

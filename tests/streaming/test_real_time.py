@@ -8,11 +8,11 @@ import pytest
 
 from lib.errors import PlanRefusedError, SettingsError
 from lib.failed_query import build_query_error
-from lib.real_time import check_backend, check_batch, check_slots, parse_interval_ms
 from lib.settings.load import load_settings
 from lib.settings.score_stream import ScoreStreamSettings
+from lib.streaming.real_time import check_backend, check_batch, check_slots, parse_interval_ms
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REAL_TIME = ("--mode", "real-time", "--delivery", "at-least-once")
 
 

@@ -13,9 +13,9 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from lib.errors import ScoringError
 from lib.failed_query import build_query_error
-from lib.restarts import RestartPolicy
 from lib.sinks.exactly_once import ExactlyOnceSink
-from lib.stop_signal import StopSignal
+from lib.streaming.restarts import RestartPolicy
+from lib.streaming.stop_signal import StopSignal
 from lib.telemetry.console import ProgressView
 from lib.telemetry.progress import BatchProgress, MessageCounts, Totals
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from lib.codec.decode import BLANK_TEXT, MAX_FOUND_CHARS, NUMERIC_TEXT, Rule
 from lib.contract import Contract, Field, Kind
-from lib.decode import BLANK_TEXT, MAX_FOUND_CHARS, NUMERIC_TEXT, Rule
 
 VIOLATION_TYPE = "struct<field: string, rule: string, found: string, expected: string>"
 

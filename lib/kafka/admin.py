@@ -12,9 +12,9 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._metadata import ClusterMetadata
 
 from lib.errors import KafkaSetupError
-from lib.kafka_options import for_librdkafka
-from lib.kafka_rights import name_principal
-from lib.kafka_secrets import hide_secrets
+from lib.kafka.options import for_librdkafka
+from lib.kafka.rights import name_principal
+from lib.kafka.secrets import hide_secrets
 
 # A start must fail within 30 s; this leaves room for Python and Spark.
 ANSWER_TIMEOUT_S = 10.0

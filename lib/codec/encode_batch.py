@@ -1,6 +1,6 @@
 """Scored records → Kafka messages, many at once, for Python workers.
 
-Writes what ``lib/encode_spark.py`` writes: every test of ``tests/test_pipeline.py`` runs on both.
+Writes what ``encode_spark.py`` writes: every test of ``tests/test_pipeline.py`` runs on both.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib import messages
-from lib.decode import RECORD_RULES, Violation
-from lib.decode_batch import DecodedBatch
-from lib.messages import STAGE_OF, DeadLetterFormat, ErrorType, MessageSettings
+from lib.codec import messages
+from lib.codec.decode import RECORD_RULES, Violation
+from lib.codec.decode_batch import DecodedBatch
+from lib.codec.messages import STAGE_OF, DeadLetterFormat, ErrorType, MessageSettings
 from lib.sinks.columns import HEADERS_ARROW, MESSAGE_SCHEMA
 from lib.sinks.header_text import Header, parse_headers
 
@@ -38,8 +38,8 @@ def encode_batch(
     """Exactly one message for each record, in their order.
 
     Args:
-        records: n rows, with the columns of ``lib.decode_spark.SOURCE_COLUMNS``; the headers as
-            text, see ``lib.sinks.header_text``.
+        records: n rows, with the columns of ``lib.codec.decode_spark.SOURCE_COLUMNS``; the headers
+            as text, see ``lib.sinks.header_text``.
         decoded: of their values.
         probabilities: float64 [m], of the valid ones; NaN where the model failed.
         settings: topics, format, model.
@@ -87,7 +87,7 @@ def _encode_predictions(
     settings: MessageSettings,
     now: datetime,
 ) -> pa.BinaryArray:
-    """JSON of :class:`lib.messages.Prediction` for each valid record: [m]."""
+    """JSON of :class:`lib.codec.messages.Prediction` for each valid record: [m]."""
     contract = settings.contract
     label = pc.if_else(
         pa.array(probabilities >= settings.threshold),

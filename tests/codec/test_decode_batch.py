@@ -1,6 +1,6 @@
 """The batch decoder against the reference: the same verdict, and the same values, on every record.
 
-``python -m tests.test_decode_batch 1000000`` does what the test does, on a million.
+``python -m tests.codec.test_decode_batch 1000000`` does what the test does, on a million.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib.codec.decode import decode_value
+from lib.codec.decode_batch import Category, DecodedBatch, decode_batch
 from lib.contract import CUSTOMER
-from lib.decode import decode_value
-from lib.decode_batch import Category, DecodedBatch, decode_batch
 from tests.hostile.mutations import mutate_value
 from tests.records import ACCEPTED, BROKEN, VALID
 

@@ -1,7 +1,7 @@
 """The messages this project writes: their fields, headers and readers, without Spark.
 
-``lib/encode_spark.py`` and ``lib/encode_batch.py`` write them; the demo and the tests' checkers
-read them here.
+``encode_spark.py`` and ``encode_batch.py`` write them; the demo and the tests' checkers read them
+here.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from lib.codec.decode import Rule, Violation
 from lib.contract import Contract
-from lib.decode import Rule, Violation
 
 # Kafka Connect's names, so that tools made for its dead letters read these too (KIP-298).
 CONNECT_PREFIX = "__connect.errors."

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lib.restarts import RestartPolicy
+from lib.streaming.restarts import RestartPolicy
 
 
 def test_delays_double_up_to_the_longest_and_end_at_the_limit() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lib.errors import SettingsError
-from lib.kafka_options import RESERVED, check_options, for_librdkafka, for_spark
+from lib.kafka.options import RESERVED, check_options, for_librdkafka, for_spark
 
 SCRAM = {
     "security.protocol": "SASL_SSL",

@@ -7,22 +7,22 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from lib.preflight import count_partitions
-from lib.real_time import (
+from lib.kafka.preflight import count_partitions
+from lib.scoring.base import ModelBackend
+from lib.settings.score_stream import ScoreStreamSettings
+from lib.streaming.real_time import (
     MIN_BATCH_SETTING,
     check_backend,
     check_batch,
     check_slots,
 )
-from lib.scoring.base import ModelBackend
-from lib.settings.score_stream import ScoreStreamSettings
 from lib.task_slots import find_slots
 
 logger = logging.getLogger(__name__)
 
 
 def check_mode(spark: SparkSession, settings: ScoreStreamSettings, scorer: ModelBackend) -> None:
-    """Refuse what Spark would refuse later or, worse, leave unread; see ``lib.real_time``.
+    """Refuse what Spark would refuse later or, worse, leave unread; see ``real_time.py``.
 
     Args:
         spark: the session.

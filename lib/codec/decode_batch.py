@@ -1,10 +1,10 @@
-"""Many Kafka values at once, for Python workers: the verdicts of ``lib/decode.py``, much faster.
+"""Many Kafka values at once, for Python workers: the verdicts of ``decode.py``, much faster.
 
 msgspec parses each value into the types of the contract, and columns are checked as a whole. What
 passes is valid; whatever does not pass, for whatever reason, is left to ``decode_value``, which
 says what is wrong or finds it valid after all. So only one thing has to be right here: nothing may
-pass that the reference refuses or reads in another way. ``tests/test_decode_batch.py`` holds the
-two together.
+pass that the reference refuses or reads in another way. ``tests/codec/test_decode_batch.py`` holds
+the two together.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lib.codec.decode import MAX_NAME_CHARS, NUMERIC_TEXT, Violation, decode_value
 from lib.contract import Contract, Field, Kind
-from lib.decode import MAX_NAME_CHARS, NUMERIC_TEXT, Violation, decode_value
 
 Values = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]

@@ -17,15 +17,15 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.admin._topic import TopicDescription
 
 from lib.errors import KafkaSetupError
-from lib.kafka_admin import (
+from lib.kafka.admin import (
     ANSWER_TIMEOUT_S,
     connect,
     count_brokers,
     list_partitions,
     refuse_missing_topics,
 )
-from lib.kafka_rights import Right, list_rights, name_principal
-from lib.kafka_topics import Finding, Severity, TopicFacts, judge_topics
+from lib.kafka.rights import Right, list_rights, name_principal
+from lib.kafka.topic_limits import Finding, Severity, TopicFacts, judge_topics
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.sources.partitions import parse_partitions
 
@@ -82,7 +82,7 @@ def check_rights(
     Args:
         admin: a client of the job's user.
         bootstrap_servers: for messages.
-        rights: what the job needs; see ``lib.kafka_rights``.
+        rights: what the job needs; see ``lib.kafka.rights``.
         principal: the job's user as Kafka names it, for messages.
 
     Returns:
@@ -115,7 +115,7 @@ def check_rights(
 def check_limits(
     admin: AdminClient, settings: ScoreStreamSettings, topics: dict[str, TopicDescription]
 ) -> list[Finding]:
-    """Hold the topics' settings against what the job promises; see ``lib.kafka_topics``."""
+    """Hold the topics' settings against what the job promises; see ``lib.kafka.topic_limits``."""
     names = [settings.input_topic, settings.output_topic, settings.dead_letter_topic]
     values = _read_settings(admin, names)
     hidden = [name for name in dict.fromkeys(names) if not values[name]]

@@ -1,8 +1,8 @@
 """The contract's checks as Spark expressions, inside code generation and without Python workers.
 
 A valid record, which is nearly every one, is parsed once and compared field by field. Only when
-something is wrong is it parsed again, to say what (``lib/explain_spark.py``). What is valid is
-defined by ``lib/decode.py``.
+something is wrong is it parsed again, to say what (``explain_spark.py``). What is valid is
+defined by ``decode.py``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from operator import and_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from lib.codec.decode import BLANK_TEXT, NUMERIC_TEXT
+from lib.codec.explain_spark import VIOLATION_TYPE, json_kind_expr, matches_expr, violations_expr
 from lib.contract import Contract, Field, Kind
-from lib.decode import BLANK_TEXT, NUMERIC_TEXT
-from lib.explain_spark import VIOLATION_TYPE, json_kind_expr, matches_expr, violations_expr
 
 SOURCE_COLUMNS = (
     "source_key",

@@ -1,8 +1,9 @@
 """What a valid record is, in plain Python: the reference for every other decoder.
 
 :func:`decode_value` checks one Kafka value against a contract and lists all that is wrong with it.
-``lib/decode_spark.py`` says the same as Spark expressions, ``lib/decode_batch.py`` for a batch;
-``tests/test_decoders_agree.py`` and ``tests/test_decode_batch.py`` hold the three together.
+``decode_spark.py`` says the same as Spark expressions, ``decode_batch.py`` for whole batches;
+``tests/codec/test_decoders_agree.py`` and ``tests/codec/test_decode_batch.py`` hold the three
+together.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Records in, messages out: what a valid one is, for one record, for batches, and for Spark."""

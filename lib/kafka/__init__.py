@@ -1,0 +1,1 @@
+"""Kafka from outside of Spark: options, rights, secrets, and what is checked before a start."""
