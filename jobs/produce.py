@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.broker import create_topics
-from lib.cli import run_job
+from lib.cli import EXIT_INTERRUPTED, run_job
 from lib.contract import CUSTOMER
 from lib.errors import SinkError
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
@@ -23,9 +23,6 @@ from lib.producing.mixture import mix_messages
 from lib.producing.progress import build_send_view
 from lib.producing.sending import SendReport, Target, send_messages
 from lib.settings.produce import ProduceSettings
-
-# As a shell reports a process that Ctrl-C ended.
-_EXIT_INTERRUPTED = 130
 
 
 def produce(settings: ProduceSettings) -> int:
@@ -51,7 +48,7 @@ def produce(settings: ProduceSettings) -> int:
     view.close(report.sent)
     print_report(report, settings)
     is_cut_short = total is not None and report.sent < total
-    return _EXIT_INTERRUPTED if interruption.is_requested() and is_cut_short else 0
+    return EXIT_INTERRUPTED if interruption.is_requested() and is_cut_short else 0
 
 
 def prepare_topic(settings: ProduceSettings) -> None:

@@ -147,18 +147,18 @@ def _exercise_spark(scratch: Path) -> None:
     from pyspark.ml.classification import LogisticRegression
     from pyspark.ml.feature import VectorAssembler
     from pyspark.sql import SparkSession
-    from pyspark.sql import functions as sf
+    from pyspark.sql import functions as F
 
     spark = SparkSession.builder.master("local[2]").getOrCreate()
-    value = sf.to_json(sf.struct("id", sf.lit("a").alias("text")))
-    number = sf.col("id").cast("double")
+    value = F.to_json(F.struct("id", F.lit("a").alias("text")))
+    number = F.col("id").cast("double")
     rows = spark.range(1000).select(
         value.alias("value"), number.alias("x"), (number % 2).alias("y")
     )
     rows.write.parquet(str(scratch / "rows"))
     stored = spark.read.parquet(str(scratch / "rows"))
-    parsed = stored.select(sf.from_json("value", "id bigint, text string").alias("v"), "x", "y")
-    parsed.groupBy("v.text").agg(sf.sum("x")).toArrow()
+    parsed = stored.select(F.from_json("value", "id bigint, text string").alias("v"), "x", "y")
+    parsed.groupBy("v.text").agg(F.sum("x")).toArrow()
     assembler = VectorAssembler(inputCols=["x"], outputCol="features")
     classifier = LogisticRegression(featuresCol="features", labelCol="y", maxIter=2)
     model = Pipeline(stages=[assembler, classifier]).fit(rows)

@@ -11,7 +11,7 @@ from lib.settings.base import JobSettings
 from lib.settings.load import Settings, load_settings
 
 # As a shell reports a process that Ctrl-C ended.
-_EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = 130
 _EXIT_USAGE = 2
 
 
@@ -44,7 +44,7 @@ def run_job(
         _report(error)
         return 1
     except KeyboardInterrupt:
-        return _EXIT_INTERRUPTED
+        return EXIT_INTERRUPTED
 
 
 def _report(error: ScoringError) -> None:

@@ -41,7 +41,6 @@ class FallbackBackend(ModelBackend):
         fallback_path: of a joblib file or a version; None for no fallback.
         fallback_preprocessor_path: goes with it.
         fallback_backend: the loaded fallback while it is in use, else None.
-        using_fallback: whether it scores.
     """
 
     #: Of the model, for messages.
@@ -58,7 +57,11 @@ class FallbackBackend(ModelBackend):
         self.fallback_path = fallback_path
         self.fallback_preprocessor_path = fallback_preprocessor_path
         self.fallback_backend: SklearnBackend | None = None
-        self.using_fallback = False
+
+    @property
+    def using_fallback(self) -> bool:
+        """Whether the fallback scores."""
+        return self.fallback_backend is not None
 
     @property
     def model(self) -> Any:
@@ -177,7 +180,7 @@ class FallbackBackend(ModelBackend):
         fallback = SklearnBackend(path, self.fallback_preprocessor_path)
         fallback.load()
         self._adopt(None, version=fallback.version, label="")
-        self.fallback_backend, self.using_fallback = fallback, True
+        self.fallback_backend = fallback
 
     def _leave_fallback(self) -> None:
-        self.fallback_backend, self.using_fallback = None, False
+        self.fallback_backend = None

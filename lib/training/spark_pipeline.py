@@ -11,6 +11,7 @@ from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import SQLTransformer, VectorAssembler
 
 from lib.contract import Contract, Field
+from lib.scoring.frames import quote
 from lib.training.encoding import Encoding, build_encoding
 from lib.training.penalty import compute_spark_penalty
 
@@ -66,7 +67,7 @@ def build_regression(rows: int) -> LogisticRegression:
 def list_expressions(encoding: Encoding) -> list[str]:
     """One Spark SQL expression, of type double, for each column of the design matrix."""
     indicators = [
-        f"IF({_quote_name(group.field.name)} = {_quote_value(value)}, 1D, 0D)"
+        f"IF({quote(group.field.name)} = {_quote_value(value)}, 1D, 0D)"
         for group in encoding.indicators
         for value in group.values
     ]
@@ -75,17 +76,13 @@ def list_expressions(encoding: Encoding) -> list[str]:
 
 def _number_expression(field: Field) -> str:
     """A double; null where there is no number in the field."""
-    name = _quote_name(field.name)
+    name = quote(field.name)
     number = f"TRY_CAST({name} AS DOUBLE)"
     if field.blank is None:
         return number
     # The second branch is evaluated only for what is no number, so that numbers stay fast.
     blank = rf"IF(CAST({name} AS STRING) RLIKE r'^\s*$', {float(field.blank)!r}D, NULL)"
     return f"COALESCE({number}, {blank})"
-
-
-def _quote_name(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _quote_value(value: str | int) -> str:
