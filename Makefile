@@ -25,6 +25,7 @@ ARGS ?=
 
 # Files of tests that run at a time, each with a broker and a Spark session of its own; 0 for one process.
 PROCESSES ?= 2
+PYTEST = $(RUN) -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help: ## Explain the targets (this list)
@@ -39,11 +40,11 @@ demo: setup ## Show it all: customers through a real Kafka, scored by Spark, bac
 
 .PHONY: test
 test: setup ## Run all tests, on a real broker and a real Spark
-	@$(RUN) -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 .PHONY: test-fast
-test-fast: setup ## Run the tests that need neither Spark nor Kafka (seconds)
-	@$(RUN) -m pytest -m "not spark and not broker" $(ARGS)
+test-fast: setup ## Run the tests that need neither Spark nor Kafka (a minute)
+	@$(PYTEST) -m "not spark and not broker" $(ARGS)
 
 .PHONY: check
 check: lint types test ## What CI runs: lint, format, types, then all tests
