@@ -19,7 +19,7 @@ from lib.sinks.partition_writers import PartitionWriters
 from lib.sinks.resume import Offsets
 from lib.sinks.session import Hook
 from lib.sinks.settings import TransactionSettings
-from lib.sinks.stamp import Author, Committer, Stamp
+from lib.sinks.stamp import Author, Committer, has_committed
 from lib.sinks.transaction import TransactionalWriter, WriteReport
 from lib.task_slots import find_slots
 
@@ -72,11 +72,9 @@ class DriverCommit:
 
     def _fence_tasks(self, stamps: Mapping[int, str | None]) -> bool:
         """Fence the producers of all partitions, if tasks have committed any of them."""
-        found = (Stamp.from_metadata(text) for text in stamps.values())
-        if not any(stamp and stamp.committer is Committer.EXECUTOR for stamp in found):
-            return False
-        self._fences.open(sorted(stamps))
-        return True
+        if has_committed(Committer.EXECUTOR, stamps):
+            self._fences.open(sorted(stamps))
+        return self._fences.is_open
 
     @property
     def committed(self) -> Mapping[int, int | None]:

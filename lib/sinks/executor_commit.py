@@ -24,7 +24,7 @@ from lib.sinks.partition_writers import PartitionWriters
 from lib.sinks.resume import Offsets
 from lib.sinks.session import Hook
 from lib.sinks.settings import TransactionSettings
-from lib.sinks.stamp import Author, Committer, Stamp
+from lib.sinks.stamp import Author, Committer, has_committed
 from lib.sinks.transaction import TransactionalWriter, WriteReport
 
 logger = logging.getLogger(__name__)
@@ -91,8 +91,7 @@ class ExecutorCommit:
 
     def claim(self, offsets: Offsets, query_id: str) -> None:
         """Commit the group's offsets under this run's stamp, then leave them to the tasks."""
-        found = (Stamp.from_metadata(text) for text in self._stamps.values())
-        if any(stamp and stamp.committer is Committer.DRIVER for stamp in found):
+        if has_committed(Committer.DRIVER, self._stamps):
             # An older driver that opens again now, and commits, makes this fail.
             known = {p: offset for p, offset in self._committed.items() if offset is not None}
             self._driver.claim({**known, **offsets}, query_id=query_id)

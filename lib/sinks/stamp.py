@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -80,3 +81,9 @@ def make_run_id() -> str:
     """An id for this start of this process: machine, process, and a random part."""
     host = socket.gethostname().replace("/", "-") or "unknown"
     return f"{host}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def has_committed(committer: Committer, stamps: Mapping[int, str | None]) -> bool:
+    """Whether any of the offsets with this metadata was committed there."""
+    found = (Stamp.from_metadata(metadata) for metadata in stamps.values())
+    return any(stamp is not None and stamp.committer is committer for stamp in found)

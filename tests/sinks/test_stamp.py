@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.sinks.stamp import Author, Committer, Stamp, make_run_id
+from lib.sinks.stamp import Author, Committer, Stamp, has_committed, make_run_id
 
 NAMES = st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]))
 
@@ -35,3 +35,18 @@ def test_each_run_has_an_id_of_its_own() -> None:
 )
 def test_foreign_metadata_is_no_stamp(metadata: str | None) -> None:
     assert Stamp.from_metadata(metadata) is None
+
+
+@pytest.mark.parametrize(
+    ("stamps", "expected"),
+    [
+        ({}, False),
+        ({0: None, 1: "", 2: "by hand"}, False),
+        ({0: "v2/query/host:7:ab/3/topic/driver"}, False),
+        ({0: "v2/query/host:7:ab/3/topic/driver", 1: "v2/query/host:8:cd/4/topic/executor"}, True),
+    ],
+)
+def test_one_partition_tells_that_tasks_have_committed(
+    stamps: dict[int, str | None], expected: bool
+) -> None:
+    assert has_committed(Committer.EXECUTOR, stamps) is expected
