@@ -50,18 +50,11 @@ def run_bounded(
 
     thread = threading.Thread(target=run, name=what, daemon=True)
     thread.start()
-    _wait(thread, timeout_s, given_up)
-    if thread.is_alive():
-        is_given_up = given_up is not None and given_up.is_set()
-        reason = "was given up" if is_given_up else f"did not return within {timeout_s:g} s"
-        raise StuckError(f"{what} {reason}")
-    return future.result()
-
-
-def _wait(thread: threading.Thread, timeout_s: float, given_up: threading.Event | None) -> None:
-    if given_up is None:
-        thread.join(timeout_s)
-        return
+    given_up = given_up or threading.Event()
     deadline = time.monotonic() + timeout_s
     while thread.is_alive() and not given_up.is_set() and time.monotonic() < deadline:
-        thread.join(_LOOK_S)
+        thread.join(min(_LOOK_S, timeout_s))
+    if thread.is_alive():
+        reason = "was given up" if given_up.is_set() else f"did not return within {timeout_s:g} s"
+        raise StuckError(f"{what} {reason}")
+    return future.result()

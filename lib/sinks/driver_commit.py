@@ -51,7 +51,6 @@ class DriverCommit:
     def __init__(self, settings: TransactionSettings, author: Author, hook: Hook) -> None:
         self._settings = settings
         self._author = author
-        self._hook = hook
         self._writer = TransactionalWriter(settings, hook, author=author)
         # Of the partitions, where an older run committed on executors. They stay open until the
         # claim: a task of that run that commits meanwhile has fenced one, and the claim fails.
@@ -62,7 +61,7 @@ class DriverCommit:
         """Fence older runs, those that committed on executors included."""
         self.close()
         if not self._is_owner:
-            self._writer = TransactionalWriter(self._settings, self._hook, author=self._author)
+            self._writer.forget()
             # Before the writer opens, which would wait for the transactions of tasks that died.
             self._fence_tasks(peek_stamps(self._settings))
         self._writer.open()

@@ -62,7 +62,9 @@ class ExecutorCommit:
         self._settings = settings
         self._author = author
         self._hook = hook
-        self._driver = self._build_driver()
+        # Fences older drivers, and is fenced by newer ones. It commits what no task does.
+        # It does not wait for their tasks' transactions: the partitions' producers end those.
+        self._driver = TransactionalWriter(settings, hook, author=author, waits=False)
         self._writers = PartitionWriters(settings, author, hook)
         self._committed: dict[int, int | None] = {}
         self._stamps: dict[int, str | None] = {}
@@ -73,7 +75,7 @@ class ExecutorCommit:
         """Fence older runs: their driver and all of their partitions' producers."""
         self.close()
         if not self._is_owner:
-            self._driver = self._build_driver()
+            self._driver.forget()
         self._driver.open()
         partitions = sorted(self._driver.committed)
         self._writers.open(partitions, self._stamps if self._is_owner else None)
@@ -93,8 +95,7 @@ class ExecutorCommit:
         """Commit the group's offsets under this run's stamp, then leave them to the tasks."""
         if has_committed(Committer.DRIVER, self._stamps):
             # An older driver that opens again now, and commits, makes this fail.
-            known = {p: offset for p, offset in self._committed.items() if offset is not None}
-            self._driver.claim({**known, **offsets}, query_id=query_id)
+            self._commit(offsets, query_id)
         self._writers.claim(offsets, query_id)
         self._committed, self._stamps = self._writers.committed, self._writers.stamps
         self._writers.close()
@@ -138,13 +139,6 @@ class ExecutorCommit:
         """Let go of the Kafka clients."""
         self._driver.close()
         self._writers.close()
-
-    def _build_driver(self) -> TransactionalWriter:
-        """What fences older drivers, and is fenced by newer ones. It commits what no task does.
-
-        It does not wait for their tasks' transactions: the partitions' producers end those.
-        """
-        return TransactionalWriter(self._settings, self._hook, author=self._author, waits=False)
 
     def _restore(
         self, batch: Batch, task: PartitionTask, reports: list[PartitionReport]

@@ -195,6 +195,11 @@ class TransactionalWriter:
         """Let a call under way fail now instead of trying again; from any thread, and for good."""
         self._is_given_up.set()
 
+    def forget(self) -> None:
+        """Let go of the clients and of all that was seen: the next opening is a first one."""
+        self.close()
+        self._seen = self._final = None
+
     def close(self) -> None:
         """Let go of the clients. An open transaction is aborted by the next writer, or by time."""
         session, self._session, self._is_stale = self._session, None, False
