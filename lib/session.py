@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
@@ -68,8 +69,26 @@ def stop_session(session: SparkSession) -> None:
 def wait_for_tasks(session: SparkSession) -> None:
     """Wait until the tasks of an interrupted query have ended, or do not end soon."""
     deadline = time.monotonic() + _END_OF_TASKS_S
+    _pass_scheduler(session)
     while count_running_tasks(session) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
+
+
+def _pass_scheduler(session: SparkSession) -> None:
+    """Wait until the scheduler has handled what was submitted and cancelled so far.
+
+    It does so in its own thread. A job that a query submitted just before its stop is cancelled
+    already, and its tasks are not launched yet, but may be: no count of tasks tells of them.
+    """
+    context: Any = session.sparkContext
+    if context._jsc.sc().isStopped():
+        return
+    jvm: Any = session._jvm
+    one = jvm.java.util.Collections.singletonList(0)
+    # It is late where tasks that do not end hold every slot, and fails where Spark stops by itself.
+    with suppress(Py4JJavaError):
+        job = context._jsc.parallelize(one, 1).countAsync()
+        job.get(int(_END_OF_TASKS_S), jvm.java.util.concurrent.TimeUnit.SECONDS)
 
 
 def count_running_tasks(session: SparkSession) -> int:

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
@@ -43,3 +44,19 @@ def test_a_stop_waits_for_tasks_whose_job_was_cancelled(
 
     assert outlived_their_job == 1
     assert count_running_tasks(spark) == 0
+
+
+def test_a_stop_waits_for_tasks_that_are_about_to_begin(spark: SparkSession) -> None:
+    jvm: Any = spark._jvm
+    context: Any = spark.sparkContext._jsc
+    began_late = 0
+    for _ in range(30):
+        # Submitted and not yet begun, like the first job of a batch when its query is stopped.
+        job = context.parallelize(jvm.java.util.Collections.singletonList(0), 1).countAsync()
+
+        wait_for_tasks(spark)
+
+        while not job.isDone():
+            began_late += count_running_tasks(spark)
+
+    assert began_late == 0
