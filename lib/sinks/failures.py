@@ -56,6 +56,22 @@ _REJECTED = {
 }
 
 
+# What a call answers when a message has failed the transaction meanwhile, or its producer before.
+_CONSEQUENCES = frozenset(
+    {
+        KafkaError._STATE,
+        KafkaError._CONFLICT,
+        KafkaError._PURGE_QUEUE,
+        KafkaError._PURGE_INFLIGHT,
+    }
+)
+
+
+def is_consequence(error: KafkaError | None) -> bool:
+    """Whether there was an error before, which this one does not tell."""
+    return error is None or error.code() in _CONSEQUENCES
+
+
 def classify(error: KafkaError) -> Failure:
     """Tell what an error means for the transaction it ended."""
     if error.code() in _FENCED:

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 Hook = Callable[[str], None]
 # How often one call of the client is repeated within a transaction when it says so itself.
 _CALL_ATTEMPTS = 3
+_REPORT_TIMEOUT_S = 1.0
 
 
 def ignore(step: str) -> None:
@@ -81,6 +82,13 @@ class Session:
     def abort(self) -> None:
         """Abort the transaction, so that readers need not wait for its timeout."""
         self.producer.abort_transaction(self.request_timeout_s)
+
+    def find_delivery_error(self) -> KafkaError | None:
+        """The first message that failed, if one did."""
+        if not self.delivery_errors:
+            # The client knows before it tells: calls fail that come between.
+            self.producer.poll(_REPORT_TIMEOUT_S)
+        return next(iter(self.delivery_errors), None)
 
     def find_fatal(self) -> KafkaError | None:
         """The error that ended the producer for good, if one did; ask before disposing of it."""

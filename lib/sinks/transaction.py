@@ -24,7 +24,7 @@ from lib.errors import (
     SinkRetryExhaustedError,
 )
 from lib.sinks.bounded import StuckError, run_bounded
-from lib.sinks.failures import Failure, build_sink_error, classify
+from lib.sinks.failures import Failure, build_sink_error, classify, is_consequence
 from lib.sinks.group_offsets import peek_stamps
 from lib.sinks.outbox import add_counts, drop_committed, produce_messages
 from lib.sinks.ownership import find_foreign
@@ -304,8 +304,8 @@ class TransactionalWriter:
         first = cause if isinstance(cause, KafkaError) else None
         if session is None:
             return first
-        if first is None and session.delivery_errors:
-            first = session.delivery_errors[0]
+        if is_consequence(first):
+            first = session.find_delivery_error() or first
         if first is not None and first.code() == KafkaError._FATAL:
             # A single message says no more than that its producer had failed before.
             first = session.find_fatal() or first

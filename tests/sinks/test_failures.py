@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from lib.errors import SinkRejectedError
-from lib.sinks.failures import Failure, build_sink_error, classify, way_out
+from lib.sinks.failures import Failure, build_sink_error, classify, is_consequence, way_out
 from lib.sinks.settings import TransactionSettings
 
 
@@ -37,6 +37,24 @@ from lib.sinks.settings import TransactionSettings
 )
 def test_each_error_has_one_consequence(code: int, failure: Failure) -> None:
     assert classify(KafkaError(code)) is failure
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (KafkaError._STATE, True),
+        (KafkaError._CONFLICT, True),
+        (KafkaError._PURGE_QUEUE, True),
+        (KafkaError._PURGE_INFLIGHT, True),
+        (KafkaError._FENCED, False),
+        (KafkaError._TIMED_OUT, False),
+        (KafkaError.MSG_SIZE_TOO_LARGE, False),
+    ],
+)
+def test_a_call_on_a_transaction_that_has_failed_does_not_tell_why(
+    code: int, expected: bool
+) -> None:
+    assert is_consequence(KafkaError(code)) is expected
 
 
 SETTINGS = TransactionSettings("kafka:9092", "churn", "in", {"sasl.username": "ada"})

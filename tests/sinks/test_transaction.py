@@ -223,6 +223,24 @@ def test_a_message_that_its_topic_refuses_is_final_and_leaves_nothing(
         write(writer, small, {0: 1, 1: 0})
 
 
+def test_a_refusal_is_final_at_once_whichever_call_comes_next(setting: Setting) -> None:
+    """The call that fails because of it answers with errors that would be worth another try."""
+    refused = setting.messages(range(3), value=random.Random(1).randbytes(1_500_000))
+    begun = []
+    for pause_ms in range(0, 40, 4):
+
+        def note(step: str, pause_s: float = pause_ms / 1_000) -> None:
+            begun.extend([pause_s] if step == "begun" else [])
+            time.sleep(pause_s if step == "produced" else 0)
+
+        writer = TransactionalWriter(setting.transaction, note)
+        writer.open()
+        with pytest.raises(SinkRejectedError, match="MSG_SIZE_TOO_LARGE"):
+            write(writer, refused, {0: 3, 1: 0})
+
+    assert begun == sorted(set(begun))
+
+
 def test_an_older_writer_is_fenced_and_stays_so(
     setting: Setting, writer: TransactionalWriter
 ) -> None:
