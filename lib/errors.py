@@ -67,6 +67,12 @@ class SourceError(ScoringError):
     remedy = "point --input at Parquet files with a value column or the contract's columns"
 
 
+class CorrectionError(ScoringError):
+    """A user's correction of dead letters failed. Nothing of its transaction has been sent."""
+
+    remedy = "correct the function and run again: it goes on before that letter"
+
+
 class SinkError(ScoringError):
     """Base of everything that ends a query or a write."""
 

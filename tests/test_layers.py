@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("session", "local_session", "scoring", "inference_backend", "training"),
     ("codec.explain_spark", "codec.decode_spark", "codec.encode_spark", "pipeline"),
-    ("kafka", "streaming.stop_signal", "sources", "sinks", "broker", "producing"),
+    ("kafka", "streaming.stop_signal", "sources", "sinks", "broker", "producing", "resending"),
     ("streaming", "demo"),
 )
 PURE_MODULES = ("pyspark", "confluent_kafka", "py4j")

@@ -15,6 +15,8 @@ from typing import Any
 
 from lib.codec.decode import Rule, Violation
 from lib.contract import Contract
+from lib.errors import name_error
+from lib.sinks.header_text import Header
 
 # Kafka Connect's names, so that tools made for its dead letters read these too (KIP-298).
 CONNECT_PREFIX = "__connect.errors."
@@ -97,7 +99,7 @@ class MessageSettings:
     model_version: str
 
 
-Headers = Iterable[tuple[str, bytes | None]] | None
+Headers = Iterable[Header] | None
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,8 @@ class DeadLetter:
         violations: everything that is wrong with the record.
         source_topic, source_partition, source_offset: where it came from; the envelope names the
             topic only.
-        retry_count: how often it has been resubmitted.
+        retry_count: how often it has been sent again.
+        headers: the record's own; an envelope has none of them.
     """
 
     key: bytes | None
@@ -163,6 +166,7 @@ class DeadLetter:
     source_partition: int | None
     source_offset: int | None
     retry_count: int
+    headers: tuple[Header, ...] = ()
 
     @classmethod
     def from_message(cls, key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter:
@@ -171,18 +175,21 @@ class DeadLetter:
         Raises:
             ValueError: it is in neither format.
         """
-        found = {name: content or b"" for name, content in headers or ()}
-        if HEADER_STAGE in found:
-            return cls._from_headers(key, value, found)
-        if value is None:
-            raise ValueError(f"neither a value nor the header {HEADER_STAGE}")
-        return cls._from_envelope(key, json.loads(value))
+        listed = tuple(headers or ())
+        try:
+            if any(name == HEADER_STAGE for name, _ in listed):
+                return cls._from_headers(key, value, listed)
+            if value is None:
+                raise ValueError(f"neither a value nor the header {HEADER_STAGE}")
+            return cls._from_envelope(key, json.loads(value))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"no dead letter of this project: {name_error(error)}") from error
 
     @classmethod
     def _from_headers(
-        cls, key: bytes | None, value: bytes | None, headers: dict[str, bytes]
+        cls, key: bytes | None, value: bytes | None, headers: tuple[Header, ...]
     ) -> DeadLetter:
-        text = {name: content.decode() for name, content in headers.items() if is_ours(name)}
+        text = {name: (content or b"").decode() for name, content in headers if is_ours(name)}
         return cls(
             key=key,
             value=value,
@@ -193,6 +200,7 @@ class DeadLetter:
             source_partition=int(text[HEADER_PARTITION]),
             source_offset=int(text[HEADER_OFFSET]),
             retry_count=int(text[HEADER_RETRY_COUNT]),
+            headers=tuple(header for header in headers if not is_ours(header[0])),
         )
 
     @classmethod

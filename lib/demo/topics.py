@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from lib.broker import Broker, EmbeddedBroker, create_topics
 from lib.errors import KafkaSetupError
+from lib.kafka.reading import TELLS_END, iter_until_end
 
 logger = logging.getLogger(__name__)
 
@@ -115,29 +116,19 @@ def _remove(topics: Topics) -> None:
 
 def read_topic(topics: Topics, topic: str) -> Iterator[Message]:
     """Everything in a topic that is committed, from its beginning to its present end."""
-    with open_consumer(topics, topic, until_end=True) as consumer:
-        unfinished = {partition.partition for partition in consumer.assignment()}
-        while unfinished:
-            message = consumer.poll(1.0)
-            if message is None:
-                continue
-            error = message.error()
-            if error is None:
-                yield message
-            elif error.code() == KafkaError._PARTITION_EOF:
-                unfinished.discard(message.partition())
-            else:
-                raise KafkaException(error)
+    with open_consumer(topics, topic) as consumer:
+        yield from iter_until_end(consumer)
 
 
 @contextmanager
-def open_consumer(topics: Topics, *names: str, until_end: bool = False) -> Iterator[Consumer]:
+def open_consumer(topics: Topics, *names: str) -> Iterator[Consumer]:
     """A read_committed consumer of whole topics, from their beginning, that commits nothing.
+
+    Among its messages are errors that tell where a partition ends for now.
 
     Args:
         topics: names the broker.
         names: of the topics.
-        until_end: let the consumer tell where a partition ends.
     """
     consumer = Consumer(
         {
@@ -145,7 +136,7 @@ def open_consumer(topics: Topics, *names: str, until_end: bool = False) -> Itera
             "group.id": f"demo-{uuid.uuid4().hex[:8]}",  # never joined
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
-            "enable.partition.eof": until_end,
+            **TELLS_END,
             "log_level": 3,
         }
     )

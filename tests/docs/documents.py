@@ -15,6 +15,7 @@ from lib.settings.base import JobSettings
 from lib.settings.demo import DemoSettings
 from lib.settings.produce import ProduceSettings
 from lib.settings.replay import ReplaySettings
+from lib.settings.resend import ResendSettings
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.training.settings import TrainSettings
 
@@ -26,6 +27,7 @@ SETTINGS_OF: dict[str, type[JobSettings]] = {
     "train": TrainSettings,
     "replay": ReplaySettings,
     "produce": ProduceSettings,
+    "resend": ResendSettings,
     "demo": DemoSettings,
 }
 
@@ -131,7 +133,7 @@ def _render_default(field: FieldInfo) -> str:
         return "required"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return "–" if value in (None, {}) else f"`{value}`"
+    return "–" if value in (None, {}, ()) else f"`{value}`"
 
 
 def _render_choices(field: FieldInfo) -> str:

@@ -1,0 +1,84 @@
+"""Send dead letters to the input topic again, each once.
+
+Run it with ``.venv/bin/python jobs/resend.py --help``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib.cli import EXIT_INTERRUPTED, run_job
+from lib.kafka.admin import connect, has_topic, refuse_missing_topics
+from lib.producing.interruption import Interruption
+from lib.producing.progress import build_send_view
+from lib.resending.correction import load_correction
+from lib.resending.resend import ResendReport, preview, resend
+from lib.resending.selection import Outcome, Selection
+from lib.settings.resend import ResendSettings
+from lib.sinks.settings import TransactionSettings
+
+
+def resend_dead_letters(settings: ResendSettings) -> int:
+    """Send what is chosen, and report what became of each.
+
+    Raises:
+        ScoringError: settings, topics or the correction cannot be used.
+    """
+    correct = None if settings.correction is None else load_correction(settings.correction)
+    servers, topics = settings.bootstrap_servers, (settings.dead_letter_topic, settings.input_topic)
+    admin = connect(servers, settings.kafka)
+    refuse_missing_topics(servers, [topic for topic in topics if not has_topic(admin, topic)])
+    selection = Selection(
+        source_topic=settings.input_topic,
+        error_types=settings.error_type,
+        rules=settings.rule,
+        fields=settings.field,
+        max_retries=settings.max_retries,
+    )
+    transactions = TransactionSettings(
+        bootstrap_servers=servers,
+        query_name=settings.resend_name,
+        source_topic=settings.dead_letter_topic,
+        kafka=settings.kafka,
+    )
+    if settings.dry_run:
+        print_report(preview(transactions, selection, correct), settings)
+        return 0
+    view = build_send_view(sys.stdout, settings.input_topic, total=None)
+    with Interruption() as interruption:
+        report = resend(
+            transactions,
+            selection,
+            correct,
+            is_stopped=interruption.is_requested,
+            on_part=lambda so_far: view.show(so_far.sent),
+        )
+    view.close(report.sent)
+    print_report(report, settings)
+    return EXIT_INTERRUPTED if interruption.is_requested() else 0
+
+
+def print_report(report: ResendReport, settings: ResendSettings) -> None:
+    """Say what was wrong with the records, and what became of the dead letters."""
+    sent = "would be sent again" if settings.dry_run else str(Outcome.SENT)
+    since = f"since {settings.resend_name} read last"
+    print(f"{report.read:,} dead letters in {settings.dead_letter_topic} {since}")
+    numbers: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for (cause, outcome), count in report.causes.items():
+        numbers[cause][outcome is not Outcome.SENT] += count
+    if numbers:
+        print(f"{sent:>20} | left alone | what is wrong, first of all")
+    for cause, (chosen, left) in sorted(numbers.items()):
+        print(f"{chosen:>20,} | {left:>10,} | {cause}")
+    for outcome, count in report.outcomes.most_common():
+        if outcome is not Outcome.SENT:
+            print(f"{count:,} left alone: {outcome}")
+    print(f"{report.sent:,} {sent} to {settings.input_topic}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(ResendSettings, resend_dead_letters))

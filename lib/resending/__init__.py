@@ -1,0 +1,1 @@
+"""Dead letters sent to the input topic again: which of them, corrected how, each once."""

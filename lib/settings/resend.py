@@ -1,0 +1,53 @@
+"""Settings of ``jobs/resend.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from lib.codec.decode import Rule
+from lib.codec.messages import ErrorType
+from lib.settings.base import KafkaSettings
+
+
+class ResendSettings(KafkaSettings):
+    """Send dead letters to the input topic again, each once: all of them, or those chosen."""
+
+    dead_letter_topic: str = Field("telco.deadletter", description="topic to read")
+    input_topic: str = Field(
+        "telco.raw.customers",
+        description="topic to send to; dead letters of records from other topics are left alone",
+    )
+    error_type: tuple[ErrorType, ...] = Field(
+        (), description=f"only these errors: {', '.join(ErrorType)}; repeatable"
+    )
+    rule: tuple[Rule, ...] = Field(
+        (), description=f"only records that broke one of these: {', '.join(Rule)}; repeatable"
+    )
+    field: tuple[str, ...] = Field(
+        (), description="only records with something wrong in one of these fields; repeatable"
+    )
+    max_retries: int = Field(
+        1, ge=1, description="a record that was sent again this often, and came back, is left alone"
+    )
+    correction: Path | None = Field(
+        None,
+        description="Python file with a function correct(letter) that returns the value to send,"
+        " or None to leave the letter alone",
+    )
+    resend_name: str = Field(
+        "dead-letter-resend",
+        description="consumer group and transactional id; remembers what has been read, so each"
+        " correction wants a name of its own",
+    )
+    dry_run: bool = Field(
+        False, description="tell what would be sent; send nothing and remember nothing"
+    )
+
+    @field_validator("error_type", "rule", "field", mode="before")
+    @classmethod
+    def _split(cls, given: Any) -> Any:
+        """A variable holds them with commas."""
+        return tuple(given.split(",")) if isinstance(given, str) else given
