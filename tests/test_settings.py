@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from lib.codec.decode import Rule
 from lib.errors import SettingsError
 from lib.settings.load import load_settings
+from lib.settings.resend import ResendSettings
 from lib.settings.score_stream import ScoreStreamSettings
 
 
@@ -141,3 +143,25 @@ def test_an_error_never_shows_a_kafka_option() -> None:
         load("--kafka", "group.id=x", environment={"SCORE_KAFKA": "sasl.password=hunter2"})
 
     assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["--rule", "not_utf8", "--rule", "not_json"], {}),
+        (["--rule", "not_utf8,not_json"], {}),
+        (["--rule", "NOT_UTF8", "--rule", "NOT_JSON"], {}),
+        ([], {"SCORE_RULE": "not_utf8,not_json"}),
+    ],
+)
+def test_rules_are_named_in_every_usual_way(
+    arguments: list[str], environment: dict[str, str]
+) -> None:
+    settings = load_settings(ResendSettings, arguments, environment)
+
+    assert settings.rule == (Rule.NOT_UTF8, Rule.NOT_JSON)
+
+
+def test_a_rule_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(SettingsError, match=r"--rule\.0: .*'null_value'.*found 'not_utf'"):
+        load_settings(ResendSettings, ["--rule", "not_utf"], {})

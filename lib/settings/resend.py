@@ -46,8 +46,18 @@ class ResendSettings(KafkaSettings):
         False, description="tell what would be sent; send nothing and remember nothing"
     )
 
-    @field_validator("error_type", "rule", "field", mode="before")
+    @field_validator("error_type", "rule", mode="before")
     @classmethod
-    def _split(cls, given: Any) -> Any:
-        """A variable holds them with commas."""
-        return tuple(given.split(",")) if isinstance(given, str) else given
+    def _split_names(cls, given: Any) -> Any:
+        """``--help`` has them in capitals."""
+        return tuple(str(name).lower() for name in _split(given))
+
+    @field_validator("field", mode="before")
+    @classmethod
+    def _split_fields(cls, given: Any) -> Any:
+        return _split(given)
+
+
+def _split(given: Any) -> Any:
+    """A variable holds several with commas."""
+    return tuple(given.split(",")) if isinstance(given, str) else given
