@@ -8,59 +8,37 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, NoReturn, Self
+from typing import NoReturn, Self
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from lib.errors import PlanRefusedError, ScoringError, SinkFencedByTaskError
+from lib.errors import PlanRefusedError, ScoringError
 from lib.failed_query import build_query_error
-from lib.kafka.admin import build_admin, count_members, read_offsets, read_topic_id
+from lib.kafka.admin import build_admin, read_topic_id
 from lib.sinks.checkpoint import CheckpointReader, prefer_plain_files
 from lib.sinks.columns import HEADERS_TYPE, OPTIONAL_COLUMN, REQUIRED_COLUMNS, SOURCE_POSITION
 from lib.sinks.commit import ArrowMap, Batch, Commit
 from lib.sinks.driver_commit import DriverCommit
 from lib.sinks.executor_commit import ExecutorCommit
 from lib.sinks.failures import build_sink_error
-from lib.sinks.ownership import Evidence, check_ownership
 from lib.sinks.plan_check import check_plan
-from lib.sinks.resume import GroupPosition, Offsets, ResumePlan, decide_resume
+from lib.sinks.resume import Offsets, ResumePlan
 from lib.sinks.session import Hook, ignore
-from lib.sinks.settings import TransactionSettings
-from lib.sinks.stamp import UNKNOWN_QUERY, Author, Committer, Stamp, make_run_id
+from lib.sinks.settings import ExactlyOnceSettings, TransactionSettings
+from lib.sinks.stamp import UNKNOWN_QUERY, Author, Committer, make_run_id
+from lib.sinks.takeover import take_over
 from lib.sinks.transaction import WriteReport
 from lib.sources.kafka import KafkaSourceSettings, read_stream
 
+__all__ = ["COMMITS", "ExactlyOnceSettings", "ExactlyOnceSink"]
+
 logger = logging.getLogger(__name__)
 
-# The old run's last tasks may fence the new one's claim; they do so once.
-_CLAIM_ATTEMPTS = 3
 # As many as Spark keeps progress events by default.
 _KEPT_REPORTS = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExactlyOnceSettings(TransactionSettings):
-    """What the sink needs to know, on top of what every transaction needs.
-
-    Attributes:
-        checkpoint: path or URL of the query's checkpoint, on any file system that Spark knows.
-        commit: "driver" for one transaction a batch, "executor" for one a source partition and
-            batch; see ``DriverCommit`` and ``ExecutorCommit`` for what each promises and costs.
-        starting_offsets: where the very first start begins.
-        max_offsets_per_trigger: records of the largest batch; bounds memory.
-        accept_offsets: take the group's offsets for right, whoever committed them.
-    """
-
-    checkpoint: str
-    commit: Literal["driver", "executor"] = "driver"
-    starting_offsets: Literal["earliest", "latest"] = "earliest"
-    max_offsets_per_trigger: int = 100_000
-    accept_offsets: bool = False
 
 
 #: Where batches may be committed, by ``ExactlyOnceSettings.commit``.
@@ -147,14 +125,8 @@ class ExactlyOnceSink:
             author = Author(self._run_id, topic_id, Committer(self._settings.commit))
             build = COMMITS[self._settings.commit]
             self._commit = build(self._settings, author, self._hook)
-        for attempt in range(1, _CLAIM_ATTEMPTS + 1):
-            try:
-                self._plan = self._take_over(self._commit, admin, topic_id)
-                return
-            except SinkFencedByTaskError:
-                if attempt == _CLAIM_ATTEMPTS:
-                    raise
-                logger.info("a task of an older run is still writing, taking over again")
+        found = take_over(self._settings, self._checkpoint, self._commit, admin, topic_id)
+        self._plan, self._suspect_batch = found.plan, found.suspect_batch
 
     @property
     def plan(self) -> ResumePlan:
@@ -278,44 +250,6 @@ class ExactlyOnceSink:
         """Let go of the Kafka clients."""
         if self._commit is not None:
             self._commit.close()
-
-    def _take_over(self, commit: Commit, admin: AdminClient, topic_id: str) -> ResumePlan:
-        settings, topic = self._settings, self._settings.source_topic
-        commit.open()
-        earliest, latest = (read_offsets(admin, topic, end) for end in ("earliest", "latest"))
-        query_id = self._checkpoint.find_query_id()
-        evidence = Evidence(
-            committed=commit.committed,
-            stamps={p: Stamp.from_metadata(text) for p, text in commit.stamps.items()},
-            topic_id=topic_id,
-            members=count_members(admin, settings.query_name),
-            checkpoint_query_id=query_id,
-            checkpoint_topic_id=self._checkpoint.find_topic_id(),
-        )
-        check_ownership(
-            evidence,
-            topic=topic,
-            group_id=settings.query_name,
-            accept_offsets=settings.accept_offsets,
-        )
-        mine = commit.committed.keys()
-        configured = latest if settings.starting_offsets == "latest" else earliest
-        group = GroupPosition(
-            commit.committed,
-            earliest={p: earliest[p] for p in mine},
-            latest=latest,
-            configured={p: configured[p] for p in mine},
-        )
-        position = self._checkpoint.read_position()
-        plan = decide_resume(position, group, topic=topic, group_id=settings.query_name)
-        commit.claim(plan.seed, query_id or UNKNOWN_QUERY)
-        self._checkpoint.note_topic_id(topic_id)
-        if position is not None and not position.is_complete:
-            # Once is a crash like any other. Twice may be the batch's own doing.
-            repeats = self._checkpoint.count_repeat(position.next_batch_id)
-            self._suspect_batch = position.next_batch_id if repeats > 1 else None
-        logger.info("resume group=%s from=%s", settings.query_name, plan.reason)
-        return plan
 
 
 def _check_columns(frame: DataFrame, required: Sequence[str]) -> None:

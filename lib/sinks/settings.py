@@ -1,9 +1,10 @@
-"""What a transactional writer needs to know. Pure."""
+"""What a transactional writer, and the sink around it, need to know. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,23 @@ class TransactionSettings:
     slow_after_s: float = 5.0
     attempts: int = 6
     part_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactlyOnceSettings(TransactionSettings):
+    """What the sink needs to know, on top of what every transaction needs.
+
+    Attributes:
+        checkpoint: path or URL of the query's checkpoint, on any file system that Spark knows.
+        commit: "driver" for one transaction a batch, "executor" for one a source partition and
+            batch; see ``DriverCommit`` and ``ExecutorCommit`` for what each promises and costs.
+        starting_offsets: where the very first start begins.
+        max_offsets_per_trigger: records of the largest batch; bounds memory.
+        accept_offsets: take the group's offsets for right, whoever committed them.
+    """
+
+    checkpoint: str
+    commit: Literal["driver", "executor"] = "driver"
+    starting_offsets: Literal["earliest", "latest"] = "earliest"
+    max_offsets_per_trigger: int = 100_000
+    accept_offsets: bool = False
