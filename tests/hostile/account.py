@@ -64,7 +64,7 @@ class HostileAccount:
         self.dead_letters += 1
         try:
             letter = DeadLetter.from_message(key, value, headers)
-        except (ValueError, KeyError) as error:
+        except ValueError as error:
             self._note(f"unreadable ({type(error).__name__})", None)
             return
         number = self._number_at(letter.source_partition, letter.source_offset)

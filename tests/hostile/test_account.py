@@ -97,7 +97,7 @@ def test_a_second_answer_is_found(kind: str) -> None:
         (lambda key, value, headers: (key, (value or b"") + b" ", headers), "bytes altered"),
         (lambda key, value, headers: (b"other", value, headers), "key altered"),
         (lambda key, value, headers: (key, value, (("x", b"y"), *headers)), "headers altered"),
-        (lambda key, value, headers: (key, value, headers[:-1]), "unreadable (KeyError)"),
+        (lambda key, value, headers: (key, value, headers[:-1]), "unreadable (ValueError)"),
     ],
 )
 def test_an_altered_dead_letter_is_found(
