@@ -29,3 +29,9 @@ MESSAGE_TYPES = (
 SOURCE_POSITION = ("source_partition", "source_offset")
 REQUIRED_COLUMNS = ("topic", "key", "value", *SOURCE_POSITION)
 OPTIONAL_COLUMN = "headers"
+
+#: Those that a driver collects, as Spark writes them.
+COLLECTED_TYPES = (
+    "topic string, key binary, value binary, source_partition int, source_offset bigint,"
+    f" {OPTIONAL_COLUMN} {HEADERS_TYPE}"
+)

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from lib.errors import BatchTooLargeError
 from lib.failed_query import build_query_error
-from lib.sinks.columns import MESSAGE_TYPES, OPTIONAL_COLUMN, REQUIRED_COLUMNS
+from lib.sinks.arrow_map import PreparedMap
 from lib.sinks.commit import Batch
 from lib.sinks.group_offsets import peek_stamps
 from lib.sinks.partition_writers import PartitionWriters
@@ -56,6 +56,7 @@ class DriverCommit:
         # claim: a task of that run that commits meanwhile has fenced one, and the claim fails.
         self._fences = PartitionWriters(settings, author)
         self._is_owner = False
+        self._map: PreparedMap | None = None
 
     def open(self) -> None:
         """Fence older runs, those that committed on executors included."""
@@ -102,7 +103,7 @@ class DriverCommit:
         if batch.is_suspect:
             return self._write_parts(batch, self._count_parts(batch))
         try:
-            messages = _build_messages(batch).toArrow()
+            messages = self._build_messages(batch).toArrow()
         except Exception as error:
             failure = build_query_error(f"batch {batch.batch_id} was not scored", error)
             if not isinstance(failure, BatchTooLargeError) or batch.records < _LEAST_RECORDS:
@@ -125,10 +126,25 @@ class DriverCommit:
         columns = (F.col("key"), F.col("value"), F.to_json("headers"))
         weight = sum((F.coalesce(F.length(it), F.lit(0)) for it in columns), F.lit(0))
         try:
-            (found,) = _build_messages(batch).agg(F.sum(weight)).toArrow()[0].to_pylist()
+            (found,) = self._build_messages(batch).agg(F.sum(weight)).toArrow()[0].to_pylist()
         except Exception as error:
             raise build_query_error(f"batch {batch.batch_id} was not scored", error) from error
         return -(-(found or 0) // self._settings.part_bytes)
+
+    def _build_messages(self, batch: Batch) -> DataFrame:
+        """In as many tasks as pay: one for each partition of the source would be too many."""
+        frame = batch.frame
+        slots = find_slots(frame.sparkSession.sparkContext)
+        if slots is not None:
+            tasks = count_tasks(batch.records, slots)
+            # Partitions that have nothing new have no task anyway.
+            if len(batch.busy_partitions) > tasks:
+                frame = frame.coalesce(tasks)
+        if batch.map_in_arrow is None:
+            return frame
+        if self._map is None or self._map.function is not batch.map_in_arrow:
+            self._map = PreparedMap(batch.map_in_arrow)
+        return self._map.apply(frame)
 
     def give_up(self) -> None:
         """Let a write under way fail instead of trying again."""
@@ -138,18 +154,6 @@ class DriverCommit:
         """Let go of the Kafka clients."""
         self._writer.close()
         self._fences.close()
-
-
-def _build_messages(batch: Batch) -> DataFrame:
-    """In as many tasks as pay: one for each partition of the source would be too many."""
-    frame = batch.frame
-    slots = find_slots(frame.sparkSession.sparkContext)
-    if slots is not None:
-        frame = frame.coalesce(count_tasks(batch.records, slots))
-    if batch.map_in_arrow is None:
-        return frame
-    made = frame.mapInArrow(batch.map_in_arrow, MESSAGE_TYPES)
-    return made.select(*REQUIRED_COLUMNS, OPTIONAL_COLUMN)
 
 
 def count_tasks(records: int, slots: int) -> int:
