@@ -151,6 +151,7 @@ def stop_after_first_batch(arguments: list[str], number: signal.Signals) -> str:
     assert process.returncode == 0, errors
     assert "Traceback" not in output + errors
     assert "Exception" not in output + errors
+    assert "Failed to cancel" not in errors  # Spark warns so when there was nothing to cancel
     return output
 
 
