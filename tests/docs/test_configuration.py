@@ -1,13 +1,15 @@
-"""conf/*.toml and docs/settings.md say what the settings classes say."""
+"""What stands in conf is true: settings as their classes say, names as the libraries have them."""
 
 from __future__ import annotations
 
 import json
 import re
 import tomllib
+import zipfile
 from dataclasses import MISSING, fields
 from pathlib import Path
 
+import pyspark
 import pytest
 
 from lib.settings.load import load_settings
@@ -90,3 +92,17 @@ def test_the_documented_settings_of_the_sink_are_those_of_the_code() -> None:
         expected[field.name] = "required" if text is None else f"`{text}`"
 
     assert found == expected
+
+
+def test_every_logger_that_is_quieted_exists() -> None:
+    """Spark moves its classes about, and a name that nobody has quiets nothing."""
+    text = (ROOT / "conf" / "log4j2.properties").read_text()
+    names = re.findall(r"^logger\.\w+\.name = (\S+)$", text, re.MULTILINE)
+    folders = (Path(pyspark.__file__).parent / "jars", ROOT / "build" / "jars" / "connector")
+    classes: set[str] = set()
+    for jar in (path for folder in folders for path in folder.glob("*.jar")):
+        with zipfile.ZipFile(jar) as archive:
+            classes.update(archive.namelist())
+
+    assert len(names) > 5
+    assert [it for it in names if f"{it.replace('.', '/')}.class" not in classes] == []
