@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import serialization
 from lib.broker import EmbeddedBroker, Listener
 from lib.broker.ports import LOOPBACK
 from lib.kafka.rights import Right
+from tests.waiting import wait_until
 
 ANSWER_TIMEOUT_S = 20.0
 _LISTENER = "SECURE"
@@ -128,6 +129,8 @@ def grant(broker: SecureBroker, rights: Iterable[Right]) -> None:
     ]
     for answer in admin.create_acls(bindings, request_timeout=ANSWER_TIMEOUT_S).values():
         answer.result()
+    # Told by the controller, the broker that checks them knows a moment later.
+    wait_until(lambda: set(bindings) <= set(list_acls(broker)))
 
 
 def list_acls(broker: SecureBroker) -> list[AclBinding]:
@@ -143,6 +146,7 @@ def revoke_all(broker: SecureBroker) -> None:
     asked = [_everything_of(broker.job_user)]
     for answer in admin.delete_acls(asked, request_timeout=ANSWER_TIMEOUT_S).values():
         answer.result()
+    wait_until(lambda: not list_acls(broker))
 
 
 def _everything_of(user: User) -> AclBindingFilter:
