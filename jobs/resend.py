@@ -68,7 +68,7 @@ def print_report(report: ResendReport, settings: ResendSettings) -> None:
     since = f"since {settings.resend_name} read last"
     print(f"{report.read:,} dead letters in {settings.dead_letter_topic} {since}")
     numbers: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for (cause, outcome), count in report.causes.items():
+    for (cause, outcome), count in report.counts.items():
         numbers[cause][outcome is not Outcome.SENT] += count
     if numbers:
         print(f"{sent:>20} | left alone | what is wrong, first of all")

@@ -115,6 +115,16 @@ def send(broker: Broker, source: str, letters: str) -> Callable[..., None]:
     return call
 
 
+@pytest.fixture
+def write_correction(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "fix.py"
+        path.write_text(text)
+        return path
+
+    return write
+
+
 def build_rows(count: int) -> list[Row]:
     """Records with a gender that the contract does not know."""
     return [(b"%06d" % it, record(customerID=f"{it:06d}", gender="M"), []) for it in range(count)]
@@ -201,11 +211,14 @@ def test_only_what_is_chosen_is_sent_and_a_dry_run_tells_it_before(
 
 
 def test_a_correction_makes_the_values(
-    run: Resend, send: Callable[..., None], broker: Broker, source: str, tmp_path: Path
+    run: Resend,
+    send: Callable[..., None],
+    broker: Broker,
+    source: str,
+    write_correction: Callable[[str], Path],
 ) -> None:
     send(build_rows(4))
-    fix = tmp_path / "fix.py"
-    fix.write_text(
+    fix = write_correction(
         "def correct(letter):\n"
         "    if letter.key == b'000002': return None\n"
         "    return letter.value.replace(b'\"M\"', b'\"Male\"')\n"
@@ -224,11 +237,10 @@ def test_a_kill_leaves_neither_a_gap_nor_a_second_copy(
     send: Callable[..., None],
     broker: Broker,
     source: str,
-    tmp_path: Path,
+    write_correction: Callable[[str], Path],
 ) -> None:
     send(build_rows(3_500))
-    fix = tmp_path / "fix.py"
-    fix.write_text(
+    fix = write_correction(
         "import itertools, os, signal\n"
         "calls = itertools.count(1)\n"
         "def correct(letter):\n"
@@ -247,11 +259,14 @@ def test_a_kill_leaves_neither_a_gap_nor_a_second_copy(
 
 
 def test_a_correction_that_fails_sends_nothing_of_its_transaction(
-    run: Resend, send: Callable[..., None], broker: Broker, source: str, tmp_path: Path
+    run: Resend,
+    send: Callable[..., None],
+    broker: Broker,
+    source: str,
+    write_correction: Callable[[str], Path],
 ) -> None:
     send(build_rows(50))
-    fix = tmp_path / "fix.py"
-    fix.write_text(
+    fix = write_correction(
         "def correct(letter):\n    return {b'000030': 1}.get(letter.key, letter.value)\n"
     )
 
@@ -283,11 +298,14 @@ def test_a_second_one_under_the_same_name_stops_the_first(
 
 
 def test_what_the_input_topic_refuses_is_not_passed_over(
-    run: Resend, send: Callable[..., None], broker: Broker, source: str, tmp_path: Path
+    run: Resend,
+    send: Callable[..., None],
+    broker: Broker,
+    source: str,
+    write_correction: Callable[[str], Path],
 ) -> None:
     send(build_rows(5))
-    fix = tmp_path / "fix.py"
-    fix.write_text("import os\ndef correct(letter): return os.urandom(2_000_000)\n")
+    fix = write_correction("import os\ndef correct(letter): return os.urandom(2_000_000)\n")
 
     with pytest.raises(SinkRejectedError, match=r"raise max\.message\.bytes"):
         run(correction=fix)

@@ -34,32 +34,32 @@ class ResendReport:
     """What became of the dead letters that were read.
 
     Attributes:
-        outcomes: what became of them → letters.
-        causes: what is wrong with the record, and what became of the letter → letters.
+        counts: what is wrong with the record, and what became of the letter → letters.
     """
 
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    causes: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
+    counts: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
+
+    @property
+    def outcomes(self) -> Counter[Outcome]:
+        """What became of them → letters."""
+        totals: Counter[Outcome] = Counter()
+        for (_, outcome), count in self.counts.items():
+            totals[outcome] += count
+        return totals
 
     @property
     def read(self) -> int:
         """Dead letters that were read."""
-        return self.outcomes.total()
+        return self.counts.total()
 
     @property
     def sent(self) -> int:
         """Records that were sent again, or would be."""
         return self.outcomes[Outcome.SENT]
 
-    def note(self, outcome: Outcome, cause: str) -> None:
-        """Enter a letter."""
-        self.outcomes[outcome] += 1
-        self.causes[cause, outcome] += 1
-
     def add(self, other: ResendReport) -> None:
         """Enter those of another report."""
-        self.outcomes.update(other.outcomes)
-        self.causes.update(other.causes)
+        self.counts.update(other.counts)
 
 
 @dataclass
@@ -78,7 +78,7 @@ class _Part:
     def note(self, position: Position, outcome: Outcome, cause: str) -> None:
         partition, offset = position
         self.ends[partition] = offset + 1
-        self.report.note(outcome, cause)
+        self.report.counts[cause, outcome] += 1
 
     def add(self, row: dict[str, Any]) -> None:
         self.rows.append(row)
@@ -115,8 +115,8 @@ def resend(
     try:
         writer.open()
         report = ResendReport()
-        with _open_reader(settings, writer.committed) as reader:
-            messages = _read(reader, settings.source_topic, is_stopped)
+        with _open_reader(settings) as reader:
+            messages = _read(reader, settings.source_topic, writer.committed, is_stopped)
             for number, part in enumerate(_iter_parts(messages, selection, correct)):
                 table = pa.Table.from_pylist(part.rows, schema=MESSAGE_SCHEMA)
                 writer.write(table, part.ends, batch_id=number, query_id=UNKNOWN_QUERY)
@@ -136,25 +136,19 @@ def preview(
         CorrectionError: the correction failed.
         SourceError: the dead letters cannot be read.
     """
-    asking = Consumer(build_consumer_settings(settings))
-    try:
-        committed, _ = read_committed(asking, settings)
-    except KafkaException as error:
-        raise _build_source_error(settings.source_topic, error) from error
-    finally:
-        asking.close()
     report = ResendReport()
-    with _open_reader(settings, committed) as reader:
-        for part in _iter_parts(_read(reader, settings.source_topic), selection, correct):
+    with _open_reader(settings) as reader:
+        with _name_topic(settings.source_topic):
+            committed, _ = read_committed(reader, settings)
+        messages = _read(reader, settings.source_topic, committed)
+        for part in _iter_parts(messages, selection, correct):
             report.add(part.report)
     return report
 
 
 @contextmanager
-def _open_reader(
-    settings: TransactionSettings, committed: Mapping[int, int | None]
-) -> Iterator[Consumer]:
-    """A consumer of the dead letters that stands where the last reading ended."""
+def _open_reader(settings: TransactionSettings) -> Iterator[Consumer]:
+    """A consumer of the dead letters."""
     reader = Consumer(
         {
             **build_consumer_settings(settings),
@@ -164,33 +158,34 @@ def _open_reader(
         }
     )
     try:
-        reader.assign(
-            [
-                TopicPartition(
-                    settings.source_topic, it, OFFSET_BEGINNING if offset is None else offset
-                )
-                for it, offset in committed.items()
-            ]
-        )
         yield reader
     finally:
         reader.close()
 
 
 def _read(
-    reader: Consumer, topic: str, is_stopped: Callable[[], bool] = lambda: False
+    reader: Consumer,
+    topic: str,
+    committed: Mapping[int, int | None],
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Message]:
-    try:
+    """From where the last reading ended to the present end."""
+    starts = {it: OFFSET_BEGINNING if at is None else at for it, at in committed.items()}
+    reader.assign([TopicPartition(topic, it, at) for it, at in starts.items()])
+    with _name_topic(topic):
         yield from iter_until_end(reader, is_stopped)
+
+
+@contextmanager
+def _name_topic(topic: str) -> Iterator[None]:
+    """Within, what Kafka refuses is raised as a :class:`SourceError`."""
+    try:
+        yield
     except KafkaException as error:
-        raise _build_source_error(topic, error) from error
-
-
-def _build_source_error(topic: str, error: KafkaException) -> SourceError:
-    return SourceError(
-        f"topic {topic} cannot be read: {error.args[0].str()}",
-        hint="check the brokers, and the rights on the topic and on the group --resend-name",
-    )
+        raise SourceError(
+            f"topic {topic} cannot be read: {error.args[0].str()}",
+            hint="check the brokers, and the rights on the topic and on the group --resend-name",
+        ) from error
 
 
 def _iter_parts(
