@@ -47,7 +47,7 @@ from lib.pipeline import plan_scoring
 from lib.scoring.base import ModelBackend
 from lib.scoring.choice import load_backend
 from lib.settings.base import BackendChoice, ModelSettings
-from lib.sinks.columns import OPTIONAL_COLUMN, REQUIRED_COLUMNS
+from lib.sinks.columns import COLLECTED_COLUMNS
 from lib.sinks.commit import Batch, Commit
 from lib.sinks.driver_commit import DriverCommit
 from lib.sinks.exactly_once import COMMITS
@@ -138,7 +138,7 @@ class Bench:
         )
         output = OutputSettings(output_topic, "dead-letters", "cost")
         self._plan = plan_scoring(self._source, scorer, CUSTOMER, output)
-        self._messages = self._plan.to_messages().select(*REQUIRED_COLUMNS, OPTIONAL_COLUMN)
+        self._messages = self._plan.to_messages().select(*COLLECTED_COLUMNS)
         self._batch_id = 0
 
     def measure_stages(self) -> list[Stage]:

@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         *("errors", "background", "contract", "codec", "score_batch", "cli", "settings"),
         *("java", "jars", "class_archive", "spark_defaults", "task_slots"),
-        *("worker_end", "worker_memory", "root_cause", "failed_query"),
+        *("worker_end", "worker_memory", "root_cause", "failed_query", "quoting"),
         *("kafka.options", "kafka.rights", "kafka.secrets", "kafka.topic_limits"),
         *("sinks.resume", "sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns"),
         *("sinks.settings", "sinks.header_text", "sources.partitions"),
@@ -93,7 +93,7 @@ def test_the_exactly_once_sink_knows_nothing_of_models_or_customers() -> None:
         imported = {found.removeprefix("lib.") for found in imports_of(modules[name])}
         pending |= (imported & modules.keys()) - reached
 
-    known = {"contract", "messages", "decode", "pipeline", "scoring", "store", "encode_spark"}
+    known = {"contract", "codec", "pipeline", "scoring", "store", "training", "score_batch"}
     assert {name.split(".")[0] for name in reached}.isdisjoint(known), reached
 
 

@@ -26,8 +26,3 @@ def build_frame(features: pd.DataFrame, session: SparkSession) -> DataFrame:
 def in_range_expr(probability: Column) -> Column:
     """Null for what is no probability. NaN is one of those: Spark orders it above all numbers."""
     return F.when(probability.between(0.0, 1.0), probability).alias(PROBABILITY_COLUMN)
-
-
-def quote(name: str) -> str:
-    """A column's name for Spark, whatever is in it."""
-    return "`" + name.replace("`", "``") + "`"

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import DoubleType
 
-from lib.scoring.frames import in_range_expr, quote
+from lib.quoting import quote
+from lib.scoring.frames import in_range_expr
 from lib.scoring.onnx_scorer import OnnxScorer
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import ModelMismatchError, name_error
+from lib.quoting import quote
 from lib.scoring.base import PROBABILITY_COLUMN
 from lib.scoring.fallback import NotUsableError
 from lib.scoring.jvm import JvmBackend
@@ -51,7 +52,7 @@ class SqlBackend(JvmBackend):
         from pyspark.errors import PySparkException
         from pyspark.sql import functions as F
 
-        from lib.scoring.frames import in_range_expr, quote
+        from lib.scoring.frames import in_range_expr
 
         kept = [F.col(quote(name)) for name in frame.columns]
         raw = f"{PROBABILITY_COLUMN}_of_expression"

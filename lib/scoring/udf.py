@@ -23,8 +23,8 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import DoubleType
 
 from lib.codec.decode_batch import Category, Column
+from lib.quoting import quote
 from lib.scoring.base import PROBABILITY_COLUMN
-from lib.scoring.frames import quote
 from lib.scoring.shared import SharedContent, open_once
 from lib.scoring.worker import compute_probability, score_batch, unpickle
 

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.util import PythonEvalType
 
-from lib.sinks.columns import COLLECTED_TYPES, OPTIONAL_COLUMN, REQUIRED_COLUMNS
+from lib.quoting import quote
+from lib.sinks.columns import COLLECTED_COLUMNS, describe_columns
 from lib.sinks.commit import ArrowMap
 
 
@@ -30,7 +31,7 @@ class PreparedMap:
         self.function = function
         self._udf = pandas_udf(  # type: ignore[call-overload]  # PySpark uses it so, untyped
             _Narrowed(function),
-            returnType=COLLECTED_TYPES,
+            returnType=describe_columns(COLLECTED_COLUMNS),
             functionType=PythonEvalType.SQL_MAP_ARROW_ITER_UDF,
         )
         self._column: Column | None = None
@@ -43,7 +44,7 @@ class PreparedMap:
         """
         if self._column is None:
             # By name, so that they are found in each frame.
-            self._column = self._udf(*(F.col(_quote(name)) for name in frame.columns))
+            self._column = self._udf(*(F.col(quote(name)) for name in frame.columns))
         made = frame._jdf.mapInArrow(self._column._jc, False, None)  # as mapInArrow itself does
         return DataFrame(made, frame.sparkSession)
 
@@ -56,8 +57,4 @@ class _Narrowed:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for messages in self.function(batches):
-            yield messages.select([*REQUIRED_COLUMNS, OPTIONAL_COLUMN])
-
-
-def _quote(name: str) -> str:
-    return f"`{name.replace('`', '``')}`"
+            yield messages.select(COLLECTED_COLUMNS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 HEADERS_ARROW = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
@@ -19,19 +21,28 @@ MESSAGE_SCHEMA = pa.schema(
         ("source_offset", pa.int64()),
     ]
 )
-#: The same as Spark writes it.
-MESSAGE_TYPES = (
-    f"topic string, key binary, value binary, headers {HEADERS_TYPE}, source_topic string,"
-    " source_partition int, source_offset bigint"
-)
+#: The types of its columns as Spark writes them.
+COLUMN_TYPES = {
+    "topic": "string",
+    "key": "binary",
+    "value": "binary",
+    "headers": HEADERS_TYPE,
+    "source_topic": "string",
+    "source_partition": "int",
+    "source_offset": "bigint",
+}
 
 # What the exactly-once sink needs of them, headers or not. It reads one source topic only.
 SOURCE_POSITION = ("source_partition", "source_offset")
 REQUIRED_COLUMNS = ("topic", "key", "value", *SOURCE_POSITION)
 OPTIONAL_COLUMN = "headers"
+COLLECTED_COLUMNS = (*REQUIRED_COLUMNS, OPTIONAL_COLUMN)
 
-#: Those that a driver collects, as Spark writes them.
-COLLECTED_TYPES = (
-    "topic string, key binary, value binary, source_partition int, source_offset bigint,"
-    f" {OPTIONAL_COLUMN} {HEADERS_TYPE}"
-)
+
+def describe_columns(names: Iterable[str]) -> str:
+    """Some of the columns as a schema of Spark's, in that order."""
+    return ", ".join(f"{name} {COLUMN_TYPES[name]}" for name in names)
+
+
+#: All of them.
+MESSAGE_TYPES = describe_columns(COLUMN_TYPES)

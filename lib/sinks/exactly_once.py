@@ -15,11 +15,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from lib.errors import PlanRefusedError, ScoringError
+from lib.errors import PlanRefusedError, ScoringError, SinkFencedByTaskError
 from lib.failed_query import build_query_error
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.sinks.checkpoint import CheckpointReader, prefer_plain_files
-from lib.sinks.columns import HEADERS_TYPE, OPTIONAL_COLUMN, REQUIRED_COLUMNS, SOURCE_POSITION
+from lib.sinks.columns import COLLECTED_COLUMNS, COLUMN_TYPES, REQUIRED_COLUMNS, SOURCE_POSITION
 from lib.sinks.commit import ArrowMap, Batch, Commit
 from lib.sinks.driver_commit import DriverCommit
 from lib.sinks.executor_commit import ExecutorCommit
@@ -37,6 +37,8 @@ __all__ = ["COMMITS", "ExactlyOnceSettings", "ExactlyOnceSink"]
 
 logger = logging.getLogger(__name__)
 
+# The old run's last tasks may fence the new one's claim; they do so once.
+_CLAIM_ATTEMPTS = 3
 # As many as Spark keeps progress events by default.
 _KEPT_REPORTS = 100
 
@@ -125,8 +127,16 @@ class ExactlyOnceSink:
             author = Author(self._run_id, topic_id, Committer(self._settings.commit))
             build = COMMITS[self._settings.commit]
             self._commit = build(self._settings, author, self._hook)
-        found = take_over(self._settings, self._checkpoint, self._commit, admin, topic_id)
-        self._plan, self._suspect_batch = found.plan, found.suspect_batch
+        for attempt in range(1, _CLAIM_ATTEMPTS + 1):
+            try:
+                found = take_over(self._settings, self._checkpoint, self._commit, admin, topic_id)
+            except SinkFencedByTaskError:
+                if attempt == _CLAIM_ATTEMPTS:
+                    raise
+                logger.info("a task of an older run is still writing, taking over again")
+            else:
+                self._plan, self._suspect_batch = found.plan, found.suspect_batch
+                return
 
     @property
     def plan(self) -> ResumePlan:
@@ -263,13 +273,11 @@ def _check_columns(frame: DataFrame, required: Sequence[str]) -> None:
 
 
 def _select_columns(messages: DataFrame) -> DataFrame:
-    has_headers = OPTIONAL_COLUMN in messages.columns
-    headers = F.col(OPTIONAL_COLUMN) if has_headers else F.lit(None)
+    """The columns that are collected, cast; no headers are null."""
+    present = messages.columns
     return messages.select(
-        F.col("topic").cast("string"),
-        F.col("key").cast("binary"),
-        F.col("value").cast("binary"),
-        headers.cast(HEADERS_TYPE).alias(OPTIONAL_COLUMN),
-        F.col("source_partition").cast("int"),
-        F.col("source_offset").cast("bigint"),
+        *(
+            (F.col(name) if name in present else F.lit(None)).cast(COLUMN_TYPES[name]).alias(name)
+            for name in COLLECTED_COLUMNS
+        )
     )

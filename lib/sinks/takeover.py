@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from confluent_kafka.admin import AdminClient
 
-from lib.errors import SinkFencedByTaskError
 from lib.kafka.admin import count_members, read_offsets
 from lib.sinks.checkpoint import CheckpointReader
 from lib.sinks.commit import Commit
@@ -17,9 +16,6 @@ from lib.sinks.settings import ExactlyOnceSettings
 from lib.sinks.stamp import UNKNOWN_QUERY, Stamp
 
 logger = logging.getLogger(__name__)
-
-# The old run's last tasks may fence the new one's claim; they do so once.
-_CLAIM_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -54,23 +50,9 @@ def take_over(
     Raises:
         ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
         SinkFencedError: another run has taken over meanwhile.
+        SinkFencedByTaskError: a task of an older run was still writing; the next attempt fences it.
         KafkaException: the brokers do not tell.
     """
-    for _ in range(_CLAIM_ATTEMPTS - 1):
-        try:
-            return _try(settings, checkpoint, commit, admin, topic_id)
-        except SinkFencedByTaskError:
-            logger.info("a task of an older run is still writing, taking over again")
-    return _try(settings, checkpoint, commit, admin, topic_id)
-
-
-def _try(
-    settings: ExactlyOnceSettings,
-    checkpoint: CheckpointReader,
-    commit: Commit,
-    admin: AdminClient,
-    topic_id: str,
-) -> Takeover:
     topic, group_id = settings.source_topic, settings.query_name
     commit.open()
     earliest, latest = (read_offsets(admin, topic, end) for end in ("earliest", "latest"))

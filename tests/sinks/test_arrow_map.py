@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from lib.sinks.arrow_map import PreparedMap
-from lib.sinks.columns import MESSAGE_SCHEMA, MESSAGE_TYPES, OPTIONAL_COLUMN, REQUIRED_COLUMNS
+from lib.sinks.columns import COLLECTED_COLUMNS, MESSAGE_SCHEMA, MESSAGE_TYPES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -55,7 +55,7 @@ def test_it_makes_what_spark_makes_and_is_pickled_once(spark: SparkSession, rows
         made = prepared.apply(frame)
 
         expected = frame.mapInArrow(Answer(), MESSAGE_TYPES)
-        expected = expected.select(*REQUIRED_COLUMNS, OPTIONAL_COLUMN)
+        expected = expected.select(*COLLECTED_COLUMNS)
         assert made.schema == expected.schema
         assert made.toArrow() == expected.toArrow()
         assert made.toArrow().num_rows == rows
