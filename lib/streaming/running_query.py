@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
 from pyspark.errors import PySparkException, StreamingQueryException
@@ -14,6 +13,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from lib.errors import ScoringError
 from lib.failed_query import build_query_error
 from lib.sinks.exactly_once import ExactlyOnceSink
+from lib.streaming.new_progress import NewProgress
 from lib.streaming.restarts import RestartPolicy
 from lib.streaming.stop_signal import StopSignal
 from lib.telemetry.console import ProgressView
@@ -58,9 +58,11 @@ class RunningQuery:
             ScoringError: it does not start; whether that may pass, the error tells.
         """
         try:
-            return self._start()
+            query = self._start()
         except (PySparkException, Py4JJavaError) as error:
             raise build_query_error("the query did not start", error) from error
+        self._new_progress = NewProgress(query)
+        return query
 
     def follow(self, view: ProgressView, stop: StopSignal) -> Totals:
         """Show progress until the query ends by itself or a stop is requested.
@@ -128,17 +130,15 @@ class RunningQuery:
         return not self.query.isActive
 
     def _latest_batch(self) -> int:
-        return max((batch.batch_id for batch in self._progress()), default=-1)
+        progress = self.query.lastProgress
+        return -1 if progress is None else progress.batchId
 
     def _has_progress(self) -> bool:
-        return next(self._progress(), None) is not None
-
-    def _progress(self) -> Iterator[BatchProgress]:
-        for event in self.query.recentProgress:
-            yield BatchProgress.from_event(json.loads(event.json), self._count(event.batchId))
+        return self.query.lastProgress is not None
 
     def _show_new(self, view: ProgressView) -> None:
-        for batch in self._progress():
+        for event in self._new_progress.take():
+            batch = BatchProgress.from_event(event, self._count(int(event["batchId"])))
             if batch.batch_id > self._seen and batch.records:
                 self._totals, self._seen = self._totals.add(batch), batch.batch_id
                 view.show(batch, self._totals)
