@@ -88,7 +88,8 @@ class LatencyRun:
     Attributes:
         contestant: its name.
         failure: why it does not count; None if it does.
-        batches: that ended while it was measured.
+        batch_ms: from the end of one batch to that of the next, on average, of those that the
+            checkpoint remembers, a hundred; None where fewer than two ended.
         repeated: answers beyond the first of a record.
         overall: of all records that were measured.
         away: of those that were due away from batch boundaries; None for micro-batches, which are
@@ -97,7 +98,7 @@ class LatencyRun:
 
     contestant: str
     failure: str | None
-    batches: int
+    batch_ms: float | None
     repeated: int
     overall: Latency
     away: Latency | None
@@ -181,7 +182,7 @@ def _measure(
     return LatencyRun(
         contestant=name,
         failure=f"{lost} of {records} records were not answered" if lost else None,
-        batches=len(measured),
+        batch_ms=compute_batch_ms(measured),
         repeated=reader.repeated,
         overall=Latency.over(latencies_s),
         away=Latency.over(latencies_s[away]) if name.endswith(REAL_TIME) else None,
@@ -193,6 +194,13 @@ def find_boundaries_s(checkpoint: Path) -> list[float]:
     offset_s = time.monotonic() - time.time()
     commits = (path for path in (checkpoint / "commits").glob("*") if path.name.isdigit())
     return sorted(path.stat().st_mtime + offset_s for path in commits)
+
+
+def compute_batch_ms(boundaries_s: Sequence[float]) -> float | None:
+    """The time from one boundary to the next, on average."""
+    if len(boundaries_s) < 2:
+        return None
+    return (boundaries_s[-1] - boundaries_s[0]) / (len(boundaries_s) - 1) * 1000
 
 
 def measure(settings: LatencySettings) -> int:
@@ -214,17 +222,14 @@ def measure(settings: LatencySettings) -> int:
 def build_table(runs: list[LatencyRun]) -> Table:
     """For the terminal; milliseconds."""
     table = Table(padding=0)
-    for heading in ("", "records", "batches", "p50", "p99", "max", "p50 *", "p99 *", "max *"):
+    for heading in ("", "records", "a batch", "p50", "p99", "max", "p50 *", "p99 *", "max *"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=not heading)
     for each in runs:
-        figures = [each.overall, each.away or Latency(0, None, None, None)]
+        latencies = (each.overall, each.away or Latency(0, None, None, None))
+        figures = [ms for it in latencies for ms in (it.p50_ms, it.p99_ms, it.max_ms)]
         table.add_row(
-            *(each.contestant, f"{each.overall.records:,}", f"{each.batches:,}"),
-            *(
-                "–" if ms is None else f"{ms:,.0f}"
-                for latency in figures
-                for ms in (latency.p50_ms, latency.p99_ms, latency.max_ms)
-            ),
+            *(each.contestant, f"{each.overall.records:,}"),
+            *("–" if ms is None else f"{ms:,.0f}" for ms in (each.batch_ms, *figures)),
         )
     table.caption = "milliseconds; * away from batch boundaries"
     return table

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.contestants import build_job_command
 from benchmarks.delays import Latency, compute_latencies, is_away
-from benchmarks.latency import MODES, find_boundaries_s
+from benchmarks.latency import MODES, compute_batch_ms, find_boundaries_s
 from lib.settings.load import load_settings
 from lib.settings.score_stream import ScoreStreamSettings
 from tests.benchmarks.course import COURSE
@@ -51,6 +51,11 @@ def test_boundaries_are_read_from_the_commit_log(tmp_path: Path) -> None:
 
     assert second - first == pytest.approx(5.0)
     assert find_boundaries_s(tmp_path / "absent") == []
+
+
+def test_a_batch_lasts_from_one_boundary_to_the_next() -> None:
+    assert compute_batch_ms([1.0, 1.1, 1.4]) == pytest.approx(200)
+    assert compute_batch_ms([1.0]) is None
 
 
 @pytest.mark.parametrize("name", MODES)
