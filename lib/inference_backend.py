@@ -8,13 +8,12 @@ The streaming job scores with these same objects. Needs neither PySpark nor Kafk
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from lib.scoring.artefact import find_fallback
+from lib.scoring.backends import BACKENDS, BackendOptions
 from lib.scoring.base import ModelBackend, ModelPath, Predictions, Probabilities
 from lib.scoring.features import list_records
 from lib.scoring.jvm import SPARK_AVAILABLE
@@ -66,11 +65,12 @@ def load_model(
         FileNotFoundError: there is no such model file.
         ModelError: the model is damaged or was made by other library versions.
     """
-    try:
-        build = _BUILDERS[backend]
-    except KeyError:
-        raise _invalid_backend(backend) from None
-    loaded = build(model_path, preprocessor_path, fallback_path, spark_session)
+    if backend not in BACKENDS:
+        raise _invalid_backend(backend)
+    options = BackendOptions(
+        fallback_path or find_fallback(model_path), preprocessor_path, spark_session
+    )
+    loaded = BACKENDS[backend].build(model_path, options)
     loaded.load()
     return loaded
 
@@ -115,51 +115,8 @@ def get_backend_info(model_backend: ModelBackend) -> dict[str, Any]:
     return model_backend.describe()
 
 
-def _build_sklearn(
-    model_path: ModelPath, preprocessor_path: ModelPath | None, *_: object
-) -> ModelBackend:
-    return SklearnBackend(model_path, preprocessor_path)
-
-
-def _build_in_jvm(
-    build: type[SparkBackend] | type[SqlBackend],
-    model_path: ModelPath,
-    preprocessor_path: ModelPath | None,
-    fallback_path: ModelPath | None,
-    spark_session: SparkSession | None,
-) -> ModelBackend:
-    return build(
-        model_path,
-        fallback_path or find_fallback(model_path),
-        spark_session,
-        fallback_preprocessor_path=preprocessor_path,
-    )
-
-
-def _build_onnx(
-    model_path: ModelPath,
-    preprocessor_path: ModelPath | None,
-    fallback_path: ModelPath | None,
-    *_: object,
-) -> ModelBackend:
-    return OnnxBackend(
-        model_path,
-        fallback_path or find_fallback(model_path),
-        fallback_preprocessor_path=preprocessor_path,
-    )
-
-
-# Explicit, so that one place shows what there is.
-_BUILDERS: dict[str, Callable[..., ModelBackend]] = {
-    "sklearn": _build_sklearn,
-    "spark": partial(_build_in_jvm, SparkBackend),
-    "onnx": _build_onnx,
-    "sql": partial(_build_in_jvm, SqlBackend),
-}
-
-
 def _check_backend(model_backend: ModelBackend, backend: str) -> None:
-    if backend not in _BUILDERS:
+    if backend not in BACKENDS:
         raise _invalid_backend(backend)
     scores_by_fallback = backend == "sklearn" and getattr(model_backend, "using_fallback", False)
     if backend != model_backend.backend_type and not scores_by_fallback:

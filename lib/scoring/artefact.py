@@ -12,8 +12,6 @@ from lib.store.version import SKLEARN_ARTEFACT, find_version
 
 # Where NAME@champion and NAME@VERSION are looked up when the text names no store.
 DEFAULT_STORE = "models"
-#: Suffix of a file outside a store → the backend that scores with it; any other is scikit-learn's.
-BACKEND_OF_SUFFIX = {".onnx": "onnx", ".sql": "sql"}
 
 
 @dataclass(frozen=True)

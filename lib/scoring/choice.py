@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
 from lib.contract import Contract, Kind
 from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError, name_error
-from lib.scoring.artefact import BACKEND_OF_SUFFIX
+from lib.scoring.backends import BACKENDS, DEFAULT, BackendOptions, find_by_suffix
 from lib.scoring.base import ModelBackend, refuse_missing_columns
-from lib.scoring.onnx import OnnxBackend
-from lib.scoring.onnx_model import is_onnxruntime_installed
-from lib.scoring.sklearn import SklearnBackend
-from lib.scoring.spark import SparkBackend
-from lib.scoring.sql import SqlBackend
 from lib.settings.base import ModelSettings
 from lib.store import ModelReference, ModelStore
 from lib.store.compatibility import check_contract
-from lib.store.version import ONNX_ARTEFACT, SPARK_ARTEFACT, SQL_ARTEFACT, find_version
+from lib.store.version import find_version
 
 logger = logging.getLogger(__name__)
-
-#: What ``--backend auto`` tries, in the order of measured rates, and the artefact that it needs.
-FASTEST_FIRST = {"onnx": ONNX_ARTEFACT, "sql": SQL_ARTEFACT, "spark": SPARK_ARTEFACT}
 
 
 def load_backend(
@@ -84,30 +75,33 @@ def _build_backend(
     fallback = None
     if name == "auto":
         name, fallback = choose_backend(path, native_only=native_only), path
-    builders: dict[str, Callable[[], ModelBackend]] = {
-        "sql": lambda: SqlBackend(path, fallback, spark),
-        "onnx": lambda: OnnxBackend(path, fallback, provider=settings.onnx_provider),
-        "spark": lambda: SparkBackend(path, fallback, spark),
-        "sklearn": lambda: SklearnBackend(path),
-    }
-    return builders[name]()
+    options = BackendOptions(fallback, spark_session=spark, onnx_provider=settings.onnx_provider)
+    return BACKENDS[name].build(path, options)
 
 
 def choose_backend(path: Path, *, native_only: bool = False) -> str:
-    """The fastest backend that a model was saved for; see :data:`FASTEST_FIRST`.
+    """The fastest backend that a model was saved for, in the order of :data:`BACKENDS`.
 
     A version says it in its metadata; another file, by its suffix; another folder is a
     PipelineModel.
+
+    Args:
+        path: a version's folder, a file, or a PipelineModel's folder.
+        native_only: whether a version's choice is among those that need no Python workers, if it
+            has one of them.
     """
     version = find_version(path)
     if version is not None and version.path == path:
-        usable = dict(FASTEST_FIRST)
-        if native_only or not is_onnxruntime_installed():
-            del usable["onnx"]
-        return next((name for name, file in usable.items() if version.has(file)), "sklearn")
+        usable = (
+            name
+            for name, kind in BACKENDS.items()
+            if version.has(kind.artefact) and kind.is_installed()
+            if kind.is_native or not native_only
+        )
+        return next(usable, DEFAULT)
     if path.is_dir():
         return "spark"
-    return BACKEND_OF_SUFFIX.get(path.suffix, "sklearn")
+    return find_by_suffix(path) or DEFAULT
 
 
 def _check_columns(spark: SparkSession, backend: ModelBackend, contract: Contract) -> None:

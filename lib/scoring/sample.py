@@ -12,7 +12,8 @@ from typing import Any
 from lib.contract import CUSTOMER
 from lib.errors import ScoringError
 from lib.inference_backend import get_backend_info, load_model, predict
-from lib.scoring.artefact import BACKEND_OF_SUFFIX, find_artefact
+from lib.scoring.artefact import find_artefact
+from lib.scoring.backends import BACKENDS, DEFAULT, find_by_suffix
 from lib.store.version import SKLEARN_ARTEFACT, SPARK_ARTEFACT
 
 # A customer of a year; TotalCharges comes as text, as it often does.
@@ -54,7 +55,7 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--backend",
-        choices=("sklearn", "spark", "onnx", "sql"),
+        choices=tuple(BACKENDS),
         help="default: sklearn where MODEL has a joblib file, else by its suffix; a folder: spark",
     )
     parser.add_argument(
@@ -69,11 +70,11 @@ def _build_parser() -> argparse.ArgumentParser:
 
 def _guess_backend(model: str) -> str:
     """By the suffix of a file; a folder without a joblib file is a PipelineModel."""
-    if (by_suffix := BACKEND_OF_SUFFIX.get(Path(model).suffix)) is not None:
+    if (by_suffix := find_by_suffix(Path(model))) is not None:
         return by_suffix
     path = find_artefact(model, SKLEARN_ARTEFACT).path
     return (
         "spark"
         if path.is_dir() or (not path.exists() and path.with_name(SPARK_ARTEFACT).is_dir())
-        else "sklearn"
+        else DEFAULT
     )

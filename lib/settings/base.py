@@ -12,7 +12,7 @@ from lib.kafka.options import check_options
 
 ENVIRONMENT_PREFIX = "SCORE_"
 
-BackendChoice = Literal["auto", "sql", "onnx", "spark", "sklearn"]
+BackendChoice = Literal["auto", "onnx", "sql", "spark", "sklearn"]
 OnnxProvider = Literal["cpu", "cuda"]
 
 

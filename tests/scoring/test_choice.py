@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from lib.scoring import choice
+from lib.scoring.backends import BACKENDS, DEFAULT
 from lib.scoring.choice import choose_backend
+from lib.settings.base import BackendChoice
 from tests.scoring.conftest import save_version
 
 ALL = ("pipeline.joblib", "pipeline.onnx", "probability.sql", "spark_model/metadata/part-00000")
@@ -43,7 +46,8 @@ def test_auto_takes_the_fastest_that_a_version_has(
 def test_without_onnxruntime_auto_takes_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choice, "is_onnxruntime_installed", lambda: False)
+    absent = replace(BACKENDS["onnx"], is_installed=lambda: False)
+    monkeypatch.setitem(BACKENDS, "onnx", absent)
     assert choose_backend(make_version(tmp_path, *ALL)) == "sql"
 
 
@@ -57,3 +61,8 @@ def test_outside_a_store_the_suffix_tells(tmp_path: Path, name: str, chosen: str
 
 def test_a_folder_outside_a_store_is_a_pipeline_model(tmp_path: Path) -> None:
     assert choose_backend(tmp_path) == "spark"
+
+
+def test_the_settings_name_every_backend_in_the_order_of_auto() -> None:
+    assert get_args(BackendChoice) == ("auto", *BACKENDS)
+    assert list(BACKENDS)[-1] == DEFAULT
