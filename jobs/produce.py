@@ -15,10 +15,10 @@ from lib.broker import create_topics
 from lib.cli import EXIT_INTERRUPTED, run_job
 from lib.contract import CUSTOMER
 from lib.errors import SinkError
+from lib.interruption import Interruption
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
 from lib.kafka.options import for_librdkafka
 from lib.producing.customers import iter_source
-from lib.producing.interruption import Interruption
 from lib.producing.mixture import mix_messages
 from lib.producing.progress import build_send_view
 from lib.producing.sending import SendReport, Target, send_messages

@@ -12,8 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.cli import EXIT_INTERRUPTED, run_job
+from lib.interruption import Interruption
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
-from lib.producing.interruption import Interruption
 from lib.producing.progress import build_send_view
 from lib.resending.correction import load_correction
 from lib.resending.resend import ResendReport, preview, resend

@@ -14,7 +14,16 @@ ROOT = Path(__file__).parents[1]
 # Every module of lib has a layer; it may import from its own and from those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
-        *("errors", "background", "contract", "codec", "score_batch", "cli", "settings"),
+        *(
+            "errors",
+            "background",
+            "interruption",
+            "contract",
+            "codec",
+            "score_batch",
+            "cli",
+            "settings",
+        ),
         *("java", "jars", "class_archive", "spark_defaults", "task_slots"),
         *("worker_end", "worker_memory", "root_cause", "failed_query", "quoting"),
         *("kafka.options", "kafka.rights", "kafka.secrets", "kafka.topic_limits"),
@@ -24,7 +33,16 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("session", "local_session", "scoring", "inference_backend", "training"),
     ("codec.explain_spark", "codec.decode_spark", "codec.encode_spark", "pipeline"),
-    ("kafka", "streaming.stop_signal", "sources", "sinks", "broker", "producing", "resending"),
+    (
+        "kafka",
+        "streaming.stop_signal",
+        "sources",
+        "sinks",
+        "broker",
+        "producing",
+        "resending",
+        "consuming",
+    ),
     ("streaming", "demo"),
 )
 PURE_MODULES = ("pyspark", "confluent_kafka", "py4j")

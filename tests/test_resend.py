@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import signal
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
 import pytest
-from confluent_kafka import Message, Producer
+from confluent_kafka import Message
 
 from jobs.resend import resend_dead_letters
 from lib.codec.messages import (
     HEADER_RETRY_COUNT,
     DeadLetterFormat,
-    MessageSettings,
-    OutputSettings,
 )
-from lib.contract import CUSTOMER
 from lib.errors import CorrectionError, KafkaSetupError, SinkFencedError, SinkRejectedError
 from lib.resending.resend import resend
 from lib.resending.selection import Selection
-from lib.score_batch import BatchPlan
 from lib.settings.resend import ResendSettings
 from lib.sinks.header_text import Header
 from lib.sinks.settings import TransactionSettings
+from tests.letters import Row, send_letters
 from tests.process import run_python
 from tests.records import BROKEN, record
 from tests.topics import read_headers, read_topic
@@ -38,38 +32,8 @@ if TYPE_CHECKING:
     from lib.broker import Broker
     from tests.conftest import TopicFactory
 
-Row = tuple[bytes, bytes | None, list[Header]]
 Resend = Callable[..., int]
 OWN_HEADER: Header = ("trace", b"\x00\xff")
-
-
-def judge(rows: Sequence[Row], source: str, letters: str, style: DeadLetterFormat) -> list[Row]:
-    """The dead letters that a worker of the job writes for records."""
-    texts = [
-        json.dumps([{"key": k, "value": base64.b64encode(v or b"").decode()} for k, v in headers])
-        for _, _, headers in rows
-    ]
-    count = len(rows)
-    records = pa.RecordBatch.from_pydict(
-        {
-            "source_topic": pa.repeat(source, count),
-            "source_partition": pa.array([0] * count, pa.int32()),
-            "source_offset": pa.array(range(count), pa.int64()),
-            "source_timestamp": pa.array([datetime.now(UTC)] * count, pa.timestamp("us", "UTC")),
-            "source_key": pa.array([key for key, _, _ in rows], pa.binary()),
-            "source_value": pa.array([value for _, value, _ in rows], pa.binary()),
-            "source_headers": pa.array(texts),
-        }
-    )
-    output = OutputSettings("predictions", letters, "churn-scoring", style)
-    plan = BatchPlan(
-        score=lambda features: np.full_like(features["tenure"], np.nan, dtype=np.float64),
-        settings=MessageSettings(CUSTOMER, output, threshold=0.5, model_version="churn@1/test"),
-    )
-    return [
-        (row["key"], row["value"], [(h["key"], h["value"]) for h in row["headers"] or ()])
-        for row in plan.score_batch(records).to_pylist()
-    ]
 
 
 @pytest.fixture
@@ -103,16 +67,7 @@ def run(options: dict[str, str]) -> Resend:
 @pytest.fixture
 def send(broker: Broker, source: str, letters: str) -> Callable[..., None]:
     """Puts the dead letters of records into their topic."""
-
-    def call(rows: Sequence[Row], style: DeadLetterFormat = DeadLetterFormat.HEADERS) -> None:
-        producer = Producer(
-            {"bootstrap.servers": broker.bootstrap_servers, "message.max.bytes": 3_000_000}
-        )
-        for key, value, headers in judge(rows, source, letters, style):
-            producer.produce(letters, value, key, headers=[*headers])
-        assert producer.flush(60) == 0
-
-    return call
+    return partial(send_letters, broker.bootstrap_servers, source, letters)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ Writes what ``encode_spark.py`` writes: every test of ``tests/test_pipeline.py``
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -160,7 +159,7 @@ def _encode_dead_letter(
     topic: str = records["source_topic"][position].as_py()
     retries = _count_retries(own)
     if settings.output.dead_letter_format is DeadLetterFormat.ENVELOPE:
-        text, form = _to_text(value)
+        text, form = messages.write_original(value)
         envelope = {
             "original_message": text,
             "original_encoding": form,
@@ -209,15 +208,6 @@ def _count_retries(own: Iterable[Header]) -> int:
         return 0
     number = int(text)
     return number if -(2**31) <= number < 2**31 else 0
-
-
-def _to_text(value: bytes | None) -> tuple[str | None, str | None]:
-    if value is None:
-        return None, None
-    try:
-        return value.decode(), "utf-8"
-    except UnicodeDecodeError:
-        return base64.b64encode(value).decode(), "base64"
 
 
 def _json_text(value: Any) -> str:

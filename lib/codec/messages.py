@@ -205,13 +205,11 @@ class DeadLetter:
 
     @classmethod
     def _from_envelope(cls, key: bytes | None, envelope: dict[str, Any]) -> DeadLetter:
-        original = envelope.get("original_message")
-        if original is not None:
-            is_base64 = envelope.get("original_encoding") == "base64"
-            original = base64.b64decode(original) if is_base64 else original.encode()
         return cls(
             key=key,
-            value=original,
+            value=_read_original(
+                envelope.get("original_message"), envelope.get("original_encoding")
+            ),
             error_type=ErrorType(envelope["error_type"]),
             message=envelope["error_message"],
             violations=_read_violations(envelope["validation_errors"]),
@@ -225,6 +223,22 @@ class DeadLetter:
 def is_ours(name: str) -> bool:
     """Whether a header says what happened to a dead letter, rather than what its sender said."""
     return name.startswith((CONNECT_PREFIX, SCORING_PREFIX))
+
+
+def write_original(value: bytes | None) -> tuple[str | None, str | None]:
+    """A record's bytes as JSON can hold them: ``original_message`` and ``original_encoding``."""
+    if value is None:
+        return None, None
+    try:
+        return value.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode(), "base64"
+
+
+def _read_original(message: str | None, encoding: str | None) -> bytes | None:
+    if message is None:
+        return None
+    return base64.b64decode(message) if encoding == "base64" else message.encode()
 
 
 def _read_violations(items: list[dict[str, str]]) -> tuple[Violation, ...]:

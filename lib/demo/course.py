@@ -16,8 +16,8 @@ from lib.demo.topics import Topics, read_topic
 from lib.demo.view import ArrivalView, open_arrival_view
 from lib.demo.watcher import Watcher
 from lib.errors import ScoringError
+from lib.interruption import Interruption
 from lib.producing.customers import iter_synthetic
-from lib.producing.interruption import Interruption
 from lib.producing.mixture import Message, mix_messages
 from lib.producing.sending import Target, send_messages
 from lib.settings.demo import DemoSettings

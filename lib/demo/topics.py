@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
-from confluent_kafka import TopicPartition as Partition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka.admin import AdminClient
 
 from lib.broker import Broker, EmbeddedBroker, create_topics
 from lib.errors import KafkaSetupError
-from lib.kafka.reading import TELLS_END, iter_until_end
+from lib.kafka.options import for_librdkafka
+from lib.kafka.reading import iter_until_end, open_reader
 
 logger = logging.getLogger(__name__)
 
@@ -130,25 +130,6 @@ def open_consumer(topics: Topics, *names: str) -> Iterator[Consumer]:
         topics: names the broker.
         names: of the topics.
     """
-    consumer = Consumer(
-        {
-            "bootstrap.servers": topics.bootstrap_servers,
-            "group.id": f"demo-{uuid.uuid4().hex[:8]}",  # never joined
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
-            **TELLS_END,
-            "log_level": 3,
-        }
-    )
-    try:
-        found = consumer.list_topics(timeout=_ANSWER_TIMEOUT_S).topics
-        consumer.assign(
-            [
-                Partition(name, partition, OFFSET_BEGINNING)
-                for name in names
-                for partition in found[name].partitions
-            ]
-        )
+    client_settings = for_librdkafka(topics.bootstrap_servers, {"log_level": "3"})
+    with open_reader(client_settings, names) as consumer:
         yield consumer
-    finally:
-        consumer.close()

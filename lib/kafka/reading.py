@@ -1,14 +1,81 @@
-"""Reads topics to their end."""
+"""Reads topics, without a group that remembers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from lib.kafka.admin import refuse_missing_topics
 
 #: What :func:`iter_until_end` needs of its consumer.
 TELLS_END = {"enable.partition.eof": True}
 _POLL_S = 0.2
+_ANSWER_TIMEOUT_S = 30.0
+
+
+@contextmanager
+def open_reader(
+    client_settings: Mapping[str, str | int | float | bool],
+    topics: Sequence[str],
+    start: int = OFFSET_BEGINNING,
+) -> Iterator[Consumer]:
+    """A consumer of whole topics and of committed messages, that joins no group, commits nothing.
+
+    Args:
+        client_settings: librdkafka's, the brokers among them.
+        topics: that exist.
+        start: OFFSET_BEGINNING or OFFSET_END.
+
+    Raises:
+        KafkaException: the brokers cannot be asked.
+        KafkaSetupError: there is no such topic.
+    """
+    consumer = Consumer(
+        {
+            **client_settings,
+            "group.id": f"reader-{uuid.uuid4().hex[:8]}",  # never joined
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            **TELLS_END,
+        }
+    )
+    try:
+        found = consumer.list_topics(timeout=_ANSWER_TIMEOUT_S).topics
+        servers = str(client_settings["bootstrap.servers"])
+        refuse_missing_topics(servers, [topic for topic in topics if topic not in found])
+        consumer.assign(
+            [
+                TopicPartition(topic, partition, start)
+                for topic in topics
+                for partition in found[topic].partitions
+            ]
+        )
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def iter_as_they_come(consumer: Consumer, is_stopped: Callable[[], bool]) -> Iterator[Message]:
+    """The messages of all assigned partitions, without end.
+
+    Args:
+        consumer: with partitions assigned.
+        is_stopped: asked between messages; True ends the reading.
+
+    Raises:
+        KafkaException: the brokers refuse to be read.
+    """
+    return (event for event in _iter_events(consumer, is_stopped) if event.error() is None)
 
 
 def iter_until_end(
@@ -24,16 +91,21 @@ def iter_until_end(
         KafkaException: the brokers refuse to be read.
     """
     unfinished = {(it.topic, it.partition) for it in consumer.assignment()}
-    while unfinished and not is_stopped():
-        message = consumer.poll(_POLL_S)
-        if message is None:
-            continue
-        error = message.error()
-        place = (message.topic(), message.partition())
-        if error is None:
-            if place in unfinished:  # what came after the end is for the next reading
-                yield message
-        elif error.code() == KafkaError._PARTITION_EOF:
+    for event in _iter_events(consumer, lambda: is_stopped() or not unfinished):
+        place = (event.topic(), event.partition())
+        if event.error() is not None:
             unfinished.discard(place)
-        else:
+        elif place in unfinished:  # what came after the end is for the next reading
+            yield event
+
+
+def _iter_events(consumer: Consumer, is_stopped: Callable[[], bool]) -> Iterator[Message]:
+    """Messages, and the ends of partitions as messages with an error."""
+    while not is_stopped():
+        event = consumer.poll(_POLL_S)
+        if event is None:
+            continue
+        error = event.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
             raise KafkaException(error)
+        yield event

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from lib.settings.base import JobSettings
+from lib.settings.consume import ConsumeSettings
 from lib.settings.demo import DemoSettings
 from lib.settings.produce import ProduceSettings
 from lib.settings.replay import ReplaySettings
@@ -27,6 +28,7 @@ SETTINGS_OF: dict[str, type[JobSettings]] = {
     "train": TrainSettings,
     "replay": ReplaySettings,
     "produce": ProduceSettings,
+    "consume": ConsumeSettings,
     "resend": ResendSettings,
     "demo": DemoSettings,
 }

@@ -1,0 +1,44 @@
+"""Print the predictions, or the dead letters, that the scoring job has written.
+
+Run it with ``.venv/bin/python jobs/consume.py --help``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib.cli import EXIT_INTERRUPTED, run_job
+from lib.consuming import iter_lines
+from lib.interruption import Interruption
+from lib.kafka.admin import connect
+from lib.settings.consume import ConsumeSettings
+
+
+def consume(settings: ConsumeSettings) -> int:
+    """Print the messages, and to standard error how many there were.
+
+    Raises:
+        ScoringError: the topic cannot be read.
+    """
+    connect(settings.bootstrap_servers, settings.kafka)  # says what is wrong with brokers and login
+    count = 0
+    with Interruption() as interruption:
+        try:
+            for line in iter_lines(settings, interruption.is_requested):
+                print(line, flush=settings.is_endless)
+                count += 1
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever reads it, such as head, has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    noun = settings.show.replace("-", " ")
+    sys.stderr.write(f"{count:,} {noun}\n")
+    is_cut_short = interruption.is_requested() and not settings.is_endless
+    return EXIT_INTERRUPTED if is_cut_short else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(ConsumeSettings, consume))
