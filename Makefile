@@ -93,8 +93,8 @@ broker: setup ## Run a Kafka broker for trials in the foreground, on a free port
 
 .PHONY: setup
 setup: $(STAMP) ## Install everything, no more
-	@$(RUN) -m lib.jars
-	@$(RUN) -m lib.class_archive record
+	@$(RUN) -m lib.setup.jars
+	@$(RUN) -m lib.setup.class_archive record
 
 $(STAMP): | check-python check-java
 	@echo "installing pinned packages into $(VENV) (about 600 MB the first time) ..."
@@ -126,7 +126,7 @@ check-python:
 
 .PHONY: check-java
 check-java: check-python
-	@$(FIND_PYTHON); "$$python" -m lib.java
+	@$(FIND_PYTHON); "$$python" -m lib.setup.java
 
 .PHONY: clean
 clean: ## Remove what programs left behind; keep packages, jars and models

@@ -48,11 +48,11 @@ export PYSPARK_DRIVER_PYTHON=${PYSPARK_DRIVER_PYTHON:-$python}
 # One clear line when Java is missing or too old; the options map Spark's classes from an archive, which
 # saves seconds of every start.
 if [ -n "$own" ]; then
-  answer=$(cd "$root" && "$python" -m lib.class_archive options) || exit 1
+  answer=$(cd "$root" && "$python" -m lib.setup.class_archive options) || exit 1
   { read -r jvm_options && read -r class_path; } <<<"$answer" || true
 else
   jvm_options= class_path=
-  (cd "$root" && "$python" -m lib.java >/dev/null) || exit 1
+  (cd "$root" && "$python" -m lib.setup.java >/dev/null) || exit 1
 fi
 
 # --- lib as a zip, named after its contents: a running job keeps the one it was started with ---
@@ -150,7 +150,7 @@ if [ -z "$master" ]; then
   export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
   own_master=$'\n[[:space:]]*spark\\.master[[:space:]=:]'
   if ! [[ $'\n'$(<"$root/conf/spark-defaults.conf") =~ $own_master ]]; then
-    slots=$(cd "$root" && "$python" -m lib.task_slots)
+    slots=$(cd "$root" && "$python" -m lib.spark.task_slots)
     options=("--master" "$slots" ${options[@]+"${options[@]}"})
   fi
 fi

@@ -42,7 +42,6 @@ from lib.codec.decode_batch import decode_batch
 from lib.codec.encode_batch import encode_batch
 from lib.codec.messages import MessageSettings, OutputSettings
 from lib.contract import CUSTOMER
-from lib.local_session import build_local_session
 from lib.pipeline import plan_scoring
 from lib.scoring.base import ModelBackend
 from lib.scoring.choice import load_backend
@@ -55,6 +54,7 @@ from lib.sinks.session import Hook, ignore
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author, make_run_id
 from lib.sources.kafka import FETCH_OPTIONS, as_records
+from lib.spark.local_session import build_local_session
 from lib.synth import iter_records, make_customers
 
 _BATCH_RECORDS = 10_000

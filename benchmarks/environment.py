@@ -11,8 +11,8 @@ from pathlib import Path
 import confluent_kafka
 import psutil
 
-from lib.jars import PROJECT_ROOT, JarSet, list_jars
-from lib.java import find_java
+from lib.setup.jars import PROJECT_ROOT, JarSet, list_jars
+from lib.setup.java import find_java
 
 Facts = dict[str, str | int | float | bool | None]
 

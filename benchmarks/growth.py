@@ -25,7 +25,7 @@ from benchmarks.throughput import LEAST_BATCHES, ThroughputSettings, Track
 from benchmarks.topics import PARTITIONS, fill_topic, name_topic, remove_topics
 from benchmarks.trial import TrialSettings, begin, provide_ground, write_report
 from lib.cli import run_job
-from lib.task_slots import count_cores
+from lib.spark.task_slots import count_cores
 
 _BACKLOGS = (100_000, 10_000_000)
 _PARTITIONS = (1, 16, 64)

@@ -25,9 +25,9 @@ from benchmarks.topics import SEED
 from lib.broker import EmbeddedBroker, provide_broker
 from lib.broker.guarded_folder import GuardedFolder
 from lib.demo.child import Child
-from lib.jars import BUILD_ROOT, PROJECT_ROOT
 from lib.settings.base import JobSettings
-from lib.spark_defaults import read_spark_defaults
+from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT
+from lib.spark.defaults import read_spark_defaults
 from lib.store import ModelStore
 
 FOLDER = BUILD_ROOT / "benchmarks"

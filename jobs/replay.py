@@ -15,12 +15,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.cli import run_job
 from lib.codec.messages import DeadLetterFormat, OutputSettings
 from lib.contract import CUSTOMER
-from lib.local_session import build_local_session
 from lib.pipeline import score_records
 from lib.scoring.choice import load_backend
 from lib.settings.replay import ReplaySettings
 from lib.sinks.parquet import DEAD_LETTERS, PREDICTIONS, ParquetSink
 from lib.sources.parquet import read_parquet
+from lib.spark.local_session import build_local_session
 
 
 def replay(settings: ReplaySettings) -> int:

@@ -15,9 +15,9 @@ from lib.cli import run_job
 from lib.contract import CUSTOMER
 from lib.kafka.preflight import check_kafka
 from lib.scoring.choice import load_backend
-from lib.session import build_session, check_connector, stop_session
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.sinks.session import Hook, ignore
+from lib.spark.session import build_session, check_connector, stop_session
 from lib.streaming.mode_check import check_mode
 from lib.streaming.stop_signal import StopSignal
 from lib.streaming.stream import start_stream

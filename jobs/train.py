@@ -15,11 +15,11 @@ from rich.console import Console
 
 from lib.cli import run_job
 from lib.errors import SettingsError
-from lib.local_session import build_local_session
+from lib.settings.train import DEFAULT_SYNTHETIC_ROWS, SYNTHETIC, TrainSettings
+from lib.spark.local_session import build_local_session
 from lib.store import ModelStore
 from lib.training.data import TrainingData, make_training_data, read_training_data
 from lib.training.report import build_metrics_table, describe_version
-from lib.training.settings import DEFAULT_SYNTHETIC_ROWS, SYNTHETIC, TrainSettings
 from lib.training.training import train
 
 

@@ -18,8 +18,8 @@ import pyarrow as pa
 from lib.codec.decode_batch import Column, decode_batch
 from lib.codec.encode_batch import encode_batch
 from lib.codec.messages import MessageSettings
-from lib.worker_end import raise_broken_pipes
-from lib.worker_memory import exempt_what_is_loaded, pause_collection
+from lib.spark.worker_end import raise_broken_pipes
+from lib.spark.worker_memory import exempt_what_is_loaded, pause_collection
 
 
 class BatchScorer(Protocol):

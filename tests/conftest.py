@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from hypothesis import settings
 
-from lib.class_archive import join_class_path, list_jvm_options, provide_spark_home
-from lib.jars import PROJECT_ROOT
-from lib.java import find_java
-from lib.spark_defaults import read_spark_defaults
+from lib.setup.class_archive import join_class_path, list_jvm_options, provide_spark_home
+from lib.setup.jars import PROJECT_ROOT
+from lib.setup.java import find_java
+from lib.spark.defaults import read_spark_defaults
 
 if TYPE_CHECKING:  # pure tests must not even import them
     from pyspark.sql import SparkSession
@@ -75,8 +75,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A session as the job has it (conf/spark-defaults.conf), small and quiet."""
     from pyspark.sql import SparkSession
 
-    from lib.session import apply_runtime_settings
     from lib.sinks.checkpoint import PLAIN_FILE_SYSTEM
+    from lib.spark.session import apply_runtime_settings
 
     scratch = tmp_path_factory.mktemp("spark")
     jvm_options = [

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lib.jars import BUILD_ROOT, PROJECT_ROOT
+from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT
 
 _STORE = BUILD_ROOT / "trial-models"
 

@@ -21,9 +21,9 @@ from lib.contract import CUSTOMER, Kind
 from lib.errors import SinkError
 from lib.inference_backend import load_model, predict
 from lib.scoring.choice import load_backend
-from lib.session import apply_runtime_settings
 from lib.settings.replay import ReplaySettings
 from lib.settings.score_stream import ScoreStreamSettings
+from lib.spark.session import apply_runtime_settings
 from lib.streaming.stream import start_stream
 from tests.records import ACCEPTED, BROKEN, VALID, record
 from tests.topics import read_topic

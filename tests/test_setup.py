@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.jars import PROJECT_ROOT
-from lib.task_slots import name_local_master
+from lib.setup.jars import PROJECT_ROOT
+from lib.spark.task_slots import name_local_master
 
 #: What the shell scripts call: nothing of Python, Java or Spark.
 _SHELL_TOOLS = (

@@ -9,8 +9,8 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
 
-from lib.jars import JarSet, list_jars
-from lib.java import find_java
+from lib.setup.jars import JarSet, list_jars
+from lib.setup.java import find_java
 
 SETTINGS_FILE = "server.properties"
 LOG_FILE = "broker.log"

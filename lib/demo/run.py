@@ -19,9 +19,9 @@ from lib.demo.summary import list_next_steps, tell_summary
 from lib.demo.topics import Topics, provide_topics
 from lib.demo.watcher import Watcher
 from lib.errors import ModelNotFoundError
-from lib.jars import BUILD_ROOT, PROJECT_ROOT
 from lib.scoring.choice import find_model
 from lib.settings.demo import DemoSettings
+from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT
 from lib.store import ModelReference
 
 _LOGS = BUILD_ROOT / "demo"

@@ -12,8 +12,8 @@ from lib.demo.narrator import Narrator
 from lib.demo.topics import Topics
 from lib.demo.view import format_prediction
 from lib.demo.watcher import Arrivals
-from lib.jars import PROJECT_ROOT
 from lib.settings.demo import DemoSettings
+from lib.setup.jars import PROJECT_ROOT
 
 _SAMPLES = 5
 _MAX_MESSAGE_CHARS = 96

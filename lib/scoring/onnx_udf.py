@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import DoubleType
 
-from lib.quoting import quote
 from lib.scoring.frames import in_range_expr
 from lib.scoring.onnx_scorer import OnnxScorer
+from lib.spark.quoting import quote
 
 
 def append_probability(frame: DataFrame, columns: Sequence[str], scorer: OnnxScorer) -> DataFrame:

@@ -12,9 +12,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lib.errors import ModelMismatchError, name_error
-from lib.quoting import quote
 from lib.scoring.base import PROBABILITY_COLUMN
 from lib.scoring.frames import in_range_expr
+from lib.spark.quoting import quote
 
 
 def load_pipeline_model(location: str, session: SparkSession) -> PipelineModel:

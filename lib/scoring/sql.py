@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import ModelMismatchError, name_error
-from lib.quoting import quote
 from lib.scoring.base import PROBABILITY_COLUMN
 from lib.scoring.fallback import NotUsableError
 from lib.scoring.jvm import JvmBackend
+from lib.spark.quoting import quote
 from lib.store.version import SQL_ARTEFACT
 
 if TYPE_CHECKING:

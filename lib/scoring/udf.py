@@ -23,10 +23,10 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import DoubleType
 
 from lib.codec.decode_batch import Category, Column
-from lib.quoting import quote
 from lib.scoring.base import PROBABILITY_COLUMN
 from lib.scoring.shared import SharedContent, open_once
 from lib.scoring.worker import compute_probability, score_batch, unpickle
+from lib.spark.quoting import quote
 
 
 class SharedModel(SharedContent):

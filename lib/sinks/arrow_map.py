@@ -11,9 +11,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.util import PythonEvalType
 
-from lib.quoting import quote
 from lib.sinks.columns import COLLECTED_COLUMNS, describe_columns
 from lib.sinks.commit import ArrowMap
+from lib.spark.quoting import quote
 
 
 class PreparedMap:

@@ -11,7 +11,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lib.errors import BatchTooLargeError
-from lib.failed_query import build_query_error
 from lib.sinks.arrow_map import PreparedMap
 from lib.sinks.commit import Batch
 from lib.sinks.group_offsets import peek_stamps
@@ -21,7 +20,8 @@ from lib.sinks.session import Hook
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author, Committer, has_committed
 from lib.sinks.transaction import TransactionalWriter, WriteReport
-from lib.task_slots import find_slots
+from lib.spark.failed_query import build_query_error
+from lib.spark.task_slots import find_slots
 
 logger = logging.getLogger(__name__)
 

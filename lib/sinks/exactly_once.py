@@ -16,7 +16,6 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.errors import PlanRefusedError, ScoringError, SinkFencedByTaskError
-from lib.failed_query import build_query_error
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.sinks.checkpoint import CheckpointReader, prefer_plain_files
 from lib.sinks.columns import COLLECTED_COLUMNS, COLUMN_TYPES, REQUIRED_COLUMNS, SOURCE_POSITION
@@ -32,6 +31,7 @@ from lib.sinks.stamp import UNKNOWN_QUERY, Author, Committer, make_run_id
 from lib.sinks.takeover import take_over
 from lib.sinks.transaction import WriteReport
 from lib.sources.kafka import KafkaSourceSettings, read_stream
+from lib.spark.failed_query import build_query_error
 
 __all__ = ["COMMITS", "ExactlyOnceSettings", "ExactlyOnceSink"]
 

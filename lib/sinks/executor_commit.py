@@ -11,7 +11,6 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from lib.errors import PlanRefusedError
-from lib.failed_query import build_query_error
 from lib.sinks.commit import Batch
 from lib.sinks.outbox import add_counts
 from lib.sinks.partition_task import (
@@ -26,6 +25,7 @@ from lib.sinks.session import Hook
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author, Committer, has_committed
 from lib.sinks.transaction import TransactionalWriter, WriteReport
+from lib.spark.failed_query import build_query_error
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from lib.codec import messages
 from lib.codec.explain_spark import VIOLATION_TYPE
 from lib.codec.messages import DeadLetterFormat, OutputSettings
 from lib.errors import SinkError
-from lib.root_cause import find_root_cause
+from lib.spark.root_cause import find_root_cause
 
 PREDICTIONS = "predictions"
 DEAD_LETTERS = "dead_letters"

@@ -31,8 +31,8 @@ from lib.sinks.resume import Offsets
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author
 from lib.sinks.transaction import TransactionalWriter, WriteReport
-from lib.worker_end import raise_broken_pipes
-from lib.worker_memory import exempt_what_is_loaded, pause_collection
+from lib.spark.worker_end import raise_broken_pipes
+from lib.spark.worker_memory import exempt_what_is_loaded, pause_collection
 
 REPORT_SCHEMA = (
     "partition int, written string, already_written string, may_restore boolean, error string,"

@@ -10,13 +10,13 @@ from pyspark.sql import SparkSession
 from lib.kafka.preflight import count_partitions
 from lib.scoring.base import ModelBackend
 from lib.settings.score_stream import ScoreStreamSettings
+from lib.spark.task_slots import find_slots
 from lib.streaming.real_time import (
     MIN_BATCH_SETTING,
     check_backend,
     check_batch,
     check_slots,
 )
-from lib.task_slots import find_slots
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from pyspark.errors import PySparkException, StreamingQueryException
 from pyspark.sql.streaming.query import StreamingQuery
 
 from lib.errors import ScoringError
-from lib.failed_query import build_query_error
 from lib.sinks.exactly_once import ExactlyOnceSink
+from lib.spark.failed_query import build_query_error
 from lib.streaming.new_progress import NewProgress
 from lib.streaming.restarts import RestartPolicy
 from lib.streaming.stop_signal import StopSignal

@@ -11,7 +11,7 @@ from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import SQLTransformer, VectorAssembler
 
 from lib.contract import Contract, Field
-from lib.quoting import quote
+from lib.spark.quoting import quote
 from lib.training.encoding import Encoding, build_encoding
 from lib.training.penalty import compute_spark_penalty
 

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from lib.broker import EmbeddedBroker, Listener, create_topics
 from lib.broker.ports import pick_free_ports
 from lib.errors import KafkaSetupError, SetupError
-from lib.jars import PROJECT_ROOT
+from lib.setup.jars import PROJECT_ROOT
 from tests.conftest import TopicFactory
 from tests.waiting import wait_until
 

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from lib.jars import PROJECT_ROOT
+from lib.setup.jars import PROJECT_ROOT
 from tests.crash.arena import LaboratoryError, Setup
 from tests.crash.campaign import run_leg
 from tests.crash.models import RECORDS, read_probabilities

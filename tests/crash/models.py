@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.contract import CUSTOMER
-from lib.local_session import build_local_session
+from lib.spark.local_session import build_local_session
 from lib.store import ModelStore, installed_libraries
 from lib.training.data import make_training_data
 from lib.training.training import fit, write_artefacts

@@ -18,7 +18,7 @@ from lib.settings.produce import ProduceSettings
 from lib.settings.replay import ReplaySettings
 from lib.settings.resend import ResendSettings
 from lib.settings.score_stream import ScoreStreamSettings
-from lib.training.settings import TrainSettings
+from lib.settings.train import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.environment import describe_machine, describe_versions
 from lib.broker import EmbeddedBroker, create_topics, provide_broker
 from lib.broker.guarded_folder import GuardedFolder
-from lib.jars import BUILD_ROOT
+from lib.setup.jars import BUILD_ROOT
 from tests.end_to_end.jobs import Deployment
 from tests.hostile.fuzz import PARTITIONS, Run, measure_growth, run_fuzz
 from tests.stored_models import provide_store

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lib.errors import PlanRefusedError, SettingsError
-from lib.failed_query import build_query_error
 from lib.settings.load import load_settings
 from lib.settings.score_stream import ScoreStreamSettings
+from lib.spark.failed_query import build_query_error
 from lib.streaming.real_time import check_backend, check_batch, check_slots, parse_interval_ms
 
 ROOT = Path(__file__).parents[2]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lib.errors import SettingsError
-from lib.jars import PROJECT_ROOT
 from lib.settings.load import load_settings
+from lib.settings.train import TrainSettings
+from lib.setup.jars import PROJECT_ROOT
 from lib.synth import make_customers
-from lib.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

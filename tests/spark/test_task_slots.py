@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.task_slots import count_cores, count_slots, name_local_master
+from lib.spark.task_slots import count_cores, count_slots, name_local_master
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from lib.worker_end import raise_broken_pipes
+from lib.spark.worker_end import raise_broken_pipes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -12,7 +12,7 @@ from lib.errors import (
     SinkFencedError,
     WorkerError,
 )
-from lib.failed_query import build_query_error
+from lib.spark.failed_query import build_query_error
 
 
 def worker_trace(raised: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lib.errors import SetupError
-from lib.jars import IVY_FILE, PROJECT_ROOT, JarSet, fetch_jars, is_complete, list_jars
+from lib.setup.jars import IVY_FILE, PROJECT_ROOT, JarSet, fetch_jars, is_complete, list_jars
 
 
 def read_dependencies(conf: str) -> list[dict[str, str]]:
@@ -74,7 +74,7 @@ def test_offline_the_error_is_one_clear_line_and_nothing_is_left(tmp_path: Path)
     # A proxy that nobody listens on: as good as no network.
     offline = "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=9"
     program = (
-        "import sys; from pathlib import Path; from lib.jars import fetch_jars;"
+        "import sys; from pathlib import Path; from lib.setup.jars import fetch_jars;"
         "from lib.errors import SetupError; root = Path(sys.argv[1])\n"
         "try: fetch_jars(root / 'jars', root / 'cache')\n"
         "except SetupError as error: print(error)"

@@ -8,15 +8,15 @@ from typing import NoReturn
 
 import pytest
 
-from lib import class_archive
-from lib.class_archive import (
+from lib.errors import SetupError
+from lib.setup import class_archive
+from lib.setup.class_archive import (
     join_class_path,
     list_jvm_options,
     locate_archive,
     provide_spark_home,
 )
-from lib.errors import SetupError
-from lib.java import find_java
+from lib.setup.java import find_java
 
 
 def test_another_java_has_another_archive(tmp_path: Path) -> None:

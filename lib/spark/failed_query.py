@@ -12,7 +12,7 @@ from lib.errors import (
     SinkFencedError,
     WorkerError,
 )
-from lib.root_cause import find_root_cause
+from lib.spark.root_cause import find_root_cause
 
 # Words of the root cause → what it means. Everything else may pass: executors and brokers come and
 # go, and a restart costs seconds.
@@ -26,8 +26,8 @@ _NEVER_PASSES = (
     "STREAM_FAILED_BAD_CHECKPOINT",
     "STREAMING_REAL_TIME_MODE",
 )
-# What a Python worker meets again at a second try, in the words of ``lib.root_cause``: no lost
-# connection, no lack of memory.
+# What a Python worker meets again at a second try, in the words of ``lib.spark.root_cause``: no
+# lost connection, no lack of memory.
 _WORKER_FAULT = re.compile(
     r"(?:\w+\.)*(AssertionError|AttributeError|ImportError|IndexError|KeyError|ModuleNotFoundError"
     r"|NameError|TypeError|UnpicklingError|ValueError) in a Python worker"

@@ -12,7 +12,7 @@ import pytest
 from lib.codec.messages import MessageSettings, OutputSettings
 from lib.contract import CUSTOMER
 from lib.score_batch import BatchPlan
-from lib.worker_memory import exempt_what_is_loaded, pause_collection
+from lib.spark.worker_memory import exempt_what_is_loaded, pause_collection
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -11,7 +11,7 @@ from typing import Any
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from lib.session import count_running_tasks, wait_for_tasks
+from lib.spark.session import count_running_tasks, wait_for_tasks
 from tests.waiting import wait_until
 
 GROUP = "stopped"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lib.errors import SetupError
-from lib.jars import PROJECT_ROOT
-from lib.java import find_java
+from lib.setup.jars import PROJECT_ROOT
+from lib.setup.java import find_java
 
 _HINT = "(install Java 17 or newer, then set JAVA_HOME or put java on PATH)"
 
@@ -92,7 +92,7 @@ def test_a_java_that_does_not_run_is_refused(tmp_path: Path) -> None:
 def test_the_program_prints_one_line_and_fails(tmp_path: Path) -> None:
     install_java(tmp_path, version_line("11.0.22"))
     program = subprocess.run(
-        [sys.executable, "-m", "lib.java"],
+        [sys.executable, "-m", "lib.setup.java"],
         capture_output=True,
         text=True,
         cwd=PROJECT_ROOT,

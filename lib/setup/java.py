@@ -1,7 +1,7 @@
 """The Java that Spark and the embedded broker run on: found, and new enough.
 
-``python -m lib.java`` prints what it found; it needs nothing but the standard library, because
-``make`` asks before anything is installed.
+``python -m lib.setup.java`` prints what it found; it needs nothing but the standard library,
+because ``make`` asks before anything is installed.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ pay for that).
 Java maps it only where the class path begins as it did at the recording: with the fetched Kafka
 connector, then Spark's jars, by these names.
 
-``python -m lib.class_archive record`` makes the file (what ``make setup`` calls); ``... options``
-prints two lines, the JVM options that use it and the class path that goes before Spark's. The first
-is empty when there is no file for this Java and this Spark. Java ignores an archive that does not
-fit, so nothing but time depends on it.
+``python -m lib.setup.class_archive record`` makes the file (what ``make setup`` calls);
+``... options`` prints two lines, the JVM options that use it and the class path that goes before
+Spark's. The first is empty when there is no file for this Java and this Spark. Java ignores an
+archive that does not fit, so nothing but time depends on it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import SetupError
-from lib.jars import BUILD_ROOT, PROJECT_ROOT, JarSet, list_jars
-from lib.java import Java, find_java
+from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT, JarSet, list_jars
+from lib.setup.java import Java, find_java
 
 if TYPE_CHECKING:  # printing options must not cost the import of pyspark
     from pyspark.sql import DataFrame, SparkSession
@@ -221,7 +221,7 @@ def _spark_version() -> str:
 
 def main() -> int:
     """Do what the command line says; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m lib.class_archive", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lib.setup.class_archive", description=__doc__)
     parser.add_argument("action", choices=["record", "options", "exercise"])
     parser.add_argument("scratch", nargs="?", type=Path, help="a folder for `exercise`")
     arguments = parser.parse_args()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.spark_defaults import read_spark_defaults
+from lib.spark.defaults import read_spark_defaults
 
 
 def test_spark_defaults_are_read_without_comments(tmp_path: Path) -> None:

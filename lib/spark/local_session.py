@@ -7,12 +7,12 @@ import sys
 
 from pyspark.sql import SparkSession
 
-from lib.class_archive import join_class_path, list_jvm_options, provide_spark_home
-from lib.jars import PROJECT_ROOT
-from lib.java import find_java
-from lib.session import apply_runtime_settings, build_session
-from lib.spark_defaults import read_spark_defaults
-from lib.task_slots import name_local_master
+from lib.setup.class_archive import join_class_path, list_jvm_options, provide_spark_home
+from lib.setup.jars import PROJECT_ROOT
+from lib.setup.java import find_java
+from lib.spark.defaults import read_spark_defaults
+from lib.spark.session import apply_runtime_settings, build_session
+from lib.spark.task_slots import name_local_master
 
 # Of conf/spark-defaults.conf. Over TCP each Python task waits 40 ms for its first batch.
 _KEPT = ("spark.driver.memory", "spark.python.unix.domain.socket.enabled")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.jars import PROJECT_ROOT
+from lib.setup.jars import PROJECT_ROOT
 
 PATH = PROJECT_ROOT / "conf" / "spark-defaults.conf"
 

@@ -1,8 +1,8 @@
 """The jars that Spark and the embedded broker need beside pyspark, fetched once per clone.
 
 ``conf/ivy.xml`` pins each of them; the Ivy that ships inside pyspark fetches them from Maven
-Central and checks their SHA-1. ``python -m lib.jars`` (what ``make setup`` calls) does so, and does
-nothing when they are there already.
+Central and checks their SHA-1. ``python -m lib.setup.jars`` (what ``make setup`` calls) does so,
+and does nothing when they are there already.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from lib.errors import SetupError
-from lib.java import find_java
+from lib.setup.java import find_java
 
 logger = logging.getLogger(__name__)
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
 IVY_FILE = PROJECT_ROOT / "conf" / "ivy.xml"
 BUILD_ROOT = PROJECT_ROOT / "build"
 JARS_ROOT = BUILD_ROOT / "jars"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib.root_cause import find_python_error
+from lib.spark.root_cause import find_python_error
 
 # As Spark gives it, shortened.
 TRACE = """o.a.spark.api.python.PythonException: An exception was thrown from the Python worker:
