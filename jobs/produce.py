@@ -17,7 +17,7 @@ from lib.contract import CUSTOMER
 from lib.errors import SinkError
 from lib.interruption import Interruption
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
-from lib.kafka.options import for_librdkafka
+from lib.kafka.options import for_librdkafka, signs_in
 from lib.producing.customers import iter_source
 from lib.producing.mixture import mix_messages
 from lib.producing.progress import build_send_view
@@ -58,7 +58,7 @@ def prepare_topic(settings: ProduceSettings) -> None:
     if has_topic(admin, topic):
         return
     if not settings.create_topic:
-        refuse_missing_topics(servers, [topic])
+        refuse_missing_topics(servers, [topic], may_be_hidden=signs_in(settings.kafka))
     # What goes wrong is raised; the client's own lines add to it only what nobody asked for.
     log_level = 3 if settings.verbose else 0
     client_settings = {"log_level": log_level, **for_librdkafka(servers, settings.kafka)}

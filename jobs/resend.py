@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.cli import EXIT_INTERRUPTED, run_job
 from lib.interruption import Interruption
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
+from lib.kafka.options import signs_in
 from lib.producing.progress import build_send_view
 from lib.resending.correction import load_correction
 from lib.resending.resend import ResendReport, preview, resend
@@ -31,7 +32,8 @@ def resend_dead_letters(settings: ResendSettings) -> int:
     correct = None if settings.correction is None else load_correction(settings.correction)
     servers, topics = settings.bootstrap_servers, (settings.dead_letter_topic, settings.input_topic)
     admin = connect(servers, settings.kafka)
-    refuse_missing_topics(servers, [topic for topic in topics if not has_topic(admin, topic)])
+    missing = [topic for topic in topics if not has_topic(admin, topic)]
+    refuse_missing_topics(servers, missing, may_be_hidden=signs_in(settings.kafka))
     selection = Selection(
         source_topic=settings.input_topic,
         error_types=settings.error_type,

@@ -88,8 +88,15 @@ def _raise_if_refused(
             )
 
 
-def refuse_missing_topics(bootstrap_servers: str, missing: Sequence[str]) -> None:
+def refuse_missing_topics(
+    bootstrap_servers: str, missing: Sequence[str], *, may_be_hidden: bool = False
+) -> None:
     """Say what is missing, if anything is.
+
+    Args:
+        bootstrap_servers: where it was looked for.
+        missing: topics.
+        may_be_hidden: whether they may be there, and the user has no right to see them.
 
     Raises:
         KafkaSetupError: names the topics.
@@ -97,7 +104,8 @@ def refuse_missing_topics(bootstrap_servers: str, missing: Sequence[str]) -> Non
     if missing:
         raise KafkaSetupError(
             f"missing at {bootstrap_servers}: {', '.join(f'topic {name}' for name in missing)}",
-            hint="create it with kafka-topics.sh --create --topic NAME, or name another one",
+            hint="create it with kafka-topics.sh --create --topic NAME, or name another one"
+            + ("; one that this user has no right to see looks the same" if may_be_hidden else ""),
         )
 
 

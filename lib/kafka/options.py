@@ -71,6 +71,11 @@ def for_librdkafka(
     return {**kept, "bootstrap.servers": bootstrap_servers}
 
 
+def signs_in(options: Mapping[str, object]) -> bool:
+    """Whether a client with these options has a name, to which brokers grant rights."""
+    return "security.protocol" in options
+
+
 def for_spark(bootstrap_servers: str, options: Mapping[str, str]) -> dict[str, str]:
     """Options of Spark's Kafka source or sink, with their ``kafka.`` prefix."""
     java = {key: value for key, value in options.items() if not key.startswith(_LIBRDKAFKA_ONLY)}

@@ -16,6 +16,7 @@ from confluent_kafka import (
 )
 
 from lib.kafka.admin import refuse_missing_topics
+from lib.kafka.options import signs_in
 
 #: What :func:`iter_until_end` needs of its consumer.
 TELLS_END = {"enable.partition.eof": True}
@@ -52,7 +53,8 @@ def open_reader(
     try:
         found = consumer.list_topics(timeout=_ANSWER_TIMEOUT_S).topics
         servers = str(client_settings["bootstrap.servers"])
-        refuse_missing_topics(servers, [topic for topic in topics if topic not in found])
+        missing = [topic for topic in topics if topic not in found]
+        refuse_missing_topics(servers, missing, may_be_hidden=signs_in(client_settings))
         consumer.assign(
             [
                 TopicPartition(topic, partition, start)
@@ -106,6 +108,8 @@ def _iter_events(consumer: Consumer, is_stopped: Callable[[], bool]) -> Iterator
         if event is None:
             continue
         error = event.error()
-        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+        if error is None or error.code() == KafkaError._PARTITION_EOF:
+            yield event
+        # The library asks for the group's coordinator although nothing here is the group's.
+        elif error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:
             raise KafkaException(error)
-        yield event
