@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,17 +65,10 @@ def _build_onnx(path: ModelPath, options: BackendOptions) -> OnnxBackend:
     )
 
 
-def _build_sql(path: ModelPath, options: BackendOptions) -> SqlBackend:
-    return SqlBackend(
-        path,
-        options.fallback_path,
-        options.spark_session,
-        fallback_preprocessor_path=options.preprocessor_path,
-    )
-
-
-def _build_spark(path: ModelPath, options: BackendOptions) -> SparkBackend:
-    return SparkBackend(
+def _build_in_jvm(
+    backend: type[SqlBackend] | type[SparkBackend], path: ModelPath, options: BackendOptions
+) -> ModelBackend:
+    return backend(
         path,
         options.fallback_path,
         options.spark_session,
@@ -91,8 +85,10 @@ BACKENDS = {
     "onnx": BackendKind(
         _build_onnx, ONNX_ARTEFACT, ".onnx", is_native=False, is_installed=is_onnxruntime_installed
     ),
-    "sql": BackendKind(_build_sql, SQL_ARTEFACT, ".sql", is_native=True),
-    "spark": BackendKind(_build_spark, SPARK_ARTEFACT, None, is_native=True),
+    "sql": BackendKind(partial(_build_in_jvm, SqlBackend), SQL_ARTEFACT, ".sql", is_native=True),
+    "spark": BackendKind(
+        partial(_build_in_jvm, SparkBackend), SPARK_ARTEFACT, None, is_native=True
+    ),
     "sklearn": BackendKind(_build_sklearn, SKLEARN_ARTEFACT, ".joblib", is_native=False),
 }
 #: Takes every model that has no other backend.
