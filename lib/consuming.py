@@ -56,7 +56,7 @@ def build_prediction_line(message: Message) -> str:
 def build_dead_letter_line(message: Message) -> str:
     """Why the record of a dead letter was not scored, in the envelope's words.
 
-    What the record holds is left out.
+    Of the record there is no more than the message quotes.
     """
     return _dump(_describe_letter(message)[1])
 
