@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, cast
 
@@ -27,14 +28,13 @@ def iter_lines(settings: ConsumeSettings, is_stopped: Callable[[], bool]) -> Ite
         KafkaSetupError: there is no such topic.
         SourceError: the topic cannot be read.
     """
+    build_line: Callable[[Message], str]
     if settings.show == "predictions":
         topic, build_line = settings.output_topic, build_prediction_line
     else:
         topic = settings.dead_letter_topic
-        build_line = build_original_line if settings.original else build_dead_letter_line
-    client_settings = for_librdkafka(
-        settings.bootstrap_servers, {"log_level": "3", **settings.kafka}
-    )
+        build_line = partial(build_dead_letter_line, with_original=settings.original)
+    client_settings = for_librdkafka(settings.bootstrap_servers, settings.kafka)
     start = OFFSET_END if settings.start == "latest" else OFFSET_BEGINNING
     read = iter_as_they_come if settings.is_endless else iter_until_end
     try:
@@ -53,47 +53,33 @@ def build_prediction_line(message: Message) -> str:
     return (message.value() or b"").decode(errors="replace")
 
 
-def build_dead_letter_line(message: Message) -> str:
+def build_dead_letter_line(message: Message, *, with_original: bool = False) -> str:
     """Why the record of a dead letter was not scored, in the envelope's words.
 
-    Of the record there is no more than the message quotes.
+    Args:
+        message: the dead letter, in either format; of one in neither, the line says so.
+        with_original: whether the record's key and value follow, as text or base64; without, there
+            is no more of the record than the error quotes.
     """
-    return _dump(_describe_letter(message)[1])
-
-
-def build_original_line(message: Message) -> str:
-    """The same, and the record: its key, and its value as text or base64."""
-    letter, facts = _describe_letter(message)
-    key, value = (message.key(), message.value()) if letter is None else (letter.key, letter.value)
-    key_text, key_encoding = write_original(key)
-    text, encoding = write_original(value)
-    return _dump(
-        {
-            **facts,
-            "original_key": key_text,
-            "original_key_encoding": key_encoding,
-            "original_message": text,
-            "original_encoding": encoding,
-        }
-    )
-
-
-def _describe_letter(message: Message) -> tuple[DeadLetter | None, dict[str, Any]]:
+    key, value = message.key(), message.value()
+    facts: dict[str, Any]
     try:
         headers = cast("Headers", message.headers())  # a consumer gives them so
-        letter = DeadLetter.from_message(message.key(), message.value(), headers)
+        letter = DeadLetter.from_message(key, value, headers)
     except ValueError as error:
         place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
-        return None, {"unreadable": f"{place}: {error}"}
-    return letter, {
-        "source_topic": letter.source_topic,
-        "source_partition": letter.source_partition,
-        "source_offset": letter.source_offset,
-        "error_type": letter.error_type,
-        "error_message": letter.message,
-        "retry_count": letter.retry_count,
-    }
-
-
-def _dump(facts: dict[str, Any]) -> str:
+        facts = {"unreadable": f"{place}: {error}"}
+    else:
+        key, value = letter.key, letter.value
+        facts = {
+            "source_topic": letter.source_topic,
+            "source_partition": letter.source_partition,
+            "source_offset": letter.source_offset,
+            "error_type": letter.error_type,
+            "error_message": letter.message,
+            "retry_count": letter.retry_count,
+        }
+    if with_original:
+        facts["original_key"], facts["original_key_encoding"] = write_original(key)
+        facts["original_message"], facts["original_encoding"] = write_original(value)
     return json.dumps(facts, ensure_ascii=False)

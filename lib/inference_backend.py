@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lib.scoring.artefact import find_fallback
-from lib.scoring.backends import BACKENDS, BackendOptions
+from lib.scoring.backends import BACKENDS, DEFAULT, BackendOptions
 from lib.scoring.base import ModelBackend, ModelPath, Predictions, Probabilities
 from lib.scoring.features import list_records
 from lib.scoring.jvm import SPARK_AVAILABLE
@@ -67,9 +67,9 @@ def load_model(
     """
     if backend not in BACKENDS:
         raise _invalid_backend(backend)
-    options = BackendOptions(
-        fallback_path or find_fallback(model_path), preprocessor_path, spark_session
-    )
+    if fallback_path is None and backend != DEFAULT:
+        fallback_path = find_fallback(model_path)
+    options = BackendOptions(fallback_path, preprocessor_path, spark_session)
     loaded = BACKENDS[backend].build(model_path, options)
     loaded.load()
     return loaded

@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
@@ -14,7 +14,6 @@ from confluent_kafka.admin import AdminClient
 
 from lib.broker import Broker, EmbeddedBroker, create_topics
 from lib.errors import KafkaSetupError
-from lib.kafka.options import for_librdkafka
 from lib.kafka.reading import iter_until_end, open_reader
 
 logger = logging.getLogger(__name__)
@@ -120,8 +119,7 @@ def read_topic(topics: Topics, topic: str) -> Iterator[Message]:
         yield from iter_until_end(consumer)
 
 
-@contextmanager
-def open_consumer(topics: Topics, *names: str) -> Iterator[Consumer]:
+def open_consumer(topics: Topics, *names: str) -> AbstractContextManager[Consumer]:
     """A read_committed consumer of whole topics, from their beginning, that commits nothing.
 
     Among its messages are errors that tell where a partition ends for now.
@@ -130,6 +128,4 @@ def open_consumer(topics: Topics, *names: str) -> Iterator[Consumer]:
         topics: names the broker.
         names: of the topics.
     """
-    client_settings = for_librdkafka(topics.bootstrap_servers, {"log_level": "3"})
-    with open_reader(client_settings, names) as consumer:
-        yield consumer
+    return open_reader({"bootstrap.servers": topics.bootstrap_servers}, names)

@@ -1,4 +1,4 @@
-"""Reads topics, without a group that remembers."""
+"""Reads topics: whole ones, and those that a consumer was assigned."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def open_reader(
     """
     consumer = Consumer(
         {
+            "log_level": 3,
             **client_settings,
             "group.id": f"reader-{uuid.uuid4().hex[:8]}",  # never joined
             "isolation.level": "read_committed",

@@ -91,7 +91,7 @@ BACKENDS = {
     ),
     "sklearn": BackendKind(_build_sklearn, SKLEARN_ARTEFACT, ".joblib", is_native=False),
 }
-#: Takes every model that has no other backend.
+#: Takes every model that has no other backend, and stands in for the others.
 DEFAULT = "sklearn"
 
 

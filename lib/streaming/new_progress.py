@@ -12,7 +12,8 @@ class NewProgress:
     """What a query has reported since one last asked.
 
     ``StreamingQuery.recentProgress`` makes JSON of the last hundred events each time, at several
-    calls to the JVM each. Asked five times a second, that took a fifth of a core from the job.
+    calls to the JVM each. Asked five times a second, that took a fifth of the time of the driver's
+    main thread.
 
     Args:
         query: running or ended.
