@@ -4,7 +4,8 @@
 
 One thing varies at a time, from 1,000,000 records in 4 partitions, batches of 100,000 and all
 cores; a backlog always makes at least five batches. Each case is drained by the job as ``make
-bench`` does it, exactly once, and checked the same way. Needs Linux, for ``taskset``.
+bench`` does it, exactly once, and checked the same way. Where the job may use fewer cores, so may
+broker, sender and reader: a machine with fewer cores. Needs Linux.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 
 from confluent_kafka.admin import AdminClient
 from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contestants import CONTESTANTS, Contestant, Course
+from benchmarks.contestants import CONTESTANTS
 from benchmarks.report import Run
 from benchmarks.throughput import LEAST_BATCHES, ThroughputSettings, Track
 from benchmarks.topics import PARTITIONS, fill_topic, name_topic, remove_topics
@@ -55,7 +59,7 @@ class Case:
         records: of the backlog.
         partitions: of the input topic.
         batch: records of a micro-batch.
-        cores: that the job may use; the broker may use all.
+        cores: that job, broker, sender and reader share.
     """
 
     records: int = 1_000_000
@@ -85,15 +89,15 @@ def _size_backlog(batch: int) -> int:
     return min(max(Case.records, batch * LEAST_BATCHES), batch * _MOST_BATCHES)
 
 
-def bind(contestant: Contestant, cores: int) -> Contestant:
-    """The same on the first ``cores`` cores of this process."""
-    usable = sorted(os.sched_getaffinity(0))[:cores]
-
-    def build_command(course: Course) -> list[str]:
-        listed = ",".join(map(str, usable))
-        return ["taskset", "--cpu-list", listed, *contestant.build_command(course)]
-
-    return replace(contestant, build_command=build_command)
+@contextmanager
+def limited_to(cores: int) -> Iterator[None]:
+    """Within, this thread and the processes that it starts share so many cores."""
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(usable)[:cores])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usable)
 
 
 def run_case(case: Case, name: str, track: Track, console: Console) -> Run:
@@ -109,8 +113,7 @@ def run_case(case: Case, name: str, track: Track, console: Console) -> Run:
             fill_topic(
                 track.ground.bootstrap_servers, topic, case.records, lambda _: None, case.partitions
             )
-            bound = bind(CONTESTANTS[name], case.cores)
-            return replace(track, settings=settings, input_topic=topic).run(bound, 1)
+            return replace(track, settings=settings, input_topic=topic).run(CONTESTANTS[name], 1)
     finally:
         remove_topics(track.admin, [topic])
 
@@ -120,15 +123,17 @@ def measure(settings: GrowthSettings) -> int:
     console = Console(highlight=False)
     started, conditions = begin(settings, console)
     found: list[tuple[Case, Run]] = []
-    with provide_ground(conditions, console) as ground:
-        admin = AdminClient({"bootstrap.servers": ground.bootstrap_servers, "log_level": 3})
-        usual = ThroughputSettings(conf=settings.conf)
-        track = Track(usual, ground, admin, input_topic="")
-        for name in settings.only:
-            for case in list_cases(settings.most_records, count_cores()):
-                run = run_case(case, name, track, console)
-                found.append((case, run))
-                console.print(f"{name}: {case} {run.describe()}")
+    cases = list_cases(settings.most_records, count_cores())
+    for cores, alike in groupby(cases, lambda case: case.cores):
+        with limited_to(cores), provide_ground(conditions, console) as ground:
+            admin = AdminClient({"bootstrap.servers": ground.bootstrap_servers, "log_level": 3})
+            usual = ThroughputSettings(conf=settings.conf)
+            track = Track(usual, ground, admin, input_topic="")
+            for case in alike:
+                for name in settings.only:
+                    run = run_case(case, name, track, console)
+                    found.append((case, run))
+                    console.print(f"{name}: {case} {run.describe()}")
     console.print(_build_table(found))
     report = {**conditions, "cases": [{**asdict(case), **asdict(run)} for case, run in found]}
     text = json.dumps(report, indent=2) + "\n"

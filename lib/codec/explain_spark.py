@@ -109,27 +109,32 @@ def _field_violations_expr(contract: Contract) -> Column:
     """The violations of all fields, in the contract's order; empty where there are none."""
     specs = F.array(*map(_spec_expr, contract.checked))
 
-    def explain(spec: Column, values: Column) -> Column:
-        value = F.try_element_at(values, spec["name"])
-        kind = F.schema_of_variant(value)
-        is_missing = kind.isNull() | (kind == "VOID")
+    def explain(spec: Column, value: Column, kind: Column) -> Column:
+        """A violation; its rule is null where there is none."""
+        is_missing = F.coalesce(kind == "VOID", F.lit(True))
         rule = F.when(is_missing, F.when(~spec["nullable"], F.lit(str(Rule.MISSING)))).otherwise(
             _rule_expr(spec, value, kind)
         )
         found = F.when(is_missing, F.lit("nothing")).otherwise(F.to_json(value))
-        return F.when(
-            rule.isNotNull(), _violation_expr(spec["name"], rule, found, spec["expected"])
+        return _violation_expr(spec["name"], rule, found, spec["expected"])
+
+    def look_up_and_explain(spec: Column, values: Column) -> Column:
+        return _bind(
+            F.try_element_at(values, spec["name"]),
+            lambda value: _bind(
+                F.schema_of_variant(value), lambda kind: explain(spec, value, kind)
+            ),
         )
 
     def explain_all(values: Column) -> Column:
-        explained = F.transform(specs, lambda spec: explain(spec, values))
-        return F.filter(explained, lambda violation: violation.isNotNull())
+        explained = F.transform(specs, lambda spec: look_up_and_explain(spec, values))
+        return F.filter(explained, lambda violation: violation["rule"].isNotNull())
 
     return _bind(_variant_expr().cast("map<string, variant>"), explain_all)
 
 
 def _bind(column: Column, body: Callable[[Column], Column]) -> Column:
-    """``body`` of a column that is evaluated once, however often the body names it.
+    """``body`` of a column that is planned and evaluated once, however often the body names it.
 
     Within lambdas nothing else keeps a record from being parsed anew for each field, and the sender
     of a large one decides how long that takes.
@@ -159,16 +164,19 @@ def _spec_expr(spec: Field) -> Column:
 
 def _rule_expr(spec: Column, value: Column, kind: Column) -> Column:
     """The rule that a present value breaks; null where it is valid."""
-    text = F.when(kind == "STRING", F.try_variant_get(value, "$", "string"))
-    as_text = F.when(
-        spec["is_category"],
-        F.when(~F.array_contains(spec["allowed"], text), str(Rule.NOT_ALLOWED)),
-    ).otherwise(F.when(~F.rlike(text, spec["pattern"]), str(Rule.MALFORMED)))
-    return (
-        F.when(spec["is_numeric"], _number_rule_expr(spec, value, kind, text))
-        .when(text.isNull(), str(Rule.WRONG_TYPE))
-        .otherwise(as_text)
-    )
+
+    def explain(text: Column) -> Column:
+        as_text = F.when(
+            spec["is_category"],
+            F.when(~F.array_contains(spec["allowed"], text), str(Rule.NOT_ALLOWED)),
+        ).otherwise(F.when(~F.rlike(text, spec["pattern"]), str(Rule.MALFORMED)))
+        return (
+            F.when(spec["is_numeric"], _number_rule_expr(spec, value, kind, text))
+            .when(text.isNull(), str(Rule.WRONG_TYPE))
+            .otherwise(as_text)
+        )
+
+    return _bind(F.when(kind == "STRING", F.try_variant_get(value, "$", "string")), explain)
 
 
 def _number_rule_expr(spec: Column, value: Column, kind: Column, text: Column) -> Column:
@@ -178,9 +186,12 @@ def _number_rule_expr(spec: Column, value: Column, kind: Column, text: Column) -
         readable, text.try_cast("double")
     )
     is_blank = spec["takes_text"] & spec["takes_blank"] & matches_expr(text, BLANK_TEXT)
-    return (
-        F.when(F.coalesce(is_blank, F.lit(False)), F.lit(None))
-        .when(number.isNull(), str(Rule.WRONG_TYPE))
-        .when(~number.between(spec["low"], spec["high"]), str(Rule.OUT_OF_RANGE))
-        .when(spec["is_integer"] & (number != F.floor(number)), str(Rule.WRONG_TYPE))
-    )
+
+    def explain(number: Column) -> Column:
+        return (
+            F.when(number.isNull(), str(Rule.WRONG_TYPE))
+            .when(~number.between(spec["low"], spec["high"]), str(Rule.OUT_OF_RANGE))
+            .when(spec["is_integer"] & (number != F.floor(number)), str(Rule.WRONG_TYPE))
+        )
+
+    return F.when(~F.coalesce(is_blank, F.lit(False)), _bind(number, explain))

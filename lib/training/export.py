@@ -116,6 +116,8 @@ def _as_expression(statement: str) -> str:
     from sqlglot import exp
     from sqlglot.optimizer.simplify import simplify
 
+    from lib.training.lookups import fold_lookups
+
     known: dict[str, exp.Expression] = {}
 
     def resolve(node: exp.Expression) -> exp.Expression:
@@ -135,7 +137,8 @@ def _as_expression(statement: str) -> str:
             if isinstance(projection, exp.Alias) and not _is_itself(projection)
         }
     folded = known[_PROBABILITY].transform(_compare_numbers)
-    text: str = simplify(folded, dialect=_SQL_DIALECT).sql(dialect=_SQL_DIALECT)
+    simple = fold_lookups(simplify(folded, dialect=_SQL_DIALECT))
+    text: str = simple.sql(dialect=_SQL_DIALECT)
     return text
 
 
