@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
-from benchmarks.contestants import CONTESTANTS, Course
-from benchmarks.growth import Case, bind, list_cases
+from benchmarks.growth import Case, limited_to, list_cases
 
 EVERYTHING = 10_000_000
 
@@ -39,11 +39,12 @@ def test_long_backlogs_can_be_left_out() -> None:
     assert {case.cores for case in cases} == {1}
 
 
-def test_a_job_is_bound_to_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5, 3, 7})
-    course = Course("b", "in", "out", "dead", "g", Path("m"), Path("c"), 1_000)
-    job = CONTESTANTS["exactly-once/onnx"]
+def test_what_is_started_within_shares_the_cores() -> None:
+    before = os.sched_getaffinity(0)
+    report = "import os; print(*os.sched_getaffinity(0))"
 
-    command = bind(job, 2).build_command(course)
+    with limited_to(1):
+        found = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True)
 
-    assert command == ["taskset", "--cpu-list", "3,5", *job.build_command(course)]
+    assert found.stdout.split() == [str(min(before))]
+    assert os.sched_getaffinity(0) == before
