@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.growth
 
-One thing varies at a time, from 1,000,000 records in 4 partitions, batches of 100,000 and all
+One thing varies at a time, from 2,000,000 records in 4 partitions, batches of 100,000 and all
 cores; a backlog always makes at least five batches. Each case is drained by the job as ``make
 bench`` does it, exactly once, and checked the same way. Where the job may use fewer cores, so may
 broker, sender and reader: a machine with fewer cores. Needs Linux.
@@ -31,7 +31,7 @@ from benchmarks.trial import TrialSettings, begin, provide_ground, write_report
 from lib.cli import run_job
 from lib.spark.task_slots import count_cores
 
-_BACKLOGS = (100_000, 10_000_000)
+_BACKLOGS = (100_000, 1_000_000, 10_000_000)
 _PARTITIONS = (1, 16, 64)
 _BATCHES = (1_000, 10_000, 500_000)
 # Of a case with small batches: no more than a rate needs.
@@ -62,7 +62,7 @@ class Case:
         cores: that job, broker, sender and reader share.
     """
 
-    records: int = 1_000_000
+    records: int = 2_000_000
     partitions: int = PARTITIONS
     batch: int = 100_000
     cores: int = 2
