@@ -47,7 +47,7 @@ from lib.scoring.base import ModelBackend
 from lib.scoring.choice import load_backend
 from lib.settings.base import BackendChoice, ModelSettings
 from lib.sinks.columns import COLLECTED_COLUMNS
-from lib.sinks.commit import Batch, Commit
+from lib.sinks.commit import Batch, CommitStrategy
 from lib.sinks.driver_commit import DriverCommit
 from lib.sinks.exactly_once import COMMITS
 from lib.sinks.session import Hook, ignore
@@ -171,7 +171,7 @@ class Bench:
         run()
         return _read_cpu_s().since(start).scale(1e6 / self._records)
 
-    def _commit(self, build: Callable[[TransactionSettings, Author, Hook], Commit]) -> None:
+    def _commit(self, build: Callable[[TransactionSettings, Author, Hook], CommitStrategy]) -> None:
         """By one of the sink's strategies, for a query that has not committed anything yet."""
         self._batch_id += 1
         settings = TransactionSettings(self._servers, f"cost-{self._batch_id}", self._topic)

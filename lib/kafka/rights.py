@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["topic", "group", "transactional id"]
+ResourceKind = Literal["topic", "group", "transactional id"]
 
 # How kafka-acls.sh names a resource.
-_FLAGS: Mapping[Kind, str] = {
+_FLAGS: Mapping[ResourceKind, str] = {
     "topic": "--topic",
     "group": "--group",
     "transactional id": "--transactional-id",
@@ -33,7 +33,7 @@ class Right:
     """
 
     operation: Literal["READ", "WRITE", "DESCRIBE_CONFIGS"]
-    kind: Kind
+    kind: ResourceKind
     name: str
     purpose: str
     is_prefix: bool = False

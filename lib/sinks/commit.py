@@ -50,7 +50,7 @@ class Batch:
         return {p for p, end in self.ends.items() if end > self.starts.get(p, 0)}
 
 
-class Commit(Protocol):
+class CommitStrategy(Protocol):
     """Writes batches in transactions. Used on the driver, by one thread."""
 
     def open(self) -> None:

@@ -19,7 +19,7 @@ from lib.errors import PlanRefusedError, ScoringError, SinkFencedByTaskError
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.sinks.checkpoint import CheckpointReader, prefer_plain_files
 from lib.sinks.columns import COLLECTED_COLUMNS, COLUMN_TYPES, REQUIRED_COLUMNS, SOURCE_POSITION
-from lib.sinks.commit import ArrowMap, Batch, Commit
+from lib.sinks.commit import ArrowMap, Batch, CommitStrategy
 from lib.sinks.driver_commit import DriverCommit
 from lib.sinks.executor_commit import ExecutorCommit
 from lib.sinks.failures import build_sink_error
@@ -44,7 +44,7 @@ _KEPT_REPORTS = 100
 
 
 #: Where batches may be committed, by ``ExactlyOnceSettings.commit``.
-COMMITS: dict[str, Callable[[TransactionSettings, Author, Hook], Commit]] = {
+COMMITS: dict[str, Callable[[TransactionSettings, Author, Hook], CommitStrategy]] = {
     "driver": DriverCommit,
     "executor": ExecutorCommit,
 }
@@ -92,7 +92,7 @@ class ExactlyOnceSink:
         self._written: tuple[int, Offsets] | None = None
         self._run_id = make_run_id()
         self._topic_id: str | None = None
-        self._commit: Commit | None = None
+        self._commit: CommitStrategy | None = None
         self._plan: ResumePlan | None = None
         self._query_id = UNKNOWN_QUERY
         self._suspect_batch: int | None = None

@@ -38,7 +38,7 @@ def ignore(step: str) -> None:
 
 
 @dataclass(frozen=True)
-class Session:
+class ProducerSession:
     """A producer that was initialised, and what was committed right after.
 
     One that failed or got stuck is never used again, so nothing here is shared with the next one.
@@ -112,7 +112,7 @@ def open_session(
     hook: Hook,
     *,
     waits: bool = True,
-) -> Session:
+) -> ProducerSession:
     """Fence the predecessor, then read what is committed. The order matters.
 
     Args:
@@ -145,7 +145,7 @@ def open_session(
     committed, stamps = read_committed(consumer, settings)
     if seen is not None:
         check_still_owner(stamps, seen, run_id, settings.query_name)
-    return Session(
+    return ProducerSession(
         producer=producer,
         consumer=consumer,
         committed=committed,

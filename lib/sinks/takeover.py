@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from lib.kafka.admin import count_members, read_offsets
 from lib.sinks.checkpoint import CheckpointReader
-from lib.sinks.commit import Commit
+from lib.sinks.commit import CommitStrategy
 from lib.sinks.ownership import Evidence, check_ownership
 from lib.sinks.resume import GroupPosition, ResumePlan, decide_resume
 from lib.sinks.settings import ExactlyOnceSettings
@@ -34,7 +34,7 @@ class Takeover:
 def take_over(
     settings: ExactlyOnceSettings,
     checkpoint: CheckpointReader,
-    commit: Commit,
+    commit: CommitStrategy,
     admin: AdminClient,
     topic_id: str,
 ) -> Takeover:

@@ -29,7 +29,7 @@ from lib.sinks.group_offsets import peek_stamps
 from lib.sinks.outbox import add_counts, drop_committed, produce_messages
 from lib.sinks.ownership import find_foreign
 from lib.sinks.resume import Offsets
-from lib.sinks.session import Hook, Session, ignore, open_session
+from lib.sinks.session import Hook, ProducerSession, ignore, open_session
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import CLAIM, Author, make_run_id
 
@@ -110,10 +110,10 @@ class TransactionalWriter:
         self._waits = waits
         self._hook = hook
         self._author = author or Author(make_run_id())
-        self._session: Session | None = None
+        self._session: ProducerSession | None = None
         self._seen = seen
         self._final: SinkError | None = None
-        self._stuck: list[Session] = []
+        self._stuck: list[ProducerSession] = []
         self._has_abandoned = False
         self._is_stale = False
         self._is_given_up = threading.Event()
@@ -185,7 +185,7 @@ class TransactionalWriter:
         self._note_committed(session, duration_s)
         return WriteReport(batch_id, written, skipped, duration_s)
 
-    def _note_committed(self, session: Session, duration_s: float) -> None:
+    def _note_committed(self, session: ProducerSession, duration_s: float) -> None:
         self._session, self._seen = session, session.stamps
         self._is_stale = duration_s > self._settings.slow_after_s
         if self._is_stale:
@@ -212,13 +212,13 @@ class TransactionalWriter:
 
     def _transact(
         self,
-        session: Session,
+        session: ProducerSession,
         messages: pa.Table | None,
         ends: Offsets,
         stamp: str,
         *,
         is_claim: bool = False,
-    ) -> tuple[Session, Mapping[str, int], Mapping[str, int]]:
+    ) -> tuple[ProducerSession, Mapping[str, int], Mapping[str, int]]:
         """One transaction: begin, produce, send offsets, commit. Its result is a new session."""
         committed = session.committed
         fresh, skipped = drop_committed(messages, committed, ends)
@@ -241,14 +241,14 @@ class TransactionalWriter:
         stamps = dict.fromkeys(targets, stamp)
         return replace(session, committed=targets, stamps=stamps), written, skipped
 
-    def _attempt(self, what: str, action: Callable[[Session], Result]) -> Result:
+    def _attempt(self, what: str, action: Callable[[ProducerSession], Result]) -> Result:
         """Run ``action`` on an open session; after a transient failure again, on a new one."""
         if self._final is not None:
             raise self._final
         if self._is_stale:
             self.close()
         for attempt in range(1, self._settings.attempts + 1):
-            session: Session | None = None
+            session: ProducerSession | None = None
             started_s = time.monotonic()
             try:
                 if self._session is None:
@@ -283,22 +283,22 @@ class TransactionalWriter:
             call, timeout_s=self._settings.stuck_after_s, what=what, given_up=self._is_given_up
         )
 
-    def _abort(self, session: Session | None) -> None:
+    def _abort(self, session: ProducerSession | None) -> None:
         if session is not None:
             with suppress(KafkaException, StuckError):
                 run_bounded(session.abort, timeout_s=_DISPOSE_TIMEOUT_S, what="aborting")
 
-    def _open(self) -> Session:
+    def _open(self) -> ProducerSession:
         return open_session(
             self._settings, self._author.run_id, self._seen, self._hook, waits=self._waits
         )
 
-    def _require_session(self) -> Session:
+    def _require_session(self) -> ProducerSession:
         if self._session is None:
             raise SinkError("the writer is not open", hint="call open() first")
         return self._session
 
-    def _first_error(self, session: Session | None, error: Exception) -> KafkaError | None:
+    def _first_error(self, session: ProducerSession | None, error: Exception) -> KafkaError | None:
         """The error that ended the transaction; whatever is called after it misleads."""
         cause = error.args[0] if error.args else None
         first = cause if isinstance(cause, KafkaError) else None
