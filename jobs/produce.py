@@ -63,8 +63,8 @@ def prepare_topic(settings: ProduceSettings) -> None:
     log_level = 3 if settings.verbose else 0
     client_settings = {"log_level": log_level, **for_librdkafka(servers, settings.kafka)}
     texts = {name: str(value) for name, value in client_settings.items()}
-    create_topics(servers, {topic: settings.partitions}, client_settings=texts)
-    print(f"created topic {topic} with {settings.partitions} partitions")
+    create_topics(servers, {topic: settings.topic_partitions}, client_settings=texts)
+    print(f"created topic {topic} with {settings.topic_partitions} partitions")
 
 
 def print_report(report: SendReport, settings: ProduceSettings) -> None:

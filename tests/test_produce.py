@@ -103,8 +103,8 @@ def test_a_missing_topic_is_refused_or_created(run: Produce, broker: Broker) -> 
     with pytest.raises(KafkaSetupError, match=f"topic {name}"):
         run(input_topic=name, count=1)
 
-    assert run(input_topic=name, count=10, create_topic=True, partitions=3) == 0
-    assert run(input_topic=name, count=10, create_topic=True, partitions=3) == 0
+    assert run(input_topic=name, count=10, create_topic=True, topic_partitions=3) == 0
+    assert run(input_topic=name, count=10, create_topic=True, topic_partitions=3) == 0
 
     messages = read_topic(broker.bootstrap_servers, name)
     assert len(messages) == 20

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ import pytest
 
 from lib.codec.decode import Rule
 from lib.errors import SettingsError
+from lib.settings.jobs import JOB_SETTINGS
 from lib.settings.load import load_settings
 from lib.settings.resend import ResendSettings
 from lib.settings.score_stream import ScoreStreamSettings
+from lib.setup.jars import PROJECT_ROOT
 
 
 def load(
@@ -80,7 +83,7 @@ def test_the_usual_kafka_variable_is_heard() -> None:
     ("text", "message"),
     [
         ('input_topc = "x"', r"unknown setting 'input_topc' .*did you mean input_topic\?"),
-        ('[source]\ntopic = "x"', r"unknown setting 'source'"),
+        ('[reader]\ntopic = "x"', r"unknown setting 'reader'"),
         ("input_topic = ", r"--config .*job\.toml: "),
         ("max_offsets_per_trigger = 0", r"--max-offsets-per-trigger: .*found 0"),
     ],
@@ -88,6 +91,28 @@ def test_the_usual_kafka_variable_is_heard() -> None:
 def test_a_wrong_file_is_one_clear_error(write_config: Any, text: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         load(file=write_config(text))
+
+
+@pytest.mark.parametrize("job", JOB_SETTINGS)
+@pytest.mark.parametrize("name", ["local", "cluster"])
+def test_every_job_takes_the_scoring_jobs_file(name: str, job: str) -> None:
+    file = PROJECT_ROOT / "conf" / f"{name}.toml"
+    written = tomllib.loads(file.read_text())
+
+    required = ["--input", "in", "--output", "out"] if job == "replay" else []
+    arguments = ["--config", str(file), *required]
+
+    settings = load_settings(JOB_SETTINGS[job], arguments, {}).model_dump(mode="json")
+
+    shared = written.keys() & settings.keys()
+    assert shared
+    assert {key: settings[key] for key in shared} == {key: written[key] for key in shared}
+
+
+def test_a_key_of_another_job_is_left_alone(write_config: Any) -> None:
+    file = write_config('show = "dead-letters"\ninput_topic = "x"')
+
+    assert load(file=file).input_topic == "x"
 
 
 def test_a_missing_file_is_named() -> None:

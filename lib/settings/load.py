@@ -1,7 +1,7 @@
 """Reads the settings of a job: TOML file < environment < command line.
 
 Every field is a flag (``input_topic`` is ``--input-topic``), a variable (``SCORE_INPUT_TOPIC``) and
-a key of the file that ``--config`` names.
+a key of the file that ``--config`` names. Jobs can share a file: each takes the keys that it has.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def load_settings(
     early, remaining = _parse_early(arguments)
     refuse_on_command_line(_guess_keys(remaining))
     file = _read_file(early.config or variables.get(f"{ENVIRONMENT_PREFIX}CONFIG"))
-    _check_keys(kind, file)
+    file = _keep_own(kind, file)
     found = _read_environment(kind, variables)
     chosen = file | found
     if "kafka" in kind.model_fields:
@@ -121,14 +121,25 @@ def _read_file(path: str | None) -> dict[str, Any]:
         raise SettingsError(f"--config {path}: {error}") from error
 
 
-def _check_keys(kind: type[JobSettings], file: Mapping[str, Any]) -> None:
-    for key in file:
-        if key not in kind.model_fields:
+def _keep_own(kind: type[JobSettings], file: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file says to this job; it may be meant for others too.
+
+    Raises:
+        SettingsError: there is a key that no job has.
+    """
+    if not isinstance(file.get("kafka", {}), dict):
+        raise SettingsError("kafka in the configuration file: expected a table, [kafka]")
+    foreign = file.keys() - kind.model_fields.keys()
+    if foreign:
+        # This late: nearly every file is for one job alone, which waits for no other's settings.
+        from lib.settings.jobs import JOB_SETTINGS
+
+        unknown = foreign.difference(*(other.model_fields for other in JOB_SETTINGS.values()))
+        for key in sorted(unknown):
             close = difflib.get_close_matches(key, kind.model_fields, n=1)
             guess = f"did you mean {close[0]}?" if close else None
             raise SettingsError(f"unknown setting {key!r} in the configuration file", hint=guess)
-    if not isinstance(file.get("kafka", {}), dict):
-        raise SettingsError("kafka in the configuration file: expected a table, [kafka]")
+    return {key: value for key, value in file.items() if key not in foreign}
 
 
 def _read_environment(kind: type[JobSettings], environment: Mapping[str, str]) -> dict[str, Any]:

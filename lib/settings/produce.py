@@ -26,4 +26,4 @@ class ProduceSettings(KafkaSettings):
     seed: int = Field(1, ge=0, description="of synthetic customers and of faults")
     input_topic: str = Field("telco.raw.customers", description="topic to send to")
     create_topic: bool = Field(False, description="create the topic where it is missing")
-    partitions: int = Field(4, ge=1, description="of a topic that is created")
+    topic_partitions: int = Field(4, ge=1, description="of a topic that is created")

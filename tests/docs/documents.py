@@ -12,26 +12,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from lib.settings.base import JobSettings
-from lib.settings.consume import ConsumeSettings
-from lib.settings.demo import DemoSettings
-from lib.settings.produce import ProduceSettings
-from lib.settings.replay import ReplaySettings
-from lib.settings.resend import ResendSettings
-from lib.settings.score_stream import ScoreStreamSettings
-from lib.settings.train import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-
-# Where each job keeps its settings; a job that is missing here has no table in docs/settings.md.
-SETTINGS_OF: dict[str, type[JobSettings]] = {
-    "score_stream": ScoreStreamSettings,
-    "train": TrainSettings,
-    "replay": ReplaySettings,
-    "produce": ProduceSettings,
-    "consume": ConsumeSettings,
-    "resend": ResendSettings,
-    "demo": DemoSettings,
-}
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[a-z]*)$")
 # A comment before a fence that tells the tests what to do with it.

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from lib.settings.jobs import JOB_SETTINGS
 from lib.settings.load import load_settings
-from tests.docs.documents import ROOT, SETTINGS_OF, Block, iter_blocks, list_documents
+from tests.docs.documents import ROOT, Block, iter_blocks, list_documents
 
 RUN_MARK = "run"
 TIMEOUT_S = 120.0
@@ -128,7 +129,7 @@ def check_job(script: str, options: list[str]) -> None:
     if options == ["--help"]:
         return
     # What the shell would put there.
-    load_settings(SETTINGS_OF[Path(script).stem], [w.replace("$", "") for w in options], {})
+    load_settings(JOB_SETTINGS[Path(script).stem], [w.replace("$", "") for w in options], {})
 
 
 @pytest.mark.parametrize("document", list_documents())

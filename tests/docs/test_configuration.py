@@ -12,9 +12,10 @@ from pathlib import Path
 import pyspark
 import pytest
 
+from lib.settings.jobs import JOB_SETTINGS
 from lib.settings.load import load_settings
 from lib.settings.score_stream import ScoreStreamSettings
-from tests.docs.documents import ROOT, SETTINGS_OF, read_document, render_settings
+from tests.docs.documents import ROOT, read_document, render_settings
 
 # A setting that is commented out: `# trigger = "1 second"`, `# [kafka]`, `# "client.id" = "x"`.
 _COMMENTED_OUT = re.compile(r'^# (?=\[|"[a-z.]+" = |[a-z_]+ = )', re.MULTILINE)
@@ -62,16 +63,16 @@ def test_what_is_commented_out_is_the_default(name: str) -> None:
         assert with_comments[key] == defaults[key], key
 
 
-@pytest.mark.parametrize("job", SETTINGS_OF)
+@pytest.mark.parametrize("job", JOB_SETTINGS)
 def test_the_documented_table_of_settings_is_that_of_the_code(job: str) -> None:
     document = read_document("docs/settings.md")
 
     # If this fails: .venv/bin/python -m tests.docs.write_settings
-    assert f"## jobs/{job}.py\n\n{render_settings(SETTINGS_OF[job])}" in document
+    assert f"## jobs/{job}.py\n\n{render_settings(JOB_SETTINGS[job])}" in document
 
 
 def test_every_job_has_a_table_of_settings() -> None:
-    assert {path.stem for path in (ROOT / "jobs").glob("*.py")} == SETTINGS_OF.keys()
+    assert {path.stem for path in (ROOT / "jobs").glob("*.py")} == JOB_SETTINGS.keys()
 
 
 def test_the_documented_settings_of_the_sink_are_those_of_the_code() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from tests.docs.documents import ROOT, SETTINGS_OF, render_settings
+from lib.settings.jobs import JOB_SETTINGS
+from tests.docs.documents import ROOT, render_settings
 
 
 def main() -> None:
     path = ROOT / "docs" / "settings.md"
     text = path.read_text(encoding="utf-8")
-    for job, kind in SETTINGS_OF.items():
+    for job, kind in JOB_SETTINGS.items():
         heading = f"## jobs/{job}.py\n\n"
         table = heading + render_settings(kind)
         if heading not in text:
