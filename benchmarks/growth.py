@@ -13,10 +13,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
+from typing import Any
 
 from confluent_kafka.admin import AdminClient
 from pydantic import Field
@@ -118,6 +119,23 @@ def run_case(case: Case, name: str, track: Track, console: Console) -> Run:
         remove_topics(track.admin, [topic])
 
 
+def run_cases(
+    cases: Iterable[Case], settings: GrowthSettings, conditions: dict[str, Any], console: Console
+) -> list[tuple[Case, Run]]:
+    """Run cases with the same cores, on a broker that has no more."""
+    found = []
+    with provide_ground(conditions, console) as ground:
+        admin = AdminClient({"bootstrap.servers": ground.bootstrap_servers, "log_level": 3})
+        usual = ThroughputSettings(conf=settings.conf)
+        track = Track(usual, ground, admin, input_topic="")
+        for case in cases:
+            for name in settings.only:
+                run = run_case(case, name, track, console)
+                found.append((case, run))
+                console.print(f"{name}: {case} {run.describe()}")
+    return found
+
+
 def measure(settings: GrowthSettings) -> int:
     """Run every case; 0 if each accounts for every record."""
     console = Console(highlight=False)
@@ -125,15 +143,8 @@ def measure(settings: GrowthSettings) -> int:
     found: list[tuple[Case, Run]] = []
     cases = list_cases(settings.most_records, count_cores())
     for cores, alike in groupby(cases, lambda case: case.cores):
-        with limited_to(cores), provide_ground(conditions, console) as ground:
-            admin = AdminClient({"bootstrap.servers": ground.bootstrap_servers, "log_level": 3})
-            usual = ThroughputSettings(conf=settings.conf)
-            track = Track(usual, ground, admin, input_topic="")
-            for case in alike:
-                for name in settings.only:
-                    run = run_case(case, name, track, console)
-                    found.append((case, run))
-                    console.print(f"{name}: {case} {run.describe()}")
+        with limited_to(cores):
+            found += run_cases(alike, settings, conditions, console)
     console.print(_build_table(found))
     report = {**conditions, "cases": [{**asdict(case), **asdict(run)} for case, run in found]}
     text = json.dumps(report, indent=2) + "\n"
