@@ -165,7 +165,7 @@ def _spec_expr(spec: Field) -> Column:
 def _rule_expr(spec: Column, value: Column, kind: Column) -> Column:
     """The rule that a present value breaks; null where it is valid."""
 
-    def explain(text: Column) -> Column:
+    def judge(text: Column) -> Column:
         as_text = F.when(
             spec["is_category"],
             F.when(~F.array_contains(spec["allowed"], text), str(Rule.NOT_ALLOWED)),
@@ -176,7 +176,7 @@ def _rule_expr(spec: Column, value: Column, kind: Column) -> Column:
             .otherwise(as_text)
         )
 
-    return _bind(F.when(kind == "STRING", F.try_variant_get(value, "$", "string")), explain)
+    return _bind(F.when(kind == "STRING", F.try_variant_get(value, "$", "string")), judge)
 
 
 def _number_rule_expr(spec: Column, value: Column, kind: Column, text: Column) -> Column:
@@ -187,11 +187,11 @@ def _number_rule_expr(spec: Column, value: Column, kind: Column, text: Column) -
     )
     is_blank = spec["takes_text"] & spec["takes_blank"] & matches_expr(text, BLANK_TEXT)
 
-    def explain(number: Column) -> Column:
+    def judge(number: Column) -> Column:
         return (
             F.when(number.isNull(), str(Rule.WRONG_TYPE))
             .when(~number.between(spec["low"], spec["high"]), str(Rule.OUT_OF_RANGE))
             .when(spec["is_integer"] & (number != F.floor(number)), str(Rule.WRONG_TYPE))
         )
 
-    return F.when(~F.coalesce(is_blank, F.lit(False)), _bind(number, explain))
+    return F.when(~F.coalesce(is_blank, F.lit(False)), _bind(number, judge))

@@ -135,7 +135,8 @@ def _keep_own(kind: type[JobSettings], file: Mapping[str, Any]) -> dict[str, Any
         from lib.settings.jobs import JOB_SETTINGS
 
         unknown = foreign.difference(*(other.model_fields for other in JOB_SETTINGS.values()))
-        for key in sorted(unknown):
+        if unknown:
+            key = min(unknown)
             close = difflib.get_close_matches(key, kind.model_fields, n=1)
             guess = f"did you mean {close[0]}?" if close else None
             raise SettingsError(f"unknown setting {key!r} in the configuration file", hint=guess)

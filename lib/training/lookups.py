@@ -49,7 +49,7 @@ def fold_lookups(expression: exp.Expr) -> exp.Expr:
     """
     sums = [it for it in expression.find_all(exp.Add) if not isinstance(it.parent, exp.Add)]
     for total in sums:
-        folded = reduce(_add, _merge(total.flatten()))
+        folded = reduce(_add, _merge(total.flatten(unnest=False)))
         if total is expression:
             expression = folded
         else:

@@ -65,6 +65,8 @@ def test_small_numbers_keep_every_digit() -> None:
     "text",
     [
         "x + y * 2",
+        "(x & y) + z",  # without parentheses it would be something else
+        "x + (y - z)",
         "IF(sex = 'F', 1, 0) + 1",  # of integers: a fold would make it a double
         f"{indicator('sex', 'F')} * x + 1",
         f"TRY_DIVIDE({indicator('sex', 'F')}, 0) + 1",
