@@ -21,6 +21,7 @@ from lib.spark.session import build_session, check_connector, stop_session
 from lib.streaming.mode_check import check_mode
 from lib.streaming.stop_signal import StopSignal
 from lib.streaming.stream import start_stream
+from lib.streaming.warm_up import WarmUp
 from lib.telemetry.console import build_view
 
 
@@ -33,7 +34,8 @@ def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
         scorer = load_backend(spark, settings, CUSTOMER, native_only=settings.is_real_time)
         check_mode(spark, settings, scorer)
         with StopSignal(spark) as stop:
-            stream = start_stream(spark, settings, scorer, CUSTOMER, hook)
+            with WarmUp(spark, scorer, CUSTOMER):
+                stream = start_stream(spark, settings, scorer, CUSTOMER, hook)
             stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
     finally:
         stop_session(spark)

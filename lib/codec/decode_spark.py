@@ -16,16 +16,19 @@ from pyspark.sql import functions as F
 from lib.codec.decode import BLANK_TEXT, NUMERIC_TEXT
 from lib.codec.explain_spark import VIOLATION_TYPE, json_kind_expr, matches_expr, violations_expr
 from lib.contract import Contract, Field, Kind
+from lib.sinks.columns import HEADERS_TYPE
 
-SOURCE_COLUMNS = (
-    "source_key",
-    "source_value",
-    "source_headers",
-    "source_topic",
-    "source_partition",
-    "source_offset",
-    "source_timestamp",
-)
+# Of a record, as :mod:`lib.sources` gives it.
+SOURCE_TYPES = {
+    "source_key": "binary",
+    "source_value": "binary",
+    "source_headers": HEADERS_TYPE,
+    "source_topic": "string",
+    "source_partition": "int",
+    "source_offset": "bigint",
+    "source_timestamp": "timestamp",
+}
+SOURCE_COLUMNS = tuple(SOURCE_TYPES)
 
 # from_json stops at the end of the first JSON value and ignores what follows it. So the record's
 # last brace is replaced by this extra field: it is read only if that brace closes the record.

@@ -12,6 +12,7 @@ from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError, name_
 from lib.scoring.backends import BACKENDS, DEFAULT, BackendOptions, find_by_suffix
 from lib.scoring.base import ModelBackend, refuse_missing_columns
 from lib.settings.base import ModelSettings
+from lib.spark.session import is_local
 from lib.store import ModelReference, ModelStore
 from lib.store.compatibility import check_contract
 from lib.store.version import find_version
@@ -40,8 +41,8 @@ def load_backend(
     version = find_version(path)
     if version is not None:
         check_contract(version.metadata, contract)
-    is_local = (spark.sparkContext.master or "").startswith("local")
-    backend = _build_backend(spark, settings, path, native_only=native_only or not is_local)
+    native_only = native_only or not is_local(spark)
+    backend = _build_backend(spark, settings, path, native_only=native_only)
     try:
         backend.load()
     except (FileNotFoundError, ValueError) as error:

@@ -38,6 +38,11 @@ def apply_runtime_settings(session: SparkSession) -> None:
         session.conf.set(key, value)
 
 
+def is_local(session: SparkSession) -> bool:
+    """Whether executors are on this machine, with the Python and the packages of the driver."""
+    return (session.sparkContext.master or "").startswith("local")
+
+
 def check_connector(session: SparkSession) -> None:
     """Make sure that Spark's Kafka connector is on the class path.
 

@@ -1,0 +1,72 @@
+"""Python workers that have scored before the first batch comes."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lib.background import Background
+from lib.codec.decode_spark import SOURCE_TYPES
+from lib.codec.messages import OutputSettings
+from lib.contract import Contract
+from lib.errors import name_error
+from lib.pipeline import Scorer, plan_scoring
+from lib.spark.session import is_local
+
+logger = logging.getLogger(__name__)
+
+
+class WarmUp(Background):
+    """Lets each Python worker score a stand-in, while the block takes over the group.
+
+    A worker starts, imports its libraries and opens the model in the time in which the driver
+    mostly waits for Kafka; otherwise the first batch would wait for all that. The answers are
+    thrown away. What goes wrong here goes wrong again in the first batch, which reports it.
+
+    Does nothing where the model runs in the JVM, or where executors are on other machines: there
+    may be none yet.
+
+    Args:
+        spark: the session.
+        scorer: a loaded model backend.
+        contract: what a record has to look like.
+    """
+
+    def __init__(self, spark: SparkSession, scorer: Scorer, contract: Contract) -> None:
+        super().__init__("warm-up")
+        self._spark = spark
+        self._scorer = scorer
+        self._contract = contract
+
+    def _run(self) -> None:
+        if not is_local(self._spark):
+            return
+        context = self._spark.sparkContext
+        records = build_stand_ins(self._spark, self._contract, context.defaultParallelism)
+        plan = plan_scoring(records, self._scorer, self._contract, OutputSettings("", "", ""))
+        if plan.map_in_arrow is None:
+            return
+        context.setJobDescription("warm-up of the Python workers")
+        try:
+            plan.to_messages().toArrow()
+        except Exception as error:  # noqa: BLE001 - of any kind; the first batch reports it
+            logger.info("the warm-up failed error=%s", name_error(error))
+
+
+def build_stand_ins(spark: SparkSession, contract: Contract, count: int) -> DataFrame:
+    """Valid records, each in a partition of its own: the columns of ``SOURCE_COLUMNS``."""
+    record = {contract.identifier.name: "warm-up", **contract.stand_ins}
+    values = {
+        "source_value": F.lit(json.dumps(record).encode()),
+        "source_topic": F.lit("warm-up"),
+        "source_partition": F.lit(0),
+        "source_offset": F.col("id"),
+        "source_timestamp": F.current_timestamp(),
+    }
+    columns = [
+        values.get(name, F.lit(None)).cast(kind).alias(name) for name, kind in SOURCE_TYPES.items()
+    ]
+    return spark.range(0, count, 1, count).select(*columns)
