@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-_PATIENCE_S = 0.05
+_POLL_S = 0.05
 
 
 class Background(ABC):
@@ -17,13 +17,15 @@ class Background(ABC):
 
     Args:
         name: of the thread.
+        patience_s: how long the block's end waits for the thread; None for as long as it takes.
 
     Attributes:
         failure: what ended it before it was told to; None if nothing did.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, patience_s: float | None = None) -> None:
         self.failure: Exception | None = None
+        self._patience_s = patience_s
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._guard, name=name, daemon=True)
 
@@ -38,7 +40,7 @@ class Background(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self._stopped.set()
-        self._thread.join()
+        self._thread.join(self._patience_s)
 
     def check(self) -> None:
         """Raise what ended the thread."""
@@ -56,7 +58,7 @@ class Background(ABC):
             self.check()
             if time.monotonic() > deadline_s:
                 return False
-            time.sleep(_PATIENCE_S)
+            time.sleep(_POLL_S)
         return True
 
     @abstractmethod

@@ -13,10 +13,13 @@ from lib.codec.decode_spark import SOURCE_TYPES
 from lib.codec.messages import OutputSettings
 from lib.contract import Contract
 from lib.errors import name_error
-from lib.pipeline import Scorer, plan_scoring
+from lib.pipeline import Scorer, score_records
 from lib.spark.session import is_local
 
 logger = logging.getLogger(__name__)
+
+# Whoever stops the job must be heard, even when a worker hangs.
+_PATIENCE_S = 10.0
 
 
 class WarmUp(Background):
@@ -36,22 +39,23 @@ class WarmUp(Background):
     """
 
     def __init__(self, spark: SparkSession, scorer: Scorer, contract: Contract) -> None:
-        super().__init__("warm-up")
+        super().__init__("warm-up", patience_s=_PATIENCE_S)
         self._spark = spark
         self._scorer = scorer
         self._contract = contract
 
     def _run(self) -> None:
-        if not is_local(self._spark):
+        # Asked first: the plan of a model in the JVM is a thousand expressions.
+        runs_in_jvm = self._scorer.build_batch_scorer(self._spark) is None
+        if runs_in_jvm or not is_local(self._spark):
             return
         context = self._spark.sparkContext
         records = build_stand_ins(self._spark, self._contract, context.defaultParallelism)
-        plan = plan_scoring(records, self._scorer, self._contract, OutputSettings("", "", ""))
-        if plan.map_in_arrow is None:
-            return
+        output = OutputSettings("", "", "")
+        messages = score_records(records, self._scorer, self._contract, output)
         context.setJobDescription("warm-up of the Python workers")
         try:
-            plan.to_messages().toArrow()
+            messages.toArrow()
         except Exception as error:  # noqa: BLE001 - of any kind; the first batch reports it
             logger.info("the warm-up failed error=%s", name_error(error))
 

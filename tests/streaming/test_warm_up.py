@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,12 @@ class Witness:
 class Failing(Witness):
     def score(self, features: Mapping[str, Any]) -> Any:
         raise MemoryError
+
+
+class Slow(Witness):
+    def score(self, features: Mapping[str, Any]) -> Any:
+        time.sleep(3)
+        return super().score(features)
 
 
 class Native(Witness):
@@ -104,4 +111,17 @@ def test_the_block_waits_for_the_warm_up_even_when_it_fails(
     with pytest.raises(ValueError, match="refused"), WarmUp(spark, Witness(tmp_path), CUSTOMER):
         raise ValueError("refused")
 
+    assert list(tmp_path.iterdir()) != []
+
+
+def test_the_block_does_not_wait_for_a_worker_that_hangs(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lib.streaming.warm_up._PATIENCE_S", 0.1)
+
+    with WarmUp(spark, Slow(tmp_path), CUSTOMER) as warm_up:
+        pass
+
+    assert list(tmp_path.iterdir()) == []
+    warm_up._thread.join()
     assert list(tmp_path.iterdir()) != []
