@@ -43,21 +43,23 @@ class WarmUp(Background):
         self._spark = spark
         self._scorer = scorer
         self._contract = contract
+        # Here and not in the thread: the query shares the copy of the model that this makes.
+        self._is_needed = is_local(spark) and scorer.build_batch_scorer(spark) is not None
 
     def _run(self) -> None:
-        # Asked first: the plan of a model in the JVM is a thousand expressions.
-        runs_in_jvm = self._scorer.build_batch_scorer(self._spark) is None
-        if runs_in_jvm or not is_local(self._spark):
+        if not self._is_needed:
             return
+        try:
+            self._score_stand_ins()
+        except Exception as error:  # noqa: BLE001 - of any kind; the first batch reports it
+            logger.info("the warm-up failed error=%s", name_error(error))
+
+    def _score_stand_ins(self) -> None:
         context = self._spark.sparkContext
         records = build_stand_ins(self._spark, self._contract, context.defaultParallelism)
         output = OutputSettings("", "", "")
-        messages = score_records(records, self._scorer, self._contract, output)
         context.setJobDescription("warm-up of the Python workers")
-        try:
-            messages.toArrow()
-        except Exception as error:  # noqa: BLE001 - of any kind; the first batch reports it
-            logger.info("the warm-up failed error=%s", name_error(error))
+        score_records(records, self._scorer, self._contract, output).toArrow()
 
 
 def build_stand_ins(spark: SparkSession, contract: Contract, count: int) -> DataFrame:
