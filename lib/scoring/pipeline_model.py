@@ -18,8 +18,17 @@ from lib.spark.quoting import quote
 
 
 def load_pipeline_model(location: str, session: SparkSession) -> PipelineModel:
-    """Load a saved PipelineModel in this session; the location is a URI."""
-    return PipelineModel.read().session(session).load(location)
+    """Load a saved PipelineModel in this session; the location is a URI.
+
+    Its last stage adds nothing but the probability. With raw predictions too, Spark hands a vector
+    from one function to the next for each record, an eighth of what scoring takes.
+    """
+    model: PipelineModel = PipelineModel.read().session(session).load(location)
+    for stage in model.stages[-1:]:
+        if stage.hasParam("probabilityCol") and stage.hasParam("rawPredictionCol"):
+            for name in ("rawPredictionCol", "predictionCol"):
+                stage.set(stage.getParam(name), "")  # no such column
+    return model
 
 
 def append_probability(frame: DataFrame, model: Any, name: str) -> DataFrame:

@@ -278,6 +278,40 @@ def test_helper_columns_of_the_model_may_be_named_in_its_parameters(
     assert scored.where("probability between 0 and 1").count() == 10
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["LogisticRegression", "RandomForestClassifier", "GBTClassifier", "NaiveBayes", "LinearSVC"],
+)
+def test_last_stage_adds_the_probability_alone_and_it_is_the_same(
+    name: str, training: pd.DataFrame, spark: SparkSession, tmp_path: Path
+) -> None:
+    from pyspark.ml import Pipeline, PipelineModel, classification
+    from pyspark.ml.feature import VectorAssembler
+    from pyspark.ml.functions import vector_to_array
+
+    from lib.scoring.pipeline_model import load_pipeline_model
+
+    columns = ["tenure", "MonthlyCharges"]
+    stages: list[Any] = [
+        VectorAssembler(inputCols=columns, outputCol="features"),
+        getattr(classification, name)(labelCol="label"),
+    ]
+    Pipeline(stages=stages).fit(spark.createDataFrame(training)).save(str(tmp_path / "model"))
+    customers = spark.createDataFrame(CUSTOMERS[columns])
+    saved = PipelineModel.load(str(tmp_path / "model"))
+    loaded = load_pipeline_model((tmp_path / "model").as_uri(), spark)
+    if name == "LinearSVC":  # gives no probabilities: left as it is
+        assert loaded.transform(customers).columns == saved.transform(customers).columns
+        return
+    assert loaded.transform(customers).columns == [*columns, "features", "probability"]
+    expected, found = (
+        model.transform(customers).select(vector_to_array("probability")).collect()
+        for model in (saved, loaded)
+    )
+    assert found == expected
+    assert len(found) == len(CUSTOMERS)
+
+
 def test_command_starts_a_session_of_its_own(pipeline_model_path: Path) -> None:
     done = run_python("-m", "lib.inference_backend", str(pipeline_model_path))
     assert done.returncode == 0, done.stderr
