@@ -16,18 +16,22 @@ from lib.scoring.base import PROBABILITY_COLUMN
 from lib.scoring.frames import in_range_expr
 from lib.spark.quoting import quote
 
+_SPARKS_CLASSIFIERS = "pyspark.ml.classification"
+
 
 def load_pipeline_model(location: str, session: SparkSession) -> PipelineModel:
     """Load a saved PipelineModel in this session; the location is a URI.
 
-    Its last stage adds nothing but the probability. With raw predictions too, Spark hands a vector
-    from one function to the next for each record, an eighth of what scoring takes.
+    A classifier of Spark's at its end adds nothing but the probability. With raw predictions too,
+    Spark hands a vector from one function to the next for each record, an eighth of what scoring
+    takes.
     """
     model: PipelineModel = PipelineModel.read().session(session).load(location)
-    for stage in model.stages[-1:]:
-        if stage.hasParam("probabilityCol") and stage.hasParam("rawPredictionCol"):
+    for last in model.stages[-1:]:
+        # Those of other packages may not know how to do without.
+        if type(last).__module__ == _SPARKS_CLASSIFIERS and last.hasParam("probabilityCol"):
             for name in ("rawPredictionCol", "predictionCol"):
-                stage.set(stage.getParam(name), "")  # no such column
+                last.set(last.getParam(name), "")  # no such column
     return model
 
 

@@ -288,6 +288,7 @@ def test_last_stage_adds_the_probability_alone_and_it_is_the_same(
     from pyspark.ml import Pipeline, PipelineModel, classification
     from pyspark.ml.feature import VectorAssembler
     from pyspark.ml.functions import vector_to_array
+    from pyspark.sql import functions as F
 
     from lib.scoring.pipeline_model import load_pipeline_model
 
@@ -305,7 +306,7 @@ def test_last_stage_adds_the_probability_alone_and_it_is_the_same(
         return
     assert loaded.transform(customers).columns == [*columns, "features", "probability"]
     expected, found = (
-        model.transform(customers).select(vector_to_array("probability")).collect()
+        model.transform(customers).select(vector_to_array(F.col("probability"))).collect()
         for model in (saved, loaded)
     )
     assert found == expected
