@@ -83,8 +83,14 @@ def build_job_command(course: Course, options: Mapping[str, object]) -> list[str
     ]
 
 
-def _build_job(delivery: str, backend: str, commit: str = "driver") -> Contestant:
-    is_usual = commit == "driver"
+def _build_job(
+    delivery: str, backend: str, commit: str = "driver", decoder: str = "spark"
+) -> Contestant:
+    name, shown = f"{delivery}/{backend}", backend
+    if commit != "driver":
+        name, shown = f"{name}/{commit}", f"{shown}, commits on the {commit}s"
+    if decoder != "spark":
+        name, shown = f"{name}/decoded-in-{decoder}", f"{shown}, decoded in {decoder.title()}"
 
     def build_command(course: Course) -> list[str]:
         return build_job_command(
@@ -93,14 +99,13 @@ def _build_job(delivery: str, backend: str, commit: str = "driver") -> Contestan
                 "--backend": backend,
                 "--delivery": delivery,
                 "--commit": commit,
+                "--decoder": decoder,
                 "--trigger": AVAILABLE_NOW,
                 "--max-offsets-per-trigger": course.batch_records,
             },
         )
 
-    place = "" if is_usual else f"/{commit}"
-    shown = backend if is_usual else f"{backend}, commits on the {commit}s"
-    return Contestant(f"{delivery}/{backend}{place}", delivery, shown, build_command)
+    return Contestant(name, delivery, shown, build_command)
 
 
 def _build_loop(kind: str) -> Contestant:
@@ -128,6 +133,8 @@ CONTESTANTS: Mapping[str, Contestant] = {
         _build_job("exactly-once", "onnx"),
         _build_job("exactly-once", "sql"),
         _build_job("exactly-once", "spark"),
+        _build_job("exactly-once", "sql", decoder="python"),
+        _build_job("exactly-once", "spark", decoder="python"),
         _build_job("at-least-once", "spark"),
         _build_job("exactly-once", "sklearn"),
         _build_job("at-least-once", "sklearn"),

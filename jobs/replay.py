@@ -41,7 +41,10 @@ def replay(settings: ReplaySettings) -> int:
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
     )
     started_s = time.monotonic()
-    report = sink.write(score_records(records, scorer, CUSTOMER, output), output)
+    messages = score_records(
+        records, scorer, CUSTOMER, output, decodes_in_python=settings.decodes_in_python
+    )
+    report = sink.write(messages, output)
     total, duration_s = report.predictions + report.dead_letters, time.monotonic() - started_s
     print(
         f"{total:,} records in {duration_s:.1f} s by {scorer.scored_by}:"

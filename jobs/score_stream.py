@@ -34,7 +34,8 @@ def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
         scorer = load_backend(spark, settings, CUSTOMER, native_only=settings.is_real_time)
         check_mode(spark, settings, scorer)
         with StopSignal(spark) as stop:
-            with WarmUp(spark, scorer, CUSTOMER):
+            in_python = settings.decodes_in_python
+            with WarmUp(spark, scorer, CUSTOMER, decodes_in_python=in_python):
                 stream = start_stream(spark, settings, scorer, CUSTOMER, hook)
             stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
     finally:

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lib.codec.decode_spark import SOURCE_COLUMNS, decode_records
+from lib.codec.decode_workers import decode_in_workers
 from lib.codec.encode_spark import encode_messages
 from lib.codec.messages import MessageSettings, OutputSettings
 from lib.contract import Contract
@@ -54,18 +55,30 @@ class ScoringPlan:
 
 
 def score_records(
-    records: DataFrame, scorer: Scorer, contract: Contract, output: OutputSettings
+    records: DataFrame,
+    scorer: Scorer,
+    contract: Contract,
+    output: OutputSettings,
+    *,
+    decodes_in_python: bool = False,
 ) -> DataFrame:
     """Check, score and encode records; see :func:`plan_scoring`.
 
     Returns:
         ``lib.sinks.columns.MESSAGE_SCHEMA``.
     """
-    return plan_scoring(records, scorer, contract, output).to_messages()
+    return plan_scoring(
+        records, scorer, contract, output, decodes_in_python=decodes_in_python
+    ).to_messages()
 
 
 def plan_scoring(
-    records: DataFrame, scorer: Scorer, contract: Contract, output: OutputSettings
+    records: DataFrame,
+    scorer: Scorer,
+    contract: Contract,
+    output: OutputSettings,
+    *,
+    decodes_in_python: bool = False,
 ) -> ScoringPlan:
     """Check, score and encode records. Pure: no action, no side effect; for stream and batch.
 
@@ -77,6 +90,8 @@ def plan_scoring(
         scorer: a loaded model backend.
         contract: what a record has to look like.
         output: topics and format of the messages.
+        decodes_in_python: whether Python workers decode for a scorer in the JVM. For one that
+            scores in workers they always do.
     """
     settings = MessageSettings(contract, output, scorer.threshold, scorer.scored_by)
     batch_scorer = scorer.build_batch_scorer(records.sparkSession)
@@ -86,6 +101,7 @@ def plan_scoring(
             "source_headers", F.to_json("source_headers")
         )
         return ScoringPlan(source, BatchPlan(batch_scorer, settings))
-    decoded = decode_records(records, contract)
+    decode = decode_in_workers if decodes_in_python else decode_records
+    decoded = decode(records, contract)
     scored = scorer.with_probability(decoded)
     return ScoringPlan(encode_messages(scored, settings))

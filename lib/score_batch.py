@@ -18,8 +18,7 @@ import pyarrow as pa
 from lib.codec.decode_batch import Column, decode_batch
 from lib.codec.encode_batch import encode_batch
 from lib.codec.messages import MessageSettings
-from lib.spark.worker_end import raise_broken_pipes
-from lib.spark.worker_memory import exempt_what_is_loaded, pause_collection
+from lib.spark.worker_batches import map_batches
 
 
 class BatchScorer(Protocol):
@@ -43,11 +42,7 @@ class BatchPlan:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Exactly one message for each record, in their order."""
-        for batch in batches:
-            with pause_collection(), raise_broken_pipes():
-                messages = self.score_batch(batch)
-            exempt_what_is_loaded()
-            yield messages
+        return map_batches(self.score_batch, batches)
 
     def score_batch(self, records: pa.RecordBatch) -> pa.RecordBatch:
         """Messages of :data:`lib.sinks.columns.MESSAGE_SCHEMA` for records of ``SOURCE_COLUMNS``.

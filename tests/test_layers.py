@@ -22,7 +22,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("streaming.restarts", "streaming.real_time", "telemetry", "synth", "store"),
     ),
     ("spark.session", "spark.local_session", "scoring", "inference_backend", "training"),
-    ("codec.explain_spark", "codec.decode_spark", "codec.encode_spark", "pipeline"),
+    (
+        *("codec.explain_spark", "codec.decode_spark", "codec.decode_workers"),
+        *("codec.encode_spark", "pipeline"),
+    ),
     (
         *("kafka", "streaming.stop_signal", "sources", "sinks", "broker", "producing"),
         *("resending", "consuming"),

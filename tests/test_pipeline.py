@@ -72,9 +72,13 @@ def build_records(
 Run = Callable[..., list[Any]]
 
 
-@pytest.fixture(scope="module", params=[Formula, FormulaInWorkers])
+@pytest.fixture(
+    scope="module",
+    params=[(Formula, False), (Formula, True), (FormulaInWorkers, False)],
+    ids=["JVM", "decoded in workers", "workers"],
+)
 def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
-    """Values → messages, by the plan of the JVM and by that of Python workers."""
+    """Values → messages, by the plan of the JVM, by that of Python workers, and by half of each."""
     from lib.codec.messages import OutputSettings
     from lib.pipeline import score_records
 
@@ -87,8 +91,11 @@ def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
     ) -> list[Any]:
         output = OutputSettings("out", "dead", "query", dead_letter_format)
         records = build_records(spark, values, headers)
-        scorer = request.param(threshold)
-        return score_records(records, scorer, CUSTOMER, output).orderBy("source_offset").collect()
+        scorer, decodes_in_python = request.param[0](threshold), request.param[1]
+        messages = score_records(
+            records, scorer, CUSTOMER, output, decodes_in_python=decodes_in_python
+        )
+        return messages.orderBy("source_offset").collect()
 
     return run_plan
 

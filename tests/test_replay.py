@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -93,9 +93,17 @@ def make_features(source: random.Random) -> dict[str, Any]:
     return features
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("backend", "decoders"),
+    [
+        *((backend, ("spark", "spark")) for backend in BACKENDS),
+        ("spark", ("python", "spark")),
+        ("sql", ("spark", "python")),
+    ],
+)
 def test_stream_and_replay_say_the_same_of_every_record(
     backend: str,
+    decoders: tuple[Literal["spark", "python"], Literal["spark", "python"]],
     spark: SparkSession,
     broker: Broker,
     topic: TopicFactory,
@@ -114,6 +122,7 @@ def test_stream_and_replay_say_the_same_of_every_record(
         query_name=source,
         store=model_store,
         backend=backend,
+        decoder=decoders[0],
         trigger="available-now",
         checkpoint=str(checkpoint),
     )
@@ -126,6 +135,7 @@ def test_stream_and_replay_say_the_same_of_every_record(
     replay_settings = ReplaySettings(
         store=model_store,
         backend=backend,
+        decoder=decoders[1],
         input=[str(tmp_path / "dump")],
         output=str(tmp_path / "out"),
     )

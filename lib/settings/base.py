@@ -48,6 +48,25 @@ class ModelSettings(JobSettings):
     )
 
 
+class PlanSettings(ModelSettings):
+    """How records become messages."""
+
+    decoder: Literal["spark", "python"] = Field(
+        "spark",
+        description="who reads and checks records for a model in Spark's JVM (sql, spark): the JVM,"
+        " or Python workers, which are faster; for other models these always do",
+    )
+    dead_letter_format: Literal["headers", "envelope"] = Field(
+        "headers",
+        description="headers: original bytes, the error in headers; envelope: a JSON value",
+    )
+
+    @property
+    def decodes_in_python(self) -> bool:
+        """Whether Python workers decode, whatever the model."""
+        return self.decoder == "python"
+
+
 class KafkaSettings(JobSettings):
     """Which Kafka, and how to reach it."""
 

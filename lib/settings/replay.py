@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, field_validator
 
-from lib.settings.base import ModelSettings
+from lib.settings.base import PlanSettings
 
 
-class ReplaySettings(ModelSettings):
+class ReplaySettings(PlanSettings):
     """Score Parquet files with the plan of the stream, to Parquet files."""
 
     input: list[str] = Field(
@@ -19,10 +17,6 @@ class ReplaySettings(ModelSettings):
     )
     output: str = Field(description="folder for predictions/ and dead_letters/")
     overwrite: bool = Field(False, description="replace what an earlier replay wrote to --output")
-    dead_letter_format: Literal["headers", "envelope"] = Field(
-        "headers",
-        description="headers: original bytes, the error in headers; envelope: a JSON value",
-    )
 
     @field_validator("input", mode="before")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lib.settings.base import KafkaSettings, ModelSettings
+from lib.settings.base import KafkaSettings, PlanSettings
 from lib.sources.partitions import ALL_PARTITIONS, parse_partitions
 from lib.streaming.real_time import REAL_TIME, iter_conflicts
 
@@ -19,17 +19,13 @@ Mode = Literal["micro-batch", "real-time"]
 Commit = Literal["driver", "executor"]
 
 
-class ScoreStreamSettings(KafkaSettings, ModelSettings):
+class ScoreStreamSettings(KafkaSettings, PlanSettings):
     """Score a Kafka topic of customers, exactly once."""
 
     input_topic: str = Field("telco.raw.customers", description="topic of customer records")
     output_topic: str = Field("telco.churn.predictions", description="topic for predictions")
     dead_letter_topic: str = Field(
         "telco.deadletter", description="topic for records that cannot be scored"
-    )
-    dead_letter_format: Literal["headers", "envelope"] = Field(
-        "headers",
-        description="headers: original bytes, the error in headers; envelope: a JSON value",
     )
     query_name: str = Field(
         "churn-scoring",
@@ -109,6 +105,7 @@ class ScoreStreamSettings(KafkaSettings, ModelSettings):
             commit=self.commit,
             trigger=self._unless_default("trigger"),
             max_offsets_per_trigger=self._unless_default("max_offsets_per_trigger"),
+            decoder=self.decoder,
         )
         if found := "; ".join(conflicts):
             raise ValueError(f"--mode {REAL_TIME}: {found}")

@@ -19,6 +19,7 @@ def iter_conflicts(
     commit: str,
     trigger: str | None,
     max_offsets_per_trigger: int | None,
+    decoder: str,
 ) -> Iterator[str]:
     """Settings that contradict the mode, as phrases with a way out.
 
@@ -27,6 +28,7 @@ def iter_conflicts(
         commit: of the job.
         trigger: None where it is the default.
         max_offsets_per_trigger: None where it is the default.
+        decoder: of the job.
     """
     if delivery != "at-least-once":
         yield (
@@ -47,6 +49,8 @@ def iter_conflicts(
             f"found --max-offsets-per-trigger {max_offsets_per_trigger}, but Spark bounds no batch"
             " in it by records; leave it out"
         )
+    if decoder != "spark":
+        yield f"found --decoder {decoder}, but Spark allows no Python in it; leave it out"
 
 
 def parse_interval_ms(text: str) -> int:

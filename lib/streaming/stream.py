@@ -12,7 +12,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.codec.messages import DeadLetterFormat, OutputSettings
 from lib.contract import Contract
-from lib.pipeline import plan_scoring, score_records
+from lib.pipeline import ScoringPlan, plan_scoring
 from lib.scoring.base import ModelBackend
 from lib.settings.score_stream import AVAILABLE_NOW, ScoreStreamSettings
 from lib.sinks.checkpoint import prefer_plain_files
@@ -54,6 +54,11 @@ def start_stream(
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
     )
 
+    def plan(records: DataFrame) -> ScoringPlan:
+        return plan_scoring(
+            records, scorer, contract, output, decodes_in_python=settings.decodes_in_python
+        )
+
     def start(writer: DataStreamWriter) -> StreamingQuery:
         with _planned_for(spark, scorer):
             return _with_trigger(writer, settings).start()
@@ -61,14 +66,14 @@ def start_stream(
     def start_at_least_once() -> StreamingQuery:
         prefer_plain_files(spark, settings.checkpoint)
         records = read_stream(spark, _source(settings))
-        messages = observe_messages(score_records(records, scorer, contract, output), output)
+        messages = observe_messages(plan(records).to_messages(), output)
         writer = write_at_least_once(messages, settings.bootstrap_servers, settings.kafka)
         writer = writer.queryName(settings.query_name)
         return start(writer.option("checkpointLocation", settings.checkpoint))
 
     def start_exactly_once() -> StreamingQuery:
-        plan = plan_scoring(sink.start().read_stream(), scorer, contract, output)
-        return start(sink.write_stream(plan.frame, plan.map_in_arrow))
+        planned = plan(sink.start().read_stream())
+        return start(sink.write_stream(planned.frame, planned.map_in_arrow))
 
     def count_written(batch_id: int) -> MessageCounts | None:
         report = sink.find_report(batch_id)

@@ -29,22 +29,32 @@ class WarmUp(Background):
     mostly waits for Kafka; otherwise the first batch would wait for all that. The answers are
     thrown away. What goes wrong here goes wrong again in the first batch, which reports it.
 
-    Does nothing where the model runs in the JVM, or where executors are on other machines: there
-    may be none yet.
+    Does nothing where there is nothing for workers to do, or where executors are on other machines:
+    there may be none yet.
 
     Args:
         spark: the session.
         scorer: a loaded model backend.
         contract: what a record has to look like.
+        decodes_in_python: whether workers decode, whatever the model.
     """
 
-    def __init__(self, spark: SparkSession, scorer: Scorer, contract: Contract) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        scorer: Scorer,
+        contract: Contract,
+        *,
+        decodes_in_python: bool = False,
+    ) -> None:
         super().__init__("warm-up", patience_s=_PATIENCE_S)
         self._spark = spark
         self._scorer = scorer
         self._contract = contract
         # Here and not in the thread: the query shares the copy of the model that this makes.
-        self._is_needed = is_local(spark) and scorer.build_batch_scorer(spark) is not None
+        has_workers = decodes_in_python or scorer.build_batch_scorer(spark) is not None
+        self._decodes_in_python = decodes_in_python
+        self._is_needed = is_local(spark) and has_workers
 
     def _run(self) -> None:
         if not self._is_needed:
@@ -59,7 +69,10 @@ class WarmUp(Background):
         records = build_stand_ins(self._spark, self._contract, context.defaultParallelism)
         output = OutputSettings("", "", "")
         context.setJobDescription("warm-up of the Python workers")
-        score_records(records, self._scorer, self._contract, output).toArrow()
+        score_records(
+            *(records, self._scorer, self._contract, output),
+            decodes_in_python=self._decodes_in_python,
+        ).toArrow()
 
 
 def build_stand_ins(spark: SparkSession, contract: Contract, count: int) -> DataFrame:

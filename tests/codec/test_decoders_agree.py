@@ -1,9 +1,10 @@
-"""The Spark decoder against the plain-Python reference: the same verdict on every record."""
+"""Both decoders of frames against the plain-Python reference: the same verdict on every record."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,12 +24,22 @@ RECORDS_TYPE = (
 )
 
 
-def decode_in_spark(spark: SparkSession, values: Sequence[bytes | None]) -> list[Row]:
-    from lib.codec.decode_spark import decode_records
+Decode = Callable[[Sequence[bytes | None]], "list[Row]"]
 
-    rows = [(b"k", value, None, "t", 0, offset, None) for offset, value in enumerate(values)]
-    decoded = decode_records(spark.createDataFrame(rows, RECORDS_TYPE), CUSTOMER)
-    return decoded.orderBy("source_offset").collect()
+
+@pytest.fixture(params=["spark", "workers"])
+def decode(spark: SparkSession, request: pytest.FixtureRequest) -> Decode:
+    from lib.codec.decode_spark import decode_records
+    from lib.codec.decode_workers import decode_in_workers
+
+    function = decode_records if request.param == "spark" else decode_in_workers
+
+    def decode_values(values: Sequence[bytes | None]) -> list[Row]:
+        rows = [(b"k", value, None, "t", 0, offset, None) for offset, value in enumerate(values)]
+        decoded = function(spark.createDataFrame(rows, RECORDS_TYPE), CUSTOMER)
+        return decoded.orderBy("source_offset").collect()
+
+    return decode_values
 
 
 def assert_agreement(rows: Sequence[Row], values: Sequence[bytes | None]) -> None:
@@ -49,14 +60,40 @@ def assert_agreement(rows: Sequence[Row], values: Sequence[bytes | None]) -> Non
             assert features == CUSTOMER.stand_ins
 
 
-def test_on_every_named_case(spark: SparkSession) -> None:
+def test_on_every_named_case(decode: Decode) -> None:
     values = [value for value, _ in (*BROKEN.values(), *ACCEPTED.values())]
 
-    assert_agreement(decode_in_spark(spark, values), values)
+    assert_agreement(decode(values), values)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_on_thousands_of_mutated_records(spark: SparkSession, seed: int) -> None:
+def test_on_thousands_of_mutated_records(decode: Decode, seed: int) -> None:
     values = [mutate_value(VALID, random.Random(f"{seed}/{index}")) for index in range(2_500)]
 
-    assert_agreement(decode_in_spark(spark, values), values)
+    assert_agreement(decode(values), values)
+
+
+def test_both_give_the_same_columns_and_pass_on_what_they_got(spark: SparkSession) -> None:
+    from lib.codec.decode_spark import SOURCE_COLUMNS, decode_records
+    from lib.codec.decode_workers import decode_in_workers
+
+    headers = [("a", b"\x00\xff"), ("a", None), ("", b"")]
+    rows = [
+        (b"k", VALID, headers, "t", 3, 1 << 40, datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)),
+        (None, b"{", [], "t", 0, 2, None),
+        (b"", None, None, "t", 1, 3, None),
+    ]
+    records = spark.createDataFrame(rows, RECORDS_TYPE)
+
+    by_spark, by_workers = (
+        function(records, CUSTOMER) for function in (decode_records, decode_in_workers)
+    )
+
+    assert by_workers.dtypes == by_spark.dtypes
+    assert by_workers.select(*SOURCE_COLUMNS).collect() == records.collect()
+
+
+def test_a_frame_without_rows_stays_one(spark: SparkSession) -> None:
+    from lib.codec.decode_workers import decode_in_workers
+
+    assert decode_in_workers(spark.createDataFrame([], RECORDS_TYPE), CUSTOMER).collect() == []

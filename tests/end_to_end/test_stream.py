@@ -54,14 +54,18 @@ def read_answers(deployment: Deployment, records: list[Record]) -> Any:
     )
 
 
-@pytest.mark.parametrize("backend", ["spark", "sklearn"])
+@pytest.mark.parametrize(
+    "options",
+    [{"backend": "spark"}, {"backend": "spark", "decoder": "python"}, {"backend": "sklearn"}],
+    ids=["spark", "spark decoded in python", "sklearn"],
+)
 def test_every_record_ends_as_one_prediction_or_one_dead_letter(
-    spark: SparkSession, deployment: Deployment, backend: str
+    spark: SparkSession, deployment: Deployment, options: dict[str, str]
 ) -> None:
     records = build_customers(10_000, bad_share=0.02)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
 
-    view = score(spark, deployment, backend=backend, max_offsets_per_trigger=3_000)
+    view = score(spark, deployment, **options, max_offsets_per_trigger=3_000)
 
     account = read_answers(deployment, records)
     assert account.faults == {}

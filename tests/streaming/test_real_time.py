@@ -38,6 +38,7 @@ def test_the_guarantee_has_to_be_said() -> None:
         (("--commit", "executor"), r"found --commit executor, .*; leave it out"),
         (("--trigger", "1 second"), r"found --trigger 1 second, .*--real-time-batch"),
         (("--trigger", "available-now"), r"available-now, .*; drain in --mode micro-batch"),
+        (("--decoder", "python"), r"found --decoder python, .*no Python in it; leave it out"),
         (("--max-offsets-per-trigger", "9"), r"found --max-offsets-per-trigger 9, .*; leave it"),
         (
             ("--real-time-batch", "soon"),

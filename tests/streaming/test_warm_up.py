@@ -105,6 +105,19 @@ def test_a_model_in_the_jvm_starts_no_job(
     assert caplog.text == ""
 
 
+def test_a_model_in_the_jvm_whose_records_workers_decode_is_warmed_up(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scorer = Native(tmp_path)
+    with (
+        caplog.at_level(logging.INFO, "lib"),
+        WarmUp(spark, scorer, CUSTOMER, decodes_in_python=True),
+    ):
+        pass
+
+    assert "the warm-up failed" in caplog.text  # so it ran
+
+
 def test_the_block_waits_for_the_warm_up_even_when_it_fails(
     spark: SparkSession, tmp_path: Path
 ) -> None:
