@@ -26,8 +26,8 @@ from lib.spark.worker_batches import map_batches
 
 _ARROW_TYPES = {Kind.INTEGER: pa.int64(), Kind.NUMBER: pa.float64()}
 _SPARK_TYPES = {Kind.INTEGER: "bigint", Kind.NUMBER: "double"}
-_VIOLATIONS_ARROW = pa.list_(
-    pa.struct([(name, pa.string()) for name in ("field", "rule", "found", "expected")])
+_VIOLATION_ARROW = pa.struct(
+    [(name, pa.string()) for name in ("field", "rule", "found", "expected")]
 )
 
 
@@ -109,16 +109,18 @@ def _read_column(decoded: DecodedBatch, spec: Field, contract: Contract) -> pa.A
 
 def _list_violations(decoded: DecodedBatch, count: int) -> pa.ListArray:
     """What is wrong with each row; empty where nothing is."""
-    lists: list[list[dict[str, Any]]] = [
-        [
+    lengths = np.zeros(count + 1, dtype=np.int32)
+    listed: list[dict[str, Any]] = []
+    for row, violations in sorted(decoded.violations.items()):
+        lengths[row + 1] = len(violations)
+        listed += [
             {
                 "field": violation.field,
                 "rule": str(violation.rule),
                 "found": violation.found,
                 "expected": violation.expected,
             }
-            for violation in decoded.violations.get(row, ())
+            for violation in violations
         ]
-        for row in range(count)
-    ]
-    return pa.array(lists, _VIOLATIONS_ARROW)
+    ends = pa.array(np.cumsum(lengths), pa.int32())
+    return pa.ListArray.from_arrays(ends, pa.array(listed, _VIOLATION_ARROW))

@@ -12,7 +12,7 @@ import pytest
 from lib.codec.decode import decode_value
 from lib.contract import CUSTOMER
 from tests.hostile.mutations import mutate_value
-from tests.records import ACCEPTED, BROKEN, VALID
+from tests.records import ACCEPTED, BROKEN, VALID, record
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession
@@ -78,8 +78,9 @@ def test_both_give_the_same_columns_and_pass_on_what_they_got(spark: SparkSessio
     from lib.codec.decode_workers import decode_in_workers
 
     headers = [("a", b"\x00\xff"), ("a", None), ("", b"")]
+    time = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     rows = [
-        (b"k", VALID, headers, "t", 3, 1 << 40, datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)),
+        (b"k", record(), headers, "t", 3, 1 << 40, time),
         (None, b"{", [], "t", 0, 2, None),
         (b"", None, None, "t", 1, 3, None),
     ]

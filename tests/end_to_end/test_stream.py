@@ -56,8 +56,14 @@ def read_answers(deployment: Deployment, records: list[Record]) -> Any:
 
 @pytest.mark.parametrize(
     "options",
-    [{"backend": "spark"}, {"backend": "spark", "decoder": "python"}, {"backend": "sklearn"}],
-    ids=["spark", "spark decoded in python", "sklearn"],
+    [
+        {"backend": "spark"},
+        {"backend": "sklearn"},
+        {"backend": "spark", "decoder": "python"},
+        {"backend": "sql", "decoder": "python", "commit": "executor"},
+        {"backend": "sql", "decoder": "python", "delivery": "at-least-once"},
+    ],
+    ids=lambda options: "-".join(options.values()),
 )
 def test_every_record_ends_as_one_prediction_or_one_dead_letter(
     spark: SparkSession, deployment: Deployment, options: dict[str, str]
