@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
-from lib.codec.decode_spark import SOURCE_COLUMNS, decode_records
-from lib.codec.decode_workers import decode_in_workers
+from lib.codec.decode_spark import decode_records
+from lib.codec.decode_workers import decode_in_workers, select_for_workers
 from lib.codec.encode_spark import encode_messages
 from lib.codec.messages import MessageSettings, OutputSettings
 from lib.contract import Contract
@@ -97,10 +96,7 @@ def plan_scoring(
     batch_scorer = scorer.build_batch_scorer(records.sparkSession)
     if batch_scorer is not None:
         # In one pass over the bytes, where the model runs in Python anyway.
-        source = records.select(*SOURCE_COLUMNS).withColumn(
-            "source_headers", F.to_json("source_headers")
-        )
-        return ScoringPlan(source, BatchPlan(batch_scorer, settings))
+        return ScoringPlan(select_for_workers(records), BatchPlan(batch_scorer, settings))
     decode = decode_in_workers if decodes_in_python else decode_records
     decoded = decode(records, contract)
     scored = scorer.with_probability(decoded)

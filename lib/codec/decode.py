@@ -71,6 +71,15 @@ class Violation:
     found: str
     expected: str
 
+    def to_dict(self) -> dict[str, str]:
+        """Its attributes by name, as a dead letter lists them."""
+        return {
+            "field": self.field,
+            "rule": str(self.rule),
+            "found": self.found,
+            "expected": self.expected,
+        }
+
 
 @dataclass(frozen=True)
 class Decoded:

@@ -152,10 +152,7 @@ def _encode_dead_letter(
     own = parse_headers(records["source_headers"][position].as_py())
     error = _find_error(violations)
     message = "; ".join(map(_describe, violations)) if violations else messages.NO_PROBABILITY
-    listed = [
-        {"field": v.field, "rule": str(v.rule), "found": v.found, "expected": v.expected}
-        for v in violations
-    ]
+    listed = [violation.to_dict() for violation in violations]
     topic: str = records["source_topic"][position].as_py()
     retries = _count_retries(own)
     if settings.output.dead_letter_format is DeadLetterFormat.ENVELOPE:

@@ -69,10 +69,14 @@ class WarmUp(Background):
         records = build_stand_ins(self._spark, self._contract, context.defaultParallelism)
         output = OutputSettings("", "", "")
         context.setJobDescription("warm-up of the Python workers")
-        score_records(
-            *(records, self._scorer, self._contract, output),
+        messages = score_records(
+            records,
+            self._scorer,
+            self._contract,
+            output,
             decodes_in_python=self._decodes_in_python,
-        ).toArrow()
+        )
+        messages.toArrow()
 
 
 def build_stand_ins(spark: SparkSession, contract: Contract, count: int) -> DataFrame:
