@@ -84,12 +84,12 @@ def build_job_command(course: Course, options: Mapping[str, object]) -> list[str
 
 
 def _build_job(
-    delivery: str, backend: str, commit: str = "driver", decoder: str = "spark"
+    delivery: str, backend: str, commit: str = "driver", decoder: str = "auto"
 ) -> Contestant:
     name, shown = f"{delivery}/{backend}", backend
     if commit != "driver":
         name, shown = f"{name}/{commit}", f"{shown}, commits on the {commit}s"
-    if decoder != "spark":
+    if decoder != "auto":
         name, shown = f"{name}/decoded-in-{decoder}", f"{shown}, decoded in {decoder.title()}"
 
     def build_command(course: Course) -> list[str]:
@@ -134,7 +134,7 @@ CONTESTANTS: Mapping[str, Contestant] = {
         _build_job("exactly-once", "sql"),
         _build_job("exactly-once", "spark"),
         _build_job("exactly-once", "sql", decoder="python"),
-        _build_job("exactly-once", "spark", decoder="python"),
+        _build_job("exactly-once", "spark", decoder="spark"),
         _build_job("at-least-once", "spark"),
         _build_job("exactly-once", "sklearn"),
         _build_job("at-least-once", "sklearn"),

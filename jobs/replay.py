@@ -16,7 +16,7 @@ from lib.cli import run_job
 from lib.codec.messages import DeadLetterFormat, OutputSettings
 from lib.contract import CUSTOMER
 from lib.pipeline import score_records
-from lib.scoring.choice import load_backend
+from lib.scoring.choice import decodes_in_python, load_backend
 from lib.settings.replay import ReplaySettings
 from lib.sinks.parquet import DEAD_LETTERS, PREDICTIONS, ParquetSink
 from lib.sources.parquet import read_parquet
@@ -41,9 +41,8 @@ def replay(settings: ReplaySettings) -> int:
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
     )
     started_s = time.monotonic()
-    messages = score_records(
-        records, scorer, CUSTOMER, output, decodes_in_python=settings.decodes_in_python
-    )
+    in_python = decodes_in_python(spark, settings, scorer)
+    messages = score_records(records, scorer, CUSTOMER, output, decodes_in_python=in_python)
     report = sink.write(messages, output)
     total, duration_s = report.predictions + report.dead_letters, time.monotonic() - started_s
     print(

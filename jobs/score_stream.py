@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.cli import run_job
 from lib.contract import CUSTOMER
 from lib.kafka.preflight import check_kafka
-from lib.scoring.choice import load_backend
+from lib.scoring.choice import decodes_in_python, load_backend
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.sinks.session import Hook, ignore
 from lib.spark.session import build_session, check_connector, stop_session
@@ -31,10 +31,11 @@ def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
     spark = build_session(settings.query_name)
     try:
         check_connector(spark)
-        scorer = load_backend(spark, settings, CUSTOMER, native_only=settings.is_real_time)
+        native_only = settings.is_real_time
+        scorer = load_backend(spark, settings, CUSTOMER, native_only=native_only)
         check_mode(spark, settings, scorer)
         with StopSignal(spark) as stop:
-            in_python = settings.decodes_in_python
+            in_python = decodes_in_python(spark, settings, scorer, native_only=native_only)
             with WarmUp(spark, scorer, CUSTOMER, decodes_in_python=in_python):
                 stream = start_stream(spark, settings, scorer, CUSTOMER, hook)
             stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)

@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -21,6 +21,7 @@ from lib.contract import CUSTOMER, Kind
 from lib.errors import SinkError
 from lib.inference_backend import load_model, predict
 from lib.scoring.choice import load_backend
+from lib.settings.base import DecoderChoice
 from lib.settings.replay import ReplaySettings
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.spark.session import apply_runtime_settings
@@ -105,14 +106,14 @@ def without_found(value: Any, headers: Any) -> tuple[Any, ...]:
 @pytest.mark.parametrize(
     ("backend", "decoders"),
     [
-        *((backend, ("spark", "spark")) for backend in BACKENDS),
+        *((backend, ("auto", "auto")) for backend in BACKENDS),
         ("spark", ("python", "spark")),
         ("sql", ("spark", "python")),
     ],
 )
 def test_stream_and_replay_say_the_same_of_every_record(
     backend: str,
-    decoders: tuple[Literal["spark", "python"], Literal["spark", "python"]],
+    decoders: tuple[DecoderChoice, DecoderChoice],
     spark: SparkSession,
     broker: Broker,
     topic: TopicFactory,

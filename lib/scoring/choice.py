@@ -11,7 +11,8 @@ from lib.contract import Contract, Kind
 from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError, name_error
 from lib.scoring.backends import BACKENDS, DEFAULT, BackendOptions, find_by_suffix
 from lib.scoring.base import ModelBackend, refuse_missing_columns
-from lib.settings.base import ModelSettings
+from lib.scoring.spark import SparkBackend
+from lib.settings.base import ModelSettings, PlanSettings
 from lib.spark.session import is_local
 from lib.store import ModelReference, ModelStore
 from lib.store.compatibility import check_contract
@@ -103,6 +104,42 @@ def choose_backend(path: Path, *, native_only: bool = False) -> str:
     if path.is_dir():
         return "spark"
     return find_by_suffix(path) or DEFAULT
+
+
+def decodes_in_python(
+    spark: SparkSession, settings: PlanSettings, scorer: ModelBackend, *, native_only: bool = False
+) -> bool:
+    """Whether Python workers decode for a model that Spark's JVM evaluates.
+
+    On a cluster ``auto`` is always ``native_only``: executors may have no Python.
+
+    Args:
+        spark: the session to score in.
+        settings: of the plan.
+        scorer: loaded.
+        native_only: whether ``auto`` takes no Python workers.
+    """
+    native_only = native_only or not is_local(spark)
+    decoder = choose_decoder(settings.decoder, scorer.backend_type, native_only=native_only)
+    return decoder == "python"
+
+
+def choose_decoder(decoder: str, backend: str, *, native_only: bool) -> str:
+    """The decoder, as told or, with ``auto``, what is faster and has what it needs. Pure.
+
+    Python workers are faster for ``sql`` too, which stays without: no Python is what it is for.
+
+    Args:
+        decoder: of the settings.
+        backend: that scores.
+        native_only: whether ``auto`` takes no Python workers.
+
+    Returns:
+        "spark" or "python".
+    """
+    if decoder != "auto":
+        return decoder
+    return "python" if backend == SparkBackend.backend_type and not native_only else "spark"
 
 
 def _check_columns(spark: SparkSession, backend: ModelBackend, contract: Contract) -> None:

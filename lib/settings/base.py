@@ -13,6 +13,7 @@ from lib.kafka.options import check_options
 ENVIRONMENT_PREFIX = "SCORE_"
 
 BackendChoice = Literal["auto", "onnx", "sql", "spark", "sklearn"]
+DecoderChoice = Literal["auto", "spark", "python"]
 OnnxProvider = Literal["cpu", "cuda"]
 
 
@@ -51,20 +52,16 @@ class ModelSettings(JobSettings):
 class PlanSettings(ModelSettings):
     """How records become messages."""
 
-    decoder: Literal["spark", "python"] = Field(
-        "spark",
-        description="who reads and checks records for a model in Spark's JVM (sql, spark): the JVM,"
-        " or Python workers, which are faster; for other models these always do",
+    decoder: DecoderChoice = Field(
+        "auto",
+        description="who reads and checks records for a model in Spark's JVM (sql, spark): spark is"
+        " the JVM, python are Python workers, which are faster, and auto takes those for spark in"
+        " micro-batches, not on a cluster; for other models these always do",
     )
     dead_letter_format: Literal["headers", "envelope"] = Field(
         "headers",
         description="headers: original bytes, the error in headers; envelope: a JSON value",
     )
-
-    @property
-    def decodes_in_python(self) -> bool:
-        """Whether Python workers decode, whatever the model."""
-        return self.decoder == "python"
 
 
 class KafkaSettings(JobSettings):

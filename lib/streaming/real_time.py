@@ -49,7 +49,7 @@ def iter_conflicts(
             f"found --max-offsets-per-trigger {max_offsets_per_trigger}, but Spark bounds no batch"
             " in it by records; leave it out"
         )
-    if decoder != "spark":
+    if decoder == "python":
         yield f"found --decoder {decoder}, but Spark allows no Python in it; leave it out"
 
 

@@ -14,6 +14,7 @@ from lib.codec.messages import DeadLetterFormat, OutputSettings
 from lib.contract import Contract
 from lib.pipeline import ScoringPlan, plan_scoring
 from lib.scoring.base import ModelBackend
+from lib.scoring.choice import decodes_in_python
 from lib.settings.score_stream import AVAILABLE_NOW, ScoreStreamSettings
 from lib.sinks.checkpoint import prefer_plain_files
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
@@ -54,10 +55,10 @@ def start_stream(
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
     )
 
+    in_python = decodes_in_python(spark, settings, scorer, native_only=settings.is_real_time)
+
     def plan(records: DataFrame) -> ScoringPlan:
-        return plan_scoring(
-            records, scorer, contract, output, decodes_in_python=settings.decodes_in_python
-        )
+        return plan_scoring(records, scorer, contract, output, decodes_in_python=in_python)
 
     def start(writer: DataStreamWriter) -> StreamingQuery:
         with _planned_for(spark, scorer):

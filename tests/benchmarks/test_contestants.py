@@ -15,7 +15,7 @@ def test_both_guarantees_and_all_backends_meet_the_loops() -> None:
         "exactly-once/sql",
         "exactly-once/spark",
         "exactly-once/sql/decoded-in-python",
-        "exactly-once/spark/decoded-in-python",
+        "exactly-once/spark/decoded-in-spark",
         "at-least-once/spark",
         "exactly-once/sklearn",
         "at-least-once/sklearn",
@@ -38,7 +38,7 @@ def test_the_job_is_started_with_settings_that_it_takes(name: str) -> None:
     assert command[script].endswith("jobs/score_stream.py")
     settings = load_settings(ScoreStreamSettings, command[script + 1 :], environment={})
     place = "" if settings.commit == "driver" else f"/{settings.commit}"
-    place += "/decoded-in-python" if settings.decodes_in_python else ""
+    place += "" if settings.decoder == "auto" else f"/decoded-in-{settings.decoder}"
     assert f"{settings.delivery}/{settings.backend}{place}" == name
     assert settings.trigger == "available-now"
     assert settings.max_offsets_per_trigger == 100_000

@@ -59,7 +59,7 @@ def read_answers(deployment: Deployment, records: list[Record]) -> Any:
     [
         {"backend": "spark"},
         {"backend": "sklearn"},
-        {"backend": "spark", "decoder": "python"},
+        {"backend": "spark", "decoder": "spark"},
         {"backend": "sql", "decoder": "python", "commit": "executor"},
         {"backend": "sql", "decoder": "python", "delivery": "at-least-once"},
     ],

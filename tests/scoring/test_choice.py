@@ -1,4 +1,4 @@
-"""Which backend ``--backend auto`` takes."""
+"""What ``--backend auto`` and ``--decoder auto`` take."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import get_args
 import pytest
 
 from lib.scoring.backends import BACKENDS, DEFAULT
-from lib.scoring.choice import choose_backend
-from lib.settings.base import BackendChoice
+from lib.scoring.choice import choose_backend, choose_decoder
+from lib.settings.base import BackendChoice, DecoderChoice
 from tests.scoring.conftest import save_version
 
 ALL = ("pipeline.joblib", "pipeline.onnx", "probability.sql", "spark_model/metadata/part-00000")
@@ -66,3 +66,19 @@ def test_a_folder_outside_a_store_is_a_pipeline_model(tmp_path: Path) -> None:
 def test_the_settings_name_every_backend_in_the_order_of_auto() -> None:
     assert get_args(BackendChoice) == ("auto", *BACKENDS)
     assert list(BACKENDS)[-1] == DEFAULT
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("decoder", ["spark", "python"])
+@pytest.mark.parametrize("native_only", [False, True])
+def test_a_decoder_by_name_is_taken(
+    backend: str, decoder: DecoderChoice, *, native_only: bool
+) -> None:
+    assert choose_decoder(decoder, backend, native_only=native_only) == decoder
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_auto_decodes_in_python_for_a_pipeline_model_where_there_is_python(backend: str) -> None:
+    chosen = choose_decoder("auto", backend, native_only=False)
+    assert chosen == ("python" if backend == "spark" else "spark")
+    assert choose_decoder("auto", backend, native_only=True) == "spark"
