@@ -28,7 +28,7 @@ from lib.broker import create_topics
 from lib.cli import run_job
 from lib.demo.child import Child
 from lib.errors import ScoringError
-from lib.settings.base import BackendChoice
+from lib.settings.base import BackendChoice, DecoderChoice
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.streaming.real_time import REAL_TIME
 
@@ -56,6 +56,7 @@ class LatencySettings(TrialSettings):
     seconds: float = Field(60.0, gt=0, description="that are measured, for each contestant")
     warm_up: float = Field(60.0, ge=0, description="seconds of the same load before")
     backend: BackendChoice = Field("sql", description="of all contestants")
+    decoder: DecoderChoice = Field("auto", description="of all contestants")
     partitions: int = Field(PARTITIONS, ge=1, description="of the topics, each with a task slot")
     real_time_batch: str = Field(
         ScoreStreamSettings.model_fields["real_time_batch"].default,
@@ -106,7 +107,7 @@ class LatencyRun:
 
 def run(name: str, settings: LatencySettings, ground: Ground) -> LatencyRun:
     """Let the job answer the load in one of its modes, and measure."""
-    options = {"--backend": settings.backend, **MODES[name]}
+    options = {"--backend": settings.backend, "--decoder": settings.decoder, **MODES[name]}
     if name == REAL_TIME:
         options["--real-time-batch"] = settings.real_time_batch
     load = Load(settings.rate, settings.warm_up, settings.seconds, settings.partitions)
