@@ -1,4 +1,4 @@
-"""The backend that a job's settings choose, loaded and held against the contract."""
+"""What a job's settings choose: the backend, loaded and held against the contract; the decoder."""
 
 from __future__ import annotations
 
