@@ -104,20 +104,34 @@ def test_stream_and_predict_give_the_same_probability(
         assert prediction.model_version == f"churn@1/{backend}"
 
 
+def explain_stream(spark: SparkSession, deployment: Deployment, backend: str) -> str:
+    """Spark's plan of a query that has scored a few records."""
+    produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(100))
+    settings = deployment.settings(backend=backend)
+    scorer = load_backend(spark, settings, CUSTOMER)
+    with StopSignal(spark) as stop:
+        stream = start_stream(spark, settings, scorer, CUSTOMER)
+        stream.follow(RecordingView(), stop)
+    plan: str = stream.query._jsq.explainInternal(False)
+    return plan
+
+
+@pytest.mark.parametrize(("backend", "has_python"), [("spark", True), ("sql", False)])
+def test_by_default_python_decodes_for_a_pipeline_model_and_not_for_sql(
+    spark: SparkSession, deployment: Deployment, backend: str, *, has_python: bool
+) -> None:
+    plan = explain_stream(spark, deployment, backend)
+    assert ("MapInArrow" in plan) == has_python, plan
+
+
 @pytest.mark.parametrize(("backend", "is_compiled"), [("onnx", False), ("sql", True)])
 def test_only_a_plan_that_scores_in_the_jvm_is_compiled(
     spark: SparkSession, deployment: Deployment, backend: str, is_compiled: bool
 ) -> None:
-    produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(100))
-    settings = deployment.settings(backend=backend)
-    scorer = load_backend(spark, settings, CUSTOMER)
     before = spark.conf.get("spark.sql.codegen.wholeStage")
 
-    with StopSignal(spark) as stop:
-        stream = start_stream(spark, settings, scorer, CUSTOMER)
-        stream.follow(RecordingView(), stop)
+    plan = explain_stream(spark, deployment, backend)
 
-    plan = stream.query._jsq.explainInternal(False)
     assert ("*(1)" in plan) == is_compiled, plan
     assert spark.conf.get("spark.sql.codegen.wholeStage") == before
 
