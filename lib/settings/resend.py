@@ -9,10 +9,10 @@ from pydantic import Field, field_validator
 
 from lib.codec.decode import Rule
 from lib.codec.messages import ErrorType
-from lib.settings.base import KafkaSettings
+from lib.settings.topics import DistinctTopicSettings
 
 
-class ResendSettings(KafkaSettings):
+class ResendSettings(DistinctTopicSettings):
     """Send dead letters to the input topic again, each once: all of them, or those chosen."""
 
     dead_letter_topic: str = Field("telco.deadletter", description="topic to read")

@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lib.settings.base import KafkaSettings, PlanSettings
+from lib.settings.base import PlanSettings
+from lib.settings.topics import DistinctTopicSettings
 from lib.sources.partitions import ALL_PARTITIONS, parse_partitions
 from lib.streaming.real_time import REAL_TIME, iter_conflicts
 
@@ -19,7 +20,7 @@ Mode = Literal["micro-batch", "real-time"]
 Commit = Literal["driver", "executor"]
 
 
-class ScoreStreamSettings(KafkaSettings, PlanSettings):
+class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
     """Score a Kafka topic of customers, exactly once."""
 
     input_topic: str = Field("telco.raw.customers", description="topic of customer records")

@@ -75,6 +75,27 @@ def drop_committed(
     return (messages.filter(pa.array(is_fresh)) if is_fresh.any() else None), counts
 
 
+def refuse_loop(messages: pa.Table | None, source_topic: str) -> None:
+    """Make sure that no message goes to the topic that the query reads: it would never end.
+
+    Args:
+        messages: columns of :data:`lib.sinks.columns.MESSAGE_SCHEMA`.
+        source_topic: that the query reads.
+
+    Raises:
+        PlanRefusedError: says how many messages do.
+    """
+    if messages is None:
+        return
+    count = pc.sum(pc.equal(messages["topic"], source_topic)).as_py()
+    if count:
+        raise PlanRefusedError(
+            f"{count} of {messages.num_rows} messages are addressed to {source_topic}, which the"
+            " query reads: it would answer its own messages without end",
+            hint="send them to another topic; nothing of this batch was written",
+        )
+
+
 def add_counts(*counts: Mapping[str, int]) -> dict[str, int]:
     """Topic → messages, of all together."""
     total: Counter[str] = Counter()

@@ -26,7 +26,7 @@ from lib.errors import (
 from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.failures import Failure, build_sink_error, classify, is_consequence
 from lib.sinks.group_offsets import peek_stamps
-from lib.sinks.outbox import add_counts, drop_committed, produce_messages
+from lib.sinks.outbox import add_counts, drop_committed, produce_messages, refuse_loop
 from lib.sinks.ownership import find_foreign
 from lib.sinks.resume import Offsets
 from lib.sinks.session import Hook, ProducerSession, ignore, open_session
@@ -221,6 +221,7 @@ class TransactionalWriter:
     ) -> tuple[ProducerSession, Mapping[str, int], Mapping[str, int]]:
         """One transaction: begin, produce, send offsets, commit. Its result is a new session."""
         committed = session.committed
+        refuse_loop(messages, self._settings.source_topic)
         fresh, skipped = drop_committed(messages, committed, ends)
         targets = {
             # Every partition, idle ones too: their offsets expire one by one. Never backwards.

@@ -593,6 +593,29 @@ def test_a_message_that_is_refused_for_good_is_named_by_the_task(
     assert "max.message.bytes" in str(sink.failure)
 
 
+@COMMITS
+def test_a_message_for_the_topic_that_is_read_is_refused_before_anything_is_written(
+    copying: Copying, commit: str
+) -> None:
+    source = copying.settings.source_topic
+    looping = replace(copying, failed=source)
+    copying.produce((b"k", b"failed"))
+    sink = looping.start_sink(commit=commit)
+    with looping.running(sink) as query:
+        wait_until(lambda: not query.isActive)
+
+    assert isinstance(sink.failure, PlanRefusedError)
+    assert sink.failure.message.endswith(
+        f"1 of 1 messages are addressed to {source}, which the query reads: it would answer its own"
+        " messages without end"
+    )
+    assert sink.failure.hint == "send them to another topic; nothing of this batch was written"
+    assert [m.value() for m in read_topic(copying.settings.bootstrap_servers, source)] == [
+        b"failed"
+    ]
+    assert sum(offset for offset, _ in copying.committed().values()) == 0
+
+
 def test_queries_over_disjoint_partitions_share_a_topic(copying: Copying, tmp_path: Path) -> None:
     copying.produce(*orders(0, 400))
     for name, partitions in (("low", {0, 1}), ("high", {2, 3})):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import PlanRefusedError, SinkError
-from lib.sinks.outbox import drop_committed, iter_parts
+from lib.sinks.outbox import drop_committed, iter_parts, refuse_loop
 
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), max_size=30)
 
@@ -46,6 +46,19 @@ def test_no_messages_are_nothing_to_write() -> None:
 def test_a_row_of_a_partition_that_the_batch_does_not_have_is_refused() -> None:
     with pytest.raises(SinkError, match=r"\[2\]@0, but its batch ends @0"):
         drop_committed(table([(2, 0)]), {}, {0: 5})
+
+
+def test_messages_for_the_topic_that_is_read_are_refused() -> None:
+    with pytest.raises(PlanRefusedError) as refusal:
+        refuse_loop(table([(0, 1), (0, 2), (0, 3)]), "topic-1")
+
+    assert refusal.value.message == (
+        "2 of 3 messages are addressed to topic-1, which the query reads: it would answer its own"
+        " messages without end"
+    )
+    refuse_loop(table([(0, 1), (0, 2), (0, 3)]), "topic-2")
+    refuse_loop(table([]), "topic-1")
+    refuse_loop(None, "topic-1")
 
 
 @pytest.mark.parametrize("column", ["topic", "source_partition", "source_offset"])

@@ -1,0 +1,48 @@
+"""Which topics a job may read and write at once: each role has a topic of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Self
+
+from pydantic import model_validator
+
+from lib.settings.base import JobSettings, KafkaSettings
+
+_INPUT = "input_topic"
+
+
+class DistinctTopicSettings(KafkaSettings):
+    """Of a job that writes to Kafka: no two of its ``…_topic`` settings name the same topic."""
+
+    @model_validator(mode="after")
+    def _check_topics(self) -> Self:
+        conflict = find_conflict({name: getattr(self, name) for name in list_topics(type(self))})
+        if conflict is not None:
+            raise ValueError(conflict)
+        return self
+
+
+def list_topics(kind: type[JobSettings]) -> list[str]:
+    """The settings of a job that name a topic."""
+    fields = kind.model_fields.items()
+    return [name for name, it in fields if name.endswith("_topic") and it.annotation is str]
+
+
+def find_conflict(topics: Mapping[str, str]) -> str | None:
+    """What two roles of one topic would lead to; None where each has a topic of its own.
+
+    Args:
+        topics: name of the setting → topic.
+    """
+    for (first, topic), (second, other) in combinations(topics.items(), 2):
+        if topic == other:
+            consequence = (
+                "what is written there would come back as input, without end"
+                if _INPUT in (first, second)
+                else "predictions and dead letters would get mixed up"
+            )
+            flags = " and ".join(f"--{name.replace('_', '-')}" for name in (first, second))
+            return f"{flags} both name {topic}: {consequence}; expected a topic for each"
+    return None
