@@ -32,6 +32,11 @@ class Action(StrEnum):
     HOLD = "hold"  # it arrives late, also if the client has given up and gone
     LOSE_REQUEST = "lose request"  # the connection ends before it
     LOSE_RESPONSE = "lose response"  # the broker acts on it, the connection ends before the answer
+    STRAY = "stray"  # the connection ends at once, the request arrives later
+
+
+# The broker acts on the request, and nobody hears of it.
+_WITHOUT_ANSWER = (Action.LOSE_RESPONSE, Action.STRAY)
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Interference:
     Attributes:
         api_key: of the request.
         action: what is done.
-        duration_s: of a delay.
+        duration_s: of a delay, or until a stray request arrives.
     """
 
     api_key: int
@@ -158,10 +163,15 @@ class Proxy:
             return
         self._writers.add(upstream[1])
         back = asyncio.ensure_future(self._pass_back(upstream[0], writer))
+
+        def cut_client() -> None:
+            back.cancel()
+            writer.transport.abort()
+
         try:
             with suppress(asyncio.IncompleteReadError, OSError):
                 client_port = writer.get_extra_info("peername")[1]
-                await self._pass_on(reader, upstream[1], back.cancel, client_port)
+                await self._pass_on(reader, upstream[1], back.cancel, cut_client, client_port)
         finally:
             back.cancel()
             for each in (writer, upstream[1]):
@@ -173,6 +183,7 @@ class Proxy:
         reader: asyncio.StreamReader,
         upstream: asyncio.StreamWriter,
         mute: Callable[[], Any],
+        cut_client: Callable[[], Any],
         client_port: int,
     ) -> None:
         """Requests, one by one, until one of them ends the connection."""
@@ -186,11 +197,14 @@ class Proxy:
                     return
                 case Interference(action=Action.LOSE_RESPONSE):
                     mute()
+                case Interference(action=Action.STRAY, duration_s=duration_s):
+                    cut_client()
+                    await asyncio.sleep(duration_s)
                 case Interference(duration_s=duration_s):
                     await asyncio.sleep(duration_s)
             upstream.write(frame)
             await upstream.drain()
-            if interference is not None and interference.action is Action.LOSE_RESPONSE:
+            if interference is not None and interference.action in _WITHOUT_ANSWER:
                 await asyncio.sleep(_LOST_RESPONSE_S)
                 return
 

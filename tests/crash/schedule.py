@@ -16,6 +16,7 @@ REQUESTS = {
     "Produce": 0,
     "InitProducerId": 22,
     "AddPartitionsToTxn": 24,
+    "AddOffsetsToTxn": 25,
     "EndTxn": 26,
     "TxnOffsetCommit": 28,
 }
@@ -40,7 +41,7 @@ class Kind(StrEnum):
     PROMOTION = "promotion"  # another model becomes the champion, the driver is killed
 
     UNREACHABLE = "unreachable"  # no connection to the broker for a while
-    REQUEST = "request"  # a proxy delays, holds or loses a request or its response
+    REQUEST = "request"  # a proxy delays, holds, strays or loses a request or its response
     OFFSETS = "offsets"  # the group's offsets are deleted while the job runs
     PARTITION = "partition"  # the input topic gets one more
 
@@ -160,7 +161,7 @@ WEIGHTS: Mapping[Kind, int] = {
     Kind.PROMOTION: 3,
     Kind.REQUEST: 14,
     Kind.OFFSETS: 4,
-    Kind.PARTITION: 2,
+    Kind.PARTITION: 3,
 }
 KILLS_PER_LEG = 20
 # Of ten legs, in turn: (backend, whether on a cluster).
@@ -241,7 +242,7 @@ def _draw_parameters(random: Random, kind: Kind, unreachable_s: float) -> Parame
         case Kind.REQUEST:
             # EndTxn decides; it comes as often as all others together.
             request = random.choice(("EndTxn", random.choice(tuple(REQUESTS))))
-            action = random.choice(("delay", "hold", "lose request", "lose response"))
+            action = random.choice(("delay", "hold", "lose request", "lose response", "stray"))
             return {
                 "request": request,
                 "action": action,

@@ -20,6 +20,7 @@ _ANY: Sequence[Strike] = (
         {"request": "EndTxn", "action": "lose response", "duration_s": 0.0},
     ),
     Strike(Kind.REQUEST, _APART, 0.0, {"request": "EndTxn", "action": "hold", "duration_s": 3.0}),
+    Strike(Kind.REQUEST, _APART, 0.0, {"request": "EndTxn", "action": "stray", "duration_s": 1.5}),
     Strike(Kind.OFFSETS, _APART, 0.0),
     Strike(Kind.PARTITION, _APART, 0.0),
     Strike(Kind.JVM, _APART, 0.3),

@@ -179,6 +179,21 @@ def test_a_held_request_arrives_after_its_client_has_gone(
     await_bytes(echo, 6)
 
 
+def test_a_stray_request_arrives_after_its_client_was_cut_off(
+    proxy: Proxy, client: socket.socket, echo: EchoServer
+) -> None:
+    proxy.interfere(Interference(END_TXN, Action.STRAY, 0.5))
+
+    client.sendall(frame(0))
+    assert receive(client, 6) == frame(0)
+    client.sendall(frame(END_TXN))
+
+    assert receive(client, 6) == b""
+    assert echo.received == frame(0)
+    await_bytes(echo, 12)
+    assert echo.received == frame(0) + frame(END_TXN)
+
+
 def test_refused_connections_end_and_new_ones_do_too_until_it_is_calm(
     proxy: Proxy, client: socket.socket, echo: EchoServer
 ) -> None:

@@ -5,6 +5,7 @@ from itertools import chain
 
 import pytest
 
+from tests.crash.proxy import Action
 from tests.crash.schedule import KILLS, STEPS, Kind, Leg, Schedule, Strike, build_schedule
 from tests.crash.strikes import STRIKES
 
@@ -57,6 +58,7 @@ def test_a_campaign_of_200_kills_has_every_kind_and_every_step() -> None:
     strikes = list(chain.from_iterable(leg.strikes for leg in schedule.legs))
     assert {s.parameters["step"] for s in strikes if s.kind is Kind.STEP} == set(STEPS)
     assert any(s.parameters.get("request") == "EndTxn" for s in strikes)
+    assert {s.parameters["action"] for s in strikes if s.kind is Kind.REQUEST} == set(Action)
 
 
 def test_a_leg_has_only_what_its_setup_allows() -> None:
