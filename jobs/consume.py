@@ -11,8 +11,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.cli import EXIT_INTERRUPTED, run_job
+from lib.cli import run_job
 from lib.consuming import iter_lines
+from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
 from lib.kafka.admin import connect
 from lib.settings.consume import ConsumeSettings
@@ -37,7 +38,7 @@ def consume(settings: ConsumeSettings) -> int:
     noun = settings.show.replace("-", " ")
     sys.stderr.write(f"{count:,} {noun}\n")
     is_cut_short = interruption.is_requested() and not settings.is_endless
-    return EXIT_INTERRUPTED if is_cut_short else 0
+    return ExitCode.INTERRUPTED if is_cut_short else 0
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.broker import create_topics
-from lib.cli import EXIT_INTERRUPTED, run_job
+from lib.cli import run_job
 from lib.contract import CUSTOMER
 from lib.errors import SinkError
+from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
 from lib.kafka.options import for_librdkafka, signs_in
@@ -48,7 +49,7 @@ def produce(settings: ProduceSettings) -> int:
     view.close(report.sent)
     print_report(report, settings)
     is_cut_short = total is not None and report.sent < total
-    return EXIT_INTERRUPTED if interruption.is_requested() and is_cut_short else 0
+    return ExitCode.INTERRUPTED if interruption.is_requested() and is_cut_short else 0
 
 
 def prepare_topic(settings: ProduceSettings) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.cli import EXIT_INTERRUPTED, run_job
+from lib.cli import run_job
+from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
 from lib.kafka.options import signs_in
@@ -61,7 +62,7 @@ def resend_dead_letters(settings: ResendSettings) -> int:
         )
     view.close(report.sent)
     print_report(report, settings)
-    return EXIT_INTERRUPTED if interruption.is_requested() else 0
+    return ExitCode.INTERRUPTED if interruption.is_requested() else 0
 
 
 def print_report(report: ResendReport, settings: ResendSettings) -> None:

@@ -7,12 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from lib.errors import ScoringError, SettingsError
+from lib.exit_codes import ExitCode, find_exit_code
 from lib.settings.base import JobSettings
 from lib.settings.load import Settings, load_settings
-
-# As a shell reports a process that Ctrl-C ended.
-EXIT_INTERRUPTED = 130
-_EXIT_USAGE = 2
 
 
 def run_job(
@@ -28,13 +25,13 @@ def run_job(
         arguments: the command line; this process's by default.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 wrong settings, 130 interrupted.
+        The exit code, one of ``lib.exit_codes``.
     """
     try:
         settings = load_settings(kind, sys.argv[1:] if arguments is None else arguments)
     except SettingsError as error:
         _report(error)
-        return _EXIT_USAGE
+        return find_exit_code(error)
     configure_logging(settings)
     try:
         return work(settings)
@@ -42,9 +39,9 @@ def run_job(
         if settings.verbose:
             logging.getLogger(__name__).exception("the job failed")
         _report(error)
-        return 1
+        return find_exit_code(error)
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
 
 
 def _report(error: ScoringError) -> None:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
         *("errors", "background", "interruption", "contract", "codec", "score_batch", "cli"),
-        *("settings", "setup", "spark"),
+        *("exit_codes", "settings", "setup", "spark"),
         *("kafka.options", "kafka.rights", "kafka.secrets", "kafka.topic_limits"),
         *("sinks.resume", "sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns"),
         *("sinks.settings", "sinks.header_text", "sources.partitions"),

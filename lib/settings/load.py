@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource
 
 from lib.errors import SettingsError
+from lib.exit_codes import describe_exit_codes
 from lib.kafka.secrets import (
     is_secret,
     read_secret_file,
@@ -81,7 +82,7 @@ def load_settings(
                 cli_avoid_json=True,
             ), init_settings
 
-    Loaded.__doc__ = kind.__doc__
+    Loaded.__doc__ = f"{kind.__doc__}\n\n{describe_exit_codes()}"
     try:
         return kind.model_validate(Loaded(**chosen).model_dump())
     except ValidationError as error:

@@ -11,6 +11,7 @@ from typing import get_args
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from lib.exit_codes import EXIT_CODES
 from lib.settings.base import JobSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,6 +109,15 @@ def render_settings(kind: type[JobSettings]) -> str:
         meaning = (field.description or "").replace("|", "\\|")
         choices = _render_choices(field)
         rows.append(f"| `{name}` | {_render_default(field)} | {meaning}{choices} |")
+    return "\n".join(rows) + "\n"
+
+
+def render_exit_codes() -> str:
+    """The table of exit codes in ``docs/operations.md``."""
+    rows = ["| exit code | meaning | a supervisor |", "|---|---|---|"]
+    for meaning in EXIT_CODES:
+        answer = "starts it again" if meaning.restarts else "leaves it"
+        rows.append(f"| {meaning.code:d} | {meaning.text} | {answer} |")
     return "\n".join(rows) + "\n"
 
 

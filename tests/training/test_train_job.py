@@ -52,7 +52,7 @@ def test_help_explains_promotion(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     run = run_script("--data", "nothing.csv", folder=tmp_path)
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert run.stdout == ""
     assert run.stderr == (
         "error: --data nothing.csv: no such file (name a CSV file, or say --data synthetic)\n"
@@ -72,14 +72,14 @@ def test_a_wrong_setting_is_one_line_before_anything_starts(
 ) -> None:
     (tmp_path / "file").touch()
     run = run_script(*flags, folder=tmp_path)
-    assert run.returncode in (1, 2)
+    assert run.returncode == 2
     assert run.stderr.startswith(expected)
     assert run.stderr.count("\n") == 1
 
 
 def test_verbose_shows_the_traceback(tmp_path: Path) -> None:
     run = run_script("--data", "nothing.csv", "--verbose", folder=tmp_path)
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert "Traceback" in run.stderr
 
 

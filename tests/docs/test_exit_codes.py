@@ -1,0 +1,63 @@
+"""Exit codes as documented are those of the code: in the table, the unit file and ``--help``."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lib.errors import (
+    QueryFailedError,
+    ResumeRefusedError,
+    ScoringError,
+    SettingsError,
+    SinkFencedByTaskError,
+    SinkFencedError,
+    SinkTakenOverError,
+)
+from lib.exit_codes import EXIT_CODES, find_exit_code
+from lib.settings.jobs import JOB_SETTINGS
+from lib.settings.load import load_settings
+from tests.docs.documents import read_document, render_exit_codes
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SettingsError("--trigger"), 2),
+        (SinkFencedError("fenced"), 4),
+        (SinkTakenOverError("replaced"), 4),
+        (SinkFencedByTaskError("a task"), 4),
+        (QueryFailedError("a lost executor"), 1),
+        (ResumeRefusedError("expired offsets"), 1),
+        (ScoringError("anything else"), 1),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(error: ScoringError, code: int) -> None:
+    assert find_exit_code(error) == code
+
+
+def test_the_documented_table_is_that_of_the_code() -> None:
+    assert render_exit_codes() in read_document("docs/operations.md")
+
+
+def test_the_unit_file_restarts_what_the_table_says() -> None:
+    unit = read_document("docs/operations.md")
+    prevented = re.search(r"^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE)
+    successes = re.search(r"^SuccessExitStatus=(.*)$", unit, re.MULTILINE)
+
+    assert prevented is not None
+    assert successes is not None
+    assert prevented[1].split() == ["2", "4"]
+    left_alone = {*prevented[1].split(), *successes[1].split(), "0"}
+    assert left_alone == {str(it.code.value) for it in EXIT_CODES if not it.restarts}
+
+
+@pytest.mark.parametrize("job", JOB_SETTINGS)
+def test_help_names_the_exit_codes(job: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load_settings(JOB_SETTINGS[job], ["--help"], {})
+
+    help_text = capsys.readouterr().out
+    for code in ("0 done", "1 failed", "2 wrong settings", "4 another job", "130 and 143"):
+        assert code in help_text
