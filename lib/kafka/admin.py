@@ -6,7 +6,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._metadata import ClusterMetadata
@@ -151,14 +158,19 @@ def list_partitions(
 def read_offsets(
     admin: AdminClient, topic: str, position: Literal["earliest", "latest"]
 ) -> dict[int, int]:
-    """Partition → oldest or next offset of a topic.
+    """Partition → oldest offset of a topic, or its last stable offset as "latest".
+
+    The last stable offset is where the oldest open transaction begins: what Spark and all other
+    ``read_committed`` readers take for the end.
 
     Raises:
         KafkaException: the brokers do not tell.
     """
     spec: OffsetSpec = getattr(OffsetSpec, position)()  # the client's own are untyped
     asked = {TopicPartition(topic, it): spec for it in list_partitions(admin, topic)}
-    answers = admin.list_offsets(asked, request_timeout=ANSWER_TIMEOUT_S)
+    answers = admin.list_offsets(
+        asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_TIMEOUT_S
+    )
     return {asked_of.partition: future.result().offset for asked_of, future in answers.items()}
 
 

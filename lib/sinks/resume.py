@@ -12,6 +12,12 @@ from lib.errors import ResumeRefusedError
 
 Offsets = Mapping[int, int]
 
+# Why an offset may lie past the last stable one, and the way out.
+_UNSTABLE = (
+    "a transaction on the topic is still open below it, or the topic was recreated or cut off"
+)
+_WAIT = "wait until the producer of that transaction has ended it, or its timeout has"
+
 
 @dataclass(frozen=True)
 class CheckpointPosition:
@@ -36,8 +42,8 @@ class GroupPosition:
         committed: partition that the query reads → the group's committed offset, None where it has
             none.
         earliest: partition → oldest offset that still exists.
-        latest: partition of the topic, also one that the query does not read → next offset to be
-            written.
+        latest: partition of the topic, also one that the query does not read → its last stable
+            offset: where the oldest open transaction begins, or the end of the topic.
         configured: partition → where ``--starting-offsets`` points to.
     """
 
@@ -84,6 +90,7 @@ def decide_resume(
     """
     if checkpoint is not None:
         return _resume_from_checkpoint(checkpoint, group, topic, group_id)
+    _check_stable(group, topic, group_id)
     if group.has_commits:
         return _resume_from_group(group, topic, group_id)
     return ResumePlan(
@@ -112,6 +119,23 @@ def _resume_from_group(group: GroupPosition, topic: str, group_id: str) -> Resum
     )
 
 
+def _check_stable(group: GroupPosition, topic: str, group_id: str) -> None:
+    """Nobody can have read beyond the last stable offset, so no such offset was committed for it.
+
+    Spark refuses to start there: its end would lie before its start.
+    """
+    for partition, committed in sorted(group.committed.items()):
+        latest = group.latest.get(partition, 0)
+        if committed is not None and committed > latest:
+            raise ResumeRefusedError(
+                f"group {group_id} committed {topic}[{partition}]@{committed}, past the last stable"
+                f" offset @{latest}: {_UNSTABLE}",
+                hint=f"{_WAIT}; if there is no open transaction, set the group's offset with"
+                f" kafka-consumer-groups --group {group_id} --reset-offsets, and start once with"
+                " --accept-offsets",
+            )
+
+
 def _check_extent(checkpoint: CheckpointPosition, group: GroupPosition, topic: str) -> None:
     """A topic that is shorter than the checkpoint says is not the topic that was read."""
     left_out = sorted((checkpoint.start.keys() & group.latest.keys()) - group.committed.keys())
@@ -127,9 +151,9 @@ def _check_extent(checkpoint: CheckpointPosition, group: GroupPosition, topic: s
         if start > latest:
             raise ResumeRefusedError(
                 f"the checkpoint's batch {checkpoint.next_batch_id} starts at"
-                f" {topic}[{partition}]@{start}, but the topic ends @{latest}: it was deleted and"
-                " made anew, or cut off",
-                hint="remove the checkpoint and delete the group's offsets to start over",
+                f" {topic}[{partition}]@{start}, past the last stable offset @{latest}: {_UNSTABLE}",
+                hint=f"{_WAIT}; if there is no open transaction, remove the checkpoint and delete"
+                " the group's offsets to start over",
             )
 
 
@@ -138,6 +162,7 @@ def _resume_from_checkpoint(
 ) -> ResumePlan:
     batch = checkpoint.next_batch_id
     _check_extent(checkpoint, group, topic)
+    _check_stable(group, topic, group_id)
     missing = {}
     for partition, start in sorted(checkpoint.start.items()):
         committed = group.committed.get(partition)

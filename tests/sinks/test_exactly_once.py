@@ -8,21 +8,19 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from pyspark import TaskContext
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql import SparkSession
 
-from lib.broker import Broker, create_topics
+from lib.broker import create_topics
 from lib.errors import (
     PlanRefusedError,
     ResumeRefusedError,
@@ -33,139 +31,20 @@ from lib.errors import (
     SinkRetryExhaustedError,
     SinkTakenOverError,
 )
-from lib.sinks.columns import HEADERS_ARROW, HEADERS_TYPE, MESSAGE_SCHEMA
+from lib.sinks.columns import HEADERS_ARROW, MESSAGE_SCHEMA
 from lib.sinks.commit import ArrowMap
-from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
+from lib.sinks.exactly_once import ExactlyOnceSink
 from lib.sinks.outbox import add_counts
 from lib.sinks.partition_task import PartitionReport, PartitionTask
 from lib.sinks.partition_writers import settings_of_partition
-from lib.sinks.stamp import Author, Committer, Stamp, make_run_id
+from lib.sinks.stamp import Author, Committer, make_run_id
 from lib.sinks.transaction import TransactionalWriter
 from tests.conftest import TopicFactory
-from tests.topics import Record, produce, read_topic
+from tests.sinks.copying import PARTITIONS, Copying, answers, as_bytes, delete_group, orders
+from tests.topics import read_topic
 from tests.waiting import wait_until
 
 COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
-PARTITIONS = 4
-
-
-@dataclass(frozen=True)
-class Copying:
-    """A query that copies a topic, upper case; keys of failed orders go to a second topic."""
-
-    spark: SparkSession
-    settings: ExactlyOnceSettings
-    output: str
-    failed: str
-
-    def start_sink(self, **changes: Any) -> ExactlyOnceSink:
-        return ExactlyOnceSink(self.spark, replace(self.settings, **changes)).start()
-
-    def messages(self, records: DataFrame) -> DataFrame:
-        value = F.upper(F.col("source_value").cast("string"))
-        return records.select(
-            F.when(value == "FAILED", self.failed).otherwise(self.output).alias("topic"),
-            F.col("source_key").alias("key"),
-            value.alias("value"),
-            "source_partition",
-            "source_offset",
-        )
-
-    def drain(self, **changes: Any) -> ExactlyOnceSink:
-        """Start, answer what is there, end."""
-        sink = self.start_sink(**changes)
-        writer = sink.write_stream(self.messages(sink.read_stream()))
-        query = writer.trigger(availableNow=True).start()
-        try:
-            query.awaitTermination(120)
-        finally:
-            sink.close()
-        return sink
-
-    def drain_through(self, change: ArrowMap, **changes: Any) -> ExactlyOnceSink:
-        """The same with messages that tasks change; the query may fail."""
-        sink = self.start_sink(**{"commit": "executor", **changes})
-        headers = F.lit(None).cast(HEADERS_TYPE)
-        messages = self.messages(sink.read_stream()).withColumn("headers", headers)
-        query = sink.write_stream(messages, change).trigger(availableNow=True).start()
-        wait_until(lambda: not query.isActive)
-        sink.close()
-        return sink
-
-    @contextmanager
-    def running(self, sink: ExactlyOnceSink) -> Iterator[StreamingQuery]:
-        query = sink.write_stream(self.messages(sink.read_stream())).start()
-        try:
-            yield query
-        finally:
-            query.stop()
-            sink.close()
-
-    def produce(self, *records: Record) -> None:
-        produce(self.settings.bootstrap_servers, self.settings.source_topic, records)
-
-    def read(self) -> Counter[tuple[bytes, bytes]]:
-        """(key, value) → how often a read_committed reader sees it."""
-        topics = (self.output, self.failed)
-        servers = self.settings.bootstrap_servers
-        found = [m for topic in topics for m in read_topic(servers, topic)]
-        return Counter((_bytes(m.key()), _bytes(m.value())) for m in found)
-
-    def committed(self) -> dict[int, tuple[int, Stamp | None]]:
-        """Partition → offset and stamp, as any tool sees them."""
-        with self._group_client() as consumer:
-            asked = [TopicPartition(self.settings.source_topic, p) for p in range(PARTITIONS)]
-            answers = consumer.committed(asked, timeout=10)
-        return {a.partition: (a.offset, Stamp.from_metadata(a.metadata)) for a in answers}
-
-    def commit_by_hand(self, offsets: dict[int, int]) -> None:
-        topic = self.settings.source_topic
-        with self._group_client() as consumer:
-            moved = [TopicPartition(topic, p, offset) for p, offset in offsets.items()]
-            consumer.commit(offsets=moved, asynchronous=False)
-
-    @contextmanager
-    def _group_client(self) -> Iterator[Consumer]:
-        group = {"group.id": self.settings.query_name, "enable.auto.commit": False}
-        consumer = Consumer({"bootstrap.servers": self.settings.bootstrap_servers, **group})
-        yield consumer
-        consumer.close()
-
-
-def delete_group(settings: ExactlyOnceSettings) -> None:
-    """With all of its offsets, if it has any."""
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
-    (answer,) = admin.delete_consumer_groups([settings.query_name]).values()
-    with suppress(KafkaException):  # two tasks may do it
-        answer.result(30)
-
-
-def _bytes(value: str | bytes | None) -> bytes:
-    assert isinstance(value, bytes)
-    return value
-
-
-@pytest.fixture
-def copying(spark: SparkSession, broker: Broker, topic: TopicFactory, checkpoint: Path) -> Copying:
-    settings = ExactlyOnceSettings(
-        bootstrap_servers=broker.bootstrap_servers,
-        query_name=f"query-{uuid.uuid4().hex[:8]}",
-        source_topic=topic(PARTITIONS),
-        checkpoint=str(checkpoint),
-        max_offsets_per_trigger=300,
-    )
-    return Copying(spark, settings, topic(2), topic(1))
-
-
-def orders(first: int, last: int) -> list[Record]:
-    return [
-        (f"k{n}".encode(), b"failed" if n % 10 == 0 else f"order {n}".encode())
-        for n in range(first, last)
-    ]
-
-
-def answers(first: int, last: int) -> Counter[tuple[bytes, bytes]]:
-    return Counter((key, (value or b"").upper()) for key, value in orders(first, last))
 
 
 @COMMITS
@@ -521,7 +400,7 @@ def test_a_task_that_begins_while_a_driver_takes_over_writes_before_it_or_not_at
         for message in read_topic(servers, copying.settings.source_topic)
         if (message.partition(), message.offset()) == (0, offset)
     )
-    value = _bytes(next_one.value()).upper()
+    value = as_bytes(next_one.value()).upper()
     row = {
         "topic": copying.failed if value == b"FAILED" else copying.output,
         "key": next_one.key(),

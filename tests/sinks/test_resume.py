@@ -91,9 +91,22 @@ def test_checkpoint_with_an_open_batch_and_no_offsets_is_refused_by_name() -> No
 
 
 def test_a_topic_that_ends_before_the_checkpoint_is_not_the_topic_that_was_read() -> None:
-    reason = r"batch 7 starts at in\[0\]@101, but the topic ends @100: it was deleted and made anew"
+    reason = r"batch 7 starts at in\[0\]@101, past the last stable offset @100: .* was recreated"
     with pytest.raises(ResumeRefusedError, match=reason):
         decide(at({0: 101, 1: 60}), {0: None, 1: None})
+
+
+@pytest.mark.parametrize("checkpoint", [None, at({0: 50, 1: 60})])
+def test_a_committed_offset_past_the_last_stable_one_is_refused(
+    checkpoint: CheckpointPosition | None,
+) -> None:
+    reason = (
+        r"group query committed in\[0\]@101, past the last stable offset @100: a transaction on the"
+        r" topic is still open below it, .*wait until the producer of that transaction has ended it"
+    )
+    with pytest.raises(ResumeRefusedError, match=reason):
+        decide(checkpoint, {0: 101, 1: 60})
+    decide(checkpoint, {0: 100, 1: 60})
 
 
 def test_a_partition_that_the_checkpoint_never_saw_is_new_and_needs_nothing() -> None:

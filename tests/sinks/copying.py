@@ -1,0 +1,148 @@
+"""A query without a model: it copies a topic through the exactly-once sink, on a real broker."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming.query import StreamingQuery
+
+from lib.sinks.columns import HEADERS_TYPE
+from lib.sinks.commit import ArrowMap
+from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
+from lib.sinks.stamp import Stamp
+from tests.conftest import TopicFactory
+from tests.topics import Record, produce, read_topic
+from tests.waiting import wait_until
+
+PARTITIONS = 4
+
+
+@dataclass(frozen=True)
+class Copying:
+    """A query that copies a topic, upper case; keys of failed orders go to a second topic."""
+
+    spark: SparkSession
+    settings: ExactlyOnceSettings
+    output: str
+    failed: str
+
+    def start_sink(self, **changes: Any) -> ExactlyOnceSink:
+        return ExactlyOnceSink(self.spark, replace(self.settings, **changes)).start()
+
+    def messages(self, records: DataFrame) -> DataFrame:
+        value = F.upper(F.col("source_value").cast("string"))
+        return records.select(
+            F.when(value == "FAILED", self.failed).otherwise(self.output).alias("topic"),
+            F.col("source_key").alias("key"),
+            value.alias("value"),
+            "source_partition",
+            "source_offset",
+        )
+
+    def drain(self, **changes: Any) -> ExactlyOnceSink:
+        """Start, answer what is there, end."""
+        sink = self.start_sink(**changes)
+        writer = sink.write_stream(self.messages(sink.read_stream()))
+        query = writer.trigger(availableNow=True).start()
+        try:
+            query.awaitTermination(120)
+        finally:
+            sink.close()
+        return sink
+
+    def drain_through(self, change: ArrowMap, **changes: Any) -> ExactlyOnceSink:
+        """The same with messages that tasks change; the query may fail."""
+        sink = self.start_sink(**{"commit": "executor", **changes})
+        headers = F.lit(None).cast(HEADERS_TYPE)
+        messages = self.messages(sink.read_stream()).withColumn("headers", headers)
+        query = sink.write_stream(messages, change).trigger(availableNow=True).start()
+        wait_until(lambda: not query.isActive)
+        sink.close()
+        return sink
+
+    @contextmanager
+    def running(self, sink: ExactlyOnceSink) -> Iterator[StreamingQuery]:
+        query = sink.write_stream(self.messages(sink.read_stream())).start()
+        try:
+            yield query
+        finally:
+            query.stop()
+            sink.close()
+
+    def produce(self, *records: Record) -> None:
+        produce(self.settings.bootstrap_servers, self.settings.source_topic, records)
+
+    def read(self) -> Counter[tuple[bytes, bytes]]:
+        """(key, value) → how often a read_committed reader sees it."""
+        topics = (self.output, self.failed)
+        servers = self.settings.bootstrap_servers
+        found = [m for topic in topics for m in read_topic(servers, topic)]
+        return Counter((as_bytes(m.key()), as_bytes(m.value())) for m in found)
+
+    def committed(self) -> dict[int, tuple[int, Stamp | None]]:
+        """Partition → offset and stamp, as any tool sees them."""
+        with self._group_client() as consumer:
+            asked = [TopicPartition(self.settings.source_topic, p) for p in range(PARTITIONS)]
+            answers = consumer.committed(asked, timeout=10)
+        return {a.partition: (a.offset, Stamp.from_metadata(a.metadata)) for a in answers}
+
+    def commit_by_hand(self, offsets: dict[int, int]) -> None:
+        topic = self.settings.source_topic
+        with self._group_client() as consumer:
+            moved = [TopicPartition(topic, p, offset) for p, offset in offsets.items()]
+            consumer.commit(offsets=moved, asynchronous=False)
+
+    @contextmanager
+    def _group_client(self) -> Iterator[Consumer]:
+        group = {"group.id": self.settings.query_name, "enable.auto.commit": False}
+        consumer = Consumer({"bootstrap.servers": self.settings.bootstrap_servers, **group})
+        yield consumer
+        consumer.close()
+
+
+def delete_group(settings: ExactlyOnceSettings) -> None:
+    """With all of its offsets, if it has any."""
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    (answer,) = admin.delete_consumer_groups([settings.query_name]).values()
+    with suppress(KafkaException):  # two tasks may do it
+        answer.result(30)
+
+
+def as_bytes(value: str | bytes | None) -> bytes:
+    assert isinstance(value, bytes)
+    return value
+
+
+def build_copying(
+    spark: SparkSession, servers: str, topic: TopicFactory, checkpoint: Path
+) -> Copying:
+    """A query with topics and a name of its own."""
+    settings = ExactlyOnceSettings(
+        bootstrap_servers=servers,
+        query_name=f"query-{uuid.uuid4().hex[:8]}",
+        source_topic=topic(PARTITIONS),
+        checkpoint=str(checkpoint),
+        max_offsets_per_trigger=300,
+    )
+    return Copying(spark, settings, topic(2), topic(1))
+
+
+def orders(first: int, last: int) -> list[Record]:
+    return [
+        (f"k{n}".encode(), b"failed" if n % 10 == 0 else f"order {n}".encode())
+        for n in range(first, last)
+    ]
+
+
+def answers(first: int, last: int) -> Counter[tuple[bytes, bytes]]:
+    return Counter((key, (value or b"").upper()) for key, value in orders(first, last))
