@@ -151,7 +151,8 @@ def _check_extent(checkpoint: CheckpointPosition, group: GroupPosition, topic: s
         if start > latest:
             raise ResumeRefusedError(
                 f"the checkpoint's batch {checkpoint.next_batch_id} starts at"
-                f" {topic}[{partition}]@{start}, past the last stable offset @{latest}: {_UNSTABLE}",
+                f" {topic}[{partition}]@{start}, past the last stable offset @{latest}:"
+                f" {_UNSTABLE}",
                 hint=f"{_WAIT}; if there is no open transaction, remove the checkpoint and delete"
                 " the group's offsets to start over",
             )
