@@ -88,7 +88,7 @@ soak: setup ## Load, stop, kill and start the job for 30 minutes, and see that n
 	@$(RUN) -m tests.endurance $(ARGS)
 
 .PHONY: broker
-broker: setup ## Run a Kafka broker for trials in the foreground, on a free port
+broker: setup ## Run a Kafka broker for trials in the foreground, on free ports (ARGS=--brokers=3: three)
 	@$(RUN) -m lib.broker $(ARGS)
 
 .PHONY: setup

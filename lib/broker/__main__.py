@@ -1,4 +1,4 @@
-"""``python -m lib.broker``: an embedded broker in the foreground, until Ctrl-C or SIGTERM."""
+"""``python -m lib.broker``: embedded brokers in the foreground, until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from lib.errors import ScoringError
 
 
 def main() -> int:
-    """Run a broker, print its address on standard output, return the exit code."""
+    """Run brokers, print their addresses on standard output, return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m lib.broker",
-        description="Run a single-node Kafka broker on a free port until Ctrl-C, keeping nothing.",
+        description="Run a Kafka cluster on free ports until Ctrl-C, keeping nothing.",
+    )
+    parser.add_argument(
+        "--brokers", type=int, default=1, choices=range(1, 10), metavar="COUNT", help="how many (1)"
     )
     parser.add_argument(
         "--topic",
@@ -24,13 +27,14 @@ def main() -> int:
         metavar="NAME[:PARTITIONS]",
         help="create this topic (repeatable)",
     )
-    topics = dict(_split(text) for text in parser.parse_args().topic)
+    options = parser.parse_args()
+    topics = dict(_split(text) for text in options.topic)
     # Both signals arrive as a value from sigwait below; blocked first, so that none is lost while
     # starting.
     ending = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:
-        with EmbeddedBroker() as broker:
+        with EmbeddedBroker(brokers=options.brokers) as broker:
             if topics:
                 create_topics(broker.bootstrap_servers, topics)
             print(broker.bootstrap_servers, flush=True)

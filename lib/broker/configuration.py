@@ -1,4 +1,4 @@
-"""The settings of the embedded broker: one node, nothing replicated, nothing waited for."""
+"""The settings of an embedded broker: what there is of others decides what it replicates."""
 
 from __future__ import annotations
 
@@ -8,31 +8,52 @@ from pathlib import Path
 
 from lib.broker.ports import LOOPBACK
 
-NODE_ID = 1
 PLAIN_LISTENER = "PLAINTEXT"
 _CONTROLLER_LISTENER = "CONTROLLER"
 
 
 @dataclass(frozen=True)
 class Listener:
-    """One more address of the broker, beside the plain one.
+    """One more address of each broker, beside the plain one.
 
     Attributes:
         name: in capitals; names it in the broker's settings (``listener.name.NAME.…``).
         protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
-        advertised_port: what clients are told to connect to, such as a proxy's port; the
-            listener's own by default.
+        advertised_ports: what clients are told to connect to, such as ports of a proxy, one for
+            each broker; the listener's own by default.
     """
 
     name: str
     protocol: str = "PLAINTEXT"
-    advertised_port: int | None = None
+    advertised_ports: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a broker listens.
+
+    Attributes:
+        node_id: its number in the cluster, from 1.
+        host: for clients and for the other brokers.
+        ports: listener name → port, that of :data:`PLAIN_LISTENER` among them.
+        controller_port: of the KRaft controller, which each node is too.
+    """
+
+    node_id: int
+    host: str
+    ports: Mapping[str, int]
+    controller_port: int
+
+    @property
+    def voter(self) -> str:
+        """How the quorum of controllers names it."""
+        return f"{self.node_id}@{self.host}:{self.controller_port}"
 
 
 def build_configuration(
     data_folder: Path,
-    ports: Mapping[str, int],
-    controller_port: int,
+    address: Address,
+    cluster: Sequence[Address],
     overrides: Mapping[str, str],
     listeners: Sequence[Listener] = (),
 ) -> dict[str, str]:
@@ -40,25 +61,29 @@ def build_configuration(
 
     Args:
         data_folder: for the logs of all topics.
-        ports: listener name → port, that of :data:`PLAIN_LISTENER` among them.
-        controller_port: of the KRaft controller, which is this node too.
+        address: of this broker.
+        cluster: all addresses, this one among them.
         overrides: the caller's settings.
         listeners: those beside the plain one.
 
     What a test could stumble over (``message.max.bytes``, transaction and offset time-outs) stays
     at Kafka's defaults, so that the job meets here what it meets in production.
     """
+    ports, host = address.ports, address.host
     everyone = (Listener(PLAIN_LISTENER), *listeners)
-    addresses = [f"{it.name}://{LOOPBACK}:{ports[it.name]}" for it in everyone]
+    addresses = [f"{it.name}://{host}:{ports[it.name]}" for it in everyone]
     advertised = [
-        f"{it.name}://{LOOPBACK}:{it.advertised_port or ports[it.name]}" for it in everyone
+        f"{it.name}://{LOOPBACK}:{it.advertised_ports[address.node_id - 1]}"
+        if it.advertised_ports
+        else f"{it.name}://{host}:{ports[it.name]}"
+        for it in everyone
     ]
     protocols = [f"{it.name}:{it.protocol}" for it in everyone]
-    controller = f"{_CONTROLLER_LISTENER}://{LOOPBACK}:{controller_port}"
+    controller = f"{_CONTROLLER_LISTENER}://{host}:{address.controller_port}"
     configuration = {
         "process.roles": "broker,controller",
-        "node.id": str(NODE_ID),
-        "controller.quorum.voters": f"{NODE_ID}@{LOOPBACK}:{controller_port}",
+        "node.id": str(address.node_id),
+        "controller.quorum.voters": ",".join(it.voter for it in cluster),
         "listeners": ",".join([*addresses, controller]),
         "advertised.listeners": ",".join(advertised),
         "controller.listener.names": _CONTROLLER_LISTENER,
@@ -66,19 +91,16 @@ def build_configuration(
             [*protocols, f"{_CONTROLLER_LISTENER}:PLAINTEXT"]
         ),
         "log.dirs": str(data_folder),
-        # One node: nothing can be replicated.
-        "offsets.topic.replication.factor": "1",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
+        **_replicate(len(cluster)),
         # 50 partitions each is Kafka's default; they cost start-up time after a crash and serve
         # nobody here.
         "offsets.topic.num.partitions": "4",
         "transaction.state.log.num.partitions": "4",
         # A lone consumer should not wait 3 s for others to join its group.
         "group.initial.rebalance.delay.ms": "0",
-        # After a crash the controller waits until the session of the former broker, that is itself,
-        # has ended: 9 s by default. Much less than this would fence a broker that is merely starved
-        # of CPU.
+        # After a crash the controller waits until the session of the former broker, which alone is
+        # itself, has ended: 9 s by default. Much less than this would fence a broker that is merely
+        # starved of CPU.
         "broker.session.timeout.ms": "4000",
         "broker.heartbeat.interval.ms": "500",
         # A missing topic is an error to be seen, not one to be papered over.
@@ -89,6 +111,18 @@ def build_configuration(
         "num.io.threads": "4",
     }
     return configuration | dict(overrides)
+
+
+def _replicate(brokers: int) -> dict[str, str]:
+    """Every topic is on all brokers, and all but one must have a record that is acknowledged."""
+    replicas, in_sync = str(brokers), str(max(brokers - 1, 1))
+    return {
+        "default.replication.factor": replicas,
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": replicas,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": in_sync,
+    }
 
 
 def write_properties(path: Path, configuration: Mapping[str, str]) -> None:

@@ -1,8 +1,9 @@
-"""Clears up after an embedded broker whose owner died without a chance to do so (kill -9).
+"""Clears up after embedded brokers whose owner died without a chance to do so (kill -9).
 
 The owner starts this as a process of its own and holds the other end of its standard input. It
-writes the broker's pid, one line for each (re)start. When the pipe ends, because the owner closed
-it or is gone, whatever the reason, the guard kills the last broker and removes the folder.
+writes a line for each process that it starts, a name and a pid, and another one with the same name
+when that process was replaced. When the pipe ends, because the owner closed it or is gone, whatever
+the reason, the guard kills the last process of each name and removes the folder.
 
 A pipe rather than Linux's ``PR_SET_PDEATHSIG``: that follows the *thread* that started the broker,
 knows no folders, and does not exist on macOS. Standard library only: it is run with ``-I -S`` and
@@ -19,11 +20,13 @@ from contextlib import suppress
 
 
 def stand_guard(folder: str) -> None:
-    """Wait for the end of standard input, then kill the broker named last and remove the folder."""
-    broker = Quarry()
+    """Wait for the end of standard input, then kill what was named last and remove the folder."""
+    quarries: dict[str, Quarry] = {}
     for line in sys.stdin:
-        broker.aim(int(line))
-    broker.kill()
+        name, pid = line.split()
+        quarries.setdefault(name, Quarry()).aim(int(pid))
+    for quarry in quarries.values():
+        quarry.kill()
     shutil.rmtree(folder, ignore_errors=True)
 
 

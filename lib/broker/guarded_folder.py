@@ -13,9 +13,9 @@ from lib.broker import guard
 
 
 class GuardedFolder:
-    """A temporary folder and the process that works in it; a guard outlives us to clear up both.
+    """A temporary folder and the processes in it; a guard outlives us to clear up all of them.
 
-    Guarantees: after ``remove``, or after the end of this process for whatever reason, the process
+    Guarantees: after ``remove``, or after the end of this process for whatever reason, what was
     named last by ``watch`` has been killed and the folder is gone (see ``lib.broker.guard``).
     """
 
@@ -36,11 +36,16 @@ class GuardedFolder:
         )
         return cls(path, process)
 
-    def watch(self, pid: int | None) -> None:
-        """Name the process to be killed with the folder; None when there is none any more."""
+    def watch(self, pid: int | None, name: str = "process") -> None:
+        """Name a process to be killed with the folder, in place of the last one of that name.
+
+        Args:
+            pid: of the process; None when there is none any more.
+            name: one word, that tells it from other processes in the folder.
+        """
         # A guard that somebody killed is no reason to fail: it is the second line of defence.
         with suppress(BrokenPipeError):
-            self._pipe.write(f"{pid or 0}\n")
+            self._pipe.write(f"{name} {pid or 0}\n")
             self._pipe.flush()
 
     def remove(self) -> None:

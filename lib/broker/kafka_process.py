@@ -6,7 +6,7 @@ import os
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lib.setup.jars import JarSet, list_jars
@@ -36,27 +36,48 @@ def make_cluster_id() -> str:
     return "c" + urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
 
 
-def format_storage(
-    folder: Path, cluster_id: str, timeout_s: float, scram_users: Mapping[str, str]
-) -> int:
-    """Prepare the data folder that ``folder/server.properties`` names; return the exit code."""
+def format_storages(
+    folders: Sequence[Path],
+    cluster_id: str,
+    timeout_s: float,
+    scram_users: Mapping[str, str],
+    jars: JarSet,
+) -> list[int]:
+    """Prepare the data folders that ``FOLDER/server.properties`` name, side by side.
+
+    Returns:
+        the exit codes, in the order of the folders.
+    """
     users = [
         f"SCRAM-SHA-512=[name={name},password={password}]" for name, password in scram_users.items()
     ]
+    processes = []
+    for folder in folders:
+        command = [
+            *_java_command(folder, "kafka.tools.StorageTool", jars),
+            *("format", "--cluster-id", cluster_id, "--config", str(folder / SETTINGS_FILE)),
+            *(part for user in users for part in ("--add-scram", user)),
+        ]
+        with (folder / LOG_FILE).open("ab") as log:
+            processes.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
+    return [process.wait(timeout_s) for process in processes]
+
+
+def launch_kafka(
+    folder: Path, jars: JarSet, launcher: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    """Start the broker that ``folder/server.properties`` describes; its log goes there as well.
+
+    Args:
+        folder: of the broker.
+        jars: the version of Kafka.
+        launcher: a command that goes before Java's.
+    """
     command = [
-        *_java_command(folder, "kafka.tools.StorageTool"),
-        *("format", "--cluster-id", cluster_id, "--config", str(folder / SETTINGS_FILE)),
-        *(part for user in users for part in ("--add-scram", user)),
+        *launcher,
+        *_java_command(folder, "kafka.Kafka", jars),
+        str(folder / SETTINGS_FILE),
     ]
-    with (folder / LOG_FILE).open("ab") as log:
-        return subprocess.run(
-            command, stdout=log, stderr=subprocess.STDOUT, timeout=timeout_s, check=False
-        ).returncode
-
-
-def launch_kafka(folder: Path) -> subprocess.Popen[bytes]:
-    """Start the broker that ``folder/server.properties`` describes; its log goes there as well."""
-    command = [*_java_command(folder, "kafka.Kafka"), str(folder / SETTINGS_FILE)]
     with (folder / LOG_FILE).open("ab") as log:
         return subprocess.Popen(
             command,
@@ -68,12 +89,12 @@ def launch_kafka(folder: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _java_command(folder: Path, main_class: str) -> list[str]:
+def _java_command(folder: Path, main_class: str, jars: JarSet) -> list[str]:
     return [
         str(find_java().executable),
         *_JVM_OPTIONS,
         # Compression libraries unpack native code there; it goes with the folder.
         f"-Djava.io.tmpdir={folder}",
-        *("-cp", os.pathsep.join(str(jar) for jar in list_jars(JarSet.BROKER))),
+        *("-cp", os.pathsep.join(str(jar) for jar in list_jars(jars))),
         main_class,
     ]

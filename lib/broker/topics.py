@@ -19,7 +19,7 @@ def create_topics(
     config: Mapping[str, str] | None = None,
     client_settings: Mapping[str, str] | None = None,
 ) -> None:
-    """Create topics and wait until the broker has them.
+    """Create topics and wait until the broker has them; others of its cluster learn of them soon.
 
     Args:
         bootstrap_servers: ``host:port[,host:port...]``.

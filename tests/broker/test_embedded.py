@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigEntry, ConfigResource
 
 from lib.broker import EmbeddedBroker, Listener, create_topics
 from lib.broker.ports import pick_free_ports
@@ -51,6 +52,34 @@ def test_a_killed_broker_comes_back_on_the_same_port_with_its_data(
 
     assert crashable_broker.bootstrap_servers == address
     assert consume(address, "kept", 1) == [b"before the crash"]
+
+
+def test_three_brokers_are_one_cluster_that_goes_on_without_one_of_them() -> None:
+    with EmbeddedBroker(brokers=3) as broker:
+        address = broker.bootstrap_servers
+        create_topics(address, {"kept": 3})
+        admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
+        assert sorted(admin.list_topics(timeout=_ANSWER_TIMEOUT_S).brokers) == [1, 2, 3]
+        # One broker creates them; the others hear of it a moment later.
+        wait_until(lambda: count_replicas(admin, "kept") == {3}, _ANSWER_TIMEOUT_S)
+        assert read_topic_setting(admin, "kept", "min.insync.replicas") == "2"
+        first, second, third = (broker.pid_of(it) for it in broker.node_ids)
+
+        broker.kill(2)
+        produce(address, "kept", b"before two of three were there")
+        assert broker.pid_of(2) is None
+        assert (broker.pid_of(1), broker.pid_of(3)) == (first, third)
+        broker.restart(2)
+
+        assert broker.pid_of(2) not in (None, second)
+        assert broker.bootstrap_servers == address
+        broker.shut_down(1)
+        assert consume(address, "kept", 1) == [b"before two of three were there"]
+        assert count_replicas(admin, "__consumer_offsets") == {3}
+        folder, pids = broker.folder, [second, third]
+
+    assert not folder.exists()
+    assert not any(pid is not None and is_running(pid) for pid in pids)
 
 
 def test_two_brokers_run_side_by_side(crashable_broker: EmbeddedBroker) -> None:
@@ -103,26 +132,28 @@ def test_settings_of_the_caller_win() -> None:
         assert list_topics(broker.bootstrap_servers) == {"made-by-itself"}
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_the_end_of_the_owner_is_the_end_of_the_broker(end: signal.Signals) -> None:
+@pytest.mark.parametrize(("end", "brokers"), [(signal.SIGKILL, 2), (signal.SIGTERM, 1)])
+def test_the_end_of_the_owner_is_the_end_of_its_brokers(end: signal.Signals, brokers: int) -> None:
     program = (
-        "import time; from lib.broker import EmbeddedBroker; broker = EmbeddedBroker();"
-        "broker.start(); print(broker.pid, broker.folder, flush=True); time.sleep(60)"
+        "import time; from lib.broker import EmbeddedBroker\n"
+        f"it = EmbeddedBroker(brokers={brokers}); it.start()\n"
+        "print(it.folder, *map(it.pid_of, it.node_ids), flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT
     ) as owner:
         assert owner.stdout is not None
-        pid, folder = owner.stdout.readline().split()
+        folder, *pids = owner.stdout.readline().split()
         owner.send_signal(end)
 
-    wait_until(lambda: not is_running(int(pid)), _ANSWER_TIMEOUT_S)
+    assert len(pids) == brokers
+    wait_until(lambda: not any(is_running(int(pid)) for pid in pids), _ANSWER_TIMEOUT_S)
     wait_until(lambda: not Path(folder).exists(), _ANSWER_TIMEOUT_S)
 
 
 def test_in_the_foreground_it_prints_its_address_and_stops_on_sigterm() -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "lib.broker", "--topic", "orders:3"],
+        [sys.executable, "-m", "lib.broker", "--topic", "orders:3", "--brokers", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -166,6 +197,18 @@ def test_a_topic_that_exists_is_an_error_that_names_it(
         KafkaSetupError, match=rf"topic {name} could not be created at 127\.0\.0\.1"
     ):
         create_topics(broker.bootstrap_servers, {name: 1})
+
+
+def read_topic_setting(admin: AdminClient, topic: str, name: str) -> str | None:
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    (answer,) = admin.describe_configs([resource]).values()
+    found: dict[str, ConfigEntry] = answer.result(_ANSWER_TIMEOUT_S)
+    return found[name].value
+
+
+def count_replicas(admin: AdminClient, topic: str) -> set[int]:
+    partitions = admin.list_topics(topic, timeout=_ANSWER_TIMEOUT_S).topics[topic].partitions
+    return {len(it.replicas) for it in partitions.values()}
 
 
 def list_topics(
@@ -217,7 +260,7 @@ def is_running(pid: int) -> bool:
 
 def test_a_listener_can_advertise_another_port_than_its_own() -> None:
     (advertised,) = pick_free_ports(1)
-    listener = Listener("PROXIED", advertised_port=advertised)
+    listener = Listener("PROXIED", advertised_ports=[advertised])
     with EmbeddedBroker(listeners=[listener]) as broker:
         admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{broker.port_of('PROXIED')}"})
         (seen,) = admin.list_topics(timeout=_ANSWER_TIMEOUT_S).brokers.values()

@@ -34,6 +34,16 @@ def test_removing_the_folder_kills_the_process_named_last() -> None:
     assert not folder.path.exists()
 
 
+def test_processes_of_other_names_are_killed_as_well() -> None:
+    folder = GuardedFolder.create("guarded-")
+    with start_sleeper() as one, start_sleeper() as other:
+        folder.watch(one.pid, "one")
+        folder.watch(other.pid, "other")
+        folder.remove()
+
+        assert one.wait(10) == other.wait(10) == -9
+
+
 def test_a_process_that_was_taken_back_is_left_alone() -> None:
     folder = GuardedFolder.create("guarded-")
     with start_sleeper() as sleeper:

@@ -92,7 +92,7 @@ class Arena:
         with ExitStack() as stack:
             stack.enter_context(self.proxy)
             self.broker = stack.enter_context(
-                EmbeddedBroker(listeners=[Listener(_PROXIED, advertised_port=self.proxy.port)])
+                EmbeddedBroker(listeners=[Listener(_PROXIED, advertised_ports=[self.proxy.port])])
             )
             self.proxy.connect_to(self.broker.port_of(_PROXIED))
             servers = self.broker.bootstrap_servers

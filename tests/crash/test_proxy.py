@@ -228,7 +228,7 @@ def test_what_is_held_passes_when_it_is_calm(
 @pytest.fixture
 def proxied_broker() -> Iterator[tuple[EmbeddedBroker, Proxy]]:
     with Proxy() as proxy:
-        listener = Listener("PROXIED", advertised_port=proxy.port)
+        listener = Listener("PROXIED", advertised_ports=[proxy.port])
         with EmbeddedBroker(listeners=[listener]) as broker:
             proxy.connect_to(broker.port_of("PROXIED"))
             yield broker, proxy
