@@ -18,7 +18,9 @@ from lib.kafka.admin import connect, has_topic, refuse_missing_topics
 from lib.kafka.options import signs_in
 from lib.producing.progress import build_send_view
 from lib.resending.correction import load_correction
-from lib.resending.resend import ResendReport, preview, resend
+from lib.resending.parts import ResendReport
+from lib.resending.positions import spell_positions
+from lib.resending.resend import preview, resend
 from lib.resending.selection import Outcome, Selection
 from lib.settings.resend import ResendSettings
 from lib.sinks.settings import TransactionSettings
@@ -48,8 +50,9 @@ def resend_dead_letters(settings: ResendSettings) -> int:
         source_topic=settings.dead_letter_topic,
         kafka=settings.kafka,
     )
+    first = settings.from_beginning
     if settings.dry_run:
-        print_report(preview(transactions, selection, correct), settings)
+        print_report(preview(transactions, selection, correct, from_beginning=first), settings)
         return 0
     view = build_send_view(sys.stdout, settings.input_topic, total=None)
     with Interruption() as interruption:
@@ -57,6 +60,7 @@ def resend_dead_letters(settings: ResendSettings) -> int:
             transactions,
             selection,
             correct,
+            from_beginning=first,
             is_stopped=interruption.is_requested,
             on_part=lambda so_far: view.show(so_far.sent),
         )
@@ -81,6 +85,10 @@ def print_report(report: ResendReport, settings: ResendSettings) -> None:
         if outcome is not Outcome.SENT:
             print(f"{count:,} left alone: {outcome}")
     print(f"{report.sent:,} {sent} to {settings.input_topic}")
+    if not settings.dry_run:
+        # Kafka may forget it; whoever keeps the line can tell it again.
+        positions = spell_positions(report.ends)
+        print(f"{settings.resend_name} has read {settings.dead_letter_topic} up to {positions}")
 
 
 if __name__ == "__main__":

@@ -73,6 +73,12 @@ class CorrectionError(ScoringError):
     remedy = "correct the function and run again: it goes on before that letter"
 
 
+class ResendRefusedError(ScoringError):
+    """Dead letters might be sent a second time, or be passed over; nothing was sent."""
+
+    remedy = "see 'Sending them again' in docs/operations.md"
+
+
 class SinkError(ScoringError):
     """Base of everything that ends a query or a write."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -10,19 +11,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from confluent_kafka import Message
+from confluent_kafka import ConsumerGroupTopicPartitions, Message, TopicPartition
+from confluent_kafka.cimpl import NewPartitions
 
 from jobs.resend import resend_dead_letters
 from lib.codec.messages import (
     HEADER_RETRY_COUNT,
     DeadLetterFormat,
 )
-from lib.errors import CorrectionError, KafkaSetupError, SinkFencedError, SinkRejectedError
+from lib.errors import (
+    CorrectionError,
+    KafkaSetupError,
+    ResendRefusedError,
+    SinkFencedError,
+    SinkRejectedError,
+)
+from lib.kafka.admin import build_admin, read_topic_id
 from lib.resending.resend import resend
 from lib.resending.selection import Selection
 from lib.settings.resend import ResendSettings
 from lib.sinks.header_text import Header
 from lib.sinks.settings import TransactionSettings
+from lib.sinks.stamp import Author
+from lib.sinks.transaction import TransactionalWriter
+from tests.consumer_groups import delete_group, delete_offsets, read_group, run_consumer_groups
 from tests.letters import Row, send_letters
 from tests.process import run_python
 from tests.records import BROKEN, record
@@ -104,7 +116,7 @@ def test_records_come_back_byte_for_byte_and_counted(
     rows: list[Row] = [(b"%06d" % it, value, [OWN_HEADER]) for it, value in enumerate(values)]
     send(rows, style)
 
-    assert run() == 0
+    assert run(from_beginning=True) == 0
 
     own = [OWN_HEADER] if style is DeadLetterFormat.HEADERS else []
     found = read_back(broker, source)
@@ -120,7 +132,7 @@ def test_what_was_sent_and_came_back_is_left_alone(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     send(build_rows(10))
-    run()
+    run(from_beginning=True)
     send(read_back(broker, source))
     capsys.readouterr()
 
@@ -129,7 +141,7 @@ def test_what_was_sent_and_came_back_is_left_alone(
     output = capsys.readouterr().out
     assert "10 left alone: sent again before, as often as allowed" in output
     assert len(read_back(broker, source)) == 10
-    assert run(max_retries=2, resend_name="another") == 0
+    assert run(max_retries=2, resend_name=f"another-{source}", from_beginning=True) == 0
     assert [headers for _, _, headers in read_back(broker, source)].count(
         [(HEADER_RETRY_COUNT, b"2")]
     ) == 10
@@ -145,15 +157,17 @@ def test_only_what_is_chosen_is_sent_and_a_dry_run_tells_it_before(
     garbled: list[Row] = [(b"x", b"\xff", []), (b"y", b"{", [])]
     send([*build_rows(3), *garbled])
 
-    assert run(rule="not_utf8,not_json", dry_run=True) == 0
+    assert run(rule="not_utf8,not_json", dry_run=True, from_beginning=True) == 0
 
     told = capsys.readouterr().out
     assert read_back(broker, source) == []
-    assert run(rule="not_utf8,not_json") == 0
+    assert run(rule="not_utf8,not_json", from_beginning=True) == 0
     assert [key for key, _, _ in read_back(broker, source)] == [b"x", b"y"]
     done = capsys.readouterr().out
-    assert told.replace("would be sent again", "sent again").split() == done.split()
-    assert done.splitlines()[1:] == [
+    *same, position = done.splitlines()
+    assert told.replace("would be sent again", "sent again").split() == " ".join(same).split()
+    assert re.fullmatch(r"resend-\S+ has read \S+ up to \[0\]@\d, \[1\]@\d", position)
+    assert same[1:] == [
         "          sent again | left alone | what is wrong, first of all",
         "                   1 |          0 | processing_error: record not_json",
         "                   1 |          0 | processing_error: record not_utf8",
@@ -179,7 +193,7 @@ def test_a_correction_makes_the_values(
         "    return letter.value.replace(b'\"M\"', b'\"Male\"')\n"
     )
 
-    assert run(correction=fix) == 0
+    assert run(correction=fix, from_beginning=True) == 0
 
     found = read_back(broker, source)
     assert [key for key, _, _ in found] == [b"000000", b"000001", b"000003"]
@@ -204,7 +218,7 @@ def test_a_kill_leaves_neither_a_gap_nor_a_second_copy(
     )
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
 
-    killed = run_python("jobs/resend.py", *flags, f"--correction={fix}")
+    killed = run_python("jobs/resend.py", *flags, f"--correction={fix}", "--from-beginning")
     first = len(read_back(broker, source))
     assert run() == 0
 
@@ -226,7 +240,7 @@ def test_a_correction_that_fails_sends_nothing_of_its_transaction(
     )
 
     with pytest.raises(CorrectionError, match=r"returned int for the dead letter \[\d\]@\d+"):
-        run(correction=fix)
+        run(correction=fix, from_beginning=True)
 
     assert read_back(broker, source) == []
     assert run() == 0
@@ -247,7 +261,7 @@ def test_a_second_one_under_the_same_name_stops_the_first(
         assert run() == 0
 
     with pytest.raises(SinkFencedError):
-        resend(transactions, Selection(source), on_part=lambda _: take_over())
+        resend(transactions, Selection(source), from_beginning=True, on_part=lambda _: take_over())
 
     assert [key for key, _, _ in read_back(broker, source)] == [b"%06d" % it for it in range(2_500)]
 
@@ -263,7 +277,7 @@ def test_what_the_input_topic_refuses_is_not_passed_over(
     fix = write_correction("import os\ndef correct(letter): return os.urandom(2_000_000)\n")
 
     with pytest.raises(SinkRejectedError, match=r"raise max\.message\.bytes"):
-        run(correction=fix)
+        run(correction=fix, from_beginning=True)
 
     assert run() == 0
     assert len(read_back(broker, source)) == 5
@@ -272,3 +286,188 @@ def test_what_the_input_topic_refuses_is_not_passed_over(
 def test_missing_topics_are_named(run: Resend) -> None:
     with pytest.raises(KafkaSetupError, match="topic no-such-input"):
         run(input_topic="no-such-input")
+
+
+def test_letters_are_not_sent_twice_because_the_positions_have_expired(
+    run: Resend,
+    options: dict[str, str],
+    send: Callable[..., None],
+    broker: Broker,
+    source: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    servers, letters, name = (
+        options[it] for it in ("bootstrap_servers", "dead_letter_topic", "resend_name")
+    )
+    send(build_rows(10))
+    run(from_beginning=True)
+    printed = capsys.readouterr().out.splitlines()[-1]
+    delete_group(servers, name)  # what is left is the same as after the offsets' retention
+    send(build_rows(20)[10:])
+
+    for dry_run in (True, False):
+        with pytest.raises(ResendRefusedError) as refusal:
+            run(dry_run=dry_run)
+        assert refusal.value.message == (
+            f"group {name} has no position in the partitions [0], [1] of {letters}: it has not read"
+            " them yet, or its positions were deleted or have expired"
+        )
+
+    assert len(read_back(broker, source)) == 10
+    # The way out, as docs/operations.md has it: what the last run printed.
+    command = "kafka-consumer-groups.sh --reset-offsets --execute"
+    for partition, offset in re.findall(r"\[(\d)\]@(\d+)", printed):
+        place = f"--group {name} --topic {letters}:{partition} --to-offset {offset}"
+        run_consumer_groups(f"{command} --bootstrap-server {servers} {place}")
+    assert run() == 0
+    assert [key for key, _, _ in read_back(broker, source)] == [b"%06d" % it for it in range(20)]
+
+
+def test_the_position_of_one_partition_that_was_lost_is_missed(
+    run: Resend,
+    options: dict[str, str],
+    send: Callable[..., None],
+    broker: Broker,
+    source: str,
+) -> None:
+    servers, letters, name = (
+        options[it] for it in ("bootstrap_servers", "dead_letter_topic", "resend_name")
+    )
+    send(build_rows(10))
+    run(from_beginning=True)
+    position = read_group(servers, name)[letters, 0]
+    delete_offsets(servers, name, letters, [1])
+
+    with pytest.raises(ResendRefusedError) as refusal:
+        run()
+
+    assert refusal.value.message == (
+        f"group {name} has no position in the partitions [1] of {letters}, those of [0]@{position}"
+        " are there: it has not read them yet, or its positions were deleted or have expired"
+    )
+    assert len(read_back(broker, source)) == 10
+
+
+def test_every_run_commits_every_partition_and_a_new_one_is_known_as_such(
+    run: Resend,
+    options: dict[str, str],
+    send: Callable[..., None],
+    broker: Broker,
+    source: str,
+) -> None:
+    servers, letters, name = (
+        options[it] for it in ("bootstrap_servers", "dead_letter_topic", "resend_name")
+    )
+
+    assert run() == 0  # no letters, so none can be sent twice
+
+    assert read_group(servers, name) == {(letters, 0): 0, (letters, 1): 0}
+    first = read_metadata(servers, name)
+    assert run() == 0
+    assert read_metadata(servers, name).keys() == {(letters, 0), (letters, 1)}
+    assert set(read_metadata(servers, name).values()).isdisjoint(first.values())  # renewed
+    add_partitions(servers, letters, 3)
+    send(build_rows(30))
+    assert run() == 0
+    assert len(read_back(broker, source)) == 30
+    assert read_group(servers, name).keys() == {(letters, it) for it in range(3)}
+
+
+def test_the_flag_of_the_first_run_cannot_stay_in_a_script(
+    run: Resend, options: dict[str, str], send: Callable[..., None], broker: Broker, source: str
+) -> None:
+    send(build_rows(10))
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    letters, name = options["dead_letter_topic"], options["resend_name"]
+
+    first = run_python("jobs/resend.py", *flags)
+    second = run_python("jobs/resend.py", *flags, "--from-beginning")
+    third = run_python("jobs/resend.py", *flags, "--from-beginning")
+
+    assert (first.returncode, first.stdout) == (1, "")
+    assert first.stderr == (
+        f"error: group {name} has no position in the partitions [0], [1] of {letters}: it has not"
+        " read them yet, or its positions were deleted or have expired (if this is the first run"
+        " under this name, add --from-beginning; if it is not, that would send letters a second"
+        " time: set the positions to what the last run printed, see 'Sending them again' in"
+        " docs/operations.md)\n"
+    )
+    assert (second.returncode, second.stderr) == (0, "")
+    positions = ", ".join(f"[{it}]@{at}" for (_, it), at in sorted(find(options).items()))
+    assert second.stdout.splitlines()[-1] == f"{name} has read {letters} up to {positions}"
+    assert (third.returncode, third.stdout) == (1, "")
+    assert third.stderr == (
+        f"error: --from-beginning is for the first run under a name, but group {name} has read"
+        f" {letters} before, up to {positions} (leave it out to go on from there; another"
+        " --resend-name starts over, and sends every letter again)\n"
+    )
+    assert len(read_back(broker, source)) == 10
+
+
+def test_the_name_of_a_query_is_refused_before_its_job_is_ended(
+    run: Resend, options: dict[str, str], send: Callable[..., None], broker: Broker, source: str
+) -> None:
+    send(build_rows(10))
+    query = TransactionSettings(options["bootstrap_servers"], f"query-{source}", source)
+    admin = build_admin(query.bootstrap_servers, {})
+    author = Author("host:1:aa", read_topic_id(admin, source))
+    writer = TransactionalWriter(query, author=author)
+    writer.open()
+    writer.claim({0: 0, 1: 0}, query_id="d1a9e2b6")
+
+    with pytest.raises(ResendRefusedError) as refusal:
+        run(resend_name=query.query_name, from_beginning=True)
+
+    assert refusal.value.message == (
+        f"--resend-name {query.query_name} is the name of a query that reads {source}: letters that"
+        " are sent under it would end its job, run host:1:aa"
+    )
+    writer.write(None, {0: 1, 1: 0}, batch_id=0, query_id="d1a9e2b6")  # not fenced
+    writer.close()
+
+
+def test_a_topic_of_dead_letters_that_was_recreated_is_not_read_from_the_old_position(
+    run: Resend, options: dict[str, str], send: Callable[..., None], broker: Broker, source: str
+) -> None:
+    servers, letters, name = (
+        options[it] for it in ("bootstrap_servers", "dead_letter_topic", "resend_name")
+    )
+    send(build_rows(10))
+    run(from_beginning=True)
+    metadata = read_metadata(servers, name)
+    # As after a topic that was deleted and recreated: Kafka deletes the offsets in the end, but a
+    # run may still meet them.
+    admin = build_admin(servers, {})
+    old_id = read_topic_id(admin, letters)
+    moved = [
+        TopicPartition(letters, it, 1, text.replace(old_id, "0" * 32))
+        for (_, it), text in metadata.items()
+    ]
+    admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(name, moved)])[name].result()
+
+    with pytest.raises(ResendRefusedError, match=r"was committed for another topic of that name"):
+        run()
+
+    run_consumer_groups(
+        f"kafka-consumer-groups.sh --bootstrap-server {servers} --group {name} --topic {letters}"
+        " --delete-offsets"
+    )
+    assert run(from_beginning=True) == 0
+
+
+def find(options: dict[str, str]) -> dict[tuple[str, int], int]:
+    return read_group(options["bootstrap_servers"], options["resend_name"])
+
+
+def read_metadata(servers: str, group: str) -> dict[tuple[str, int], str]:
+    admin = build_admin(servers, {})
+    answers = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+    return {
+        (it.topic, it.partition): it.metadata or ""
+        for it in answers[group].result().topic_partitions
+    }
+
+
+def add_partitions(servers: str, topic: str, total: int) -> None:
+    admin = build_admin(servers, {})
+    admin.create_partitions([NewPartitions(topic, total)])[topic].result()

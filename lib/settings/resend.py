@@ -42,6 +42,11 @@ class ResendSettings(DistinctTopicSettings):
         description="consumer group and transactional id; remembers what has been read, so each"
         " correction wants a name of its own",
     )
+    from_beginning: bool = Field(
+        False,
+        description="for the first run under a name: partitions that no run has read begin at their"
+        " oldest letter; refused once all have been read",
+    )
     dry_run: bool = Field(
         False, description="tell what would be sent; send nothing and remember nothing"
     )

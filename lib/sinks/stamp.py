@@ -12,6 +12,8 @@ from enum import StrEnum
 _VERSION = "v2"
 #: Stands for Spark's id of a query whose checkpoint does not exist yet.
 UNKNOWN_QUERY = "-"
+#: Stands for a topic id that was not asked for.
+UNKNOWN_TOPIC = "-"
 #: Stands for the batch of offsets that a driver committed at its start, to say that it took over.
 CLAIM = -1
 
@@ -34,7 +36,7 @@ class Author:
     """
 
     run_id: str
-    topic_id: str = "-"
+    topic_id: str = UNKNOWN_TOPIC
     committer: Committer = Committer.DRIVER
 
     def sign(self, query_id: str, batch_id: int) -> Stamp:
@@ -57,7 +59,7 @@ class Stamp:
     query_id: str
     run_id: str
     batch_id: int
-    topic_id: str = "-"
+    topic_id: str = UNKNOWN_TOPIC
     committer: Committer = Committer.DRIVER
 
     def to_metadata(self) -> str:
