@@ -6,6 +6,7 @@ each answer. What is missing is known at any time, and for good at the end.
 
 from __future__ import annotations
 
+import threading
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from tests.numbered import (
 # Messages carry six decimals.
 _TOLERANCE = 5.1e-7
 _BROKEN = -1
+_ABORTED = -2
 # How many numbers of each kind of fault are kept, to look at.
 _EXAMPLES = 10
 
@@ -69,7 +71,7 @@ class Account:
 class Ledger:
     """Expected and found, record by record.
 
-    One thread may call :meth:`expect` while another one notes answers.
+    Any thread may call :meth:`expect` and :meth:`expect_none`, while one of them notes answers.
 
     Args:
         records: make the records that are sent.
@@ -81,7 +83,9 @@ class Ledger:
         self.messages = 0
         self.model_versions: Counter[str] = Counter()
         self._probabilities = probabilities
-        self._keys = array("i")  # by number: the key, or _BROKEN
+        self._keys = array("i")  # by number: the key, _BROKEN or _ABORTED
+        self._aborted = 0
+        self._numbering = threading.Lock()
         self._predictions = bytearray()  # by number: how often it was answered, 255 at most
         self._dead_letters = bytearray()
         self._last_of_key: dict[int, int] = {}
@@ -91,8 +95,8 @@ class Ledger:
 
     @property
     def expected(self) -> int:
-        """Records that were sent, or are about to be."""
-        return len(self._keys)
+        """Records that were sent, or are about to be, and are to be answered."""
+        return len(self._keys) - self._aborted
 
     @property
     def answered(self) -> int:
@@ -108,6 +112,7 @@ class Ledger:
         """The same expectations, and no answer yet: for reading everything a second time."""
         ledger = Ledger(self.records, self._probabilities)
         ledger._keys = array("i", self._keys)
+        ledger._aborted = self._aborted
         ledger._predictions = bytearray(len(self._keys))
         ledger._dead_letters = bytearray(len(self._keys))
         return ledger
@@ -119,13 +124,22 @@ class Ledger:
             key: of the record, if it is a valid one; its records have to keep their order, so they
                 must all go to one partition.
         """
-        number = len(self._keys)
-        self._predictions.append(0)
-        self._dead_letters.append(0)
+        return self._number(key, is_aborted=False)
+
+    def expect_none(self, key: int) -> tuple[bytes, bytes | None]:
+        """As :meth:`expect`, in a transaction that will be aborted: no answer is due."""
+        return self._number(key, is_aborted=True)
+
+    def _number(self, key: int, *, is_aborted: bool) -> tuple[bytes, bytes | None]:
+        with self._numbering:
+            number = len(self._keys)
+            self._predictions.append(0)
+            self._dead_letters.append(0)
+            self._aborted += is_aborted
+            what = _BROKEN if is_broken(number) else key
+            self._keys.append(_ABORTED if is_aborted else what)
         if is_broken(number):
-            self._keys.append(_BROKEN)
             return self.records.broken(number)
-        self._keys.append(key)
         return self.records.valid(number, key)
 
     def note_prediction(self, key: bytes | None, value: bytes | None, where: str = "") -> None:
@@ -168,8 +182,8 @@ class Ledger:
         if number is None:  # a valid record that was not scored keeps its number in its bytes
             number, due = read_event_time(value or b""), False
         else:
-            due = number < self.expected and self._keys[number] == _BROKEN
-        if number is None or number >= self.expected:
+            due = self._is_due(number, _BROKEN)
+        if number is None or not self._is_awaited(number):
             self._account.note(Fault.UNEXPECTED, f"dead letter {where}")
             return
         self._count(self._dead_letters, number, where)
@@ -193,10 +207,17 @@ class Ledger:
         if self._answered == self.expected:
             return []
         pairs = zip(self._predictions, self._dead_letters, strict=False)
-        return [number for number, (one, other) in enumerate(pairs) if not one and not other]
+        return [
+            number
+            for number, (one, other) in enumerate(pairs)
+            if not one and not other and self._is_awaited(number)
+        ]
+
+    def _is_awaited(self, number: int) -> bool:
+        return number < len(self._keys) and self._keys[number] != _ABORTED
 
     def _is_due(self, number: int, key: int) -> bool:
-        return number < self.expected and self._keys[number] == key
+        return number < len(self._keys) and self._keys[number] == key
 
     def _count(self, answers: bytearray, number: int, where: str) -> None:
         other = self._dead_letters if answers is self._predictions else self._predictions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import TracebackType
 
@@ -51,6 +52,7 @@ class Load(Background):
         self._quota = 0
         self._sent = 0
         self._failed: list[KafkaError] = []
+        self._is_paused = threading.Event()
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap_servers,
@@ -85,6 +87,19 @@ class Load(Background):
     def allowed(self) -> int:
         """Records that may be sent in all."""
         return self._quota
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all that was allowed has been sent."""
+        return self._sent >= self._quota
+
+    def pause(self) -> None:
+        """Send nothing, until :meth:`resume`."""
+        self._is_paused.set()
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        self._is_paused.clear()
 
     def allow(self, count: int) -> None:
         """Let so many more records be sent."""
@@ -136,15 +151,16 @@ class Load(Background):
             self._stopped.wait(_PATIENCE_S)
 
     def _room(self) -> int:
+        if self._is_paused.is_set():
+            return 0
         if self._backlog is None:
             return self._quota
         return max(self._backlog - (self._ledger.expected - self._ledger.answered), 0)
 
     def _send_one(self) -> None:
-        number = self._ledger.expected
-        home = number % self._partitions
+        home = self._sent % self._partitions
         # A multiplier without a common factor: neighbours have different keys.
-        key = home * KEYS_PER_PARTITION + number // self._partitions * 7 % KEYS_PER_PARTITION
+        key = home * KEYS_PER_PARTITION + self._sent // self._partitions * 7 % KEYS_PER_PARTITION
         name, value = self._ledger.expect(key)
         while True:
             try:

@@ -210,6 +210,23 @@ def test_a_blank_copy_expects_the_same_and_has_no_answer() -> None:
     assert blank.examine().counts == {}
 
 
+def test_what_is_aborted_is_not_missing_and_may_not_be_answered() -> None:
+    ledger = Ledger(RECORDS, PROBABILITIES)
+    answers = feed(ledger)
+    # Numbers 200 to 249; the one at 225 is a broken record.
+    aborted = [answer(COUNT + it, *ledger.expect_none(it % 7)) for it in range(BROKEN_PERIOD)]
+    answers.append(answer(COUNT + BROKEN_PERIOD, *ledger.expect(3)))
+    note(ledger, answers)
+
+    assert ledger.examine().counts == {}
+    assert ledger.answered == ledger.expected == COUNT + 1
+
+    blank = ledger.blank()
+    note(blank, [*answers, *aborted])
+    assert blank.examine().counts == {Fault.UNEXPECTED: BROKEN_PERIOD}
+    assert blank.answered == COUNT + 1
+
+
 def test_only_records_that_are_to_be_broken_break_the_contract() -> None:
     ledger = Ledger(RECORDS, PROBABILITIES)
     for number in range(3_000):

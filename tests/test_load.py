@@ -5,11 +5,13 @@ import time
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
-from lib.broker import EmbeddedBroker, create_topics
+from lib.broker import Broker, EmbeddedBroker, create_topics
+from tests.conftest import TopicFactory
 from tests.ledger import Ledger
 from tests.load import Load
 from tests.numbered import NumberedRecords, read_broken_key, read_event_time
 from tests.topics import read_topic
+from tests.transactional_load import TransactionalLoad
 
 
 def await_sent(load: Load, count: int) -> None:
@@ -52,6 +54,28 @@ def test_each_record_is_sent_once_and_keys_keep_their_order_whatever_the_broker_
             assert (key, value) == ledger.records.broken(number)
         numbers.append(number)
     assert sorted(numbers) == list(range(4_000))
+
+
+def test_in_transactions_some_records_are_seen_once_and_others_never(
+    broker: Broker, topic: TopicFactory
+) -> None:
+    name, ledger = topic(2), Ledger(NumberedRecords(pool_size=50), {})
+    servers = broker.bootstrap_servers
+    load = TransactionalLoad(servers, name, 2, ledger)
+    load.start()
+    load.send(20, is_aborted=False)
+    load.send(20, is_aborted=True)
+    seen_while_open: list[int] = []
+
+    def look() -> None:
+        seen_while_open.append(len(read_topic(servers, name)))
+
+    load.send(10, is_aborted=False, while_open=look)
+
+    numbers = [read_event_time(it.value() or b"") for it in read_topic(servers, name)]
+    assert seen_while_open == [20]
+    assert sorted(it for it in numbers if it is not None) == [*range(20), *range(40, 50)]
+    assert ledger.expected == 30
 
 
 def test_it_waits_while_too_many_records_have_no_answer(

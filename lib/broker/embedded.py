@@ -22,7 +22,7 @@ from lib.broker.kafka_process import SETTINGS_FILE, format_storages, make_cluste
 from lib.broker.node import LOG_TAIL_LINES, Node, Place
 from lib.broker.ports import pick_free_ports
 from lib.errors import SetupError
-from lib.setup.jars import JarSet
+from lib.setup.jars import JarSet, list_jars
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class EmbeddedBroker:
         listeners: further addresses, such as one with TLS or one that is advertised as a proxy's.
         scram_users: user → password, for listeners with SCRAM-SHA-512.
         places: where each broker runs; all on 127.0.0.1 by default.
-        jars: the version of Kafka.
+        jars: of another version of Kafka than that of ``conf/ivy.xml``.
 
     Example:
         with EmbeddedBroker(brokers=3) as broker:
@@ -72,14 +72,14 @@ class EmbeddedBroker:
         listeners: Sequence[Listener] = (),
         scram_users: Mapping[str, str] | None = None,
         places: Sequence[Place] = (),
-        jars: JarSet = JarSet.BROKER,
+        jars: Sequence[Path] = (),
     ) -> None:
         self._settings = dict(settings or {})
         self._places = tuple(places) or (Place(),) * brokers
         self._start_timeout_s = start_timeout_s
         self._listeners = tuple(listeners)
         self._scram_users = dict(scram_users or {})
-        self._jars = jars
+        self._jars = tuple(jars)
         self._home: GuardedFolder | None = None
         self._nodes: tuple[Node, ...] = ()
         self._cluster_id = ""
@@ -186,6 +186,7 @@ class EmbeddedBroker:
         return "\n".join(filter(None, (node.read_log_tail(lines) for node in self._nodes)))
 
     def _start_once(self) -> None:
+        jars = self._jars or tuple(list_jars(JarSet.BROKER))
         home = self._home = GuardedFolder.create(prefix="churn-broker-")
         self._cluster_id = make_cluster_id()
         addresses = self._choose_addresses()
@@ -199,14 +200,14 @@ class EmbeddedBroker:
             )
             write_properties(folder / SETTINGS_FILE, configuration)
             watch = partial(home.watch, name=name)
-            nodes.append(Node(address, place, folder, self._jars, watch))
+            nodes.append(Node(address, place, folder, jars, watch))
         self._nodes = tuple(nodes)
         exit_codes = format_storages(
             [node.folder for node in nodes],
             self._cluster_id,
             self._start_timeout_s,
             self._scram_users,
-            self._jars,
+            jars,
         )
         for node, code in zip(nodes, exit_codes, strict=True):
             if code != 0:

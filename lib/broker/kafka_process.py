@@ -9,7 +9,6 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lib.setup.jars import JarSet, list_jars
 from lib.setup.java import find_java
 
 SETTINGS_FILE = "server.properties"
@@ -27,6 +26,8 @@ _JVM_OPTIONS = (
     "-Djava.awt.headless=true",
     # Log4j's built-in configuration writes to standard output; this is its level.
     "-Dlog4j2.level=INFO",
+    # Kafka 3 has the Log4j before that one, which writes nothing unless it is told to.
+    f"-Dlog4j.configuration={Path(__file__).with_name('kafka_3_log4j.properties').as_uri()}",
 )
 
 
@@ -41,7 +42,7 @@ def format_storages(
     cluster_id: str,
     timeout_s: float,
     scram_users: Mapping[str, str],
-    jars: JarSet,
+    jars: Sequence[Path],
 ) -> list[int]:
     """Prepare the data folders that ``FOLDER/server.properties`` name, side by side.
 
@@ -64,7 +65,7 @@ def format_storages(
 
 
 def launch_kafka(
-    folder: Path, jars: JarSet, launcher: Sequence[str] = ()
+    folder: Path, jars: Sequence[Path], launcher: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
     """Start the broker that ``folder/server.properties`` describes; its log goes there as well.
 
@@ -89,12 +90,12 @@ def launch_kafka(
         )
 
 
-def _java_command(folder: Path, main_class: str, jars: JarSet) -> list[str]:
+def _java_command(folder: Path, main_class: str, jars: Sequence[Path]) -> list[str]:
     return [
         str(find_java().executable),
         *_JVM_OPTIONS,
         # Compression libraries unpack native code there; it goes with the folder.
         f"-Djava.io.tmpdir={folder}",
-        *("-cp", os.pathsep.join(str(jar) for jar in list_jars(jars))),
+        *("-cp", os.pathsep.join(str(jar) for jar in jars)),
         main_class,
     ]

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,6 @@ from lib.broker.configuration import PLAIN_LISTENER, Address
 from lib.broker.kafka_process import LOG_FILE, launch_kafka
 from lib.broker.ports import LOOPBACK
 from lib.errors import SetupError
-from lib.setup.jars import JarSet
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ class Node:
         address: where it listens.
         place: where it runs.
         folder: with its settings; gets its data and its log.
-        jars: the version of Kafka.
+        jars: of Kafka.
         watch: is told the pid of each process, and None when that has ended.
     """
 
@@ -62,7 +61,7 @@ class Node:
         address: Address,
         place: Place,
         folder: Path,
-        jars: JarSet,
+        jars: Sequence[Path],
         watch: Callable[[int | None], None],
     ) -> None:
         self.address = address

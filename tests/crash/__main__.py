@@ -18,9 +18,11 @@ from pathlib import Path
 from lib.setup.jars import PROJECT_ROOT
 from tests.crash.arena import LaboratoryError, Setup
 from tests.crash.campaign import run_leg
+from tests.crash.drawing import build_schedule
 from tests.crash.models import RECORDS, read_probabilities
+from tests.crash.network import NoNetworksError
 from tests.crash.report import CampaignReport, LegReport
-from tests.crash.schedule import Schedule, build_schedule
+from tests.crash.schedule import Schedule
 from tests.crash.short import SHORT
 
 _STATE = PROJECT_ROOT / "build" / "crash"
@@ -51,8 +53,7 @@ def main() -> int:
             done.append(LegReport.from_fields(json.loads(report_file.read_text())))
             say(f"leg {number + 1}: done before")
             continue
-        where = "a cluster" if leg.is_cluster else "one machine"
-        say(f"leg {number + 1} of {len(schedule.legs)}: {leg.backend} on {where}")
+        say(f"leg {number + 1} of {len(schedule.legs)}: {leg.setup}")
         folder = state / f"leg-{number:03d}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -61,6 +62,9 @@ def main() -> int:
         except KeyboardInterrupt:
             say("interrupted; the same command goes on with this leg")
             return 130
+        except NoNetworksError as error:
+            say(f"leg {number + 1} was not run: {error}")
+            continue
         except LaboratoryError as error:
             say(f"leg {number + 1} failed: {error}")
             return 2

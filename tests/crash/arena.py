@@ -1,10 +1,10 @@
-"""All that one leg of a campaign needs: broker, proxy, topics, load, job and reader."""
+"""All that one leg of a campaign needs: brokers, proxy, topics, load, job and reader."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +13,11 @@ from typing import Self
 
 from confluent_kafka.admin import AdminClient
 
-from lib.broker import EmbeddedBroker, create_topics
-from lib.broker.configuration import Listener
+from lib.broker import create_topics
 from lib.store import ModelStore
 from tests.answers import AnswerReader, Watch
-from tests.crash.proxy import Proxy
+from tests.crash.ground import Ground, open_ground
+from tests.crash.schedule import Leg
 from tests.crash.supervisor import Launch, Supervisor
 from tests.end_to_end.jobs import Deployment
 from tests.ledger import Ledger, Probabilities
@@ -31,7 +31,6 @@ QUERY = "laboratory"
 _PARTITIONS = 4
 # The oversized record of the faults needs room for its headers in the dead-letter topic.
 _WIDE = {"max.message.bytes": "2097152"}
-_PROXIED = "PROXIED"
 # Small batches, so that there are many of them to be hit, and never nothing to do.
 _BATCH_RECORDS = 1_000
 _BACKLOG_RECORDS = 4_000
@@ -54,6 +53,7 @@ class Setup:
         records: make the records.
         delivery: of the job.
         job_options: more of them, as ``{"commit": "executor"}``.
+        jars: of another version of Kafka than that of ``conf/ivy.xml``.
         rate: records per second at most.
     """
 
@@ -62,6 +62,7 @@ class Setup:
     records: NumberedRecords
     delivery: str = "exactly-once"
     job_options: Mapping[str, str] = field(default_factory=dict)
+    jars: Sequence[Path] = ()
     rate: float = 4_000.0
 
 
@@ -71,31 +72,26 @@ class Arena:
     Args:
         setup: of the campaign.
         folder: a fresh one; logs stay, the rest goes.
-        backend: that scores.
-        is_cluster: whether executors are processes of their own.
+        leg: says what scores, and where.
     """
 
-    def __init__(self, setup: Setup, folder: Path, *, backend: str, is_cluster: bool) -> None:
+    ground: Ground
+
+    def __init__(self, setup: Setup, folder: Path, leg: Leg) -> None:
         self.setup = setup
         self.folder = folder
         self.ledger = Ledger(setup.records, setup.probabilities)
-        self.proxy = Proxy()
-        self.broker = EmbeddedBroker()
-        self.cluster = SparkCluster(folder / "cluster") if is_cluster else None
-        self.deaths: list[float] = []
+        self.cluster = SparkCluster(folder / "cluster") if leg.is_cluster else None
         self.partitions = _PARTITIONS
-        self._backend = backend
+        self._leg = leg
+        self._commit = setup.job_options.get("commit", "driver")
         self._stack = ExitStack()
         self._checkpoints = 0
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(self.proxy)
-            self.broker = stack.enter_context(
-                EmbeddedBroker(listeners=[Listener(_PROXIED, advertised_ports=[self.proxy.port])])
-            )
-            self.proxy.connect_to(self.broker.port_of(_PROXIED))
-            servers = self.broker.bootstrap_servers
+            self.ground = stack.enter_context(open_ground(self._leg.site, self.setup.jars))
+            servers = self.ground.broker.bootstrap_servers
             create_topics(servers, {INPUT: _PARTITIONS, DEAD_LETTERS: 2}, _WIDE)
             create_topics(servers, {OUTPUT: _PARTITIONS})
             self._servers = servers
@@ -103,7 +99,12 @@ class Arena:
             options = []
             if self.cluster is not None:
                 options = stack.enter_context(self.cluster).submit_options()
-            self.supervisor = Supervisor(self.folder, options, {"SPARK_LOCAL_IP": "127.0.0.1"})
+            self.supervisor = Supervisor(
+                self.folder,
+                options,
+                {"SPARK_LOCAL_IP": "127.0.0.1"},
+                self.ground.job_launcher,
+            )
             stack.callback(self.supervisor.end)
             reader = AnswerReader(servers, OUTPUT, DEAD_LETTERS, self.ledger)
             self.reader = stack.enter_context(reader)
@@ -123,7 +124,7 @@ class Arena:
         return self
 
     def renew_admin(self) -> None:
-        """A client that has lived through the death of its only broker may ask in vain for ever."""
+        """A client that has lived through the death of its brokers may ask in vain for ever."""
         self.admin = AdminClient(
             {
                 "bootstrap.servers": self._servers,
@@ -182,8 +183,21 @@ class Arena:
     def move_checkpoint(self) -> None:
         """As :meth:`renew_checkpoint`, but the old one stays: somebody still uses it."""
         self._checkpoints += 1
+        self._configure()
+
+    @property
+    def is_by_tasks(self) -> bool:
+        """Whether tasks commit, and not the driver, from the job's next start on."""
+        return self._commit == "executor"
+
+    def change_commit(self) -> None:
+        """Let the other side commit, tasks or driver, from the job's next start on."""
+        self._commit = "driver" if self.is_by_tasks else "executor"
+        self._configure()
+
+    def _configure(self) -> None:
         deployment = Deployment(
-            bootstrap_servers=f"127.0.0.1:{self.proxy.port}",
+            bootstrap_servers=self.ground.job_servers,
             input_topic=INPUT,
             output_topic=OUTPUT,
             dead_letter_topic=DEAD_LETTERS,
@@ -193,10 +207,10 @@ class Arena:
         )
         arguments = deployment.arguments(
             trigger="0 seconds",
-            backend=self._backend,
+            backend=self._leg.backend,
             delivery=self.setup.delivery,
             max_offsets_per_trigger=_BATCH_RECORDS,
-            **self.setup.job_options,
+            **{**self.setup.job_options, "commit": self._commit},
         )
         self.supervisor.configure(arguments)
 

@@ -47,10 +47,11 @@ def run_leg(setup: Setup, leg: Leg, folder: Path, say: Say) -> LegReport:
 
     Raises:
         LaboratoryError: the job does not recover.
+        NoNetworksError: the leg's site is not possible on this machine.
     """
     started_s = time.monotonic()
     outcomes = []
-    with Arena(setup, folder, backend=leg.backend, is_cluster=leg.is_cluster) as arena:
+    with Arena(setup, folder, leg) as arena:
         arena.load.allow(leg.records)
         _recover(arena)
         for number, strike in enumerate(leg.strikes, 1):
@@ -116,8 +117,8 @@ def _recover(arena: Arena) -> None:
 
 def _drain(arena: Arena) -> None:
     """Wait until everything was sent and answered."""
-    ledger, count = arena.ledger, arena.load.allowed
-    arena.wait_for(lambda: ledger.expected == count and ledger.answered == count, _DRAIN_TIMEOUT_S)
+    ledger, load = arena.ledger, arena.load
+    arena.wait_for(lambda: load.is_done and ledger.answered == ledger.expected, _DRAIN_TIMEOUT_S)
     arena.load.flush()
     time.sleep(_SETTLE_S)
 
@@ -127,7 +128,7 @@ def _take_account(arena: Arena, leg: Leg, outcomes: list[Outcome], duration_s: f
     final = again.examine()
     launches = arena.supervisor.launches
     return LegReport(
-        setup=f"{leg.backend}, {'cluster' if leg.is_cluster else 'local'}",
+        setup=leg.setup,
         records=arena.ledger.expected,
         messages=again.messages,
         faults={str(fault): count for fault, count in final.counts.items()},

@@ -1,4 +1,4 @@
-"""Stands between the job and the broker, and does to connections what networks do.
+"""Stands between the job and the brokers, and does to connections what networks do.
 
 Reads the framing of Kafka's protocol on the way to the broker: four bytes of length, two of api key
 (https://kafka.apache.org/protocol#protocol_common). Answers are passed on as they come.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -70,15 +71,18 @@ async def read_frame(reader: asyncio.StreamReader) -> bytes:
 
 
 class Proxy:
-    """Listens on a port of its own and passes everything on, until told otherwise.
+    """Listens on a port for each broker and passes everything on, until told otherwise.
 
-    It has to know its port before the broker starts, which advertises it, and the broker's after.
+    It has to know its ports before the brokers start, which advertise them, and theirs after.
+
+    Args:
+        brokers: how many there are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, brokers: int = 1) -> None:
         self.requests: Counter[int] = Counter()
         self.interfered: list[int] = []  # ports of the clients that were interfered with
-        self._upstream_port = 0
+        self._upstream_ports: Sequence[int] = (0,) * brokers
         self._is_refusing = False
         self._interferences: list[Interference] = []
         self._writers: set[asyncio.StreamWriter] = set()
@@ -86,11 +90,13 @@ class Proxy:
         self._is_open = asyncio.Event()
         self._is_open.set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._server = self._call(asyncio.start_server(self._serve, LOOPBACK, 0))
+        for broker in range(len(self._upstream_ports)):
+            serve = partial(self._serve, broker)
+            self._servers.append(self._call(asyncio.start_server(serve, LOOPBACK, 0)))
         return self
 
     def __exit__(
@@ -99,8 +105,8 @@ class Proxy:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        assert self._server is not None
-        self._loop.call_soon_threadsafe(self._server.close)
+        for server in self._servers:
+            self._loop.call_soon_threadsafe(server.close)
         self._call(self._end_connections())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -108,14 +114,17 @@ class Proxy:
 
     @property
     def port(self) -> int:
-        """That clients connect to."""
-        assert self._server is not None
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        """That clients of the first broker connect to."""
+        return self.ports[0]
 
-    def connect_to(self, port: int) -> None:
-        """Name the broker's port."""
-        self._upstream_port = port
+    @property
+    def ports(self) -> list[int]:
+        """Those of all brokers, in their order."""
+        return [server.sockets[0].getsockname()[1] for server in self._servers]
+
+    def connect_to(self, *ports: int) -> None:
+        """Name the brokers' ports."""
+        self._upstream_ports = ports
 
     def interfere(self, interference: Interference) -> None:
         """Do something to the next request of its kind."""
@@ -150,13 +159,15 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(
+        self, broker: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         if self._is_refusing:
             writer.transport.abort()
             return
         self._writers.add(writer)
         try:
-            upstream = await asyncio.open_connection(LOOPBACK, self._upstream_port)
+            upstream = await asyncio.open_connection(LOOPBACK, self._upstream_ports[broker])
         except OSError:  # the broker is down: the client shall see just that
             writer.transport.abort()
             self._writers.discard(writer)

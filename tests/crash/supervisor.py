@@ -119,16 +119,22 @@ class Supervisor:
         folder: for the folders of launches.
         submit_options: of spark-submit.
         environment: on top of this process's.
+        launcher: a command that goes before the job's and becomes it, with the same pid.
     """
 
     def __init__(
-        self, folder: Path, submit_options: Sequence[str], environment: Mapping[str, str]
+        self,
+        folder: Path,
+        submit_options: Sequence[str],
+        environment: Mapping[str, str],
+        launcher: Sequence[str] = (),
     ) -> None:
         self.launches: list[Launch] = []
         self.exits: list[int] = []
         self._folder = folder
         self._submit_options = list(submit_options)
         self._environment = dict(environment)
+        self._launcher = tuple(launcher)
         self._arguments: list[str] = []
         self._ordered: tuple[str, int] | None = None
 
@@ -151,6 +157,7 @@ class Supervisor:
         folder.mkdir(parents=True)
         (folder / "tmp").mkdir()
         command = [
+            *self._launcher,
             *(SUBMIT, "--conf", "spark.ui.enabled=false"),
             *self._submit_options,
             *(DYING_JOB, *self._arguments),

@@ -127,6 +127,25 @@ def test_everything_passes_unchanged(proxy: Proxy, client: socket.socket) -> Non
     assert proxy.requests == {0: 1, END_TXN: 1}
 
 
+def test_each_broker_has_a_port_and_the_next_request_to_any_of_them_is_met() -> None:
+    with EchoServer() as one, EchoServer() as other, Proxy(2) as proxy:
+        for server in (one, other):
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        proxy.connect_to(one.server_address[1], other.server_address[1])
+        proxy.interfere(Interference(END_TXN, Action.LOSE_REQUEST))
+        for port, server in zip(proxy.ports, (one, other), strict=True):
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+                client.sendall(frame(0))
+                assert receive(client, 6) == frame(0)
+                assert server.received == frame(0)
+                if server is other:
+                    client.sendall(frame(END_TXN))
+                    assert receive(client, 6) == b""
+        assert len(proxy.interfered) == 1
+        one.shutdown()
+        other.shutdown()
+
+
 def test_only_the_next_request_of_its_kind_is_delayed(proxy: Proxy, client: socket.socket) -> None:
     proxy.interfere(Interference(END_TXN, Action.DELAY, 0.4))
     started_s = time.monotonic()

@@ -5,9 +5,11 @@ from itertools import chain
 
 import pytest
 
+from tests.crash.drawing import build_schedule
 from tests.crash.proxy import Action
-from tests.crash.schedule import KILLS, STEPS, Kind, Leg, Schedule, Strike, build_schedule
+from tests.crash.schedule import KILLS, ON_THREE, STEPS, Kind, Leg, Schedule, Site, Strike
 from tests.crash.strikes import STRIKES
+from tests.crash.strikes.brokers import hash_like_java
 
 
 def kinds_of(schedule: Schedule) -> set[Kind]:
@@ -67,6 +69,25 @@ def test_a_leg_has_only_what_its_setup_allows() -> None:
             kinds = {strike.kind for strike in leg.strikes}
             assert leg.is_cluster or Kind.EXECUTOR not in kinds
             assert leg.backend in ("sklearn", "onnx") or Kind.WORKER not in kinds
+
+
+def test_three_brokers_get_forty_strikes_of_their_own_and_networks_are_cut() -> None:
+    legs = build_schedule(1, kills=200, records=1_000_000).legs
+    by_site = {site: [s for leg in legs if leg.site is site for s in leg.strikes] for site in Site}
+
+    assert sum(strike.kind in ON_THREE for strike in by_site[Site.THREE]) >= 30
+    assert len(by_site[Site.THREE]) >= 60
+    assert {strike.kind for strike in by_site[Site.NETWORK]} == {Kind.CUT}
+    assert len({strike.name for strike in by_site[Site.NETWORK]}) == 3
+    assert {strike.kind for strike in by_site[Site.FORGETFUL]} == {Kind.IDLE}
+    for site in (Site.ONE, Site.FORGETFUL):
+        assert not {strike.kind for strike in by_site[site]} & ON_THREE
+
+
+def test_a_coordinator_is_found_by_the_hash_that_java_has() -> None:
+    # In Java "laboratory".hashCode() is -1190760525; Kafka takes the sign away.
+    assert hash_like_java("laboratory") == 956_723_123
+    assert hash_like_java("churn-scoring") == 482_040_046
 
 
 def test_each_kind_has_its_way_to_strike() -> None:

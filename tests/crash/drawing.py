@@ -1,0 +1,184 @@
+"""Makes a campaign from a seed: which strikes come on which site, how often and when. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from tests.crash.schedule import (
+    KILLS,
+    ON_THREE,
+    REQUESTS,
+    STEPS,
+    Kind,
+    Leg,
+    Parameters,
+    Schedule,
+    Site,
+    Strike,
+)
+
+# Kind → how often it comes in relation to the others, where its leg allows it.
+WEIGHTS: Mapping[Kind, int] = {
+    Kind.DRIVER: 20,
+    Kind.JVM: 8,
+    Kind.PYTHON: 6,
+    Kind.WORKER: 12,
+    Kind.EXECUTOR: 12,
+    Kind.BROKER: 8,
+    Kind.OWNER: 12,
+    Kind.STEP: 24,
+    Kind.START: 10,
+    Kind.ZOMBIE: 6,
+    Kind.CHECKPOINT: 5,
+    Kind.PROMOTION: 3,
+    Kind.COMMIT: 4,
+    Kind.TRANSACTIONS: 6,
+    Kind.RETENTION: 5,
+    Kind.REQUEST: 14,
+    Kind.OFFSETS: 4,
+    Kind.PARTITION: 3,
+    # Together as often as all others: that is what three brokers are there for.
+    Kind.TRANSACTION_COORDINATOR: 50,
+    Kind.GROUP_COORDINATOR: 40,
+    Kind.LEADER: 50,
+    Kind.ROLLING: 12,
+    Kind.MAJORITY: 10,
+}
+KILLS_PER_LEG = 20
+# Of ten legs, in turn: (backend, whether on a cluster, site).
+_SETUPS = (
+    *(("sql", False, Site.ONE), ("onnx", False, Site.THREE), ("sklearn", True, Site.ONE)),
+    *(("spark", False, Site.ONE), ("onnx", False, Site.ONE), ("sql", True, Site.THREE)),
+    *(("sklearn", False, Site.ONE), ("spark", False, Site.ONE), ("onnx", False, Site.THREE)),
+    ("sql", False, Site.ONE),
+)
+_IN_WORKERS = ("sklearn", "onnx")
+# Legs that are slow for their few strikes: one of each for so many kills.
+_KILLS_PER_ROUND = 100
+_CUTS_PER_LEG = 10
+_IDLES_PER_LEG = 2
+# Both expiries, the broker's looks for them, and a margin.
+_IDLE_S = 110.0
+
+
+def build_schedule(
+    seed: int, *, kills: int, records: int, unreachable_s: float = 60.0, is_cluster: bool = False
+) -> Schedule:
+    """Make a campaign.
+
+    Args:
+        seed: the same one gives the same campaign.
+        kills: at least so many.
+        records: at least so many.
+        unreachable_s: how long the brokers are out of reach, once in every second leg, and how long
+            a majority of them is down.
+        is_cluster: whether all legs run on a cluster, not only some.
+    """
+    random = Random(seed)
+    count = -(-kills // KILLS_PER_LEG)
+    rounds = kills // _KILLS_PER_ROUND
+    leg_records = -(-records // (count + 2 * rounds))
+    legs = []
+    for number in range(count):
+        backend, on_cluster, site = _SETUPS[number % len(_SETUPS)]
+        wanted = min(KILLS_PER_LEG, kills - number * KILLS_PER_LEG)
+        kinds = _draw_kinds(random, wanted, backend, on_cluster or is_cluster, site)
+        if number % 2:
+            kinds.insert(random.randrange(1, len(kinds) + 1), Kind.UNREACHABLE)
+        strikes = _draw_strikes(random, kinds, leg_records, unreachable_s)
+        legs.append(Leg(backend, on_cluster or is_cluster, leg_records, strikes, site))
+    for number in range(rounds):
+        backend = ("sql", "onnx")[number % 2]
+        for site, kinds in (
+            (Site.NETWORK, [Kind.CUT] * _CUTS_PER_LEG),
+            (Site.FORGETFUL, [Kind.IDLE] * _IDLES_PER_LEG),
+        ):
+            strikes = _draw_strikes(random, kinds, leg_records, unreachable_s)
+            legs.append(Leg(backend, False, leg_records, strikes, site))
+    return Schedule(seed, tuple(legs))
+
+
+def _draw_kinds(
+    random: Random, kills: int, backend: str, is_cluster: bool, site: Site
+) -> list[Kind]:
+    possible = [
+        kind
+        for kind in WEIGHTS
+        if (kind is not Kind.WORKER or backend in _IN_WORKERS)
+        and (kind is not Kind.EXECUTOR or is_cluster)
+        and (kind not in ON_THREE or site is Site.THREE)
+    ]
+    kinds: list[Kind] = []
+    while sum(kind in KILLS for kind in kinds) < kills:
+        kinds += random.choices(possible, [WEIGHTS[kind] for kind in possible])
+    return kinds
+
+
+def _draw_strikes(
+    random: Random, kinds: Sequence[Kind], records: int, unreachable_s: float
+) -> tuple[Strike, ...]:
+    share = records / len(kinds)
+    return tuple(
+        Strike(
+            kind,
+            after_records=int(share * random.uniform(0.1, 1.7)),
+            delay_s=round(random.uniform(0.0, 0.5), 3),
+            parameters=_draw_parameters(random, kind, unreachable_s),
+        )
+        for kind in kinds
+    )
+
+
+def _draw_parameters(random: Random, kind: Kind, unreachable_s: float) -> Parameters:
+    match kind:
+        case Kind.STEP:
+            # Those within a transaction come at any batch; the first two at a start only.
+            return {"step": random.choice(STEPS), "times": random.randint(1, 3)}
+        case Kind.START:
+            return {"after_s": round(random.uniform(0.2, 6.0), 2)}
+        case Kind.ZOMBIE:
+            return {"is_checkpoint_shared": random.random() < 0.5}
+        case Kind.BROKER | Kind.TRANSACTION_COORDINATOR | Kind.GROUP_COORDINATOR | Kind.LEADER:
+            return {"down_s": round(random.uniform(0.0, 5.0), 1)}
+        case Kind.MAJORITY:
+            return {"down_s": unreachable_s}
+        case Kind.UNREACHABLE:
+            return {"mode": random.choice(("refuse", "hold")), "duration_s": unreachable_s}
+        case Kind.TRANSACTIONS:
+            return {
+                "open_s": round(random.uniform(1.0, 12.0), 1),
+                "is_aborted": random.random() < 0.5,
+            }
+        case Kind.IDLE:
+            return {"duration_s": _IDLE_S}
+        case Kind.CUT:
+            return _draw_cut(random)
+        case Kind.OWNER | Kind.REQUEST:
+            return _draw_request(random, kind)
+    return {}
+
+
+def _draw_cut(random: Random) -> Parameters:
+    """Who cannot reach whom, by what, and for how long."""
+    return {
+        "who": random.choice(("job from a broker", "broker from brokers", "broker from all")),
+        "direction": random.choice(("both", "to", "from")),
+        "means": random.choice(("silence", "blackhole")),
+        "duration_s": round(random.uniform(5.0, 90.0), 1),
+    }
+
+
+def _draw_request(random: Random, kind: Kind) -> Parameters:
+    if kind is Kind.OWNER:
+        request = random.choice(("EndTxn", "EndTxn", "TxnOffsetCommit", "Produce"))
+        # It reaches the broker when its sender is dead.
+        return {"request": request, "action": "hold", "duration_s": 1.5}
+    # EndTxn decides; it comes as often as all others together.
+    request = random.choice(("EndTxn", random.choice(tuple(REQUESTS))))
+    action = random.choice(("delay", "hold", "lose request", "lose response", "stray"))
+    return {
+        "request": request,
+        "action": action,
+        "duration_s": 25.0 if action == "hold" else round(random.uniform(0.5, 4.0), 1),
+    }

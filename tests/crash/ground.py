@@ -1,0 +1,87 @@
+"""What a leg stands on: brokers, and what lies between them and the job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.broker import EmbeddedBroker
+from lib.broker.configuration import Listener
+from lib.broker.ports import LOOPBACK
+from tests.crash.network import Member, Network
+from tests.crash.proxy import Proxy
+from tests.crash.schedule import Site
+
+_PROXIED = "PROXIED"
+_BROKERS: Mapping[Site, int] = {
+    Site.ONE: 1,
+    Site.THREE: 3,
+    Site.NETWORK: 3,
+    Site.FORGETFUL: 1,
+}
+# Offsets and transactional ids are forgotten after a minute, and soon after it.
+_SHORT_RETENTION = {
+    "offsets.retention.minutes": "1",
+    "offsets.retention.check.interval.ms": "5000",
+    "transactional.id.expiration.ms": "60000",
+    "transaction.remove.expired.transaction.cleanup.interval.ms": "5000",
+}
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Everything outside of the job.
+
+    Attributes:
+        broker: one or three.
+        proxy: stands between the job and the brokers, unless they have networks of their own.
+        job_servers: where the job finds the brokers.
+        job_launcher: a command that goes before the job's.
+        members: the networks of the brokers, in their order, and then of the job.
+    """
+
+    broker: EmbeddedBroker
+    proxy: Proxy
+    job_servers: str
+    job_launcher: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
+
+
+@contextmanager
+def open_ground(site: Site, jars: Sequence[Path]) -> Iterator[Ground]:
+    """Start the brokers of a site; they end with the block.
+
+    Args:
+        site: says how many there are, and where.
+        jars: of another version of Kafka than that of ``conf/ivy.xml``.
+
+    Raises:
+        NoNetworksError: the site needs network namespaces, and there are none here.
+        SetupError: the brokers do not start.
+    """
+    count = _BROKERS[site]
+    settings = _SHORT_RETENTION if site is Site.FORGETFUL else {}
+    with ExitStack() as stack:
+        if site is Site.NETWORK:
+            network = stack.enter_context(Network(count + 1))
+            places = [member.place for member in network.members[:count]]
+            proxy = stack.enter_context(Proxy(count))
+            broker = stack.enter_context(EmbeddedBroker(settings, places=places, jars=jars))
+            job = network.members[count]
+            yield Ground(
+                broker,
+                proxy,
+                broker.bootstrap_servers,
+                job.launcher,
+                tuple(network.members),
+            )
+            return
+        proxy = stack.enter_context(Proxy(count))
+        listener = Listener(_PROXIED, advertised_ports=proxy.ports)
+        broker = stack.enter_context(
+            EmbeddedBroker(settings, brokers=count, listeners=[listener], jars=jars)
+        )
+        proxy.connect_to(*(broker.port_of(_PROXIED, it) for it in broker.node_ids))
+        yield Ground(broker, proxy, ",".join(f"{LOOPBACK}:{port}" for port in proxy.ports))

@@ -1,0 +1,74 @@
+"""What strikes share: questions to brokers, and the error of a strike that finds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin._metadata import ClusterMetadata
+
+from tests.crash.arena import INPUT, QUERY, Arena
+
+ADMIN_TIMEOUT_S = 30.0
+#: How long it may take until the job answers after something has happened.
+RECOVERY_TIMEOUT_S = 240.0
+_ADMIN_ATTEMPTS = 3
+
+
+class NotPossibleError(Exception):
+    """There is nothing to strike, like a worker that has not been started yet."""
+
+
+def ask(
+    arena: Arena, request: Callable[[], Mapping[Any, Future[Any]]], *, done: int | None = None
+) -> dict[Any, Any]:
+    """Have the brokers do or tell something; by a new client where the old one got no answer.
+
+    Args:
+        arena: holds the client.
+        request: by that client.
+        done: the error that says that an attempt without an answer had worked.
+
+    Returns:
+        what was asked about → the answer; empty where an earlier attempt had worked.
+    """
+    for attempt in range(1, _ADMIN_ATTEMPTS + 1):
+        try:
+            return {what: future.result() for what, future in request().items()}
+        except KafkaException as failure:
+            code = failure.args[0].code()
+            if attempt > 1 and code == done:
+                return {}
+            if code != KafkaError._TIMED_OUT or attempt == _ADMIN_ATTEMPTS:
+                raise
+            arena.renew_admin()
+    raise AssertionError("the last attempt returns or raises")
+
+
+def describe_cluster(arena: Arena) -> ClusterMetadata:
+    """Brokers and topics, as one of the brokers sees them."""
+    try:
+        return arena.admin.list_topics(timeout=ADMIN_TIMEOUT_S)
+    except KafkaException:
+        arena.renew_admin()
+        return arena.admin.list_topics(timeout=ADMIN_TIMEOUT_S)
+
+
+def read_commits(arena: Arena) -> dict[int, int]:
+    """Partition of the input topic → what the group has committed; the others are left out."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": arena.ground.broker.bootstrap_servers,
+            "group.id": QUERY,
+            "enable.auto.commit": False,
+            "log_level": 0,
+        }
+    )
+    asked = [TopicPartition(INPUT, number) for number in range(arena.partitions)]
+    try:
+        found = consumer.committed(asked, timeout=ADMIN_TIMEOUT_S)
+        return {it.partition: it.offset for it in found if it.offset >= 0}
+    finally:
+        consumer.close()

@@ -1,0 +1,119 @@
+"""Strikes against brokers: killed and restarted, each alone or more of them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from lib.sinks.partition_writers import settings_of_partition
+from lib.sinks.settings import TransactionSettings
+from tests.crash.arena import INPUT, OUTPUT, QUERY, Arena, LaboratoryError
+from tests.crash.strikes.asking import (
+    ADMIN_TIMEOUT_S,
+    NotPossibleError,
+    ask,
+    describe_cluster,
+)
+
+_TRANSACTIONS = "__transaction_state"
+_IN_SYNC_TIMEOUT_S = 120.0
+# What was on its way when the brokers died has arrived by then.
+_LAST_ANSWERS_S = 5.0
+_POLL_S = 0.2
+
+
+def strike_broker(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    _kill_for_a_while(arena, random.choice(arena.ground.broker.node_ids), parameters["down_s"])
+
+
+def strike_transaction_coordinator(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    """The leader of that partition of Kafka's own topic where the job's transactions are noted."""
+    transactional_id = QUERY
+    if arena.is_by_tasks:
+        settings = settings_of_partition(TransactionSettings("", QUERY, INPUT), 0)
+        transactional_id = settings.transactional_id or QUERY
+    partitions = describe_cluster(arena).topics[_TRANSACTIONS].partitions
+    if not partitions:
+        raise NotPossibleError(f"{_TRANSACTIONS} is not known yet")
+    leader = partitions[hash_like_java(transactional_id) % len(partitions)].leader
+    _kill_for_a_while(arena, leader, parameters["down_s"])
+
+
+def strike_group_coordinator(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    found = ask(
+        arena,
+        lambda: arena.admin.describe_consumer_groups([QUERY], request_timeout=ADMIN_TIMEOUT_S),
+    )
+    _kill_for_a_while(arena, found[QUERY].coordinator.id, parameters["down_s"])
+
+
+def strike_leader(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    """Of a partition that is read or written all the time."""
+    topics = describe_cluster(arena).topics
+    partition = random.choice(list(topics[random.choice((INPUT, OUTPUT))].partitions.values()))
+    _kill_for_a_while(arena, partition.leader, parameters["down_s"])
+
+
+def restart_all_in_turn(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    """As operators do: the next one when all replicas of the one before are in sync again."""
+    for node_id in arena.ground.broker.node_ids:
+        arena.ground.broker.restart(node_id)
+        arena.supervisor.tend()
+        _await_in_sync(arena)
+    arena.mark()
+
+
+def strike_majority(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    """Kill all but one: nothing may be acknowledged, let alone committed, until they return."""
+    broker = arena.ground.broker
+    survivor = random.choice(broker.node_ids)
+    dead = [node_id for node_id in broker.node_ids if node_id != survivor]
+    broker.kill(*dead)
+    arena.wait_for(lambda: False, _LAST_ANSWERS_S)
+    answered = arena.ledger.answered
+    # The supervisor goes on: a job that ends meanwhile is started again, in vain.
+    arena.wait_for(lambda: False, parameters["down_s"] - _LAST_ANSWERS_S)
+    if arena.ledger.answered > answered:
+        raise LaboratoryError("something was committed while two of three brokers were down")
+    broker.restart(*dead)
+    arena.mark()
+    _await_in_sync(arena)
+
+
+def hash_like_java(text: str) -> int:
+    """The hash by which Kafka finds a coordinator: ``String.hashCode``, without its sign."""
+    value = 0
+    for character in text:
+        value = (31 * value + ord(character)) & 0xFFFF_FFFF
+    return value & 0x7FFF_FFFF
+
+
+def _kill_for_a_while(arena: Arena, node_id: int, down_s: float) -> None:
+    broker = arena.ground.broker
+    if broker.pid_of(node_id) is None:
+        raise NotPossibleError(f"broker {node_id} has no process, perhaps no leader is known")
+    broker.kill(node_id)
+    arena.mark()
+    time.sleep(down_s)
+    broker.restart(node_id)
+    _await_in_sync(arena)
+
+
+def _await_in_sync(arena: Arena) -> None:
+    """Wait until each replica has all records: without that the next kill might be one too many."""
+    deadline_s = time.monotonic() + _IN_SYNC_TIMEOUT_S
+    while True:
+        behind = [
+            f"{name}[{partition.id}]"
+            for name, topic in describe_cluster(arena).topics.items()
+            for partition in topic.partitions.values()
+            if len(partition.isrs) < len(partition.replicas)
+        ]
+        if not behind:
+            return
+        if time.monotonic() > deadline_s:
+            raise LaboratoryError(f"replicas do not come back in sync: {', '.join(behind[:5])}")
+        arena.supervisor.tend()
+        time.sleep(_POLL_S)

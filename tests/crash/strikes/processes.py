@@ -1,0 +1,164 @@
+"""Strikes against the job's own processes."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import psutil
+
+from tests.crash.arena import Arena, LaboratoryError
+from tests.crash.strikes.asking import RECOVERY_TIMEOUT_S, NotPossibleError
+
+# Steps that only a start comes by.
+_START_STEPS = ("opening", "initialised")
+# Where tasks commit, a driver sends offsets only when it claims the group.
+_START_STEPS_ABOVE_TASKS = (*_START_STEPS, "offsets_sent")
+_DEATH_TIMEOUT_S = 60.0
+# A zombie must have noticed by then that it was replaced; a request to a broker may take 60 s.
+_ZOMBIE_TIMEOUT_S = 100.0
+
+
+def strike_driver(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    arena.job.kill()
+    arena.mark()
+
+
+def strike_jvm(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    """Its Python goes by itself, when its connection ends: before the next one may matter."""
+    kill_process(psutil.Process(arena.job.process.pid))
+    arena.mark()
+    arena.job.process.wait()
+
+
+def strike_python(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    python = arena.job.find_python()
+    if python is None:
+        raise NotPossibleError("the driver has no Python yet")
+    kill_process(python)
+    arena.mark()
+    await_death(arena)
+
+
+def strike_worker(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    workers = arena.job.find_workers()
+    if arena.cluster is not None:
+        workers = [
+            child
+            for executor in arena.cluster.list_executors()
+            for child in list_children(executor)
+            if _is_worker(child)
+        ]
+    kill_process(choose(workers, "no Python worker runs"))
+    arena.mark()
+
+
+def strike_executor(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    assert arena.cluster is not None, "executors are processes on a cluster only"
+    kill_process(choose(arena.cluster.list_executors(), "no executor runs"))
+    arena.mark()
+
+
+def strike_step(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    """The job kills itself; steps of a start are reached after one more kill."""
+    step, times = parameters["step"], int(parameters["times"])
+    start_steps = _START_STEPS_ABOVE_TASKS if arena.is_by_tasks else _START_STEPS
+    if step in start_steps:
+        arena.supervisor.order_death_of_next(step, 1)
+        arena.job.kill()
+        arena.supervisor.tend()
+    elif arena.is_by_tasks:
+        raise NotPossibleError("executors do not tell what they do")
+    else:
+        arena.job.order_death(step, times)
+    await_death(arena)
+    arena.mark()
+
+
+def strike_start(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    arena.job.kill()
+    arena.supervisor.tend()
+    time.sleep(parameters["after_s"])
+    arena.job.kill()
+    arena.mark()
+
+
+def strike_with_zombie(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    """Stop the job, let a second one take over, continue the first: it must end by itself."""
+    zombie = arena.job
+    zombie.signal_group(signal.SIGSTOP)
+    watch = arena.mark()
+    try:
+        if not parameters["is_checkpoint_shared"]:
+            arena.move_checkpoint()
+        arena.supervisor.start()
+        if not arena.wait_for(lambda: watch.first_s is not None, RECOVERY_TIMEOUT_S):
+            raise LaboratoryError(f"nobody took over; the log:\n{arena.job.read_log_tail()}")
+    finally:
+        zombie.signal_group(signal.SIGCONT)
+    if not arena.wait_for(lambda: not zombie.is_running, _ZOMBIE_TIMEOUT_S):
+        zombie.kill()
+        raise LaboratoryError(f"the zombie lived on; its log:\n{zombie.read_log_tail()}")
+    if zombie.process.returncode == 0:
+        raise LaboratoryError("the zombie ended as if all were well")
+
+
+def strike_checkpoint(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    arena.job.kill()
+    arena.mark()
+    arena.renew_checkpoint()
+
+
+def strike_promotion(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    arena.promote_other_model()
+    arena.job.kill()
+    arena.mark()
+
+
+def strike_with_other_commit(arena: Arena, parameters: Mapping[str, Any]) -> None:
+    """Who commits changes, driver or tasks; group and checkpoint stay."""
+    arena.job.kill()
+    arena.mark()
+    arena.change_commit()
+
+
+def kill_process(process: psutil.Process) -> None:
+    """SIGKILL."""
+    try:
+        process.kill()
+    except psutil.NoSuchProcess as error:
+        raise NotPossibleError("it ended by itself just before") from error
+
+
+def choose(processes: list[psutil.Process], nothing: str) -> psutil.Process:
+    """One of them at random; ``nothing`` says what is amiss if there is none."""
+    if not processes:
+        raise NotPossibleError(nothing)
+    return random.choice(processes)
+
+
+def list_children(process: psutil.Process) -> list[psutil.Process]:
+    """All below it; none if it has ended."""
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def await_death(arena: Arena) -> None:
+    """Wait for the end of a job that was told to die, and kill it where it does not."""
+    job = arena.job
+    if not arena.wait_for(lambda: not job.is_running, _DEATH_TIMEOUT_S, restarts=False):
+        job.kill()  # what it was ordered to die at did not come
+        raise NotPossibleError("the job did not die by itself")
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        parent = process.parent()
+        return parent is not None and "pyspark.daemon" in parent.cmdline()
+    except psutil.Error:
+        return False
