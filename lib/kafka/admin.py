@@ -125,13 +125,13 @@ def has_topic(admin: AdminClient, topic: str) -> bool:
     return topic in _describe_cluster(admin).topics
 
 
-def count_brokers(admin: AdminClient) -> int:
-    """Brokers that the cluster has now.
+def list_brokers(admin: AdminClient) -> list[int]:
+    """The ids of the brokers that the cluster has now.
 
     Raises:
         KafkaSetupError: none of them answers any more.
     """
-    return len(_describe_cluster(admin).brokers)
+    return sorted(_describe_cluster(admin).brokers)
 
 
 def _describe_cluster(admin: AdminClient) -> ClusterMetadata:

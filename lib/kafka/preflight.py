@@ -20,10 +20,11 @@ from lib.errors import KafkaSetupError
 from lib.kafka.admin import (
     ANSWER_TIMEOUT_S,
     connect,
-    count_brokers,
+    list_brokers,
     list_partitions,
     refuse_missing_topics,
 )
+from lib.kafka.broker_version import warn_of_old_brokers
 from lib.kafka.rights import Right, list_rights, name_principal
 from lib.kafka.topic_limits import Finding, Severity, TopicFacts, judge_topics
 from lib.settings.score_stream import ScoreStreamSettings
@@ -55,6 +56,7 @@ def check_kafka(settings: ScoreStreamSettings) -> None:
     principal = name_principal(settings.kafka)
     topics = check_rights(admin, settings.bootstrap_servers, rights, principal)
     report_findings(check_limits(admin, settings, topics))
+    warn_of_old_brokers(admin)
 
 
 def count_partitions(settings: ScoreStreamSettings) -> int:
@@ -136,7 +138,7 @@ def check_limits(
     }
     return judge_topics(
         *(facts[name] for name in names),
-        brokers=count_brokers(admin),
+        brokers=len(list_brokers(admin)),
         is_envelope=settings.dead_letter_format == "envelope",
     )
 
