@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # pure tests must not even import them
     from pyspark.sql import SparkSession
 
     from lib.broker import Broker, EmbeddedBroker
+    from tests.crash.proxy import Proxy
 
 # A loaded machine is slow, not wrong: no test measures time.
 settings.register_profile("untimed", deadline=None)
@@ -134,6 +135,28 @@ def crashable_broker() -> Iterator[EmbeddedBroker]:
 
     with EmbeddedBroker() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def _proxied_broker() -> Iterator[tuple[EmbeddedBroker, Proxy]]:
+    from lib.broker import EmbeddedBroker
+    from lib.broker.configuration import Listener
+    from tests.crash.proxy import Proxy
+
+    with Proxy() as proxy:
+        listener = Listener("PROXIED", advertised_ports=[proxy.port])
+        with EmbeddedBroker(listeners=[listener]) as running:
+            proxy.connect_to(running.port_of("PROXIED"))
+            yield running, proxy
+
+
+@pytest.fixture
+def proxied_broker(
+    _proxied_broker: tuple[EmbeddedBroker, Proxy],
+) -> Iterator[tuple[EmbeddedBroker, Proxy]]:
+    """A broker that clients reach through a proxy; what a test asks of it ends with the test."""
+    yield _proxied_broker
+    _proxied_broker[1].calm()
 
 
 @pytest.fixture

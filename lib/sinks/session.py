@@ -15,6 +15,8 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from lib.sinks.client_log import DEBUG_CONTEXT, ClientLog
+from lib.sinks.failures import is_consequence
 from lib.sinks.group_offsets import (
     build_client_settings,
     build_consumer_settings,
@@ -48,9 +50,10 @@ class ProducerSession:
         consumer: for the group's metadata and offsets; never subscribes.
         committed: partition → the group's offset, None where it has none.
         stamps: partition → metadata of that offset.
-        delivery_errors: of messages, in the order in which they failed.
-        request_timeout_s: for each call.
         source_topic: whose offsets are committed.
+        request_timeout_s: for each call.
+        log: of the producer; it knows whether a request may have been repeated.
+        delivery_errors: of messages, in the order in which they failed.
     """
 
     producer: Producer
@@ -59,6 +62,7 @@ class ProducerSession:
     stamps: Mapping[int, str | None]
     source_topic: str
     request_timeout_s: float
+    log: ClientLog = field(default_factory=ClientLog)
     delivery_errors: list[KafkaError] = field(default_factory=list)
 
     def begin(self) -> None:
@@ -73,24 +77,48 @@ class ProducerSession:
         ]
         group = self.consumer.consumer_group_metadata()
         timeout_s = self.request_timeout_s
-        _repeat(lambda: self.producer.send_offsets_to_transaction(offsets, group, timeout_s))
+        _repeat(
+            lambda: self.producer.send_offsets_to_transaction(offsets, group, timeout_s), self.log
+        )
 
     def commit(self) -> None:
         """Send what is queued and commit the transaction."""
-        _repeat(lambda: self.producer.commit_transaction(self.request_timeout_s))
+        _repeat(lambda: self.producer.commit_transaction(self.request_timeout_s), self.log)
 
     def abort(self) -> None:
         """Abort the transaction, so that readers need not wait for its timeout."""
         self.producer.abort_transaction(self.request_timeout_s)
 
-    def find_delivery_error(self) -> KafkaError | None:
+    def find_loss(self) -> str | None:
+        """What may have made the producer repeat a request since it was opened, if something did.
+
+        The first copy of it may still be on its way, and would do to the next transaction of this
+        producer what it was to do to its own.
+        """
+        self.producer.poll(0)  # gives the log what is queued for it
+        return self.log.loss
+
+    def find_first_error(self, error: KafkaError | None) -> KafkaError | None:
+        """The error that ended the transaction; whatever is called after it misleads.
+
+        Args:
+            error: what a call has raised; None if it was no error of Kafka's.
+        """
+        if is_consequence(error):
+            error = self._find_delivery_error() or error
+        if error is not None and error.code() == KafkaError._FATAL:
+            # A single message says no more than that its producer had failed before.
+            error = self._find_fatal() or error
+        return error
+
+    def _find_delivery_error(self) -> KafkaError | None:
         """The first message that failed, if one did."""
         if not self.delivery_errors:
             # The client knows before it tells: calls fail that come between.
             self.producer.poll(_REPORT_TIMEOUT_S)
         return next(iter(self.delivery_errors), None)
 
-    def find_fatal(self) -> KafkaError | None:
+    def _find_fatal(self) -> KafkaError | None:
         """The error that ended the producer for good, if one did; ask before disposing of it."""
         try:
             self.producer.begin_transaction()
@@ -137,10 +165,16 @@ def open_session(
         if error is not None and error.code() != KafkaError._PURGE_QUEUE:
             delivery_errors.append(error)
 
-    producer = Producer({**_producer_settings(settings), "on_delivery": note_failure})
+    log = ClientLog(logging.DEBUG if "debug" in settings.kafka else logging.ERROR)
+    client_settings = _producer_settings(settings)
+    producer = Producer({**client_settings, "on_delivery": note_failure, "logger": log})
     # Connected first: a client that knows no broker yet looks for its coordinator every 500 ms.
-    _repeat(lambda: producer.list_topics(settings.source_topic, settings.request_timeout_s))
-    _repeat(lambda: producer.init_transactions(settings.request_timeout_s))
+    _repeat(lambda: producer.list_topics(settings.source_topic, settings.request_timeout_s), log)
+    _repeat(lambda: producer.init_transactions(settings.request_timeout_s), log)
+    # Nothing that was sent so far can change a transaction of this producer; an initialisation that
+    # arrives twice fences it.
+    producer.poll(0)
+    log.forget()
     hook("initialised")
     committed, stamps = read_committed(consumer, settings)
     if seen is not None:
@@ -152,12 +186,13 @@ def open_session(
         stamps=stamps,
         source_topic=settings.source_topic,
         request_timeout_s=settings.request_timeout_s,
+        log=log,
         delivery_errors=delivery_errors,
     )
 
 
-def _repeat(call: Callable[[], object]) -> None:
-    """Call again while the client says that the same call may succeed."""
+def _repeat(call: Callable[[], object], log: ClientLog) -> None:
+    """Call again while the client says that the same call may succeed, and note that in the log."""
     for attempt in range(1, _CALL_ATTEMPTS + 1):
         try:
             call()
@@ -167,11 +202,13 @@ def _repeat(call: Callable[[], object]) -> None:
             is_final = error.fatal() or error.txn_requires_abort() or not error.retriable()
             if is_final or attempt == _CALL_ATTEMPTS:
                 raise
+            log.note_repeated_call(error.name())
             logger.info("client asks to call again attempt=%d error=%s", attempt, error.name())
 
 
 def _producer_settings(settings: TransactionSettings) -> dict[str, str | int | float | bool]:
     timeout_ms = int(settings.transaction_timeout_s * 1000)
+    contexts = {*settings.kafka.get("debug", DEBUG_CONTEXT).split(","), DEBUG_CONTEXT}
     return {
         "linger.ms": 5,
         "compression.type": "lz4",
@@ -187,4 +224,5 @@ def _producer_settings(settings: TransactionSettings) -> dict[str, str | int | f
         "transaction.timeout.ms": timeout_ms,
         "message.timeout.ms": timeout_ms,
         "delivery.report.only.error": True,
+        "debug": ",".join(sorted(contexts)),
     }

@@ -82,6 +82,7 @@ class Proxy:
     def __init__(self, brokers: int = 1) -> None:
         self.requests: Counter[int] = Counter()
         self.interfered: list[int] = []  # ports of the clients that were interfered with
+        self.delivered: list[int] = []  # api keys of stray requests that the broker has acted on
         self._upstream_ports: Sequence[int] = (0,) * brokers
         self._is_refusing = False
         self._interferences: list[Interference] = []
@@ -89,6 +90,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._is_open = asyncio.Event()
         self._is_open.set()
+        self._is_delivery_due = asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._servers: list[asyncio.Server] = []
 
@@ -128,7 +130,12 @@ class Proxy:
 
     def interfere(self, interference: Interference) -> None:
         """Do something to the next request of its kind."""
+        self._loop.call_soon_threadsafe(self._is_delivery_due.clear)
         self._interferences.append(interference)
+
+    def deliver(self) -> None:
+        """Deliver stray requests now instead of after their time."""
+        self._loop.call_soon_threadsafe(self._is_delivery_due.set)
 
     def calm(self) -> None:
         """Forget interferences that no request has met, and let everything pass."""
@@ -210,13 +217,16 @@ class Proxy:
                     mute()
                 case Interference(action=Action.STRAY, duration_s=duration_s):
                     cut_client()
-                    await asyncio.sleep(duration_s)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._is_delivery_due.wait(), duration_s)
                 case Interference(duration_s=duration_s):
                     await asyncio.sleep(duration_s)
             upstream.write(frame)
             await upstream.drain()
             if interference is not None and interference.action in _WITHOUT_ANSWER:
                 await asyncio.sleep(_LOST_RESPONSE_S)
+                if interference.action is Action.STRAY:
+                    self.delivered.append(interference.api_key)
                 return
 
     async def _pass_back(

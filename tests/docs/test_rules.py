@@ -12,10 +12,14 @@ _ROW = re.compile(r"^\| .+ \| `(\w+\.py)` \| `(test_\w+)`(?: in `([\w/.]+)`)? \|
 _DEFAULT = "tests/sinks/test_transaction.py"
 
 
+def read_table() -> str:
+    text = read_document("docs/guarantees.md").partition("## The sink's rules")[2]
+    return text.partition("\n## ")[0]
+
+
 def list_rules() -> list[tuple[str, str, str]]:
     """(module of the sink, test, file of the test)."""
-    text = read_document("docs/guarantees.md").partition("## The sink's rules")[2]
-    rows = _ROW.findall(text.partition("\n## ")[0])
+    rows = _ROW.findall(read_table())
     return [(module, test, file or _DEFAULT) for module, test, file in rows]
 
 
@@ -26,4 +30,8 @@ def test_module_and_test_of_a_rule_exist(module: str, test: str, file: str) -> N
 
 
 def test_all_rules_are_found() -> None:
-    assert len(list_rules()) == 30  # and four that share a test
+    _, _, *rows = [line for line in read_table().splitlines() if line.startswith("|")]
+    found = [row for row in rows if not row.endswith("| the same |")]
+
+    assert len(rows) > 30
+    assert len(list_rules()) == len(found)

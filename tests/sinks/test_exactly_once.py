@@ -41,6 +41,7 @@ from lib.sinks.stamp import Author, Committer, make_run_id
 from lib.sinks.transaction import TransactionalWriter
 from tests.conftest import TopicFactory
 from tests.sinks.copying import PARTITIONS, Copying, answers, as_bytes, delete_group, orders
+from tests.sinks.writing import cut_connections
 from tests.topics import read_topic
 from tests.waiting import wait_until
 
@@ -318,11 +319,12 @@ def test_offsets_that_are_lost_while_a_task_writes_are_not_made_up(copying: Copy
         for number, batch in enumerate(batches):
             if number == 3:
                 delete_group(settings)
+                cut_connections(settings.bootstrap_servers)  # so it will renew its producer
             yield batch
 
     copying.produce(*orders(0, 400))
     with small_arrow_batches(copying.spark, 10):
-        sink = copying.drain_through(delete_late, part_bytes=1, slow_after_s=0.0)
+        sink = copying.drain_through(delete_late, part_bytes=1)
 
     assert isinstance(sink.failure, SinkOffsetsGoneError)
     assert "has lost its offsets of the partitions [" in sink.failure.message

@@ -5,15 +5,13 @@ from __future__ import annotations
 import random
 import threading
 import time
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from lib.broker import Broker, EmbeddedBroker, create_topics
@@ -25,72 +23,11 @@ from lib.errors import (
     SinkRejectedError,
     SinkRetryExhaustedError,
 )
-from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Stamp
-from lib.sinks.transaction import TransactionalWriter, WriteReport
+from lib.sinks.transaction import TransactionalWriter
 from tests.conftest import TopicFactory
+from tests.sinks.writing import Setting, build_setting, cut_connections, write
 from tests.topics import produce, read_topic
-
-SCHEMA = pa.schema(
-    {
-        "topic": pa.string(),
-        "key": pa.binary(),
-        "value": pa.binary(),
-        "headers": pa.list_(pa.struct({"key": pa.string(), "value": pa.binary()})),
-        "source_topic": pa.string(),
-        "source_partition": pa.int32(),
-        "source_offset": pa.int64(),
-    }
-)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Topics of one test, and the settings of its writer."""
-
-    servers: str
-    source: str
-    output: str
-    transaction: TransactionSettings
-
-    def writer(self, **changes: Any) -> TransactionalWriter:
-        return TransactionalWriter(replace(self.transaction, **changes))
-
-    def committed(self) -> dict[int, tuple[int, str | None]]:
-        """Partition → offset and metadata of the group, as any tool sees them."""
-        group = {"bootstrap.servers": self.servers, "group.id": self.transaction.query_name}
-        consumer = Consumer({**group, "enable.auto.commit": False})
-        asked = [TopicPartition(self.source, partition) for partition in range(2)]
-        answers = consumer.committed(asked, timeout=10)
-        consumer.close()
-        return {answer.partition: (answer.offset, answer.metadata) for answer in answers}
-
-    def keys(self) -> list[bytes | str | None]:
-        """Keys in the output topic that a read_committed reader sees."""
-        return [message.key() for message in read_topic(self.servers, self.output)]
-
-    def messages(
-        self, offsets: Sequence[int], partition: int = 0, value: bytes = b"v", headers: Any = None
-    ) -> pa.Table:
-        """A message for each source offset, keyed by it."""
-        rows = [
-            {
-                "topic": self.output,
-                "key": f"{partition}@{offset}".encode(),
-                "value": value,
-                "headers": headers,
-                "source_topic": self.source,
-                "source_partition": partition,
-                "source_offset": offset,
-            }
-            for offset in offsets
-        ]
-        return pa.Table.from_pylist(rows, schema=SCHEMA)
-
-
-def build_setting(servers: str, source: str, output: str) -> Setting:
-    settings = TransactionSettings(servers, f"query-{uuid.uuid4().hex[:8]}", source)
-    return Setting(servers, source, output, settings)
 
 
 @pytest.fixture
@@ -104,12 +41,6 @@ def writer(setting: Setting) -> Iterator[TransactionalWriter]:
     opened.open()
     yield opened
     opened.close()
-
-
-def write(
-    writer: TransactionalWriter, messages: pa.Table | None, ends: dict[int, int], batch_id: int = 0
-) -> WriteReport:
-    return writer.write(messages, ends, batch_id=batch_id, query_id="q")
 
 
 def test_messages_and_offsets_are_written_together(
@@ -261,9 +192,10 @@ def test_an_older_writer_is_fenced_and_stays_so(
 def test_a_writer_that_renews_its_producer_does_not_steal_the_query_back(
     setting: Setting,
 ) -> None:
-    older = setting.writer(slow_after_s=0.0)  # renews after every batch
+    older = setting.writer()
     older.open()
     write(older, setting.messages([0]), {0: 1, 1: 0})
+    cut_connections(setting.servers)  # so it will renew its producer
     newer = setting.writer()
     newer.open()
     write(newer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
@@ -329,9 +261,10 @@ def delete_offsets(setting: Setting) -> None:
 
 
 def test_a_new_producer_does_not_make_up_offsets_that_are_gone(setting: Setting) -> None:
-    writer = setting.writer(slow_after_s=0.0)  # renews after every batch
+    writer = setting.writer()
     writer.open()
     write(writer, setting.messages([0]), {0: 1, 1: 9})
+    cut_connections(setting.servers)  # so it will renew its producer
     delete_offsets(setting)
 
     with pytest.raises(SinkOffsetsGoneError, match=r"lost its offsets of the partitions \[0, 1\]"):
@@ -423,17 +356,21 @@ def test_a_transaction_that_the_broker_ended_for_its_length_is_no_takeover(
     assert setting.keys() == [b"0@0", b"0@1", b"0@2"]
 
 
-def test_a_slow_claim_is_followed_by_a_new_producer_too(setting: Setting) -> None:
+def test_a_lost_connection_is_followed_by_a_new_producer(setting: Setting) -> None:
     steps: list[str] = []
-    writer = TransactionalWriter(replace(setting.transaction, slow_after_s=0.0), steps.append)
+    writer = TransactionalWriter(setting.transaction, steps.append)
     writer.open()
     writer.claim({0: 0, 1: 0}, query_id="q")
     assert writer.committed == {0: 0, 1: 0}
-    assert steps.count("initialised") == 1
     write(writer, setting.messages([0]), {0: 1, 1: 0})
+    assert steps.count("initialised") == 1
+    cut_connections(setting.servers)
+    write(writer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
+    write(writer, setting.messages([2]), {0: 3, 1: 0}, batch_id=2)
     writer.close()
 
     assert steps.count("initialised") == 2
+    assert setting.keys() == [b"0@0", b"0@1", b"0@2"]
 
 
 def test_a_write_that_is_given_up_ends_at_once_and_leaves_nothing(setting: Setting) -> None:
