@@ -26,6 +26,11 @@ while [ -L "$script" ]; do
 done
 root=$(cd "$(dirname "$script")" && pwd -P)
 
+# Java finds no file whose name its locale cannot write, and says no more than that a class is missing.
+case $root in
+  *[![:ascii:]]*) [ "$(locale charmap 2>/dev/null)" = UTF-8 ] || export LC_ALL=C.UTF-8 ;;
+esac
+
 # --- Python and Spark: those of the clone, or else the user's ---
 if [ -x "$root/.venv/bin/python" ]; then
   own=yes
@@ -45,14 +50,15 @@ fi
 export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$python}
 export PYSPARK_DRIVER_PYTHON=${PYSPARK_DRIVER_PYTHON:-$python}
 
-# One clear line when Java is missing or too old; the options map Spark's classes from an archive, which
-# saves seconds of every start.
+# One clear line when Java is missing or too old; the options name the log settings and map Spark's classes from an
+# archive, which saves seconds of every start.
 if [ -n "$own" ]; then
   answer=$(cd "$root" && "$python" -m lib.setup.class_archive options) || exit 1
   { read -r jvm_options && read -r class_path; } <<<"$answer" || true
 else
-  jvm_options= class_path=
+  class_path=
   (cd "$root" && "$python" -m lib.setup.java >/dev/null) || exit 1
+  jvm_options=$(cd "$root" && "$python" -m lib.setup.log_settings)
 fi
 
 # --- lib as a zip, named after its contents: a running job keeps the one it was started with ---
@@ -168,8 +174,7 @@ if [ -t 1 ]; then
 fi
 
 # SPARK_SUBMIT_OPTS reaches the driver's JVM without overruling spark.driver.extraJavaOptions.
-log_settings="'-Dlog4j2.configurationFile=$root/conf/log4j2.properties'"
-export SPARK_SUBMIT_OPTS="$log_settings $jvm_options ${SPARK_SUBMIT_OPTS:-}"
+export SPARK_SUBMIT_OPTS="$jvm_options ${SPARK_SUBMIT_OPTS:-}"
 
 exec "$spark_submit" "${properties[@]}" ${jars:+--jars "$jars"} --py-files "$py_files" \
   ${options[@]+"${options[@]}"} "$@"

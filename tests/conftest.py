@@ -22,6 +22,7 @@ from hypothesis import settings
 from lib.setup.class_archive import join_class_path, list_jvm_options, provide_spark_home
 from lib.setup.jars import PROJECT_ROOT
 from lib.setup.java import find_java
+from lib.setup.log_settings import name_log_option
 from lib.spark.defaults import read_spark_defaults
 
 if TYPE_CHECKING:  # pure tests must not even import them
@@ -81,7 +82,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
     scratch = tmp_path_factory.mktemp("spark")
     jvm_options = [
-        f"-Dlog4j2.configurationFile={PROJECT_ROOT / 'conf' / 'log4j2.properties'}",
+        name_log_option(),
         *list_jvm_options(find_java()),
     ]
     defaults = read_spark_defaults()

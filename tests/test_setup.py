@@ -37,7 +37,10 @@ def tools(tmp_path: Path) -> Path:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A copy of what the scripts need, without an environment and without jars."""
-    folder = tmp_path / "a clone"  # people do have blanks in their paths
+    return make_clone(tmp_path / "a clone")  # people do have blanks in their paths
+
+
+def make_clone(folder: Path) -> Path:
     folder.mkdir()
     for name in ("Makefile", "spark-submit.sh", "setup.cfg", "pyproject.toml"):
         shutil.copy2(PROJECT_ROOT / name, folder / name)
@@ -258,6 +261,44 @@ def test_the_wrapper_refuses_an_old_java(clone: Path, echoing_spark: dict[str, s
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: Java 17+ is needed; found Java 11.0.22 at {java}")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.spark
+def test_a_real_job_runs_from_a_clone_whatever_its_folder_is_called(tmp_path: Path) -> None:
+    # Quotes, blanks, what shells, Java's options and URIs replace, and letters beyond ASCII.
+    clone = make_clone(tmp_path / "it's 50% of $HOME & a%41 Größe")
+    (clone / ".venv").symlink_to(Path(sys.prefix))
+    (clone / "build").mkdir()
+    (clone / "build" / "jars").symlink_to(PROJECT_ROOT / "build" / "jars")
+    (clone / "jobs").mkdir()
+    (clone / "jobs" / "job.py").write_text(
+        "from pyspark.sql import SparkSession, functions as sf\n"
+        "spark = SparkSession.builder.getOrCreate()\n"
+        "count = sf.udf(lambda _: __import__('lib.contract').__file__, 'string')\n"
+        "print(spark.range(1).select(count('id')).collect()[0][0])\n"
+        "spark.read.format('kafka').option('subscribe', 'x')"
+        ".option('kafka.bootstrap.servers', '127.0.0.1:9').load()\n"
+        "log4j = spark._jvm.org.apache.logging.log4j.LogManager.getContext(False)\n"
+        "print(log4j.getConfiguration().getConfigurationSource().getLocation())\n"
+        "spark.stop()\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(clone / "spark-submit.sh"), "--conf", "spark.ui.enabled=false", "jobs/job.py"],
+        cwd=tmp_path,
+        # A locale that cannot write the folder's name, as under cron.
+        env=environment | {"LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (library,) = (clone / "build").glob("lib-*.zip")
+    assert done.stdout.splitlines() == [
+        f"{library}/lib/__init__.py",
+        str(clone / "conf" / "log4j2.properties"),
+    ]
 
 
 @pytest.mark.spark

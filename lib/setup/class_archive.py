@@ -10,9 +10,9 @@ Java maps it only where the class path begins as it did at the recording: with t
 connector, then Spark's jars, by these names.
 
 ``python -m lib.setup.class_archive record`` makes the file (what ``make setup`` calls);
-``... options`` prints two lines, the JVM options that use it and the class path that goes before
-Spark's. The first is empty when there is no file for this Java and this Spark. Java ignores an
-archive that does not fit, so nothing but time depends on it.
+``... options`` prints two lines, the JVM's options (logging, and the archive where there is one for
+this Java and this Spark) and the class path that goes before Spark's. Java ignores an archive that
+does not fit, so nothing but time depends on it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 from lib.errors import SetupError
 from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT, JarSet, list_jars
 from lib.setup.java import Java, find_java
+from lib.setup.log_settings import name_log_option
 
 if TYPE_CHECKING:  # printing options must not cost the import of pyspark
     from pyspark.sql import DataFrame, SparkSession
@@ -228,7 +229,7 @@ def main() -> int:
     try:
         java = find_java()
         if arguments.action == "options":
-            print(shlex.join(list_jvm_options(java)))
+            print(shlex.join([name_log_option(), *list_jvm_options(java)]))
             print(join_class_path())
         elif arguments.action == "exercise":
             _exercise_spark(arguments.scratch)

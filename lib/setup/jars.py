@@ -3,10 +3,14 @@
 ``conf/ivy.xml`` pins each of them; the Ivy that ships inside pyspark fetches them from Maven
 Central and checks their SHA-1. ``python -m lib.setup.jars`` (what ``make setup`` calls) does so,
 and does nothing when they are there already.
+
+Some jars are wanted by few: ``python -m lib.setup.jars s3`` fetches those of ``conf/ivy-s3.xml``,
+into a folder of their own, and prints them as spark-submit's ``--jars`` takes them.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
 import importlib.util
@@ -29,6 +33,10 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 IVY_FILE = PROJECT_ROOT / "conf" / "ivy.xml"
 BUILD_ROOT = PROJECT_ROOT / "build"
 JARS_ROOT = BUILD_ROOT / "jars"
+CACHE = BUILD_ROOT / "ivy-cache"
+
+#: Sets that are fetched on demand; each has a file ``conf/ivy-NAME.xml`` and a folder.
+OPTIONAL_SETS = ("s3",)
 
 #: 60 MB take half a minute on a common line; past this the line is as good as dead.
 FETCH_TIMEOUT_S = 900.0
@@ -43,33 +51,48 @@ class JarSet(StrEnum):
     BROKER = "broker"
 
 
-def list_jars(jar_set: JarSet, root: Path = JARS_ROOT) -> list[Path]:
+def list_jars(jar_set: str, root: Path = JARS_ROOT, pins: Path = IVY_FILE) -> list[Path]:
     """Return the fetched jars of one set, sorted by name.
 
     Raises:
-        SetupError: they have not been fetched, or were fetched by an older ``conf/ivy.xml``.
+        SetupError: they have not been fetched, or were fetched with older pins.
     """
     folder = root / jar_set
     jars = sorted(folder.glob("*.jar"))
-    if not jars or not is_complete(root):
-        raise SetupError(f"the {jar_set} jars of conf/ivy.xml are not in {folder}")
+    if not jars or not is_complete(root, pins):
+        raise SetupError(f"the {jar_set} jars of conf/{pins.name} are not in {folder}")
     return jars
 
 
-def is_complete(root: Path = JARS_ROOT) -> bool:
-    """Tell whether the present folder was made from the present ``conf/ivy.xml``."""
+def is_complete(root: Path = JARS_ROOT, pins: Path = IVY_FILE) -> bool:
+    """Tell whether the present folder was made from the present pins."""
     stamp = root / _STAMP
-    return stamp.is_file() and stamp.read_text().strip() == _fingerprint()
+    return stamp.is_file() and stamp.read_text().strip() == _fingerprint(pins)
 
 
-def fetch_jars(root: Path = JARS_ROOT, cache: Path = BUILD_ROOT / "ivy-cache") -> bool:
-    """Fetch every jar of ``conf/ivy.xml`` into ``root/<configuration>``.
+def provide_optional_jars(name: str) -> list[Path]:
+    """Fetch the jars of an optional set where they are missing, and list them.
+
+    Args:
+        name: one of :data:`OPTIONAL_SETS`.
+
+    Raises:
+        SetupError: Java or pyspark is missing, or Maven Central cannot be reached.
+    """
+    pins, root = IVY_FILE.with_name(f"ivy-{name}.xml"), BUILD_ROOT / f"jars-{name}"
+    fetch_jars(root, pins=pins)
+    return list_jars(name, root, pins)
+
+
+def fetch_jars(root: Path = JARS_ROOT, cache: Path = CACHE, pins: Path = IVY_FILE) -> bool:
+    """Fetch every jar of a file of pins into ``root/<configuration>``.
 
     Safe to run from several processes at once. A running job keeps the jars it has opened.
 
     Args:
         root: the folder of the jar sets; replaced as a whole, only after everything arrived.
         cache: Ivy's own download cache, so that a changed pin fetches just that jar.
+        pins: an Ivy file; each of its configurations becomes a folder.
 
     Returns:
         True when jars were fetched, False when they were there already.
@@ -79,12 +102,14 @@ def fetch_jars(root: Path = JARS_ROOT, cache: Path = BUILD_ROOT / "ivy-cache") -
     """
     root.parent.mkdir(parents=True, exist_ok=True)
     with _exclusive(root.with_name(f"{root.name}.lock")):
-        if is_complete(root):
+        if is_complete(root, pins):
             return False
         fresh = root.with_name(f"{root.name}.fresh")
         shutil.rmtree(fresh, ignore_errors=True)
-        _run_ivy(fresh, cache)
-        (fresh / _STAMP).write_text(f"{_fingerprint()}\n")
+        # Downloads of two sets at once would disturb each other in the cache.
+        with _exclusive(cache.with_name(f"{cache.name}.lock")):
+            _run_ivy(fresh, cache, pins)
+        (fresh / _STAMP).write_text(f"{_fingerprint(pins)}\n")
         outdated = root.with_name(f"{root.name}.outdated")
         shutil.rmtree(outdated, ignore_errors=True)
         if root.exists():
@@ -94,7 +119,7 @@ def fetch_jars(root: Path = JARS_ROOT, cache: Path = BUILD_ROOT / "ivy-cache") -
         return True
 
 
-def _run_ivy(target: Path, cache: Path) -> None:
+def _run_ivy(target: Path, cache: Path, pins: Path) -> None:
     command = [
         str(find_java().executable),
         # A build machine without a home folder must not get one called "?".
@@ -102,11 +127,11 @@ def _run_ivy(target: Path, cache: Path) -> None:
         "-jar",
         str(_ivy_jar()),
         "-ivy",
-        str(IVY_FILE),
+        str(pins),
         "-cache",
         str(cache),
         "-confs",
-        *JarSet,
+        "*",
         "-retrieve",
         f"{target}/[conf]/[artifact]-[revision](-[classifier]).[ext]",
     ]
@@ -117,13 +142,13 @@ def _run_ivy(target: Path, cache: Path) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise SetupError(
-            f"Ivy did not finish fetching the jars of {IVY_FILE} within {FETCH_TIMEOUT_S:.0f} s",
-            hint="check the line to Maven Central, then run `make setup` again",
+            f"Ivy did not finish fetching the jars of {pins} within {FETCH_TIMEOUT_S:.0f} s",
+            hint="check the line to Maven Central, then run the command again",
         ) from error
     if run.returncode != 0:
         raise SetupError(
-            f"Ivy could not fetch the jars of {IVY_FILE}: {_reason(run.stdout + run.stderr)}",
-            hint="check the line to Maven Central, then run `make setup` again",
+            f"Ivy could not fetch the jars of {pins}: {_reason(run.stdout + run.stderr)}",
+            hint="check the line to Maven Central, then run the command again",
         )
 
 
@@ -147,13 +172,13 @@ def _ivy_jar() -> Path:
     return jars[-1]
 
 
-def _fingerprint() -> str:
-    if not IVY_FILE.is_file():
+def _fingerprint(pins: Path) -> str:
+    if not pins.is_file():
         raise SetupError(
-            f"{IVY_FILE} is missing: jars are fetched for a clone, not for an installed package",
+            f"{pins} is missing: jars are fetched for a clone, not for an installed package",
             hint="run from a clone of the repository",
         )
-    return hashlib.sha256(IVY_FILE.read_bytes()).hexdigest()
+    return hashlib.sha256(pins.read_bytes()).hexdigest()
 
 
 @contextmanager
@@ -165,7 +190,13 @@ def _exclusive(path: Path) -> Iterator[None]:
 
 def main() -> int:
     """Fetch what is missing; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m lib.setup.jars", description=__doc__)
+    parser.add_argument("optional_set", nargs="?", choices=OPTIONAL_SETS)
+    optional_set = parser.parse_args().optional_set
     try:
+        if optional_set is not None:
+            print(",".join(map(str, provide_optional_jars(optional_set))))
+            return 0
         if not is_complete():
             print(
                 "fetching the Kafka connector and broker jars (once, about 55 MB) ...", flush=True

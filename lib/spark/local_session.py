@@ -10,13 +10,13 @@ from pyspark.sql import SparkSession
 from lib.setup.class_archive import join_class_path, list_jvm_options, provide_spark_home
 from lib.setup.jars import PROJECT_ROOT
 from lib.setup.java import find_java
+from lib.setup.log_settings import LOG_SETTINGS, name_log_option
 from lib.spark.defaults import read_spark_defaults
 from lib.spark.session import apply_runtime_settings, build_session
 from lib.spark.task_slots import name_local_master
 
 # Of conf/spark-defaults.conf. Over TCP each Python task waits 40 ms for its first batch.
 _KEPT = ("spark.driver.memory", "spark.python.unix.domain.socket.enabled")
-_LOG_SETTINGS = PROJECT_ROOT / "conf" / "log4j2.properties"
 
 
 def build_local_session(name: str) -> SparkSession:
@@ -31,8 +31,8 @@ def build_local_session(name: str) -> SparkSession:
     _prepare_workers()
     defaults = read_spark_defaults()
     options = list_jvm_options(find_java())
-    if _LOG_SETTINGS.is_file():
-        options.append(f"-Dlog4j2.configurationFile=file:{_LOG_SETTINGS}")
+    if LOG_SETTINGS.is_file():
+        options.append(name_log_option())
     jvm_options = [defaults["spark.driver.extraJavaOptions"], *(f'"{it}"' for it in options)]
     settings = {
         "spark.master": name_local_master(),

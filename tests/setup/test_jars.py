@@ -15,9 +15,13 @@ import pytest
 from lib.errors import SetupError
 from lib.setup.jars import IVY_FILE, PROJECT_ROOT, JarSet, fetch_jars, is_complete, list_jars
 
+S3_PINS = IVY_FILE.with_name("ivy-s3.xml")
+# (file of pins, one of its sets)
+SETS = [*((IVY_FILE, name) for name in JarSet), (S3_PINS, "s3")]
 
-def read_dependencies(conf: str) -> list[dict[str, str]]:
-    tree = ET.parse(IVY_FILE)  # noqa: S314 - a file of this project
+
+def read_dependencies(conf: str, pins: Path = IVY_FILE) -> list[dict[str, str]]:
+    tree = ET.parse(pins)  # noqa: S314 - a file of this project
     rows = [dict(element.attrib) for element in tree.iter("dependency")]
     return [row for row in rows if row["conf"] == f"{conf}->default"]
 
@@ -34,22 +38,34 @@ def test_every_pinned_jar_is_there_and_no_other(jar_set: JarSet) -> None:
     assert [jar.name for jar in list_jars(jar_set)] == pinned
 
 
-@pytest.mark.parametrize("jar_set", list(JarSet))
-def test_every_pin_is_exact_and_alone(jar_set: JarSet) -> None:
-    for row in read_dependencies(jar_set):
+@pytest.mark.parametrize(("pins", "jar_set"), SETS)
+def test_every_pin_is_exact_and_alone(pins: Path, jar_set: str) -> None:
+    assert read_dependencies(jar_set, pins)
+    for row in read_dependencies(jar_set, pins):
         assert row["transitive"] == "false", row["name"]
         assert re.fullmatch(r"\d[\w.-]*", row["rev"]), row["name"]
 
 
-def test_the_connector_repeats_no_jar_of_pyspark() -> None:
+def list_jars_of_pyspark() -> dict[str, str]:
+    """Name → version."""
     spec = importlib.util.find_spec("pyspark")
     assert spec is not None
     assert spec.origin is not None
     jars = (Path(spec.origin).parent / "jars").glob("*.jar")
-    present = {jar.name.rpartition("-")[0] for jar in jars}
+    return dict(jar.stem.rsplit("-", 1) for jar in jars)
+
+
+@pytest.mark.parametrize(("pins", "jar_set"), [(IVY_FILE, "connector"), (S3_PINS, "s3")])
+def test_what_comes_beside_spark_repeats_no_jar_of_pyspark(pins: Path, jar_set: str) -> None:
+    present = list_jars_of_pyspark()
     assert "spark-core_2.13" in present
-    ours = {row["name"] for row in read_dependencies("connector")}
-    assert ours & present == set()
+    ours = {row["name"] for row in read_dependencies(jar_set, pins)}
+    assert ours & present.keys() == set()
+
+
+def test_the_file_system_on_s3_is_of_the_hadoop_that_spark_brings() -> None:
+    revisions = {row["name"]: row["rev"] for row in read_dependencies("s3", S3_PINS)}
+    assert revisions["hadoop-aws"] == list_jars_of_pyspark()["hadoop-client-api"]
 
 
 def test_jars_that_are_there_are_not_fetched_again() -> None:
@@ -88,7 +104,7 @@ def test_offline_the_error_is_one_clear_line_and_nothing_is_left(tmp_path: Path)
         check=True,
     )
     assert run.stdout.startswith(f"Ivy could not fetch the jars of {IVY_FILE}: ")
-    assert run.stdout.endswith("(check the line to Maven Central, then run `make setup` again)\n")
+    assert run.stdout.endswith("(check the line to Maven Central, then run the command again)\n")
     assert len(run.stdout.splitlines()) == 1
     assert not (tmp_path / "jars").exists()
 
