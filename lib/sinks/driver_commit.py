@@ -110,7 +110,11 @@ class DriverCommit:
                 raise failure from error
             return self._write_parts(batch, 2)
         return self._writer.write(
-            messages, batch.ends, batch_id=batch.batch_id, query_id=batch.query_id
+            messages,
+            batch.ends,
+            batch_id=batch.batch_id,
+            query_id=batch.query_id,
+            starts=batch.starts,
         )
 
     def _write_parts(self, batch: Batch, parts: int) -> WriteReport:

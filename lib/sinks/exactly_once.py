@@ -1,4 +1,4 @@
-"""Exactly once from one Kafka topic to others, for any Structured Streaming query.
+"""Exactly once from one Kafka topic to others, for any Structured Streaming query without state.
 
 Knows nothing of models or customers; ``docs/exactly_once_sink.md`` shows it on another job.
 """
@@ -180,14 +180,13 @@ class ExactlyOnceSink:
                 very worker that writes, so that its messages take no way through the JVM.
 
         Raises:
-            PlanRefusedError: a column is missing, or the plan does not suit commits on executors.
+            PlanRefusedError: a column is missing, the plan has state, or it does not suit commits
+                on executors.
         """
-        is_by_tasks = self._settings.commit == "executor"
         self._map_in_arrow = map_in_arrow
         _check_columns(messages, REQUIRED_COLUMNS if map_in_arrow is None else SOURCE_POSITION)
         frame = _select_columns(messages) if map_in_arrow is None else messages
-        if is_by_tasks:
-            check_plan(frame)
+        check_plan(frame, is_by_tasks=self._settings.commit == "executor")
         return (
             frame.writeStream.foreachBatch(self)
             .queryName(self._settings.query_name)

@@ -111,6 +111,7 @@ class ExecutorCommit:
             self._author,
             batch.query_id,
             batch.batch_id,
+            dict(batch.starts),
             dict(batch.ends),
             dict(self._stamps),
             batch.map_in_arrow,

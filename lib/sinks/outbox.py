@@ -27,14 +27,23 @@ _NEVER_NULL = ("topic", "source_partition", "source_offset")
 
 
 def drop_committed(
-    messages: pa.Table | None, committed: Mapping[int, int | None], ends: Offsets
+    messages: pa.Table | None,
+    committed: Mapping[int, int | None],
+    ends: Offsets,
+    starts: Offsets | None = None,
+    topic: str = "",
 ) -> tuple[pa.Table | None, dict[str, int]]:
     """Leave out what an earlier run has committed.
+
+    Only rows of the batch itself can be that. One below the batch's own start answers a record of
+    an earlier batch, whose offset was committed without it: to leave it out would lose it.
 
     Args:
         messages: columns of :data:`lib.sinks.columns.MESSAGE_SCHEMA`.
         committed: partition → the group's offset; everything below it has been answered.
         ends: partition → end offset of the batch (exclusive).
+        starts: partition → first offset of the batch; None where that is not known.
+        topic: the source's, for messages of errors.
 
     Returns:
         The messages still to be written (None where there are none), and those left out: topic →
@@ -56,15 +65,24 @@ def drop_committed(
     partitions = messages["source_partition"].to_numpy()
     offsets = messages["source_offset"].to_numpy()
     size = int(partitions.max()) + 1
-    low, high = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    first, low, high = (np.zeros(size, np.int64) for _ in range(3))
     for partition in range(size):
+        first[partition] = (starts or {}).get(partition, 0)
         low[partition] = committed.get(partition) or 0
         high[partition] = ends.get(partition, 0)
+    if (before := offsets < first[partitions]).any():
+        row = int(before.argmax())
+        raise SinkError(
+            f"a message answers the record {topic}[{partitions[row]}]@{offsets[row]}, but its batch"
+            f" starts @{first[partitions[row]]}",
+            hint="give every message in the batch of the record that it answers, with that record's"
+            " partition and offset",
+        )
     if (beyond := offsets >= high[partitions]).any():
         row = int(beyond.argmax())
         raise SinkError(
-            f"a message answers the record [{partitions[row]}]@{offsets[row]}, but its batch ends"
-            f" @{high[partitions[row]]}",
+            f"a message answers the record {topic}[{partitions[row]}]@{offsets[row]}, but its batch"
+            f" ends @{high[partitions[row]]}",
             hint="the frame must keep the source's partition and offset of every record",
         )
     is_fresh = offsets >= low[partitions]

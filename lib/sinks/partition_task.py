@@ -100,6 +100,7 @@ class PartitionTask:
     Attributes:
         settings, author: of the query.
         query_id, batch_id: for the stamp.
+        starts: partition → first offset of the batch; new partitions are absent.
         ends: partition → end offset of the batch.
         seen: partition → stamp that the driver knows. Another one, by another run, means that a
             second driver took over.
@@ -110,6 +111,7 @@ class PartitionTask:
     author: Author
     query_id: str
     batch_id: int
+    starts: Offsets
     ends: Offsets
     seen: Mapping[int, str | None]
     map_in_arrow: ArrowMap | None = None
@@ -170,7 +172,11 @@ class PartitionTask:
                 " moves rows between tasks"
             )
         return writer.write(
-            messages, {partition: end}, batch_id=self.batch_id, query_id=self.query_id
+            messages,
+            {partition: end},
+            batch_id=self.batch_id,
+            query_id=self.query_id,
+            starts=self.starts,
         )
 
 

@@ -1,4 +1,7 @@
-"""Whether a plan keeps each source partition in one task, as commits on executors need it."""
+"""Whether the sink can keep its promise for a plan: each message answers a record of its own batch.
+
+With commits on executors, each source partition has to stay in one task as well.
+"""
 
 from __future__ import annotations
 
@@ -18,25 +21,56 @@ _STAYS_IN_TASK = frozenset(
         *("StreamingRelation", "StreamingRelationV2", "StreamingExecutionRelation"),
     }
 )
+# And those that leave every row in the batch that read it.
+_STAYS_IN_BATCH = _STAYS_IN_TASK | {
+    *("Repartition", "RepartitionByExpression", "RebalancePartitions", "Union", "Sample", "Expand"),
+    *("WithCTE", "CTERelationDef", "CTERelationRef", "ResolvedHint", "UnresolvedHint"),
+    # Groups of one batch. Those with state have names of their own.
+    *("MapGroups", "FlatMapGroupsInPandas", "FlatMapGroupsInArrow"),
+    *("AppendColumns", "AppendColumnsWithObject"),
+}
 _SPLITTING_OPTIONS = ("minPartitions", "maxRecordsPerPartition")
 _HINT = "take it out of the plan, or commit on the driver: --commit driver"
 
 
-def check_plan(frame: DataFrame) -> None:
-    """Refuse a plan whose tasks are not the source partitions.
+def check_plan(frame: DataFrame, *, is_by_tasks: bool) -> None:
+    """Refuse a plan for which the sink cannot keep its promise.
 
     Args:
         frame: a streaming frame on one Kafka source.
+        is_by_tasks: whether tasks commit what they have made.
 
     Raises:
         PlanRefusedError: names the operator, the option or the setting, and why.
     """
+    plan: Any = frame._jdf.queryExecution().analyzed()
+    _check_batches(plan)
+    if is_by_tasks:
+        _check_tasks(frame, plan)
+
+
+def _check_batches(plan: Any) -> None:
+    """Refuse state: what has been answered is told by offsets, and a late row's were committed."""
+    for node in _walk(plan, is_streaming=True):
+        name = node.nodeName()
+        is_lookup = name == "Join" and len(_list_children(node, is_streaming=True)) == 1
+        if name not in _STAYS_IN_BATCH and not is_lookup:
+            raise PlanRefusedError(
+                f"the plan has the operator {name}, which may keep rows for a later batch: a"
+                " message would answer records of an earlier one, and be left out as already"
+                " written",
+                hint="take it out of the plan: write each record's messages with this sink, and"
+                " aggregate, join streams or drop duplicates in a query on the topic it writes",
+            )
+
+
+def _check_tasks(frame: DataFrame, plan: Any) -> None:
+    """Refuse what makes tasks out of anything but source partitions."""
     if frame.sparkSession.sparkContext.getConf().get("spark.speculation", "false") == "true":
         raise PlanRefusedError(
             "spark.speculation is on: two attempts of a task would fence each other's producer",
             hint="set spark.speculation=false, or commit on the driver: --commit driver",
         )
-    plan: Any = frame._jdf.queryExecution().analyzed()
     for node in _walk(plan):
         name = node.nodeName()
         if name not in _STAYS_IN_TASK:
@@ -61,8 +95,14 @@ def _check_source(relation: Any) -> None:
             )
 
 
-def _walk(plan: Any) -> Iterator[Any]:
+def _walk(plan: Any, *, is_streaming: bool = False) -> Iterator[Any]:
+    """All operators; only those that rows of the stream pass, if so asked."""
     yield plan
-    children = plan.children()
-    for number in range(children.size()):
-        yield from _walk(children.apply(number))
+    for child in _list_children(plan, is_streaming=is_streaming):
+        yield from _walk(child, is_streaming=is_streaming)
+
+
+def _list_children(node: Any, *, is_streaming: bool) -> list[Any]:
+    children = node.children()
+    found = [children.apply(number) for number in range(children.size())]
+    return [child for child in found if child.isStreaming() or not is_streaming]

@@ -130,7 +130,13 @@ class TransactionalWriter:
         self._attempts.keep(session)
 
     def write(
-        self, messages: pa.Table | None, ends: Offsets, *, batch_id: int, query_id: str
+        self,
+        messages: pa.Table | None,
+        ends: Offsets,
+        *,
+        batch_id: int,
+        query_id: str,
+        starts: Offsets | None = None,
     ) -> WriteReport:
         """Write a batch that may have been written before: whole or not at all, and once.
 
@@ -140,8 +146,11 @@ class TransactionalWriter:
             ends: partition → end offset of the batch (exclusive).
             batch_id: for the stamp.
             query_id: for the stamp.
+            starts: partition → first offset of the batch; None where messages may answer any
+                record before its end.
 
         Raises:
+            SinkError: a message answers a record that is not in the batch.
             SinkFencedError: another writer has taken over; every later call raises it again.
             SinkRejectedError: Kafka refuses a message for good; likewise.
             SinkRetryExhaustedError: the last of several attempts failed.
@@ -149,7 +158,8 @@ class TransactionalWriter:
         started = time.monotonic()
         stamp = self._author.sign(query_id, batch_id).to_metadata()
         session, written, skipped = self._attempts.run(
-            f"batch {batch_id}", lambda session: self._transact(session, messages, ends, stamp)
+            f"batch {batch_id}",
+            lambda session: self._transact(session, messages, ends, stamp, starts=starts),
         )
         self._attempts.keep(session)
         return WriteReport(batch_id, written, skipped, time.monotonic() - started)
@@ -173,12 +183,14 @@ class TransactionalWriter:
         ends: Offsets,
         stamp: str,
         *,
+        starts: Offsets | None = None,
         is_claim: bool = False,
     ) -> tuple[ProducerSession, Mapping[str, int], Mapping[str, int]]:
         """One transaction: begin, produce, send offsets, commit. Its result is a new session."""
         committed = session.committed
-        refuse_loop(messages, self._settings.source_topic)
-        fresh, skipped = drop_committed(messages, committed, ends)
+        topic = self._settings.source_topic
+        refuse_loop(messages, topic)
+        fresh, skipped = drop_committed(messages, committed, ends, starts, topic)
         targets = {
             # Every partition, idle ones too: their offsets expire one by one. Never backwards.
             partition: max(ends.get(partition, 0), committed.get(partition) or 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 import uuid
 from collections import Counter
@@ -19,6 +20,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from pyspark import TaskContext
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from lib.broker import create_topics
 from lib.errors import (
@@ -343,7 +345,7 @@ def test_only_a_first_attempt_has_written_nothing_for_sure(copying: Copying, att
     delete_group(copying.settings)
     row = {"topic": copying.output, "key": b"k", "source_partition": 0, "source_offset": 0}
     batch = pa.RecordBatch.from_pylist([row], MESSAGE_SCHEMA)
-    task = PartitionTask(copying.settings, author, "q", 0, {0: 1}, seen, map_in_arrow=iter)
+    task = PartitionTask(copying.settings, author, "q", 0, {0: 0}, {0: 1}, seen, map_in_arrow=iter)
     context = TaskContext._getOrCreate()
     context._attemptNumber = attempt
     try:
@@ -596,6 +598,52 @@ def test_a_plan_that_moves_rows_is_refused_for_commits_on_executors(
     with pytest.raises(PlanRefusedError, match=reason):
         sink.write_stream(messages)
     sink.close()
+
+
+@COMMITS
+def test_a_plan_with_state_is_refused_before_the_query_starts(
+    copying: Copying, commit: str
+) -> None:
+    """Its counts come a batch late, and would be taken for messages that were written before."""
+    sink = copying.start_sink(commit=commit)
+    records = sink.read_stream().withWatermark("source_timestamp", "0 seconds")
+    window = F.window("source_timestamp", "1 second")
+    counts = records.groupBy(window, "source_partition").agg(
+        F.count("*").cast("string").alias("value"), F.max("source_offset").alias("source_offset")
+    )
+    messages = counts.select(
+        F.lit(copying.output).alias("topic"),
+        *(F.col("value").alias("key"), "value", "source_partition", "source_offset"),
+    )
+
+    with pytest.raises(PlanRefusedError, match="the operator Aggregate, which may keep rows"):
+        sink.write_stream(messages)
+    sink.close()
+
+
+@COMMITS
+def test_a_message_for_a_record_of_an_earlier_batch_ends_the_query(
+    copying: Copying, commit: str
+) -> None:
+    copying.produce(*orders(0, 100))
+    copying.drain(commit=commit)
+    copying.produce(*orders(100, 200))
+    sink = copying.start_sink(commit=commit)
+    before = F.col("source_offset") - 1
+    late = copying.messages(sink.read_stream()).withColumn("source_offset", before)
+    query = sink.write_stream(late).trigger(availableNow=True).start()
+    wait_until(lambda: not query.isActive)
+    sink.close()
+
+    assert sink.failure is not None
+    source = copying.settings.source_topic
+    place = rf"answers the record {source}\[(\d)\]@(\d+), but its batch starts @(\d+)"
+    found = re.search(place, sink.failure.message)
+    assert found is not None
+    assert int(found[2]) == int(found[3]) - 1
+    assert copying.read() == answers(0, 100)
+    copying.drain(commit=commit)
+    assert copying.read() == answers(0, 200)
 
 
 @pytest.mark.parametrize("option", ["minPartitions", "maxRecordsPerPartition"])

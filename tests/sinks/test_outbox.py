@@ -61,6 +61,21 @@ def test_messages_for_the_topic_that_is_read_are_refused() -> None:
     refuse_loop(None, "topic-1")
 
 
+def test_a_row_below_the_start_of_its_batch_is_no_row_that_was_written() -> None:
+    rows = table([(0, 5), (1, 7), (1, 6)])
+
+    with pytest.raises(SinkError, match=r"answers the record in\[1\]@6, but its batch starts @7"):
+        drop_committed(rows, {0: 9, 1: 9}, {0: 9, 1: 9}, {0: 5, 1: 7}, "in")
+
+
+def test_rows_of_a_batch_that_was_written_before_are_left_out() -> None:
+    kept, skipped = drop_committed(table([(0, 5), (0, 6)]), {0: 6}, {0: 9}, {0: 5, 1: 7})
+
+    assert kept is not None
+    assert kept["source_offset"].to_pylist() == [6]
+    assert skipped == {"topic-1": 1}
+
+
 @pytest.mark.parametrize("column", ["topic", "source_partition", "source_offset"])
 def test_a_message_that_does_not_say_where_to_and_what_it_answers_is_refused(column: str) -> None:
     rows = table([(0, 1), (0, 2), (0, 3)])
