@@ -39,17 +39,15 @@ def read_versions(admin: AdminClient) -> dict[int, str | None]:
 
     Brokers that do not tell are left out: the user has no right to it, or they are away just now.
     """
-    resources = [ConfigResource(ResourceType.BROKER, str(it)) for it in list_brokers(admin)]
-    answers: Mapping[ConfigResource, Future[dict[str, ConfigEntry]]] = admin.describe_configs(
-        resources, request_timeout=ANSWER_TIMEOUT_S
-    )
+    # Each broker answers for itself alone, so each is asked by itself, all at the same time.
+    answers = {broker: _ask_for_settings(admin, broker) for broker in list_brokers(admin)}
     versions: dict[int, str | None] = {}
-    for resource, answer in answers.items():
+    for broker, answer in answers.items():
         try:
             entry = answer.result().get(_SETTING)
         except KafkaException:
             continue
-        versions[int(resource.name)] = None if entry is None else entry.value
+        versions[broker] = None if entry is None else entry.value
     return versions
 
 
@@ -73,6 +71,14 @@ def judge_versions(versions: Mapping[int, str | None]) -> str | None:
         f"Kafka before {oldest} was never tried with this job, and {listed} by its {_SETTING}"
         " (upgrade the brokers; docs/guarantees.md says what was tried)"
     )
+
+
+def _ask_for_settings(admin: AdminClient, broker: int) -> Future[dict[str, ConfigEntry]]:
+    answers: Mapping[ConfigResource, Future[dict[str, ConfigEntry]]] = admin.describe_configs(
+        [ConfigResource(ResourceType.BROKER, str(broker))], request_timeout=ANSWER_TIMEOUT_S
+    )
+    (answer,) = answers.values()
+    return answer
 
 
 def _read_numbers(version: str) -> tuple[int, ...]:

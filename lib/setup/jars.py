@@ -5,7 +5,8 @@ Central and checks their SHA-1. ``python -m lib.setup.jars`` (what ``make setup`
 and does nothing when they are there already.
 
 Some jars are wanted by few: ``python -m lib.setup.jars s3`` fetches those of ``conf/ivy-s3.xml``,
-into a folder of their own, and prints them as spark-submit's ``--jars`` takes them.
+into a folder of their own, and prints them as spark-submit's ``--jars`` takes them. With
+``kafka-3.9`` they are those of an older broker, for the crash laboratory.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ JARS_ROOT = BUILD_ROOT / "jars"
 CACHE = BUILD_ROOT / "ivy-cache"
 
 #: Sets that are fetched on demand; each has a file ``conf/ivy-NAME.xml`` and a folder.
-OPTIONAL_SETS = ("s3",)
+OPTIONAL_SETS = ("s3", "kafka-3.9")
 
 #: 60 MB take half a minute on a common line; past this the line is as good as dead.
 FETCH_TIMEOUT_S = 900.0

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from lib.setup.jars import PROJECT_ROOT
+from lib.setup.jars import PROJECT_ROOT, provide_optional_jars
 from tests.crash.arena import LaboratoryError, Setup
 from tests.crash.campaign import run_leg
 from tests.crash.drawing import build_schedule
@@ -25,6 +25,8 @@ from tests.crash.report import CampaignReport, LegReport
 from tests.crash.schedule import Schedule
 from tests.crash.short import SHORT
 
+# Other versions of Kafka than that of the tests → the set of jars.
+_KAFKAS = {"3.9.1": "kafka-3.9"}
 _STATE = PROJECT_ROOT / "build" / "crash"
 
 
@@ -43,6 +45,7 @@ def main() -> int:
         probabilities=read_probabilities(state / "models"),
         records=RECORDS,
         delivery=options.delivery,
+        jars=() if options.kafka is None else provide_optional_jars(_KAFKAS[options.kafka]),
         job_options=dict(option.split("=", 1) for option in options.job_option),
     )
     done = []
@@ -110,6 +113,9 @@ def _parse_options() -> argparse.Namespace:
         help="of the job, like commit=executor; repeatable",
     )
     parser.add_argument(
+        "--kafka", choices=_KAFKAS, help="brokers of this version, fetched once, not those of tests"
+    )
+    parser.add_argument(
         "--state", type=Path, default=_STATE, help="folder of results; a second run goes on there"
     )
     parser.add_argument("--anew", action="store_true", help="forget the results in --state")
@@ -128,7 +134,7 @@ def _find_schedule(options: argparse.Namespace) -> Schedule:
         wanted = build_schedule(
             options.seed, kills=options.kills, records=options.records, is_cluster=options.cluster
         )
-    what = json.dumps([wanted.to_json(), options.delivery, options.job_option])
+    what = json.dumps([wanted.to_json(), options.delivery, options.job_option, options.kafka])
     identity = state / "identity.json"
     if options.anew or not identity.exists() or identity.read_text() != what:
         for old in state.glob("leg-*"):

@@ -14,6 +14,7 @@ from typing import Self
 from confluent_kafka.admin import AdminClient
 
 from lib.broker import create_topics
+from lib.broker.guarded_folder import GuardedFolder
 from lib.store import ModelStore
 from tests.answers import AnswerReader, Watch
 from tests.crash.ground import Ground, open_ground
@@ -99,11 +100,14 @@ class Arena:
             options = []
             if self.cluster is not None:
                 options = stack.enter_context(self.cluster).submit_options()
+            guard = GuardedFolder.create(prefix="churn-crash-")
+            stack.callback(guard.remove)
             self.supervisor = Supervisor(
                 self.folder,
                 options,
                 {"SPARK_LOCAL_IP": "127.0.0.1"},
                 self.ground.job_launcher,
+                guard,
             )
             stack.callback(self.supervisor.end)
             reader = AnswerReader(servers, OUTPUT, DEAD_LETTERS, self.ledger)

@@ -30,6 +30,9 @@ _ANY: Sequence[Strike] = (
     Strike(Kind.START, _APART, 0.0, {"after_s": 3.0}),
     Strike(Kind.ZOMBIE, _APART, 0.1, {"is_checkpoint_shared": True}),
     Strike(Kind.CHECKPOINT, _APART, 0.2),
+    Strike(Kind.TRANSACTIONS, _APART, 0.0, {"open_s": 3.0, "is_aborted": True}),
+    Strike(Kind.COMMIT, _APART, 0.1),
+    Strike(Kind.COMMIT, _APART, 0.1),
     Strike(Kind.PROMOTION, _APART, 0.1),
 )
 _ON_CLUSTER: Sequence[Strike] = (

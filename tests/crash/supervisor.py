@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from lib.broker.guarded_folder import GuardedFolder
 from tests.end_to_end.jobs import SUBMIT
 
 DYING_JOB = str(Path(__file__).with_name("dying_job.py"))
@@ -120,6 +121,7 @@ class Supervisor:
         submit_options: of spark-submit.
         environment: on top of this process's.
         launcher: a command that goes before the job's and becomes it, with the same pid.
+        guard: ends what was started when this process dies without a chance to do so.
     """
 
     def __init__(
@@ -127,7 +129,8 @@ class Supervisor:
         folder: Path,
         submit_options: Sequence[str],
         environment: Mapping[str, str],
-        launcher: Sequence[str] = (),
+        launcher: Sequence[str],
+        guard: GuardedFolder,
     ) -> None:
         self.launches: list[Launch] = []
         self.exits: list[int] = []
@@ -135,6 +138,7 @@ class Supervisor:
         self._submit_options = list(submit_options)
         self._environment = dict(environment)
         self._launcher = tuple(launcher)
+        self._guard = guard
         self._arguments: list[str] = []
         self._ordered: tuple[str, int] | None = None
 
@@ -182,6 +186,8 @@ class Supervisor:
                 env=environment,
                 cwd="/",
             )
+        # The JVM, which it becomes, takes Python with it.
+        self._guard.watch(process.pid, folder.name)
         launch = Launch(process, folder, started_s)
         if self._ordered is not None:
             launch.order_death(*self._ordered)

@@ -41,7 +41,7 @@ def check(report: LegReport, leg: Leg) -> None:
 
 
 # These take minutes, or need network namespaces; ``make crash`` has them.
-_LONG = {Kind.IDLE, Kind.CUT, Kind.RETENTION, Kind.TRANSACTIONS, Kind.COMMIT}
+_LONG = {Kind.IDLE, Kind.CUT, Kind.RETENTION}
 
 
 def test_nobody_notices_any_kind_of_strike(setup: Setup, tmp_path: Path) -> None:

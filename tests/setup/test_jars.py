@@ -13,11 +13,22 @@ from pathlib import Path
 import pytest
 
 from lib.errors import SetupError
-from lib.setup.jars import IVY_FILE, PROJECT_ROOT, JarSet, fetch_jars, is_complete, list_jars
+from lib.setup.jars import (
+    IVY_FILE,
+    OPTIONAL_SETS,
+    PROJECT_ROOT,
+    JarSet,
+    fetch_jars,
+    is_complete,
+    list_jars,
+)
 
 S3_PINS = IVY_FILE.with_name("ivy-s3.xml")
 # (file of pins, one of its sets)
-SETS = [*((IVY_FILE, name) for name in JarSet), (S3_PINS, "s3")]
+SETS = [
+    *((IVY_FILE, name) for name in JarSet),
+    *((IVY_FILE.with_name(f"ivy-{name}.xml"), name) for name in OPTIONAL_SETS),
+]
 
 
 def read_dependencies(conf: str, pins: Path = IVY_FILE) -> list[dict[str, str]]:

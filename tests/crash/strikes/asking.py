@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -14,7 +15,15 @@ from tests.crash.arena import INPUT, QUERY, Arena
 ADMIN_TIMEOUT_S = 30.0
 #: How long it may take until the job answers after something has happened.
 RECOVERY_TIMEOUT_S = 240.0
-_ADMIN_ATTEMPTS = 3
+_ADMIN_ATTEMPTS = 5
+_PATIENCE_S = 1.0
+# What a client hears that asks a broker which has died or is no coordinator any more.
+_TRANSIENT = frozenset(
+    {
+        *(KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.NOT_COORDINATOR),
+        *(KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS),
+    }
+)
 
 
 class NotPossibleError(Exception):
@@ -41,8 +50,9 @@ def ask(
             code = failure.args[0].code()
             if attempt > 1 and code == done:
                 return {}
-            if code != KafkaError._TIMED_OUT or attempt == _ADMIN_ATTEMPTS:
+            if code not in _TRANSIENT or attempt == _ADMIN_ATTEMPTS:
                 raise
+            time.sleep(_PATIENCE_S)
             arena.renew_admin()
     raise AssertionError("the last attempt returns or raises")
 
@@ -63,6 +73,8 @@ def read_commits(arena: Arena) -> dict[int, int]:
             "bootstrap.servers": arena.ground.broker.bootstrap_servers,
             "group.id": QUERY,
             "enable.auto.commit": False,
+            # What is committed, whether or not a dead task has left a transaction open.
+            "isolation.level": "read_uncommitted",
             "log_level": 0,
         }
     )
