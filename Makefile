@@ -76,7 +76,7 @@ bench-latency: setup ## Measure how long a record takes, in micro-batches and in
 	@$(RUN) benchmarks/latency.py $(ARGS)
 
 .PHONY: crash
-crash: setup ## Kill everything that can die, 200 times over 1,000,000 records, and count (an hour; resumes)
+crash: setup ## Kill everything that can die, 200 times over 1,000,000 records, and count (two hours; resumes)
 	@$(RUN) -m tests.crash $(ARGS)
 
 .PHONY: fuzz

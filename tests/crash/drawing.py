@@ -57,6 +57,7 @@ _IN_WORKERS = ("sklearn", "onnx")
 # Legs that are slow for their few strikes: one of each for so many kills.
 _KILLS_PER_ROUND = 100
 _CUTS_PER_LEG = 10
+CUTS = ("job from a broker", "job from all", "broker from brokers", "broker from all")
 _IDLES_PER_LEG = 2
 # Both expiries, the broker's looks for them, and a margin.
 _IDLE_S = 110.0
@@ -160,12 +161,14 @@ def _draw_parameters(random: Random, kind: Kind, unreachable_s: float) -> Parame
 
 
 def _draw_cut(random: Random) -> Parameters:
-    """Who cannot reach whom, by what, and for how long."""
+    """Who cannot reach whom, by what, and for how long; whether the job is killed meanwhile."""
     return {
-        "who": random.choice(("job from a broker", "broker from brokers", "broker from all")),
+        "who": random.choice(CUTS),
         "direction": random.choice(("both", "to", "from")),
         "means": random.choice(("silence", "blackhole")),
         "duration_s": round(random.uniform(5.0, 90.0), 1),
+        "is_killed": random.random() < 0.3,
+        "is_checkpoint_shared": random.random() < 0.5,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.broker import EmbeddedBroker
@@ -38,15 +38,25 @@ class Ground:
         broker: one or three.
         proxy: stands between the job and the brokers, unless they have networks of their own.
         job_servers: where the job finds the brokers.
-        job_launcher: a command that goes before the job's.
-        members: the networks of the brokers, in their order, and then of the job.
+        brokers: their networks, in their order; empty where they have none of their own.
+        jobs: the networks of the job that runs, and of the next one that takes over from it.
     """
 
     broker: EmbeddedBroker
     proxy: Proxy
     job_servers: str
-    job_launcher: tuple[str, ...] = ()
-    members: tuple[Member, ...] = ()
+    brokers: Sequence[Member] = ()
+    jobs: list[Member] = field(default_factory=list)
+
+    @property
+    def job_launcher(self) -> tuple[str, ...]:
+        """A command that goes before the job's."""
+        return self.jobs[0].launcher if self.jobs else ()
+
+    def move_job(self) -> Member:
+        """Let later starts of the job be in the other network, and return that."""
+        self.jobs.reverse()
+        return self.jobs[0]
 
 
 @contextmanager
@@ -65,18 +75,12 @@ def open_ground(site: Site, jars: Sequence[Path]) -> Iterator[Ground]:
     settings = _SHORT_RETENTION if site is Site.FORGETFUL else {}
     with ExitStack() as stack:
         if site is Site.NETWORK:
-            network = stack.enter_context(Network(count + 1))
-            places = [member.place for member in network.members[:count]]
+            members = stack.enter_context(Network(count + 2)).members
+            brokers, jobs = members[:count], list(members[count:])
+            places = [member.place for member in brokers]
             proxy = stack.enter_context(Proxy(count))
             broker = stack.enter_context(EmbeddedBroker(settings, places=places, jars=jars))
-            job = network.members[count]
-            yield Ground(
-                broker,
-                proxy,
-                broker.bootstrap_servers,
-                job.launcher,
-                tuple(network.members),
-            )
+            yield Ground(broker, proxy, broker.bootstrap_servers, brokers, jobs)
             return
         proxy = stack.enter_context(Proxy(count))
         listener = Listener(_PROXIED, advertised_ports=proxy.ports)

@@ -120,7 +120,8 @@ class Supervisor:
         folder: for the folders of launches.
         submit_options: of spark-submit.
         environment: on top of this process's.
-        launcher: a command that goes before the job's and becomes it, with the same pid.
+        launcher: a command that goes before the job's and becomes it, with the same pid; may be
+            changed for later starts.
         guard: ends what was started when this process dies without a chance to do so.
     """
 
@@ -137,7 +138,7 @@ class Supervisor:
         self._folder = folder
         self._submit_options = list(submit_options)
         self._environment = dict(environment)
-        self._launcher = tuple(launcher)
+        self.launcher = tuple(launcher)
         self._guard = guard
         self._arguments: list[str] = []
         self._ordered: tuple[str, int] | None = None
@@ -161,7 +162,7 @@ class Supervisor:
         folder.mkdir(parents=True)
         (folder / "tmp").mkdir()
         command = [
-            *self._launcher,
+            *self.launcher,
             *(SUBMIT, "--conf", "spark.ui.enabled=false"),
             *self._submit_options,
             *(DYING_JOB, *self._arguments),

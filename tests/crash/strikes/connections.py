@@ -14,7 +14,12 @@ from tests.crash.network import Member
 from tests.crash.proxy import Action, Interference
 from tests.crash.schedule import REQUESTS
 from tests.crash.strikes.asking import NotPossibleError
-from tests.crash.strikes.processes import choose, kill_process, list_children
+from tests.crash.strikes.processes import (
+    choose,
+    kill_process,
+    list_children,
+    replace_zombie,
+)
 
 _DEATH_TIMEOUT_S = 60.0
 # Every batch sends all of them, but for the one that only a new producer sends.
@@ -54,8 +59,16 @@ def strike_owner(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def cut_network(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Part the network, wait, and heal it; the supervisor goes on meanwhile."""
-    *brokers, job = arena.ground.members
+    """Part the network, wait, and heal it; the supervisor goes on meanwhile.
+
+    A job that cannot reach anybody is replaced by a second one, elsewhere, before it can again.
+    """
+    job, brokers = arena.ground.jobs[0], arena.ground.brokers
+    if parameters["who"] == "job from all":
+        job.set_link("down")
+        arena.supervisor.launcher = arena.ground.move_job().launcher
+        replace_zombie(arena, parameters, lambda: job.set_link("up"))
+        return
     one, *others = random.sample(brokers, len(brokers))
     with ExitStack() as healing:
         healing.callback(arena.mark)
@@ -67,6 +80,8 @@ def cut_network(arena: Arena, parameters: Mapping[str, Any]) -> None:
             case "broker from all":
                 one.set_link("down")
                 healing.callback(one.set_link, "up")
+        if parameters["is_killed"]:
+            arena.job.kill()
         arena.wait_for(lambda: False, parameters["duration_s"])
 
 

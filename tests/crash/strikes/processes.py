@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psutil
@@ -90,6 +90,18 @@ def strike_with_zombie(arena: Arena, parameters: Mapping[str, Any]) -> None:
     """Stop the job, let a second one take over, continue the first: it must end by itself."""
     zombie = arena.job
     zombie.signal_group(signal.SIGSTOP)
+    replace_zombie(arena, parameters, lambda: zombie.signal_group(signal.SIGCONT))
+
+
+def replace_zombie(arena: Arena, parameters: Mapping[str, Any], wake: Callable[[], None]) -> None:
+    """Let a second job take over from one that does nothing, and wake that: it must end by itself.
+
+    Args:
+        arena: whose job cannot do anything now.
+        parameters: say whether both have one checkpoint.
+        wake: lets the first job go on.
+    """
+    zombie = arena.job
     watch = arena.mark()
     try:
         if not parameters["is_checkpoint_shared"]:
@@ -98,7 +110,7 @@ def strike_with_zombie(arena: Arena, parameters: Mapping[str, Any]) -> None:
         if not arena.wait_for(lambda: watch.first_s is not None, RECOVERY_TIMEOUT_S):
             raise LaboratoryError(f"nobody took over; the log:\n{arena.job.read_log_tail()}")
     finally:
-        zombie.signal_group(signal.SIGCONT)
+        wake()
     if not arena.wait_for(lambda: not zombie.is_running, _ZOMBIE_TIMEOUT_S):
         zombie.kill()
         raise LaboratoryError(f"the zombie lived on; its log:\n{zombie.read_log_tail()}")
