@@ -56,7 +56,7 @@ def main() -> int:
             done.append(LegReport.from_fields(json.loads(report_file.read_text())))
             say(f"leg {number + 1}: done before")
             continue
-        say(f"leg {number + 1} of {len(schedule.legs)}: {leg.setup}")
+        say(f"leg {number + 1} of {len(schedule.legs)}: {leg.setup}, {leg.site}")
         folder = state / f"leg-{number:03d}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()

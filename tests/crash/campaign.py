@@ -129,6 +129,7 @@ def _take_account(arena: Arena, leg: Leg, outcomes: list[Outcome], duration_s: f
     launches = arena.supervisor.launches
     return LegReport(
         setup=leg.setup,
+        site=str(leg.site),
         records=arena.ledger.expected,
         messages=again.messages,
         faults={str(fault): count for fault, count in final.counts.items()},

@@ -45,6 +45,7 @@ class LegReport:
 
     Attributes:
         setup: backend and where it ran.
+        site: how many brokers there were, and where.
         records: sent, each of them answered or missing.
         messages: that readers saw; equal to ``records`` if all is well.
         faults: kind → count, from reading everything again at the end.
@@ -58,6 +59,7 @@ class LegReport:
     """
 
     setup: str
+    site: str
     records: int
     messages: int
     faults: Mapping[str, int]
@@ -132,7 +134,8 @@ class CampaignReport:
 
     def to_text(self) -> str:
         """Tables in Markdown."""
-        return "\n".join([*self._sums(), "", *self._strikes(), "", *self._phases()])
+        parts = (self._sums(), self._sites(), self._strikes(), self._phases())
+        return "\n\n".join("\n".join(part) for part in parts)
 
     def _sums(self) -> list[str]:
         waits = [it.wait_s for it in self.outcomes]
@@ -150,6 +153,18 @@ class CampaignReport:
             f"| longest wait of readers, median / p95 / max | {_spread(waits)} |",
             f"| duration | {sum(leg.duration_s for leg in self.legs) / 60:,.0f} min |",
         ]
+
+    def _sites(self) -> list[str]:
+        rows = ["| site | legs | kills, other strikes | records |", "|---|--:|--:|--:|"]
+        for site in dict.fromkeys(leg.site for leg in self.legs):
+            mine = CampaignReport(
+                self.seed, self.delivery, [leg for leg in self.legs if leg.site == site]
+            )
+            others = len(mine.outcomes) - mine.kills
+            rows.append(
+                f"| {site} | {len(mine.legs)} | {mine.kills}, {others} | {mine.records:,} |"
+            )
+        return rows
 
     def _strikes(self) -> list[str]:
         rows = [

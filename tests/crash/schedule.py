@@ -134,7 +134,7 @@ class Leg:
     def setup(self) -> str:
         """For tables: what scores, and where."""
         where = "cluster" if self.is_cluster else "local"
-        return f"{self.backend}, {where}, {self.site}"
+        return f"{self.backend}, {where}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from tests.crash.report import CampaignReport, LegReport, Outcome
 
 FAULTLESS = LegReport(
     setup="spark, local",
+    site="one broker",
     records=1_000,
     messages=1_000,
     faults={},
@@ -24,6 +25,7 @@ FAULTLESS = LegReport(
 )
 FAULTY = LegReport(
     setup="spark, local",
+    site="three brokers",
     records=500,
     messages=520,
     faults={"duplicated": 20},
@@ -54,6 +56,13 @@ def test_the_tables_show_times_by_kind_of_strike() -> None:
     assert "| driver | 1 | 8.0 / 8.0 / 8.0 | 9.0 / 9.0 / 9.0 |" in text
     assert "| imports | 2.00 |" in text
     assert "worker" not in text
+
+
+def test_each_site_has_a_row() -> None:
+    text = CampaignReport(7, "exactly-once", [FAULTLESS, FAULTY, FAULTLESS]).to_text()
+
+    assert "| one broker | 2 | 4, 2 | 2,000 |" in text
+    assert "| three brokers | 1 | 0, 0 | 500 |" in text
 
 
 def test_a_leg_survives_being_written_and_read() -> None:
