@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from confluent_kafka import Producer
@@ -21,7 +20,6 @@ _CHUNK_ROWS = 5_000
 # A full queue would take a part of a chunk only, and the commit would succeed all the same.
 _MAX_QUEUED_MESSAGES = 200_000
 _MAX_QUEUED_BYTES = 256 * 1024 * 1024
-_FLUSH_TIMEOUT_S = 60.0
 # Without the first a message goes nowhere; without the others it would count as answered.
 _NEVER_NULL = ("topic", "source_partition", "source_offset")
 
@@ -55,13 +53,7 @@ def drop_committed(
     """
     if messages is None or messages.num_rows == 0:
         return None, {}
-    for column in _NEVER_NULL:
-        if count := messages[column].null_count:
-            raise PlanRefusedError(
-                f"{count} of {messages.num_rows} messages have no {column}",
-                hint="give every message a topic, and the source_partition and source_offset of the"
-                " record it answers",
-            )
+    refuse_nulls(messages, _NEVER_NULL)
     partitions = messages["source_partition"].to_numpy()
     offsets = messages["source_offset"].to_numpy()
     size = int(partitions.max()) + 1
@@ -122,59 +114,30 @@ def add_counts(*counts: Mapping[str, int]) -> dict[str, int]:
     return dict(total)
 
 
-def iter_parts(
-    batches: Iterable[pa.RecordBatch], part_bytes: int, end: int
-) -> Iterator[tuple[pa.Table, int]]:
-    """Join the messages of one source partition, but not more than memory should hold.
-
-    Args:
-        batches: columns of :data:`lib.sinks.columns.MESSAGE_SCHEMA`.
-        part_bytes: of a part; it is exceeded by a batch at most, or by the messages of one record.
-        end: offset of the source at which they end (exclusive).
-
-    Yields:
-        The rows of a part, and the offset at which it ends. All messages of a source record are in
-        the same part.
+def refuse_nulls(rows: pa.Table | pa.RecordBatch, columns: Iterable[str]) -> None:
+    """Refuse messages that do not say what every message must.
 
     Raises:
-        PlanRefusedError: there are several parts, and rows out of the order of their offsets: a
-            part that ends at an offset answers everything before it.
+        PlanRefusedError: one of the columns has nulls.
     """
-    held: list[pa.RecordBatch] = []
-    held_bytes = start = 0
-    for batch in batches:
-        held.append(batch)
-        held_bytes += batch.nbytes
-        if held_bytes < part_bytes:
-            continue
-        table = pa.Table.from_batches(held)
-        offsets = _read_ordered(table, start)
-        # More messages of the last record may follow.
-        last = int(offsets[-1])
-        if whole := int(np.searchsorted(offsets, last)):
-            yield table.slice(0, whole), last
-            rest = table.slice(whole)
-            held, held_bytes, start = rest.to_batches(), rest.nbytes, last
-    if held:
-        table = pa.Table.from_batches(held)
-        if start:
-            _read_ordered(table, start)
-        yield table, end
+    for column in columns:
+        if count := rows[column].null_count:
+            raise PlanRefusedError(
+                f"{count} of {rows.num_rows} messages have no {column}",
+                hint="give every message a topic, and the source_partition and source_offset of the"
+                " record it answers",
+            )
 
 
-def _read_ordered(table: pa.Table, start: int) -> npt.NDArray[np.int64]:
-    offsets: npt.NDArray[np.int64] = table["source_offset"].to_numpy()
-    if offsets[0] < start or (np.diff(offsets) < 0).any():
-        raise PlanRefusedError(
-            "the messages of a source partition are not in the order of the records they answer",
-            hint="keep the order of the source, or raise part_bytes above all of a partition's"
-            " messages in a batch",
-        )
-    return offsets
-
-
-def produce_messages(producer: Producer, messages: pa.Table) -> dict[str, int]:
+def produce_messages(
+    producer: Producer, messages: pa.Table, flush_timeout_s: float = 60.0
+) -> dict[str, int]:
     """Hand all messages to a producer, in the order of the table within each topic.
+
+    Args:
+        producer: in a transaction.
+        messages: columns of :data:`lib.sinks.columns.MESSAGE_SCHEMA`.
+        flush_timeout_s: how long a queue that is long may take to be emptied.
 
     Returns:
         topic → messages.
@@ -193,7 +156,7 @@ def produce_messages(producer: Producer, messages: pa.Table) -> dict[str, int]:
         for batch in rows.select(columns).to_batches(max_chunksize=_CHUNK_ROWS):
             queued_bytes += batch.nbytes
             if len(producer) > _MAX_QUEUED_MESSAGES or queued_bytes > _MAX_QUEUED_BYTES:
-                producer.flush(_FLUSH_TIMEOUT_S)
+                producer.flush(flush_timeout_s)
                 queued_bytes = batch.nbytes
             hand_over(producer, topic, batch)
             producer.poll(0)

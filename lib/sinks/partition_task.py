@@ -25,8 +25,8 @@ from lib.errors import (
 )
 from lib.sinks.commit import ArrowMap
 from lib.sinks.header_text import parse_header_column
-from lib.sinks.outbox import iter_parts
 from lib.sinks.partition_writers import settings_of_partition
+from lib.sinks.parts import iter_parts
 from lib.sinks.resume import Offsets
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author

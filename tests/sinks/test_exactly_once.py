@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,11 @@ from lib.errors import (
     ResumeRefusedError,
     SinkError,
     SinkFencedError,
-    SinkOffsetsGoneError,
     SinkRejectedError,
     SinkRetryExhaustedError,
     SinkTakenOverError,
 )
+from lib.sinks import partition_task
 from lib.sinks.columns import HEADERS_ARROW, MESSAGE_SCHEMA
 from lib.sinks.commit import ArrowMap
 from lib.sinks.exactly_once import ExactlyOnceSink
@@ -139,18 +140,20 @@ def test_a_task_holds_no_more_than_it_should(copying: Copying) -> None:
 
 
 def test_pieces_that_a_task_wrote_before_it_failed_are_not_written_again(copying: Copying) -> None:
-    def fail_late(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def refuse_late(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for number, batch in enumerate(batches):
-            if number == 3:
-                raise ValueError("no more messages")
-            yield batch
+            rows = batch.to_pylist()
+            if number == 3:  # larger than its topic takes
+                rows[0]["value"] = random.Random(1).randbytes(1_500_000).hex()
+            yield pa.RecordBatch.from_pylist(rows, batch.schema)
 
     copying.produce(*orders(0, 200))
     with small_arrow_batches(copying.spark, 10):
-        copying.drain_through(fail_late, part_bytes=1)
+        sink = copying.drain_through(refuse_late, part_bytes=1)
     written = copying.read()
     copying.drain(commit="executor")
 
+    assert isinstance(sink.failure, SinkRejectedError)
     assert 0 < written.total() < 200
     assert copying.read() == answers(0, 200)
 
@@ -164,6 +167,26 @@ def small_arrow_batches(spark: SparkSession, records: int) -> Iterator[None]:
         yield
     finally:
         spark.conf.set(name, before)
+
+
+def test_what_the_hint_about_rows_out_of_order_says_loses_no_row(copying: Copying) -> None:
+    """Were a piece committed before it is known that rows are out of order, they would be lost."""
+
+    def put_first_last(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        first = next(batches)
+        yield from batches
+        yield first
+
+    copying.produce(*orders(0, 400))
+    with small_arrow_batches(copying.spark, 10):
+        refused = copying.drain_through(put_first_last, part_bytes=1)
+        written = copying.read()
+        copying.drain_through(put_first_last, part_bytes=1_000_000)
+
+    assert isinstance(refused.failure, PlanRefusedError)
+    assert "raise --part-bytes (found 1)" in str(refused.failure)
+    assert written == Counter()
+    assert copying.read() == answers(0, 400)
 
 
 def test_a_batch_that_has_failed_twice_is_weighed_and_written_in_parts(
@@ -312,25 +335,36 @@ def test_a_driver_that_was_replaced_does_not_commit_deleted_offsets_again(
     assert {offset for offset, _ in copying.committed().values()} == {OFFSET_INVALID}
 
 
-def test_offsets_that_are_lost_while_a_task_writes_are_not_made_up(copying: Copying) -> None:
+def test_offsets_that_are_lost_while_a_task_writes_are_not_made_up(
+    copying: Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pieces were written, and only the offset could tell how many."""
+    settings = replace(copying.settings, part_bytes=1)
+    committed: list[str] = []
 
-    settings = copying.settings
+    def lose_offsets(step: str) -> None:
+        committed.extend([step] if step == "committed" else [])
+        if step == "committed" and len(committed) == 2:
+            delete_group(settings)
+            cut_connections(settings.bootstrap_servers)  # so it will renew its producer
 
-    def delete_late(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for number, batch in enumerate(batches):
-            if number == 3:
-                delete_group(settings)
-                cut_connections(settings.bootstrap_servers)  # so it will renew its producer
-            yield batch
+    watched = partial(TransactionalWriter, hook=lose_offsets)
+    monkeypatch.setattr(partition_task, "TransactionalWriter", watched)
+    row = {"topic": copying.output, "value": b"v", "source_partition": 0}
+    batches = [
+        pa.RecordBatch.from_pylist(
+            [{**row, "key": b"%d" % offset, "source_offset": offset}], MESSAGE_SCHEMA
+        )
+        for offset in range(4)
+    ]
+    author = Author(make_run_id())
+    task = PartitionTask(settings, author, "q", 0, {0: 0}, {0: 4}, {}, map_in_arrow=iter)
+    (found,) = task(iter(batches))
 
-    copying.produce(*orders(0, 400))
-    with small_arrow_batches(copying.spark, 10):
-        sink = copying.drain_through(delete_late, part_bytes=1)
-
-    assert isinstance(sink.failure, SinkOffsetsGoneError)
-    assert "has lost its offsets of the partitions [" in sink.failure.message
-    assert max(copying.read().values()) == 1
+    report = PartitionReport.from_row(found.to_pylist()[0])
+    assert (report.error, report.may_restore) == ("SinkOffsetsGoneError", False)
+    assert "has lost its offsets of the partitions [0]" in str(report.message)
+    assert copying.read() == Counter({(b"0", b"v"): 1, (b"1", b"v"): 1})
 
 
 @pytest.mark.parametrize("attempt", [0, 1])
