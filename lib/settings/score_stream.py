@@ -70,6 +70,20 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
         False,
         description="take the group's offsets for right, whoever has committed them; for one start",
     )
+    transaction_timeout: float = Field(
+        60.0,
+        ge=10,
+        description="seconds after which brokers abort a transaction that is not committed: what a"
+        " batch or a part of it takes to be written at most, and what readers wait after a crash"
+        " that nobody restarts; at most transaction.max.timeout.ms of the brokers",
+    )
+    part_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="messages that --commit executor writes in one transaction at most, and that"
+        " --commit driver collects at once of a batch that has failed twice, in bytes; each task"
+        " holds so much in memory",
+    )
     restart_limit: int = Field(
         10,
         ge=0,

@@ -16,8 +16,7 @@ from confluent_kafka import KafkaError, KafkaException
 from lib.errors import SinkError, SinkFencedError, SinkRetryExhaustedError
 from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.failures import Failure, build_sink_error, classify
-from lib.sinks.group_offsets import peek_stamps
-from lib.sinks.ownership import find_foreign
+from lib.sinks.fencing import Fencing
 from lib.sinks.session import Hook, ProducerSession, open_session
 from lib.sinks.settings import TransactionSettings
 
@@ -27,6 +26,11 @@ Result = TypeVar("Result")
 
 _BACKOFF_S = 0.2
 _DISPOSE_TIMEOUT_S = 5.0
+
+_HINT_IF_SLOW = (
+    "check the brokers; if they are well, they do not take so much within --transaction-timeout:"
+    " raise it, or lower --max-offsets-per-trigger or, with --commit executor, --part-bytes"
+)
 
 
 class Attempts:
@@ -61,9 +65,9 @@ class Attempts:
         self._waits = waits
         self._session: ProducerSession | None = None
         self._final: SinkError | None = None
-        self._stuck: list[ProducerSession] = []
         self._has_abandoned = False
         self._is_given_up = threading.Event()
+        self._fencing = Fencing(settings, run_id, self._is_given_up)
 
     @property
     def session(self) -> ProducerSession:
@@ -92,12 +96,12 @@ class Attempts:
     def close(self) -> None:
         """Let go of the clients. An open transaction is aborted by the next writer, or by time."""
         session, self._session = self._session, None
-        if session is None:
-            return
-        try:
-            run_bounded(session.dispose, timeout_s=_DISPOSE_TIMEOUT_S, what="closing the producer")
-        except StuckError:
-            self._stuck.append(session)
+        if session is not None:
+            # Where this gets stuck, its thread lets go of the session when it returns.
+            with suppress(StuckError):
+                run_bounded(
+                    session.dispose, timeout_s=_DISPOSE_TIMEOUT_S, what="closing the producer"
+                )
 
     def run(self, what: str, action: Callable[[ProducerSession], Result]) -> Result:
         """Run ``action`` on an open session; after a transient failure again, on a new one.
@@ -122,26 +126,31 @@ class Attempts:
                     self.keep(self._run(self._open, "init_transactions"))
                 session = self.session
                 started_s = time.monotonic()
-                return self._run(partial(action, session), what)
+                result = self._run(partial(action, session), what, clean_up=session.dispose)
+                self._fencing.note_success()
+                return result
             except StuckError as stuck:
                 # Its thread may wake up later and even commit: the next session's producer fences
                 # it first and reads the committed offsets after.
-                if session is not None:
-                    self._stuck.append(session)
-                self._session, self._has_abandoned = None, True
+                duration_s = time.monotonic() - started_s
+                self._abandon(session)
                 reason = str(stuck)
             except (KafkaException, BufferError) as error:
+                duration_s = time.monotonic() - started_s
                 first = _first_error(session, error)
                 if first is not None and classify(first) is Failure.REJECTED:
                     self._abort(session)  # after other failures the next producer does it
                 self.close()
-                reason = self._judge(first, what, error, time.monotonic() - started_s)
+                reason = self._judge(first, what, error, duration_s)
             logger.warning("%s failed attempt=%d reason=%s", what, attempt, reason)
             if self._is_given_up.wait(_BACKOFF_S * attempt * (0.5 + random.random())):
                 break
+        limit_s = self._settings.transaction_timeout_s
+        is_slow = duration_s >= limit_s
         raise SinkRetryExhaustedError(
             f"{what} of query {self._settings.query_name} failed {attempt} times, at last with:"
-            f" {reason}"
+            f" {reason}" + (f", not done within {limit_s:g} s" if is_slow else ""),
+            hint=_HINT_IF_SLOW if is_slow else None,
         )
 
     def _replace_if_repeated(self) -> None:
@@ -150,10 +159,29 @@ class Attempts:
             logger.info("a request may have been repeated, replacing the producer: %s", loss)
             self.close()
 
-    def _run(self, call: Callable[[], Result], what: str) -> Result:
+    def _run(
+        self, call: Callable[[], Result], what: str, clean_up: Callable[[], object] | None = None
+    ) -> Result:
         return run_bounded(
-            call, timeout_s=self._settings.stuck_after_s, what=what, given_up=self._is_given_up
+            call,
+            timeout_s=self._settings.patience_s,
+            what=what,
+            given_up=self._is_given_up,
+            clean_up=clean_up,
         )
+
+    def _abandon(self, session: ProducerSession | None) -> None:
+        """Leave a session to the thread that is stuck with it, but nothing of what it has queued.
+
+        That thread disposes of the session when it returns; a transaction that it still commits
+        has been fenced by then.
+        """
+        self._session, self._has_abandoned = None, True
+        if session is not None:
+            with suppress(StuckError, KafkaException):
+                run_bounded(
+                    session.drop_messages, timeout_s=_DISPOSE_TIMEOUT_S, what="dropping messages"
+                )
 
     def _abort(self, session: ProducerSession | None) -> None:
         if session is not None:
@@ -172,31 +200,20 @@ class Attempts:
         query = self._settings.query_name
         match classify(first):
             case Failure.FENCED:
-                successor = self._find_successor()
-                if successor is not None or not self._may_have_fenced_itself(duration_s):
+                is_slow = duration_s >= self._settings.transaction_timeout_s
+                successor = self._fencing.find_successor(
+                    self._seen, is_own_doing=self._has_abandoned or is_slow
+                )
+                if successor is not None:
                     self._final = SinkFencedError(
-                        f"{what} of query {query}: fenced by {successor or 'another producer'} with"
-                        f" the same transactional id ({first.name()})"
+                        f"{what} of query {query}: fenced by {successor} with the same"
+                        f" transactional id ({first.name()})"
                     )
                     raise self._final from error
             case Failure.REJECTED:
                 self._final = build_sink_error(f"{what} of query {query}", first, self._settings)
                 raise self._final from error
         return f"{first.name()} {first.str()}"
-
-    def _find_successor(self) -> str | None:
-        """Who has taken over; a new driver stamps the offsets as soon as it has."""
-        found = find_foreign(peek_stamps(self._settings), self._seen or {}, self._run_id)
-        return found and found[1]
-
-    def _may_have_fenced_itself(self, duration_s: float) -> bool:
-        """Whether no other producer need have done it.
-
-        Brokers do so to end a transaction that lasts too long; and a call that was given up as
-        stuck may have initialised a producer after all. To open again is safe: another run's stamp
-        would end it.
-        """
-        return self._has_abandoned or duration_s >= self._settings.transaction_timeout_s
 
 
 def _first_error(session: ProducerSession | None, error: Exception) -> KafkaError | None:

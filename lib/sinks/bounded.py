@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 
@@ -24,37 +24,70 @@ def run_bounded(
     timeout_s: float,
     what: str,
     given_up: threading.Event | None = None,
+    clean_up: Callable[[], object] | None = None,
 ) -> Result:
     """Run ``call`` on a thread of its own and wait for it at most ``timeout_s``.
 
     A thread cannot be ended from outside, so a stuck one is left behind: whatever ``call`` uses
-    must not be used again.
+    must not be used again. What it holds is let go of when it returns, however late.
 
     Args:
         call: what to do.
         timeout_s: the longest wait.
-        what: it is, for the message.
+        what: the name of the call, for the error message.
         given_up: ends the wait when it is set.
+        clean_up: is called by the thread that was left behind, when its call has returned.
 
     Raises:
         StuckError: it did not return in time.
         Exception: whatever ``call`` raised.
     """
-    future: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:  # noqa: BLE001  it is raised again, by the waiting thread
-            future.set_exception(error)
-
-    thread = threading.Thread(target=run, name=what, daemon=True)
+    work = _Work(call, clean_up)
+    thread = threading.Thread(target=work.run, name=what, daemon=True)
     thread.start()
     given_up = given_up or threading.Event()
     deadline = time.monotonic() + timeout_s
     while thread.is_alive() and not given_up.is_set() and time.monotonic() < deadline:
         thread.join(min(_LOOK_S, timeout_s))
-    if thread.is_alive():
+    if work.abandon():
         reason = "was given up" if given_up.is_set() else f"did not return within {timeout_s:g} s"
         raise StuckError(f"{what} {reason}")
-    return future.result()
+    return work.future.result()
+
+
+class _Work(Generic[Result]):
+    """A call on a thread, whose result is dropped where nobody waits for it any more."""
+
+    def __init__(self, call: Callable[[], Result], clean_up: Callable[[], object] | None) -> None:
+        self.future: Future[Result] = Future()
+        self._call = call
+        self._clean_up = clean_up
+        self._lock = threading.Lock()
+        self._is_abandoned = False
+
+    def run(self) -> None:
+        result: Result | None = None
+        error: BaseException | None = None
+        try:
+            result = self._call()
+        except BaseException as raised:  # noqa: BLE001  it is raised again, by the waiting thread
+            error = raised
+        with self._lock:
+            if not self._is_abandoned:
+                self._finish(result, error)
+                return
+        result = error = None
+        if self._clean_up is not None:
+            self._clean_up()
+
+    def abandon(self) -> bool:
+        """Whether the call has not returned; then its result will be dropped."""
+        with self._lock:
+            self._is_abandoned = not self.future.done()
+            return self._is_abandoned
+
+    def _finish(self, result: Any, error: BaseException | None) -> None:
+        if error is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(error)

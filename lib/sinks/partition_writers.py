@@ -21,9 +21,18 @@ _PARALLEL = 16
 
 
 def settings_of_partition(settings: TransactionSettings, partition: int) -> TransactionSettings:
-    """The query's settings for one source partition."""
-    transactional_id = f"{settings.query_name}-{settings.source_topic}-{partition}"
-    return replace(settings, transactional_id=transactional_id, partitions=frozenset({partition}))
+    """The query's settings for one source partition.
+
+    Attempts of a task fence each other without another stamp, and the start that meets a task is
+    tried again as a whole. So these writers do not open again by themselves.
+    """
+    return replace(
+        settings,
+        transactional_id=f"{settings.query_name}-{settings.source_topic}-{partition}",
+        partitions=frozenset({partition}),
+        claim_wait_s=0.0,
+        reopen_limit=0,
+    )
 
 
 class PartitionWriters:

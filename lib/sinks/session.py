@@ -51,7 +51,8 @@ class ProducerSession:
         committed: partition → the group's offset, None where it has none.
         stamps: partition → metadata of that offset.
         source_topic: whose offsets are committed.
-        request_timeout_s: for each call.
+        request_timeout_s: for each call but that of :meth:`commit`.
+        commit_timeout_s: for that; it is called again if the client says so.
         log: of the producer; it knows whether a request may have been repeated.
         delivery_errors: of messages, in the order in which they failed.
     """
@@ -62,6 +63,7 @@ class ProducerSession:
     stamps: Mapping[int, str | None]
     source_topic: str
     request_timeout_s: float
+    commit_timeout_s: float
     log: ClientLog = field(default_factory=ClientLog)
     delivery_errors: list[KafkaError] = field(default_factory=list)
 
@@ -83,7 +85,7 @@ class ProducerSession:
 
     def commit(self) -> None:
         """Send what is queued and commit the transaction."""
-        _repeat(lambda: self.producer.commit_transaction(self.request_timeout_s), self.log)
+        _repeat(lambda: self.producer.commit_transaction(self.commit_timeout_s), self.log)
 
     def abort(self) -> None:
         """Abort the transaction, so that readers need not wait for its timeout."""
@@ -126,6 +128,16 @@ class ProducerSession:
             error: KafkaError = failure.args[0]
             return error if error.fatal() else None
         return None
+
+    def drop_messages(self) -> None:
+        """Drop what the producer has queued; from any thread.
+
+        Whatever its transaction was about to become, it fails then: the client counts dropped
+        messages as failed ones.
+        """
+        self.producer.purge(in_queue=True, in_flight=True, blocking=False)
+        # Messages are kept until their failure is reported.
+        self.producer.flush(_REPORT_TIMEOUT_S)
 
     def dispose(self) -> None:
         """Drop queued messages and close both clients."""
@@ -186,6 +198,8 @@ def open_session(
         stamps=stamps,
         source_topic=settings.source_topic,
         request_timeout_s=settings.request_timeout_s,
+        # All calls together take no longer than the transaction may.
+        commit_timeout_s=settings.transaction_timeout_s / _CALL_ATTEMPTS,
         log=log,
         delivery_errors=delivery_errors,
     )

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+# For what a transaction needs besides its own time: the last answers, and the client's timers.
+_STUCK_MARGIN_S = 15.0
+
 
 @dataclass(frozen=True)
 class TransactionSettings:
@@ -20,9 +23,14 @@ class TransactionSettings:
         transactional_id: other than the query's name.
         transaction_timeout_s: after which the broker aborts a transaction that was left open;
             read_committed readers wait that long at most after a crash that nobody restarts.
-        request_timeout_s: for each call of the client.
-        stuck_after_s: when a call that ignores its timeout is given up; above all of the others.
+        request_timeout_s: for each call of the client, but for a commit: that may take as long as
+            its transaction.
+        stuck_after_s: when a call that ignores its timeout is given up; None for a while after the
+            broker has aborted its transaction, see :attr:`patience_s`.
         attempts: how often a batch is tried.
+        claim_wait_s: how long a writer that was fenced waits for the stamp of another run, before
+            it opens a new producer; a start signs the offsets within seconds.
+        reopen_limit: how often in a row it does so, for reasons that it does not know.
         part_bytes: of messages that a task on an executor holds at once, and that the driver
             collects at once from a batch that has failed twice: it may have been what ended it.
     """
@@ -35,9 +43,18 @@ class TransactionSettings:
     transactional_id: str | None = None
     transaction_timeout_s: float = 60.0
     request_timeout_s: float = 20.0
-    stuck_after_s: float = 75.0
+    stuck_after_s: float | None = None
     attempts: int = 6
+    claim_wait_s: float = 10.0
+    reopen_limit: int = 2
     part_bytes: int = 64 * 1024 * 1024
+
+    @property
+    def patience_s(self) -> float:
+        """When a call that ignores its timeout is given up; above all timeouts by default."""
+        if self.stuck_after_s is not None:
+            return self.stuck_after_s
+        return self.transaction_timeout_s + _STUCK_MARGIN_S
 
 
 @dataclass(frozen=True, kw_only=True)

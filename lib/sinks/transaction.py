@@ -201,7 +201,10 @@ class TransactionalWriter:
             return session, {}, skipped
         session.begin()
         self._hook("begun")
-        written = {} if fresh is None else produce_messages(session.producer, fresh)
+        written: Mapping[str, int] = {}
+        if fresh is not None:
+            timeout_s = self._settings.transaction_timeout_s
+            written = produce_messages(session.producer, fresh, timeout_s)
         self._hook("produced")
         session.send_offsets(targets, stamp)
         self._hook("offsets_sent")

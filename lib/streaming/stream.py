@@ -144,6 +144,8 @@ def _exactly_once(settings: ScoreStreamSettings) -> ExactlyOnceSettings:
         starting_offsets=settings.starting_offsets,
         max_offsets_per_trigger=settings.max_offsets_per_trigger,
         accept_offsets=settings.accept_offsets,
+        transaction_timeout_s=settings.transaction_timeout,
+        part_bytes=settings.part_bytes,
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -32,3 +33,27 @@ def test_a_call_that_hangs_is_left_behind() -> None:
     with pytest.raises(StuckError, match=r"call did not return within 0\.05 s"):
         run_bounded(release.wait, timeout_s=0.05, what="call")
     release.set()
+
+
+def test_a_thread_that_was_left_behind_cleans_up_when_its_call_returns() -> None:
+    release, cleaned = threading.Event(), threading.Event()
+    with pytest.raises(StuckError):
+        run_bounded(release.wait, timeout_s=0.05, what="call", clean_up=cleaned.set)
+    assert not cleaned.is_set()
+    release.set()
+
+    assert cleaned.wait(60)
+
+
+@pytest.mark.parametrize("error", [None, ValueError("no")])
+def test_what_is_used_on_is_not_cleaned_up(error: Exception | None) -> None:
+    cleaned = threading.Event()
+
+    def call() -> None:
+        if error is not None:
+            raise error
+
+    with suppress(ValueError):
+        run_bounded(call, timeout_s=60, what="call", clean_up=cleaned.set)
+
+    assert not cleaned.is_set()

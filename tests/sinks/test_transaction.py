@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from lib.broker import Broker, EmbeddedBroker, create_topics
@@ -24,10 +26,11 @@ from lib.errors import (
     SinkRetryExhaustedError,
 )
 from lib.sinks.stamp import Stamp
-from lib.sinks.transaction import TransactionalWriter
+from lib.sinks.transaction import TransactionalWriter, WriteReport
 from tests.conftest import TopicFactory
 from tests.sinks.writing import Setting, build_setting, cut_connections, write
 from tests.topics import produce, read_topic
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -245,6 +248,7 @@ def test_an_error_while_the_queue_is_emptied_counts_too(
 ) -> None:
     newer = setting.writer()
     newer.open()
+    newer.claim({0: 0, 1: 0}, query_id="q")
     newer.close()
 
     # More than the queue takes at once: the first error comes from flush, before the commit.
@@ -305,7 +309,7 @@ def test_only_the_named_partitions_are_touched(setting: Setting) -> None:
 
 
 def test_rows_beyond_the_batch_are_refused(setting: Setting, writer: TransactionalWriter) -> None:
-    with pytest.raises(SinkError, match=r"answers the record \[0\]@5, but its batch ends @5"):
+    with pytest.raises(SinkError, match=r"answers the record \S+\[0\]@5, but its batch ends @5"):
         write(writer, setting.messages([4, 5]), {0: 5, 1: 0})
 
 
@@ -345,7 +349,7 @@ def test_a_transaction_that_the_broker_ended_for_its_length_is_no_takeover(
             slept.append(step)
             time.sleep(13)
 
-    settings = replace(setting.transaction, transaction_timeout_s=1.0)
+    settings = replace(setting.transaction, transaction_timeout_s=1.0, claim_wait_s=0.0)
     writer = TransactionalWriter(settings, sleep_once)
     writer.open()
     report = write(writer, setting.messages(range(3)), {0: 3, 1: 0})
@@ -371,6 +375,93 @@ def test_a_lost_connection_is_followed_by_a_new_producer(setting: Setting) -> No
 
     assert steps.count("initialised") == 2
     assert setting.keys() == [b"0@0", b"0@1", b"0@2"]
+
+
+def test_a_writer_whose_rival_died_before_its_claim_goes_on(setting: Setting) -> None:
+    with closing(setting.writer(claim_wait_s=1.0)) as writer:
+        writer.open()
+        write(writer, setting.messages([0]), {0: 1, 1: 0})
+        rival = setting.writer()
+        rival.open()
+        rival.close()
+        write(writer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
+
+    assert setting.keys() == [b"0@0", b"0@1"]
+
+
+def test_a_writer_waits_for_the_claim_of_who_has_fenced_it(setting: Setting) -> None:
+    fenced, claimed = threading.Event(), threading.Event()
+    with closing(setting.writer(claim_wait_s=60.0)) as writer, closing(setting.writer()) as rival:
+        writer.open()
+        write(writer, setting.messages([0]), {0: 1, 1: 0})
+        rival.open()
+
+        def claim() -> None:
+            fenced.wait(60)
+            time.sleep(1)
+            rival.claim({}, query_id="q")
+            claimed.set()
+
+        threading.Thread(target=claim).start()
+        fenced.set()
+        with pytest.raises(SinkFencedError, match=r"fenced by run \S+, batch -1 "):
+            write(writer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
+        assert claimed.wait(60)
+        write(rival, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
+
+    assert setting.keys() == [b"0@0", b"0@1"]
+
+
+def test_a_producer_that_never_signs_is_not_fenced_for_ever(setting: Setting) -> None:
+    """Another application that has taken the same transactional id, with a group of its own."""
+    strangers: list[Producer] = []
+
+    def fence(step: str) -> None:
+        if step == "begun" and written:
+            identity = {"transactional.id": setting.transaction.query_name, "log_level": 0}
+            strangers.append(Producer({"bootstrap.servers": setting.servers, **identity}))
+            strangers[-1].init_transactions(30)
+
+    written: list[WriteReport] = []
+    settings = replace(setting.transaction, claim_wait_s=0.0, reopen_limit=2)
+    with closing(TransactionalWriter(settings, fence)) as writer:
+        writer.open()
+        written.append(write(writer, setting.messages([0]), {0: 1, 1: 0}))
+        with pytest.raises(SinkFencedError, match="fenced by another producer with the same"):
+            write(writer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
+
+    assert len(strangers) == 3
+    assert setting.keys() == [b"0@0"]
+
+
+def test_a_stuck_session_keeps_no_messages_and_ends_with_its_thread(setting: Setting) -> None:
+    stuck, calls = threading.Event(), []
+
+    def hang_once(step: str) -> None:
+        calls.append(step)
+        if step == "produced" and calls.count(step) == 1:
+            stuck.wait(60)
+
+    # Messages wait in the client for as long as may be.
+    patient = {"linger.ms": "50000", "message.max.bytes": "1000000"}
+    settings = replace(setting.transaction, kafka=patient, stuck_after_s=4.0)
+    before = list_producers()
+    with closing(TransactionalWriter(settings, hang_once)) as writer:
+        writer.open()
+        write(writer, setting.messages(range(3)), {0: 3, 1: 0})
+        with_stuck = [producer for producer in list_producers() if producer not in before]
+        assert [len(producer) for producer in with_stuck] == [0, 0]
+        del with_stuck
+        stuck.set()
+        wait_until(lambda: len(list_producers()) == len(before) + 1)
+
+    assert setting.keys() == [b"0@0", b"0@1", b"0@2"]
+
+
+def list_producers() -> list[Producer]:
+    """Those of this process that something still refers to."""
+    gc.collect()
+    return [it for it in gc.get_objects() if isinstance(it, Producer)]
 
 
 def test_a_write_that_is_given_up_ends_at_once_and_leaves_nothing(setting: Setting) -> None:
