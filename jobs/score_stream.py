@@ -11,14 +11,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.cli import run_job
+from pyspark.sql import SparkSession
+
+from lib.cli import report_error, run_job
 from lib.contract import CUSTOMER
+from lib.errors import QueryHungError, ScoringError
+from lib.exit_codes import ExitCode
 from lib.kafka.preflight import check_kafka
 from lib.scoring.choice import decodes_in_python, load_backend
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.sinks.session import Hook, ignore
 from lib.spark.session import build_session, check_connector, stop_session
 from lib.streaming.mode_check import check_mode
+from lib.streaming.process_end import end_process, has_jvm
 from lib.streaming.stop_signal import StopSignal
 from lib.streaming.stream import start_stream
 from lib.streaming.warm_up import WarmUp
@@ -27,21 +32,47 @@ from lib.telemetry.console import build_view
 
 def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
     """Check, load, start, follow. Crash tests die in the hook; see ``TransactionalWriter``."""
-    check_kafka(settings)
-    spark = build_session(settings.query_name)
-    try:
-        check_connector(spark)
-        native_only = settings.is_real_time
-        scorer = load_backend(spark, settings, CUSTOMER, native_only=native_only)
-        check_mode(spark, settings, scorer)
-        with StopSignal(spark) as stop:
-            in_python = decodes_in_python(spark, settings, scorer, native_only=native_only)
-            with WarmUp(spark, scorer, CUSTOMER, decodes_in_python=in_python):
-                stream = start_stream(spark, settings, scorer, CUSTOMER, hook)
-            stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
-    finally:
-        stop_session(spark)
-    return 0
+    with StopSignal(settings.stop_timeout, end_process) as stop:
+        if has_jvm():
+            stop.watch_jvm()
+        check_kafka(settings)
+        spark = build_session(settings.query_name)
+        stop.watch_jvm()
+        code = ExitCode.DONE
+        try:
+            run_stream(spark, settings, stop, hook)
+        except QueryHungError as error:
+            if not stop.is_requested:
+                report_error(error)
+            end_process(stop.exit_code if stop.is_requested else ExitCode.FAILED)
+        except ScoringError:
+            if not stop.is_requested:
+                raise
+            code = stop.exit_code  # what a stop interrupts fails
+        finally:
+            stop_session(spark)
+        if stop.is_requested:
+            # Python would wait for threads that were given up, and those wait for Kafka.
+            end_process(code, with_jvm=False)
+    return code
+
+
+def run_stream(
+    spark: SparkSession, settings: ScoreStreamSettings, stop: StopSignal, hook: Hook
+) -> None:
+    """Load the model, start the query and follow it to its end.
+
+    Raises:
+        ScoringError: something cannot be used, or the query failed.
+    """
+    check_connector(spark)
+    native_only = settings.is_real_time
+    scorer = load_backend(spark, settings, CUSTOMER, native_only=native_only)
+    check_mode(spark, settings, scorer)
+    in_python = decodes_in_python(spark, settings, scorer, native_only=native_only)
+    with WarmUp(spark, scorer, CUSTOMER, decodes_in_python=in_python):
+        stream = start_stream(spark, settings, scorer, CUSTOMER, hook, stop)
+    stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def run_job(
     try:
         settings = load_settings(kind, sys.argv[1:] if arguments is None else arguments)
     except SettingsError as error:
-        _report(error)
+        report_error(error)
         return find_exit_code(error)
     configure_logging(settings)
     try:
@@ -38,13 +38,14 @@ def run_job(
     except ScoringError as error:
         if settings.verbose:
             logging.getLogger(__name__).exception("the job failed")
-        _report(error)
+        report_error(error)
         return find_exit_code(error)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
 
 
-def _report(error: ScoringError) -> None:
+def report_error(error: ScoringError) -> None:
+    """One line to standard error."""
     sys.stderr.write(f"error: {error}\n")
 
 

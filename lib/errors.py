@@ -129,6 +129,25 @@ class QueryFailedError(SinkError):
     is_transient = True
 
 
+class BatchTimeoutError(SinkError):
+    """A batch has made no progress for too long: a worker hangs, or what it waits for does."""
+
+    remedy = "raise --batch-timeout if a task or a transaction may take longer than that"
+    is_transient = True
+
+
+class BrokersAwayError(SinkError):
+    """An outage of the brokers was longer than the job may wait for them."""
+
+    remedy = "check the brokers, then start the job again: it resumes where it was"
+
+
+class QueryHungError(SinkError):
+    """Spark does not end a query, so that none can follow it in this process."""
+
+    remedy = "start the job again: it resumes where it was"
+
+
 class WorkerError(SinkError):
     """The code in a Python worker failed, or its packages did; it would fail again."""
 

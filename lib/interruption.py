@@ -1,10 +1,37 @@
-"""Ctrl-C and SIGTERM as a question that a loop asks."""
+"""Ctrl-C and SIGTERM: who handles them, and for how long."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Never, Self
+
+#: What a terminal and a supervisor send.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+Handler = Callable[[int, FrameType | None], object]
+
+
+@contextmanager
+def handle_signals(handler: Handler | signal.Handlers) -> Iterator[None]:
+    """Within, both signals are the handler's; afterwards all is as it was. Main thread only."""
+    before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def raise_interrupt(number: int, frame: FrameType | None) -> Never:
+    """A handler that lets SIGTERM end the process as Ctrl-C does.
+
+    Raises:
+        KeyboardInterrupt: always.
+    """
+    raise KeyboardInterrupt
 
 
 class Interruption:
@@ -12,15 +39,14 @@ class Interruption:
 
     def __init__(self) -> None:
         self._is_requested = False
-        self._handlers: dict[signal.Signals, Any] = {}
+        self._handling = ExitStack()
 
     def is_requested(self) -> bool:
         """Whether a signal came."""
         return self._is_requested
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._note)
+        self._handling.enter_context(handle_signals(self._note))
         return self
 
     def __exit__(
@@ -29,12 +55,8 @@ class Interruption:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._restore()
+        self._handling.close()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._is_requested = True
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        self._handling.close()

@@ -22,7 +22,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("sinks.settings", "sinks.header_text", "sources.partitions"),
         *("streaming.restarts", "streaming.real_time", "telemetry", "synth", "store"),
     ),
-    ("spark.session", "spark.local_session", "scoring", "inference_backend", "training"),
+    (
+        *("spark.session", "spark.local_session", "spark.hung_workers"),
+        *("scoring", "inference_backend", "training"),
+    ),
     (
         *("codec.explain_spark", "codec.decode_spark", "codec.decode_workers"),
         *("codec.encode_spark", "pipeline"),

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
-from typing import Never
 
 from lib.broker import Broker, EmbeddedBroker, provide_broker
 from lib.broker.guarded_folder import GuardedFolder
@@ -19,6 +16,7 @@ from lib.demo.summary import list_next_steps, tell_summary
 from lib.demo.topics import Topics, provide_topics
 from lib.demo.watcher import Watcher
 from lib.errors import ModelNotFoundError
+from lib.interruption import handle_signals, raise_interrupt
 from lib.scoring.choice import find_model
 from lib.settings.demo import DemoSettings
 from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT
@@ -37,12 +35,14 @@ def run_demo(settings: DemoSettings, narrator: Narrator) -> int:
         ScoringError: something does not start, or stops.
         KeyboardInterrupt: the user, or SIGTERM, ended it.
     """
-    with _signals_as_interrupts(), ExitStack() as stack:
-        try:
-            is_even = _run(settings, narrator, stack)
-        finally:
-            # However impatient somebody is: what was started has to be stopped.
-            _ignore_signals()
+    with ExitStack() as signals:
+        signals.enter_context(handle_signals(raise_interrupt))
+        with ExitStack() as stack:
+            try:
+                is_even = _run(settings, narrator, stack)
+            finally:
+                # However impatient somebody is: what was started has to be stopped.
+                signals.enter_context(handle_signals(signal.SIG_IGN))
     narrator.tell("done" if is_even else "FAILED: the counts do not add up")
     return 0 if is_even else 1
 
@@ -121,24 +121,3 @@ def _start_broker(narrator: Narrator, stack: ExitStack) -> Broker:
     kind = "embedded broker" if isinstance(broker, EmbeddedBroker) else "your broker"
     narrator.tell(f"{kind} at {broker.bootstrap_servers}")
     return broker
-
-
-@contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
-    """SIGTERM ends the demonstration as Ctrl-C does; afterwards all is as it was."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> Never:
-    raise KeyboardInterrupt
-
-
-def _ignore_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)

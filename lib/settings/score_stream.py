@@ -88,7 +88,24 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
         10,
         ge=0,
         description="how often in a row, without a finished batch between, a query that failed for"
-        " a transient reason is started again",
+        " a transient reason is started again; failures for want of brokers do not count",
+    )
+    batch_timeout: float = Field(
+        600.0,
+        gt=0,
+        description="seconds after which a batch is given up and tried again, of which no task has"
+        " ended meanwhile; above the longest task, and the longest transaction",
+    )
+    outage_limit: float = Field(
+        0.0,
+        ge=0,
+        description="seconds that a running job waits for brokers that do not answer; 0 for ever",
+    )
+    stop_timeout: float = Field(
+        60.0,
+        gt=0,
+        description="seconds that a stop leaves to the batch under way; the job ends at most 15"
+        " seconds later, whatever it is doing",
     )
 
     @field_validator("partitions")
@@ -110,6 +127,16 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
         if _INTERVAL.fullmatch(batch) is None:
             raise ValueError('expected an interval like "5 seconds"')
         return batch
+
+    @model_validator(mode="after")
+    def _check_batch_timeout(self) -> Self:
+        if self.batch_timeout <= self.transaction_timeout:
+            raise ValueError(
+                f"--batch-timeout: found {self.batch_timeout:g}, expected more than"
+                f" --transaction-timeout {self.transaction_timeout:g}: a transaction shows no"
+                " progress"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_mode(self) -> Self:

@@ -85,8 +85,12 @@ class Attempts:
         self._session, self._seen = session, session.stamps
 
     def give_up(self) -> None:
-        """Let a call under way fail now instead of trying again; from any thread, and for good."""
+        """Let calls fail now instead of trying again; from any thread."""
         self._is_given_up.set()
+
+    def take_up(self) -> None:
+        """Let calls be tried again, after :meth:`give_up`."""
+        self._is_given_up.clear()
 
     def forget(self) -> None:
         """Let go of the clients and of all that was seen: the next opening is a first one."""

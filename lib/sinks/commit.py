@@ -71,7 +71,7 @@ class CommitStrategy(Protocol):
         """Write a batch that may have been written before, once."""
 
     def give_up(self) -> None:
-        """Let a write under way fail instead of trying again; from any thread, and for good."""
+        """Let writes fail instead of trying again, until the next :meth:`open`; any thread."""
 
     def close(self) -> None:
         """Let go of the Kafka clients."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import NoReturn, Self
 
 from confluent_kafka import KafkaException
@@ -15,8 +17,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from lib.errors import PlanRefusedError, ScoringError, SinkFencedByTaskError
+from lib.errors import (
+    PlanRefusedError,
+    ScoringError,
+    SinkFencedByTaskError,
+    SinkRetryExhaustedError,
+)
 from lib.kafka.admin import build_admin, read_topic_id
+from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.checkpoint import CheckpointReader, prefer_plain_files
 from lib.sinks.columns import COLLECTED_COLUMNS, COLUMN_TYPES, REQUIRED_COLUMNS, SOURCE_POSITION
 from lib.sinks.commit import ArrowMap, Batch, CommitStrategy
@@ -96,6 +104,9 @@ class ExactlyOnceSink:
         self._plan: ResumePlan | None = None
         self._query_id = UNKNOWN_QUERY
         self._suspect_batch: int | None = None
+        self._is_start_given_up = threading.Event()
+        # Whether a start that was given up still uses the clients, on a thread of its own.
+        self._is_abandoned = False
         self._map_in_arrow: ArrowMap | None = None
         self._reports: dict[int, WriteReport] = {}
         self.failure: ScoringError | None = None
@@ -113,11 +124,17 @@ class ExactlyOnceSink:
         self.failure = None
         self._written = None
         prefer_plain_files(self._spark, self._settings.checkpoint)
+        self._is_start_given_up.clear()
+        what = f"taking over query {self._settings.query_name}"
         try:
-            self._start()
+            # On a thread of its own: many calls wait for Kafka here, and none is told of a stop.
+            run_bounded(self._start, timeout_s=inf, what=what, given_up=self._is_start_given_up)
         except KafkaException as error:
             what = f"query {self._settings.query_name} cannot take over its group"
             raise build_sink_error(what, error.args[0], self._settings) from error
+        except StuckError as error:
+            self._is_abandoned = True
+            raise SinkRetryExhaustedError(str(error)) from error
         return self
 
     def _start(self) -> None:
@@ -248,16 +265,18 @@ class ExactlyOnceSink:
         raise type(error)(error.message, hint=error.hint) from None
 
     def give_up(self) -> None:
-        """Let a batch under way fail instead of trying again, for a stop that has waited enough.
+        """Let a start or a batch under way fail instead of trying again; from any thread.
 
-        Nothing of the batch is visible, or all of it: the next start finds out.
+        Nothing of the batch is visible, or all of it: the next start finds out. A start that was
+        given up may go on for a while on its own thread, so the process has to end then.
         """
+        self._is_start_given_up.set()
         if self._commit is not None:
             self._commit.give_up()
 
     def close(self) -> None:
         """Let go of the Kafka clients."""
-        if self._commit is not None:
+        if self._commit is not None and not self._is_abandoned:
             self._commit.close()
 
 

@@ -107,6 +107,7 @@ class TransactionalWriter:
             SinkRejectedError: Kafka refuses the settings for good.
             SinkRetryExhaustedError: Kafka did not answer as it should, several times.
         """
+        self._attempts.take_up()
         self._attempts.run("opening the producer", lambda session: None)
 
     def claim(self, offsets: Offsets, *, query_id: str) -> None:
@@ -165,7 +166,7 @@ class TransactionalWriter:
         return WriteReport(batch_id, written, skipped, time.monotonic() - started)
 
     def give_up(self) -> None:
-        """Let a call under way fail now instead of trying again; from any thread, and for good."""
+        """Let calls fail now instead of trying again, until the next :meth:`open`; any thread."""
         self._attempts.give_up()
 
     def forget(self) -> None:

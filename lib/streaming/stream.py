@@ -22,8 +22,13 @@ from lib.sinks.kafka import write_at_least_once
 from lib.sinks.session import Hook, ignore
 from lib.sources.kafka import KafkaSourceSettings, read_stream
 from lib.sources.partitions import parse_partitions
+from lib.streaming.guard import QueryGuard
+from lib.streaming.life_signs import LifeSigns
+from lib.streaming.outage import Brokers, OutageWatch
+from lib.streaming.real_time import parse_interval_ms
 from lib.streaming.restarts import RestartPolicy
 from lib.streaming.running_query import RunningQuery
+from lib.streaming.stop_signal import StopSignal
 from lib.telemetry.progress import OBSERVATION, MessageCounts
 
 _WHOLE_STAGE = "spark.sql.codegen.wholeStage"
@@ -35,6 +40,7 @@ def start_stream(
     scorer: ModelBackend,
     contract: Contract,
     hook: Hook = ignore,
+    stop: StopSignal | None = None,
 ) -> RunningQuery:
     """Start scoring.
 
@@ -44,9 +50,10 @@ def start_stream(
         scorer: a loaded model backend.
         contract: what a record has to look like.
         hook: for crash tests; see ``TransactionalWriter``.
+        stop: ends the start too.
 
     Raises:
-        ScoringError: it cannot start, or must not.
+        ScoringError: it cannot start, or must not; or a stop was requested meanwhile.
     """
     output = OutputSettings(
         output_topic=settings.output_topic,
@@ -85,11 +92,29 @@ def start_stream(
             answered.get(output.output_topic, 0), answered.get(output.dead_letter_topic, 0)
         )
 
-    restarts = RestartPolicy(settings.restart_limit)
+    restarts, guard = RestartPolicy(settings.restart_limit), build_guard(spark, settings)
     if settings.delivery == "at-least-once":
-        return RunningQuery(start_at_least_once, restarts)
-    sink = ExactlyOnceSink(spark, _exactly_once(settings), hook)
-    return RunningQuery(start_exactly_once, restarts, sink, count_written)
+        stream = RunningQuery(start_at_least_once, restarts, guard)
+    else:
+        sink = ExactlyOnceSink(spark, _exactly_once(settings), hook)
+        stream = RunningQuery(start_exactly_once, restarts, guard, sink, count_written)
+    stream.start(stop or StopSignal())
+    return stream
+
+
+def build_guard(spark: SparkSession, settings: ScoreStreamSettings) -> QueryGuard:
+    """What watches over the query, as the settings say."""
+    signs = LifeSigns(spark)
+    topics = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
+    brokers = Brokers(settings.bootstrap_servers, settings.kafka, topics)
+    # In real-time mode a batch is as long as it has been told to be.
+    planned_s = parse_interval_ms(settings.real_time_batch) / 1000 if settings.is_real_time else 0.0
+    return QueryGuard(
+        signs,
+        OutageWatch(brokers.find_fault, lambda: signs.silence_s),
+        batch_timeout_s=settings.batch_timeout + planned_s,
+        outage_limit_s=settings.outage_limit,
+    )
 
 
 @contextmanager

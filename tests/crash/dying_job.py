@@ -1,8 +1,10 @@
 """The real job, with an ear for orders: it dies when it reaches a step of a transaction.
 
 CRASH_FOLDER names a folder. A file ``order`` there says which step, and at which time of reaching
-it (``committed 3``); it may come while the job runs. The job notes in ``timeline`` when it reached
-a step, the first times: the first transaction claims the group, the second one has a batch.
+it (``committed 3``); it may come while the job runs. With a signal and a process behind it
+(``committed 3 19 4711``) that one is struck instead, such as the broker. The job notes in
+``timeline`` when it reached a step, the first times: the first transaction claims the group, the
+second one has a batch.
 """
 
 from __future__ import annotations
@@ -40,16 +42,20 @@ def note(step: str, at_s: float | None = None) -> None:
 
 
 def obey(step: str) -> None:
-    """Take the whole process group down if that is the order: JVM, driver and all below."""
+    """Strike if that is the order: by default the process group, JVM, driver and all below."""
     note(step)
     try:
-        wanted, times = _ORDER.read_text().split()
+        wanted, times, *target = _ORDER.read_text().split()
     except (FileNotFoundError, ValueError):  # none, or not written to its end yet
         return
     _seen[step] += 1
     if step == wanted and _seen[step] >= int(times):
         _ORDER.unlink()
-        os.killpg(os.getpgid(0), signal.SIGKILL)
+        if target:
+            number, pid = map(int, target)
+            os.kill(pid, number)
+        else:
+            os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
 def work(settings: ScoreStreamSettings) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lib.settings.score_stream import AVAILABLE_NOW, ScoreStreamSettings
 
@@ -84,14 +84,23 @@ def start_job(
     script: str = SCORE_STREAM,
     environment: dict[str, str] | None = None,
     spark_options: Mapping[str, str] = _NO_UI,
+    output: IO[bytes] | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start a job in a process group of its own, and kill what is left of the group at the end."""
+    """Start a job in a process group of its own, and kill what is left of the group at the end.
+
+    Args:
+        arguments: of the job.
+        script: the job.
+        environment: variables on top of this process's.
+        spark_options: of spark-submit, by ``--conf``.
+        output: a file for all that it prints; by default there are pipes.
+    """
     conf = [part for pair in spark_options.items() for part in ("--conf", "=".join(pair))]
     process = subprocess.Popen(
         [SUBMIT, *conf, script, *arguments],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=output or subprocess.PIPE,
+        stderr=subprocess.PIPE if output is None else subprocess.STDOUT,
         text=True,
         start_new_session=True,
         env={**os.environ, **(environment or {})},

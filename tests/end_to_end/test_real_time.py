@@ -70,7 +70,7 @@ def score_in_real_time(
         finally:
             stop.request("TEST")
 
-    with StopSignal(spark) as stop:
+    with StopSignal() as stop:
         stream = start_stream(spark, settings, scorer, CUSTOMER)
         feeder = threading.Thread(target=feed)
         feeder.start()

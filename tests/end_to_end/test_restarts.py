@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from lib.broker import EmbeddedBroker, create_topics
 from lib.contract import CUSTOMER
-from lib.errors import QueryFailedError, SinkError, SinkRejectedError, SinkRetryExhaustedError
+from lib.errors import (
+    BrokersAwayError,
+    QueryFailedError,
+    SinkError,
+    SinkRejectedError,
+    SinkRetryExhaustedError,
+)
 from lib.scoring.choice import load_backend
+from lib.streaming.guard import QueryGuard
+from lib.streaming.life_signs import LifeSigns
+from lib.streaming.outage import OutageWatch
 from lib.streaming.restarts import RestartPolicy
 from lib.streaming.running_query import RunningQuery
 from lib.streaming.stop_signal import StopSignal
-from lib.streaming.stream import start_stream
+from lib.streaming.stream import build_guard, start_stream
 from lib.telemetry.progress import BatchProgress, Totals
 from tests.end_to_end.jobs import Deployment
 from tests.topics import build_customers, produce, read_topic, take_account
+from tests.waiting import wait_until
 
 
 class Totalled:
@@ -50,7 +65,7 @@ class Fault:
 def drain(spark: SparkSession, deployment: Deployment, fault: Fault, **options: Any) -> Totals:
     settings = deployment.settings(max_offsets_per_trigger=200, **options)
     view, scorer = Totalled(), load_backend(spark, settings, CUSTOMER)
-    with StopSignal(spark) as stop:
+    with StopSignal() as stop:
         start_stream(spark, settings, scorer, CUSTOMER, fault).follow(view, stop)
     return view.totals
 
@@ -88,16 +103,15 @@ def test_a_failure_that_passes_costs_nothing_but_time(
 
 
 def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(
-    spark: SparkSession, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, deployment: Deployment
 ) -> None:
     """Nor for all attempts: the batch is given up, and the next start writes it."""
-    monkeypatch.setattr("lib.streaming.running_query._STOP_TIMEOUT_S", 1.0)
     records = build_customers(50)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     settings, silence = deployment.settings(), threading.Event()
     steps: list[str] = []
 
-    with StopSignal(spark) as stop:
+    with StopSignal(patience_s=1.0) as stop:
 
         def hang_in_the_batch(step: str) -> None:
             steps.append(step)
@@ -121,15 +135,16 @@ def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(
 
 
 def test_what_spark_says_at_the_start_of_a_query_is_an_error_like_any_other(
-    spark: SparkSession,
+    spark: SparkSession, deployment: Deployment
 ) -> None:
     jvm: Any = spark._jvm
 
     def start() -> StreamingQuery:
         raise Py4JJavaError("call", jvm.java.io.IOException("the name node is away"))
 
+    guard = build_guard(spark, deployment.settings())
     with pytest.raises(QueryFailedError, match=r"the query did not start: .*name node is away"):
-        RunningQuery(start, RestartPolicy(1))
+        RunningQuery(start, RestartPolicy(1), guard).start(StopSignal())
 
 
 def test_a_failure_that_does_not_pass_ends_the_job_at_once(
@@ -153,3 +168,147 @@ def test_failures_without_progress_between_end_the_job_at_the_limit(
     with pytest.raises(QueryFailedError, match="an executor was lost"):
         drain(spark, deployment, fault, restart_limit=2)
     assert fault.reached == 6
+
+
+@pytest.mark.parametrize(("commit", "with_daemon"), [("driver", False), ("executor", True)])
+def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
+    spark: SparkSession,
+    deployment: Deployment,
+    caplog: pytest.LogCaptureFixture,
+    commit: str,
+    with_daemon: bool,
+) -> None:
+    """Spark's daemon kills the workers of cancelled tasks, unless it hangs itself."""
+    records = build_customers(60)
+    produce(deployment.bootstrap_servers, deployment.input_topic, records[:30])
+    settings = deployment.settings(backend="sklearn", commit=commit, trigger="100 milliseconds")
+    # Less than a setting may be, as transactions might take longer.
+    settings = settings.model_copy(update={"batch_timeout": 5.0})
+    view, scorer = Totalled(), load_backend(spark, settings, CUSTOMER)
+    hung: list[psutil.Process] = []
+
+    def count_answers() -> int:
+        return len(read_topic(deployment.bootstrap_servers, deployment.output_topic))
+
+    def strike(stop: StopSignal) -> None:
+        """Stop the idle workers, then give them something to do; end when all is done."""
+        try:
+            wait_until(lambda: count_answers() == 30)
+            hung.extend(find_workers(with_daemon=with_daemon))
+            for worker in hung:
+                worker.suspend()
+            produce(deployment.bootstrap_servers, deployment.input_topic, records[30:])
+            wait_until(lambda: count_answers() == 60)
+        finally:
+            stop.request("SIGTERM")
+            for worker in hung:  # those that had nothing to do live
+                with suppress(psutil.NoSuchProcess):
+                    worker.resume()
+
+    with StopSignal() as stop:
+        stream = start_stream(spark, settings, scorer, CUSTOMER, stop=stop)
+        striking = threading.Thread(target=strike, args=(stop,))
+        striking.start()
+        stream.follow(view, stop)
+        striking.join()
+
+    account = take_account(
+        records,
+        read_topic(deployment.bootstrap_servers, deployment.output_topic),
+        read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic),
+    )
+    assert account.faults == {}
+    told = "\n".join(record.message for record in caplog.records)
+    assert re.search(
+        r"starting it again in 1 s \(1 of 10\): the batch has made no progress for [5-9] s:"
+        r" \d of the \d tasks of stage \d+ run, on 127\.0\.0\.1:\d+",
+        told,
+    ), told
+
+
+def find_workers(*, with_daemon: bool) -> list[psutil.Process]:
+    """Python workers of this process's Spark, which pyspark's daemon has forked."""
+    family = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it may end just now
+            if "pyspark.daemon" in process.cmdline():
+                family.append(process)
+    parents = {it.pid for it in family}
+    return [it for it in family if with_daemon or it.ppid() in parents]
+
+
+def test_an_outage_of_the_brokers_costs_no_restart_and_is_told(
+    spark: SparkSession,
+    crashable_broker: EmbeddedBroker,
+    model_store: Path,
+    checkpoint: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    servers, records = crashable_broker.bootstrap_servers, build_customers(20)
+    create_topics(servers, dict.fromkeys(("in", "out", "dead"), 1))
+    produce(servers, "in", records)
+    deployment = Deployment(servers, "in", "out", "dead", model_store, checkpoint, "outage")
+    assert crashable_broker.pid is not None
+    broker = psutil.Process(crashable_broker.pid)
+    begun = 0
+
+    def lose_the_broker(step: str) -> None:
+        nonlocal begun
+        begun += step == "begun"
+        if step == "begun" and begun == 2:  # the first one claims the group
+            broker.suspend()
+            threading.Timer(10.0, broker.resume).start()
+            raise SinkRetryExhaustedError("the broker is silent")
+
+    settings = deployment.settings(restart_limit=0)
+    scorer = load_backend(spark, settings, CUSTOMER)
+    try:
+        with StopSignal() as stop:
+            stream = start_stream(spark, settings, scorer, CUSTOMER, lose_the_broker, stop)
+            stream.follow(Totalled(), stop)
+    finally:
+        broker.resume()
+
+    account = take_account(records, read_topic(servers, "out"), read_topic(servers, "dead"))
+    assert account.faults == {}
+    told = [record.message for record in caplog.records if record.name.startswith("lib.streaming")]
+    assert told[0].startswith(f"no broker answers at {servers} (")
+    assert told[1] == "the query failed, for want of brokers: the broker is silent"
+    assert told[-1].startswith("the brokers answer again, after ")
+
+
+def test_an_outage_ends_the_job_only_at_its_limit(
+    spark: SparkSession, deployment: Deployment
+) -> None:
+    away = OutageWatch(lambda: "no broker answers at b:9092", lambda: 20.0)
+    signs = LifeSigns(spark)
+    away.ask()
+    for limit_s in (0.0, 3600.0):
+        patient = QueryGuard(signs, away, batch_timeout_s=60.0, outage_limit_s=limit_s)
+        assert patient.is_excused(QueryFailedError("a lost broker"))
+        assert not patient.is_excused(SinkRejectedError("too large"))
+    guard = QueryGuard(signs, away, batch_timeout_s=60.0, outage_limit_s=10.0)
+
+    with pytest.raises(BrokersAwayError, match=r"away for 2\d s, longer than --outage-limit 10 "):
+        guard.await_brokers(StopSignal())
+
+
+def test_a_stop_ends_the_wait_for_a_restart(spark: SparkSession, deployment: Deployment) -> None:
+    produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(20))
+    settings = deployment.settings()
+    scorer = load_backend(spark, settings, CUSTOMER)
+    steps: list[str] = []
+
+    with StopSignal() as stop:
+
+        def fail_and_stop(step: str) -> None:
+            steps.append(step)
+            if steps.count("produced") == 2:  # the first one claims the group
+                threading.Timer(0.5, stop.request, ("SIGTERM",)).start()
+                raise QueryFailedError("an executor was lost")
+
+        stream = start_stream(spark, settings, scorer, CUSTOMER, fail_and_stop, stop)
+        stream.follow(Totalled(), stop)
+
+    assert stop.is_requested
+    assert steps.count("produced") == 2

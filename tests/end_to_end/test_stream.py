@@ -40,7 +40,7 @@ def score(spark: SparkSession, deployment: Deployment, **options: Any) -> Record
     settings = deployment.settings(**options)
     view = RecordingView()
     scorer = load_backend(spark, settings, CUSTOMER)
-    with StopSignal(spark) as stop:
+    with StopSignal() as stop:
         start_stream(spark, settings, scorer, CUSTOMER).follow(view, stop)
     return view
 
@@ -109,7 +109,7 @@ def explain_stream(spark: SparkSession, deployment: Deployment, backend: str) ->
     produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(100))
     settings = deployment.settings(backend=backend)
     scorer = load_backend(spark, settings, CUSTOMER)
-    with StopSignal(spark) as stop:
+    with StopSignal() as stop:
         stream = start_stream(spark, settings, scorer, CUSTOMER)
         stream.follow(RecordingView(), stop)
     plan: str = stream.query._jsq.explainInternal(False)
@@ -215,7 +215,7 @@ def test_a_stop_request_ends_a_running_stream_after_its_batch(
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     settings = deployment.settings(trigger="0 seconds")
     view = RecordingView()
-    with StopSignal(spark) as stop:
+    with StopSignal() as stop:
         stream = start_stream(spark, settings, load_backend(spark, settings, CUSTOMER), CUSTOMER)
         while stream.query.lastProgress is None:
             time.sleep(0.1)

@@ -1,0 +1,83 @@
+"""Since when a running query has shown no sign of life, and what it is doing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pyspark import SparkStageInfo
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+# Before that nobody asks for tasks: most batches are over by then.
+_QUIET_S = 2.0
+_INITIALIZING = "Initializing sources"
+
+
+class LifeSigns:
+    """Signs of life of a query: it waits for its next trigger, a batch or one of its tasks ended.
+
+    A long task shows none meanwhile, nor does a transaction. Tasks are those of the whole session:
+    the job has one query.
+
+    Args:
+        spark: the session.
+        now: the clock, in seconds.
+    """
+
+    def __init__(self, spark: SparkSession, now: Callable[[], float] = time.monotonic) -> None:
+        self.spark = spark
+        self._now = now
+        self._last_s = now()
+        self._done: list[tuple[int, int]] = []
+
+    @property
+    def last_s(self) -> float:
+        """When the last sign was seen, by the clock."""
+        return self._last_s
+
+    @property
+    def silence_s(self) -> float:
+        """How long ago that is."""
+        return self._now() - self._last_s
+
+    def note(self) -> None:
+        """There was a sign just now."""
+        self._last_s = self._now()
+
+    def look(self, query: StreamingQuery) -> None:
+        """Look for signs that the query does not tell of by itself."""
+        status: Any = query._jsq.status()
+        if not status.isTriggerActive():
+            # Before its first batch a query asks the brokers where its topics begin.
+            if status.message() != _INITIALIZING:
+                self.note()
+        elif self.silence_s > _QUIET_S:
+            done = [(it.stageId, it.numCompletedTasks) for it in self._iter_stages()]
+            if done != self._done:
+                self._done = done
+                self.note()
+
+    def describe_wait(self) -> str:
+        """What a query that shows no sign of life waits for, as a phrase."""
+        stages = list(self._iter_stages())
+        if not stages:
+            return "no task runs: the driver waits for Kafka, the checkpoint or its own memory"
+        running = " and ".join(
+            f"{it.numActiveTasks} of the {it.numTasks} tasks of stage {it.stageId}" for it in stages
+        )
+        executors = [
+            f"{it.host}:{it.port}"
+            for it in self.spark.sparkContext.statusTracker().getExecutorInfos()
+            if it.numRunningTasks
+        ]
+        return f"{running} run, on {', '.join(executors) or 'no executor'}"
+
+    def _iter_stages(self) -> Iterator[SparkStageInfo]:
+        """Active stages, in order."""
+        tracker = self.spark.sparkContext.statusTracker()
+        for stage in sorted(tracker.getActiveStageIds()):
+            info = tracker.getStageInfo(stage)
+            if info is not None:
+                yield info

@@ -1,0 +1,174 @@
+"""Whether the brokers answer, asked when a query shows no sign of life."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+
+from lib.background import Background
+from lib.errors import first_line
+from lib.kafka.options import for_librdkafka
+
+logger = logging.getLogger(__name__)
+
+# A broker that pauses for its memory is silent for a second or two.
+_SUSPICIOUS_S = 3.0
+_ANSWER_TIMEOUT_S = 2.0
+# Between looks, and between questions while brokers are away; and after an answer, as long batches
+# are no outage.
+_POLL_S = 1.0
+_PAUSE_S = 4.0
+# Lines about an outage that lasts: the first after this, then at twice the time each.
+_FIRST_REMINDER_S = 15.0
+_LONGEST_REMINDER_S = 600.0
+# Who says so has answered.
+_REFUSALS = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL)
+
+
+class Brokers:
+    """Asks the brokers who leads the job's topics, again and again with one client.
+
+    The client is a consumer that never subscribes: others would let brokers create a topic that has
+    been deleted.
+
+    Args:
+        bootstrap_servers: ``host:port[,host:port...]``.
+        options: further client options, as with ``--kafka``.
+        topics: those that the job reads and writes.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, options: Mapping[str, str], topics: Sequence[str]
+    ) -> None:
+        self._servers = bootstrap_servers
+        self._options = options
+        self._topics = sorted(set(topics))
+        self._client: Consumer | None = None
+        self._failures: list[KafkaError] = []
+
+    def find_fault(self) -> str | None:
+        """What is wrong with the brokers, as a phrase; None where they answer and lead the topics.
+
+        Who refuses the job, or knows no such topic, has answered.
+        """
+        try:
+            for topic in self._topics:
+                orphans = self._find_orphans(topic)
+                if orphans:
+                    return f"no broker leads the partitions {orphans} of topic {topic}"
+        except KafkaException as failure:
+            error: KafkaError = failure.args[0]
+            if not self._is_refused():
+                return f"no broker answers at {self._servers} ({first_line(error.str())})"
+        return None
+
+    def _find_orphans(self, topic: str) -> list[int]:
+        """Partitions of a topic that nobody leads.
+
+        Raises:
+            KafkaException: no broker answers. One of several may hang, so a second one is asked.
+        """
+        client = self._connect()
+        try:
+            cluster = client.list_topics(topic, timeout=_ANSWER_TIMEOUT_S)
+        except KafkaException:
+            cluster = client.list_topics(topic, timeout=_ANSWER_TIMEOUT_S)
+        return [it.id for it in cluster.topics[topic].partitions.values() if it.leader < 0]
+
+    def _connect(self) -> Consumer:
+        if self._client is None:
+            self._client = Consumer(
+                {
+                    # Away from a broker that hangs, and soon back to all of them.
+                    "socket.timeout.ms": int(_ANSWER_TIMEOUT_S * 1000),
+                    "reconnect.backoff.max.ms": 1000,
+                    **for_librdkafka(self._servers, self._options),
+                    "group.id": "outage-watch",
+                    "log_level": 0,
+                    "error_cb": self._failures.append,
+                }
+            )
+        return self._client
+
+    def _is_refused(self) -> bool:
+        if self._client is not None:
+            self._client.poll(0)  # hands over the reasons
+        refused = any(failure.code() in _REFUSALS for failure in self._failures)
+        self._failures.clear()
+        return refused
+
+
+class OutageWatch(Background):
+    """Says when the brokers are away, for how long, and when they are back. Asks only on suspicion.
+
+    Args:
+        find_fault: asks the brokers; see ``Brokers.find_fault``.
+        find_silence_s: for how long the query has shown no sign of life.
+    """
+
+    def __init__(
+        self,
+        find_fault: Callable[[], str | None],
+        find_silence_s: Callable[[], float],
+    ) -> None:
+        super().__init__("outage watch", patience_s=0.0)
+        self._find_fault = find_fault
+        self._find_silence_s = find_silence_s
+        self._asking = threading.Lock()
+        self._began_s: float | None = None
+        self._ended_s: float | None = None
+        self._reminder_s = _FIRST_REMINDER_S
+
+    @property
+    def duration_s(self) -> float:
+        """For how long the brokers have been away; 0 where they are not."""
+        began_s = self._began_s
+        return 0.0 if began_s is None else time.monotonic() - began_s
+
+    def ask(self) -> None:
+        """Ask the brokers now, whether or not there is suspicion."""
+        with self._asking:
+            silence_s = self._find_silence_s()
+            fault = self._find_fault()
+            if fault is not None:
+                self._note_fault(fault, silence_s)
+            elif self._began_s is not None:
+                duration_s = self.duration_s
+                self._began_s, self._ended_s = None, time.monotonic()
+                logger.warning("the brokers answer again, after %.0f s", duration_s)
+
+    @property
+    def peace_s(self) -> float:
+        """For how long they have been back; infinite where they never were away."""
+        ended_s = self._ended_s
+        return inf if ended_s is None else time.monotonic() - ended_s
+
+    def was_on(self, since_s: float) -> bool:
+        """Whether the brokers were away at any time since then, by ``time.monotonic``."""
+        if self._began_s is not None:
+            return True
+        return self._ended_s is not None and self._ended_s >= since_s
+
+    def _note_fault(self, fault: str, silence_s: float) -> None:
+        if self._began_s is None:
+            self._began_s = time.monotonic() - silence_s
+            self._reminder_s = _FIRST_REMINDER_S
+        elif self.duration_s < self._reminder_s:
+            return
+        else:
+            self._reminder_s += min(self._reminder_s, _LONGEST_REMINDER_S)
+        since = time.strftime("%H:%M:%S", time.localtime(time.time() - self.duration_s))
+        logger.warning("%s, since %s (%.0f s); the job waits", fault, since, self.duration_s)
+
+    def _run(self) -> None:
+        pause_s = _POLL_S
+        while not self._stopped.wait(pause_s):
+            pause_s = _POLL_S
+            if self._began_s is not None or self._find_silence_s() >= _SUSPICIOUS_S:
+                self.ask()
+                pause_s = _POLL_S if self._began_s is not None else _PAUSE_S

@@ -1,0 +1,136 @@
+"""SIGTERM ends the job in time, whatever it is doing and whatever has become of the broker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+
+from lib.broker import EmbeddedBroker, create_topics
+from tests.crash.supervisor import DYING_JOB
+from tests.end_to_end.jobs import Deployment, start_job
+from tests.topics import build_customers, produce
+from tests.waiting import wait_until
+
+# The default is 60; less shows the same.
+STOP_TIMEOUT_S = 6
+# That, 15 s to close, and what a loaded machine needs besides. Without the bound it took 115 to
+# 175 s where a broker was away.
+ENDS_WITHIN_S = STOP_TIMEOUT_S + 15 + 20
+
+
+class Phase(NamedTuple):
+    """What the job is doing when the signal comes.
+
+    Attributes:
+        order: the step at which the broker is struck, and by what; empty for before the start.
+        sign: in what the job prints, or the name of a step; then the signal is sent.
+        codes: that the job may end with.
+        line: says what the stop waits for.
+    """
+
+    order: str
+    sign: str
+    codes: tuple[int, ...]
+    line: str
+
+
+PHASES = {
+    "before Spark runs, the broker stopped": Phase(
+        "", "python-1", (143,), "SIGTERM: the query does not run yet, ending at once"
+    ),
+    "taking over, the broker stopped": Phase(
+        f"opening 1 {signal.SIGSTOP:d}",
+        "opening-1",
+        (143,),
+        "SIGTERM: stopping, waiting for Kafka, to take the query over",
+    ),
+    "in a batch, the broker killed": Phase(
+        f"produced 2 {signal.SIGKILL:d}",
+        "produced-2",
+        (0, 143),
+        "SIGTERM: stopping, waiting for the batch under way",
+    ),
+    "idle, the broker stopped": Phase(
+        f"committed 2 {signal.SIGSTOP:d}",
+        "no broker answers",
+        (0, 143),
+        "SIGTERM: stopping, waiting for the batch under way",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def frail_broker() -> Iterator[EmbeddedBroker]:
+    """A broker for this module's phases, each of which it survives or not."""
+    with EmbeddedBroker() as running:
+        yield running
+
+
+@pytest.fixture
+def deployment(frail_broker: EmbeddedBroker, model_store: Path, tmp_path: Path) -> Deployment:
+    """A query on that broker."""
+    if frail_broker.pid is None:
+        frail_broker.restart()
+    name = f"stop-{time.monotonic_ns()}"
+    topics = {kind: f"{name}-{kind}" for kind in ("input", "output", "dead")}
+    create_topics(frail_broker.bootstrap_servers, dict.fromkeys(topics.values(), 1))
+    return Deployment(
+        bootstrap_servers=frail_broker.bootstrap_servers,
+        input_topic=topics["input"],
+        output_topic=topics["output"],
+        dead_letter_topic=topics["dead"],
+        store=model_store,
+        checkpoint=tmp_path / "checkpoint",
+        query_name=name,
+    )
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES.keys())
+def test_sigterm_ends_the_job_in_time(
+    frail_broker: EmbeddedBroker, deployment: Deployment, tmp_path: Path, phase: Phase
+) -> None:
+    produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(20))
+    assert frail_broker.pid is not None
+    broker = psutil.Process(frail_broker.pid)
+    if phase.order:
+        (tmp_path / "order").write_text(f"{phase.order} {broker.pid}\n")
+    else:
+        broker.suspend()
+    log, timeline = tmp_path / "log", tmp_path / "timeline"
+    arguments = deployment.arguments(trigger="100 milliseconds", stop_timeout=STOP_TIMEOUT_S)
+    try:
+        with (
+            log.open("wb") as output,
+            start_job(arguments, DYING_JOB, {"CRASH_FOLDER": str(tmp_path)}, output=output) as job,
+        ):
+            wait_until(lambda: phase.sign in read(timeline) + read(log) or job.poll() is not None)
+            if not phase.order:
+                time.sleep(2.0)  # imports; then it waits for the broker
+            below = psutil.Process(job.pid).children(recursive=True)
+            sent_s = time.monotonic()
+            job.send_signal(signal.SIGTERM)
+            code = job.wait(120)
+            lasted_s = time.monotonic() - sent_s
+            _, left = psutil.wait_procs(below, timeout=20)
+    finally:
+        if broker.is_running() and broker.status() == psutil.STATUS_STOPPED:
+            os.kill(broker.pid, signal.SIGCONT)
+
+    assert lasted_s < ENDS_WITHIN_S
+    assert code in phase.codes, read(log)
+    assert left == []
+    printed = read(log)
+    assert phase.line in printed
+    assert "Traceback" not in printed
+
+
+def read(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
