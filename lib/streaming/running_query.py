@@ -10,7 +10,7 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it sh
 from pyspark.errors import PySparkException, StreamingQueryException
 from pyspark.sql.streaming.query import StreamingQuery
 
-from lib.errors import QueryHungError, ScoringError
+from lib.errors import BatchTimeoutError, QueryHungError, ScoringError
 from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.exactly_once import ExactlyOnceSink
 from lib.spark.failed_query import build_query_error
@@ -147,9 +147,9 @@ class RunningQuery:
 
     def _finish_batch(self, stop: StopSignal) -> bool:
         """Wait until no batch is under way, or the one under way has ended; False in vain."""
-        running = self._latest_batch()
+        running, deadline_s = self._latest_batch(), time.monotonic() + stop.patience_left_s
         # A batch that waits for brokers ends when they are back, and nobody knows when.
-        while self.query.isActive and stop.patience_left_s > 0 and not self._guard.has_outage:
+        while self.query.isActive and time.monotonic() < deadline_s and not self._guard.has_outage:
             if not self.query.status["isTriggerActive"] or self._latest_batch() != running:
                 return True
             time.sleep(_POLL_S / 10)
@@ -170,7 +170,7 @@ class RunningQuery:
         except StuckError as error:
             reason = "" if overdue is None else f"; {overdue.message}"
             raise QueryHungError(f"{error}: {self._guard.signs.describe_wait()}{reason}") from error
-        if overdue is not None:
+        if isinstance(overdue, BatchTimeoutError):
             end_hung_workers(self._guard.signs.spark)
 
     def _latest_batch(self) -> int:
