@@ -15,6 +15,7 @@ from benchmarks.report import Run
 from lib.errors import SetupError
 from lib.settings.load import load_settings
 from lib.settings.score_stream import ScoreStreamSettings
+from lib.setup.environments import digest
 from lib.setup.jars import PROJECT_ROOT
 from tests.benchmarks.course import COURSE
 
@@ -139,7 +140,8 @@ class TestEnvironments:
         (requirements / "tool.txt").write_text("tool==1\n")
         monkeypatch.setattr(environments, "REQUIREMENTS", requirements)
         (root / "tool").mkdir(parents=True)
-        (root / "tool" / environments._MARK).write_text(environments._digest("tool"))
+        made = digest(requirements / "tool.txt")
+        (root / "tool" / "requirements.sha256").write_text(made)
         assert is_ready("tool", root)
         (requirements / "tool.txt").write_text("tool==2\n")
         assert not is_ready("tool", root)

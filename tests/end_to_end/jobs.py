@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +85,7 @@ def start_job(
     environment: dict[str, str] | None = None,
     spark_options: Mapping[str, str] = _NO_UI,
     output: IO[bytes] | None = None,
+    submit_options: Sequence[str] = (),
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a job in a process group of its own, and kill what is left of the group at the end.
 
@@ -94,10 +95,11 @@ def start_job(
         environment: variables on top of this process's.
         spark_options: of spark-submit, by ``--conf``.
         output: a file for all that it prints; by default there are pipes.
+        submit_options: more of spark-submit's own.
     """
     conf = [part for pair in spark_options.items() for part in ("--conf", "=".join(pair))]
     process = subprocess.Popen(
-        [SUBMIT, *conf, script, *arguments],
+        [SUBMIT, *conf, *submit_options, script, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=output or subprocess.PIPE,
         stderr=subprocess.PIPE if output is None else subprocess.STDOUT,

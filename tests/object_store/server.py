@@ -1,0 +1,93 @@
+"""A real S3 server on this machine: moto, in an environment of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from http import HTTPStatus
+from http.client import HTTPConnection
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lib.setup.environments import provide_environment
+from lib.setup.jars import BUILD_ROOT, provide_optional_jars
+from tests.waiting import wait_until
+
+_REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+_FOLDER = BUILD_ROOT / "s3-server"
+_ADDRESS = re.compile(r"Running on (http://\S+)")
+_SIGNATURE = (
+    "AWS4-HMAC-SHA256 Credential=any/20260101/us-east-1/s3/aws4_request,"
+    " SignedHeaders=host, Signature=any"
+)
+_LISTED = re.compile(r"<Key>([^<]*)</Key>")
+
+
+class S3Server:
+    """Serves one bucket, kept in its memory.
+
+    Args:
+        folder: for its log.
+    """
+
+    bucket = "checkpoints"
+
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "s3.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        python = provide_environment(_REQUIREMENTS, _FOLDER)
+        with self._log.open("wb") as log:
+            command = [str(python), "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        wait_until(lambda: _ADDRESS.search(self._log.read_text()) is not None)
+        found = _ADDRESS.search(self._log.read_text())
+        assert found is not None
+        self.url = found[1]
+        self._ask("PUT", f"/{self.bucket}")
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def submit_options(self) -> list[str]:
+        """Of spark-submit, as ``docs/clusters.md`` says."""
+        settings = {
+            "endpoint": self.url,
+            "endpoint.region": "us-east-1",
+            "path.style.access": "true",
+            "access.key": "any",
+            "secret.key": "any",
+        }
+        pairs = (("--conf", f"spark.hadoop.fs.s3a.{key}={it}") for key, it in settings.items())
+        jars = ",".join(map(str, provide_optional_jars("s3")))
+        return ["--jars", jars, *(word for pair in pairs for word in pair)]
+
+    def list_keys(self, prefix: str) -> list[str]:
+        """Names of the objects below a prefix, without it."""
+        answer = self._ask("GET", f"/{self.bucket}?list-type=2&prefix={prefix}/").decode()
+        return [key.removeprefix(f"{prefix}/") for key in _LISTED.findall(answer)]
+
+    def read(self, key: str) -> bytes:
+        """An object's content."""
+        return self._ask("GET", f"/{self.bucket}/{key}")
+
+    def _ask(self, method: str, path: str, content: bytes | None = None) -> bytes:
+        connection = HTTPConnection(self.url.removeprefix("http://"), timeout=30)
+        # The server does not check the signature, but gives objects to nobody without one.
+        connection.request(method, path, content, {"Authorization": _SIGNATURE})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        assert answer.status == HTTPStatus.OK, (method, path, answer.status, body)
+        return body

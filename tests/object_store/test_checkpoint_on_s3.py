@@ -1,0 +1,81 @@
+"""The job with its checkpoint on S3, killed in the places that tell whether it is kept there."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lib.sinks.checkpoint import parse_offsets
+from tests.crash.supervisor import DYING_JOB
+from tests.end_to_end.jobs import JOB_TIMEOUT_S, SCORE_STREAM, Deployment, start_job
+from tests.object_store.server import S3Server
+from tests.topics import build_customers, produce, read_topic, take_account
+
+RECORDS = 2_000
+BATCH = 500
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+def run(
+    s3: S3Server, deployment: Deployment, folder: Path, order: str | None = None
+) -> tuple[int, str]:
+    """(exit code, messages) of the job, which dies where it is told to."""
+    checkpoint = f"s3a://{s3.bucket}/{deployment.query_name}"
+    arguments = deployment.arguments(checkpoint=checkpoint, max_offsets_per_trigger=BATCH)
+    if order is not None:
+        (folder / "order").write_text(order)
+    with start_job(
+        arguments,
+        SCORE_STREAM if order is None else DYING_JOB,
+        {"CRASH_FOLDER": str(folder)},
+        submit_options=s3.submit_options(),
+    ) as process:
+        _, errors = process.communicate(timeout=JOB_TIMEOUT_S)
+    return process.returncode, errors
+
+
+def test_killed_inside_a_batch_and_behind_it_nothing_is_missing_or_repeated(
+    s3: S3Server,
+    deployment: Deployment,
+    tmp_path: Path,
+) -> None:
+    records = build_customers(RECORDS, bad_share=0.02, seed=3)
+    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+    name = deployment.query_name
+
+    # The first commit claims the group, so this is inside the transaction of the second batch.
+    code, errors = run(s3, deployment, tmp_path, "offsets_sent 3")
+    assert code == -signal.SIGKILL, errors
+    keys = s3.list_keys(name)
+    assert "offsets/1" in keys
+    assert "commits/1" not in keys
+    assert "exactly-once/topic-id" in keys
+
+    # Behind a commit to Kafka that Spark has not noted yet.
+    code, errors = run(s3, deployment, tmp_path, "committed 3")
+    assert code == -signal.SIGKILL, errors
+    keys = s3.list_keys(name)
+    assert "offsets/2" in keys
+    assert "commits/2" not in keys
+    text = s3.read(f"{name}/offsets/2").decode()
+    # Each partition's share of a batch is rounded down.
+    assert 2 * BATCH < sum(parse_offsets(text, deployment.input_topic).values()) <= 3 * BATCH
+
+    code, errors = run(s3, deployment, tmp_path)
+    assert code == 0, errors
+    account = take_account(
+        records,
+        read_topic(deployment.bootstrap_servers, deployment.output_topic),
+        read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic),
+    )
+    assert account.faults == {}
+    # Objects are written aside and copied into place; none of those is left.
+    assert not [key for key in s3.list_keys(name) if key.endswith(".tmp")]
