@@ -7,6 +7,8 @@
 # It adds what the jobs need and passes everything else on: `lib` as a zip (driver and executors get it),
 # conf/spark-defaults.conf unless you give a --properties-file, and the Kafka connector that `make setup`
 # fetched (otherwise spark-submit fetches it itself). Your --jars and --py-files come on top.
+# With --deploy-mode cluster on YARN it also sends the files that the job's options name, the model and the Python
+# environment; see lib/deploy. Your --files and --archives come on top.
 # The process becomes spark-submit, so signals and the exit code are the job's.
 set -euo pipefail
 
@@ -47,6 +49,9 @@ else
   spark_submit=$(command -v spark-submit) ||
     fail "there is no $root/.venv and no spark-submit on PATH (run \`make setup\` in $root)"
 fi
+# Whether other machines have a Python that the caller names.
+has_python=${PYSPARK_PYTHON:+yes}
+driver_python=${PYSPARK_DRIVER_PYTHON:-}
 export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$python}
 export PYSPARK_DRIVER_PYTHON=${PYSPARK_DRIVER_PYTHON:-$python}
 
@@ -84,12 +89,13 @@ PYTHON
 fi
 
 # --- the caller's options: everything before the job is spark-submit's ---
-jars=
+jars= files= archives=
 py_files=$library
 properties=("--properties-file" "$root/conf/spark-defaults.conf")
 options=()
 # What is said about the master, if anything: `elsewhere` where it cannot be told from here.
 master=
+deploy_mode=
 own_class_path=
 while [ $# -gt 0 ]; do
   case $1 in
@@ -97,6 +103,12 @@ while [ $# -gt 0 ]; do
     --jars=*) jars=${1#*=} && shift ;;
     --py-files) py_files=$library,${2:?--py-files needs a value} && shift 2 ;;
     --py-files=*) py_files=$library,${1#*=} && shift ;;
+    --files) files=${2:?--files needs a value} && shift 2 ;;
+    --files=*) files=${1#*=} && shift ;;
+    --archives) archives=${2:?--archives needs a value} && shift 2 ;;
+    --archives=*) archives=${1#*=} && shift ;;
+    --deploy-mode) deploy_mode=${2:?--deploy-mode needs a value} && options+=("$1" "$2") && shift 2 ;;
+    --deploy-mode=*) deploy_mode=${1#*=} && options+=("$1") && shift ;;
     --properties-file)
       properties=("$1" "${2:?--properties-file needs a value}") && master=elsewhere && shift 2 ;;
     --properties-file=*) properties=("$1") && master=elsewhere && shift ;;
@@ -114,6 +126,12 @@ case "${options[*]-}" in
   *spark.master=local-cluster* | *--remote* | *spark.remote=*) master=elsewhere ;;
   *spark.master=local*) master=local ;;
   *spark.master=*) master=elsewhere ;;
+esac
+case "${options[*]-}" in
+  *spark.submit.deployMode=cluster*) deploy_mode=${deploy_mode:-cluster} ;;
+esac
+case "${options[*]-}" in
+  *PYSPARK_PYTHON=* | *spark.pyspark.python=*) has_python=yes ;;
 esac
 case "${options[*]-}" in
   *--driver-class-path* | *spark.driver.extraClassPath=*) own_class_path=yes ;;
@@ -166,6 +184,29 @@ if [ -n "$in_process" ]; then
     export SPARK_HOME=$root/build/spark-home
     spark_submit=$SPARK_HOME/bin/spark-submit
   fi
+fi
+
+# --- a driver on another machine gets what is named on this one ---
+if [ "$deploy_mode" = cluster ] && [ $# -gt 0 ]; then
+  case $master in
+    yarn | elsewhere | "") ;;
+    *) fail "--deploy-mode cluster: found --master $master, expected yarn; see docs/clusters.md for others" ;;
+  esac
+  # Without an environment of the clone there is none to send.
+  [ -n "$own" ] || has_python=yes
+  [ -n "$driver_python" ] || unset PYSPARK_DRIVER_PYTHON
+  words=$(mktemp)
+  # -P: the caller's folder may have a `lib` of its own.
+  PYTHONPATH=$root "$python" -P -m lib.deploy "$files" "$archives" "${has_python:-no}" "$@" >"$words" || {
+    code=$?
+    rm -f "$words"
+    exit "$code"
+  }
+  set --
+  while IFS= read -r -d '' word; do set -- "$@" "$word"; done <"$words"
+  rm -f "$words"
+else
+  options+=(${files:+--files "$files"} ${archives:+--archives "$archives"})
 fi
 
 # spark-submit gives a Python job a pipe for its output; the progress line wants the terminal behind it.

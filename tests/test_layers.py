@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     (
         *("spark.session", "spark.local_session", "spark.hung_workers"),
-        *("scoring", "inference_backend", "training"),
+        *("scoring", "inference_backend", "training", "deploy"),
     ),
     (
         *("codec.explain_spark", "codec.decode_spark", "codec.decode_workers"),

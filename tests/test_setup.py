@@ -200,6 +200,55 @@ def test_the_wrapper_adds_to_the_callers_options(
     ]
 
 
+def test_in_cluster_mode_the_wrapper_sends_what_the_options_name(
+    clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
+) -> None:
+    shutil.copytree(PROJECT_ROOT / "jobs", clone / "jobs")
+    (clone / ".venv").symlink_to(Path(sys.prefix))
+    (tmp_path / "my settings.toml").write_text('input_topic = "customers"\n')
+    (tmp_path / "own.txt").touch()
+    model = tmp_path / "model.joblib"
+    model.touch()
+    job = ["jobs/score_stream.py", "--config", "my settings.toml", "--model", str(model)]
+    echo = tmp_path / "spark-submit"
+    write_script(echo, 'printf "%s\\n" "$@"; echo "python ${PYSPARK_DRIVER_PYTHON-none}"')
+    # The clone's environment has a real spark-submit; this one takes its place.
+    script = (clone / "spark-submit.sh").read_text()
+    script = script.replace('exec "$spark_submit"', f'exec "{echo}"')
+    (clone / "spark-submit.sh").write_text(script)
+
+    options = ["--master", "yarn", "--deploy-mode", "cluster", "--files", "own.txt"]
+    environment = {"PATH": os.environ["PATH"], "PYSPARK_PYTHON": "/opt/python/bin/python3"}
+    done = run([str(clone / "spark-submit.sh"), *options, *job], tmp_path, **environment)
+
+    assert done.returncode == 0, done.stderr
+    (packed,) = (clone / "build").glob("model-*.zip")
+    words = done.stdout.splitlines()
+    assert words[words.index("--files") :] == [
+        "--files",
+        f"own.txt,{clone.as_uri()}/conf/log4j2.properties#log4j2.properties,"
+        f"{tmp_path.as_uri()}/my%20settings.toml#settings.toml",
+        *("--archives", f"{packed.as_uri()}#models"),
+        f"{clone}/jobs/score_stream.py",
+        *("--config", "settings.toml", "--model", "models/model.joblib"),
+        # This machine's own would be looked for over there.
+        "python none",
+    ]
+
+
+@pytest.mark.parametrize("master", ["spark://here:7077", "k8s://here", "local[2]"])
+def test_cluster_mode_is_for_yarn_alone(
+    clone: Path, echoing_spark: dict[str, str], master: str
+) -> None:
+    options = ["--master", master, "--deploy-mode=cluster"]
+    done = run([str(clone / "spark-submit.sh"), *options, "job.py"], clone, **echoing_spark)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: --deploy-mode cluster: found --master {master}, expected yarn;"
+        " see docs/clusters.md for others\n"
+    )
+
+
 def test_the_zip_is_made_again_only_when_lib_changed(
     clone: Path, echoing_spark: dict[str, str]
 ) -> None:

@@ -1,0 +1,1 @@
+"""What a job needs whose driver starts on another machine: ``--deploy-mode cluster`` on YARN."""

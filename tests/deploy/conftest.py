@@ -1,0 +1,6 @@
+from __future__ import annotations
+
+# The fixtures of a whole query.
+from tests.end_to_end.conftest import deployment
+
+__all__ = ["deployment"]

@@ -1,0 +1,91 @@
+"""How much memory containers use, counted as YARN counts it: resident pages of the whole tree."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+_POLL_S = 0.25
+_MIB = 1024 * 1024
+#: Role → what stands in the command line of its JVM.
+_ROLES = {"driver": "deploy.yarn.ApplicationMaster", "executor": "CoarseGrainedExecutorBackend"}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Memory of one container at one moment, in MiB.
+
+    Attributes:
+        jvm: resident pages of the JVM, its heap included.
+        python: the same of all Python processes below it.
+        processes: how many these are.
+    """
+
+    jvm: float = 0.0
+    python: float = 0.0
+    processes: int = 0
+
+    @property
+    def total(self) -> float:
+        """What YARN compares with the container's limit."""
+        return self.jvm + self.python
+
+
+class MemoryWatch:
+    """Keeps the largest usage of driver and executors while it is open.
+
+    Args:
+        root: the process whose descendants the containers are.
+    """
+
+    def __init__(self, root: int) -> None:
+        self._root = psutil.Process(root)
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.peaks: dict[str, Usage] = {}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(_POLL_S):
+            for process in self._root.children(recursive=True):
+                try:
+                    role = find_role(process.cmdline())
+                    if role is not None:
+                        self._note(role, process)
+                except psutil.Error:  # it has just ended
+                    continue
+
+    def _note(self, role: str, process: psutil.Process) -> None:
+        children = [_read_resident(child) for child in process.children(recursive=True)]
+        usage = Usage(_read_resident(process), sum(children), len(children))
+        if usage.total > self.peaks.get(role, Usage()).total:
+            self.peaks[role] = usage
+
+
+def find_role(words: Iterable[str]) -> str | None:
+    """Driver or executor, by the JVM's command line; None for any other process."""
+    words = list(words)
+    if not words or not words[0].endswith("java"):
+        return None
+    return next((role for role, text in _ROLES.items() if any(text in it for it in words)), None)
+
+
+def _read_resident(process: psutil.Process) -> float:
+    return float(process.memory_info().rss) / _MIB
