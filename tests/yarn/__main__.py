@@ -98,7 +98,7 @@ def write_settings(broker: SecureBroker, deployment: Deployment, folder: Path) -
 def pack_link(folder: Path) -> Path:
     """An environment of one file, which looks for its packages where this one has them.
 
-    The whole one has 15,000 files, and without Hadoop's native library YARN starts a process for
+    The whole one has 12,000 files, and without Hadoop's native library YARN starts a process for
     each. That it is whole is shown by ``tests/deploy``.
     """
     packages = sysconfig.get_path("purelib")
