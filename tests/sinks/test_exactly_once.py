@@ -345,6 +345,7 @@ def test_offsets_that_are_lost_while_a_task_writes_are_not_made_up(
     def lose_offsets(step: str) -> None:
         committed.extend([step] if step == "committed" else [])
         if step == "committed" and len(committed) == 2:
+            wait_until(lambda: copying.committed()[0][0] == 2)
             delete_group(settings)
             cut_connections(settings.bootstrap_servers)  # so it will renew its producer
 
