@@ -21,7 +21,7 @@ Message = tuple[int, bytes, bytes | None]
 
 
 def do_nothing() -> None:
-    """For transactions that are ended at once."""
+    """Do nothing: a transaction is ended at once."""
 
 
 class TransactionalLoad:

@@ -78,7 +78,7 @@ class Node:
 
     @property
     def pid(self) -> int | None:
-        """The process id, or None while it does not run."""
+        """The broker's process id, or None while it does not run."""
         if self._process is None or self._process.poll() is not None:
             return None
         return self._process.pid

@@ -116,12 +116,12 @@ class Proxy:
 
     @property
     def port(self) -> int:
-        """That clients of the first broker connect to."""
+        """The port that clients of the first broker connect to."""
         return self.ports[0]
 
     @property
     def ports(self) -> list[int]:
-        """Those of all brokers, in their order."""
+        """The ports that clients connect to, one for each broker, in their order."""
         return [server.sockets[0].getsockname()[1] for server in self._servers]
 
     def connect_to(self, *ports: int) -> None:

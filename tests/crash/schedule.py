@@ -132,7 +132,7 @@ class Leg:
 
     @property
     def setup(self) -> str:
-        """For tables: what scores, and where."""
+        """What scores, and whether on a cluster, for messages and tables."""
         where = "cluster" if self.is_cluster else "local"
         return f"{self.backend}, {where}"
 

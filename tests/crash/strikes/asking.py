@@ -58,7 +58,7 @@ def ask(
 
 
 def describe_cluster(arena: Arena) -> ClusterMetadata:
-    """Brokers and topics, as one of the brokers sees them."""
+    """Return brokers and topics, as one of the brokers sees them."""
     try:
         return arena.admin.list_topics(timeout=ADMIN_TIMEOUT_S)
     except KafkaException:
@@ -67,7 +67,7 @@ def describe_cluster(arena: Arena) -> ClusterMetadata:
 
 
 def read_commits(arena: Arena) -> dict[int, int]:
-    """Partition of the input topic → what the group has committed; the others are left out."""
+    """Return partition of the input topic → the group's offset; partitions without are left out."""
     consumer = Consumer(
         {
             "bootstrap.servers": arena.ground.broker.bootstrap_servers,

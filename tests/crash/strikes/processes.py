@@ -138,7 +138,11 @@ def strike_with_other_commit(arena: Arena, parameters: Mapping[str, Any]) -> Non
 
 
 def kill_process(process: psutil.Process) -> None:
-    """SIGKILL."""
+    """Send SIGKILL to a process.
+
+    Raises:
+        NotPossibleError: it has ended by itself.
+    """
     try:
         process.kill()
     except psutil.NoSuchProcess as error:
@@ -146,14 +150,14 @@ def kill_process(process: psutil.Process) -> None:
 
 
 def choose(processes: list[psutil.Process], nothing: str) -> psutil.Process:
-    """One of them at random; ``nothing`` says what is amiss if there is none."""
+    """Choose one process at random; ``nothing`` says what is amiss if there is none."""
     if not processes:
         raise NotPossibleError(nothing)
     return random.choice(processes)
 
 
 def list_children(process: psutil.Process) -> list[psutil.Process]:
-    """All below it; none if it has ended."""
+    """List all processes below one; there are none if it has ended."""
     try:
         return process.children(recursive=True)
     except psutil.NoSuchProcess:
