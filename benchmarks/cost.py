@@ -50,6 +50,7 @@ from lib.sinks.columns import COLLECTED_COLUMNS
 from lib.sinks.commit import Batch, CommitStrategy
 from lib.sinks.driver_commit import DriverCommit
 from lib.sinks.exactly_once import COMMITS
+from lib.sinks.partition_writers import Predecessors
 from lib.sinks.session import Hook, ignore
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author, make_run_id
@@ -184,7 +185,9 @@ class Bench:
             map_in_arrow=self._plan.map_in_arrow,
         )
         with closing(build(settings, Author(make_run_id()), ignore)) as commit:
-            commit.open()
+            commit.open(
+                Predecessors({}, 1, "cost", lambda: range(PARTITIONS), lambda *offset: None)
+            )
             commit.write(batch)
 
 

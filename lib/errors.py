@@ -103,6 +103,18 @@ class SinkTakenOverError(SinkFencedError):
     """Another run has committed for this query, as the stamps of the offsets say."""
 
 
+class OwnerAliveError(SinkFencedError):
+    """Another job of this query name runs, and this one was told not to wait for its end."""
+
+    remedy = "stop the other job, give this one another query name, or let it wait"
+
+
+class StartGivenUpError(SinkError):
+    """A start was given up while it waited; nothing has been changed."""
+
+    remedy = "start the job again"
+
+
 class SinkOffsetsGoneError(SinkError):
     """An offset that this run has committed is not there any more: it was deleted, or expired."""
 

@@ -63,8 +63,8 @@ EXIT_CODES = (
     ),
     Meaning(
         ExitCode.REPLACED,
-        "another job of this query name runs: it has taken over from this one, or holds the query"
-        " and has not let this one in",
+        "another job of this query name runs: it has taken over from this one, or holds the query,"
+        " and `--owner-timeout` is over",
         restarts=False,
     ),
     Meaning(

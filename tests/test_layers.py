@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("exit_codes", "settings", "setup", "spark"),
         *("kafka.options", "kafka.rights", "kafka.secrets", "kafka.topic_limits"),
         *("sinks.resume", "sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns"),
-        "sinks.client_log",
+        *("sinks.client_log", "sinks.lease", "sinks.process_identity", "sinks.keep_alive"),
         *("sinks.settings", "sinks.header_text", "sources.partitions"),
         *("streaming.restarts", "streaming.real_time", "telemetry", "synth", "store"),
     ),

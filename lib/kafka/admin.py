@@ -27,6 +27,16 @@ from lib.kafka.secrets import hide_secrets
 ANSWER_TIMEOUT_S = 10.0
 # Between two looks whether waiting is hopeless.
 _PATIENCE_S = 2.0
+# Between two questions for offsets.
+_RETRY_S = 0.2
+_NO_LEADER_YET = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
 
 
 def build_admin(bootstrap_servers: str, options: Mapping[str, str]) -> AdminClient:
@@ -166,6 +176,20 @@ def read_offsets(
     Raises:
         KafkaException: the brokers do not tell.
     """
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
+    while True:
+        try:
+            return _ask_offsets(admin, topic, position)
+        except KafkaException as error:
+            # A partition that was made a moment ago, or whose broker has died, has no leader yet.
+            if error.args[0].code() not in _NO_LEADER_YET or time.monotonic() > deadline:
+                raise
+        time.sleep(_RETRY_S)
+
+
+def _ask_offsets(
+    admin: AdminClient, topic: str, position: Literal["earliest", "latest"]
+) -> dict[int, int]:
     spec: OffsetSpec = getattr(OffsetSpec, position)()  # the client's own are untyped
     asked = {TopicPartition(topic, it): spec for it in list_partitions(admin, topic)}
     answers = admin.list_offsets(

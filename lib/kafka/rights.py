@@ -87,7 +87,7 @@ def list_rights(
         if executors_commit:
             rights.append(
                 Right(
-                    *("WRITE", "transactional id", f"{query_name}-"),
+                    *("WRITE", "transactional id", f"{query_name}:"),
                     "the executors write in transactions",
                     is_prefix=True,
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -83,6 +84,25 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
         description="messages that --commit executor writes in one transaction at most, and that"
         " --commit driver collects at once of a batch that has failed twice, in bytes; each task"
         " holds so much in memory",
+    )
+    lease: int = Field(
+        30,
+        ge=0,
+        description="seconds for which each commit says that the job is alive; a start waits for a"
+        " job of its query name that is. 0 gives no lease and waits for none: the newest job takes"
+        " over at once",
+    )
+    owner_timeout: float = Field(
+        inf,
+        ge=0,
+        description="seconds that a start waits for another job of its query name; inf without an"
+        " end, 0 not at all",
+    )
+    keep_alive: float = Field(
+        86_400,
+        ge=0,
+        description="seconds after which an idle job commits all its offsets again, so that brokers"
+        " do not forget them; sooner where they tell that they would, 0 for never",
     )
     restart_limit: int = Field(
         10,

@@ -11,9 +11,16 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
-from lib.errors import SinkError, SinkFencedError, SinkRetryExhaustedError
+from lib.errors import (
+    SinkError,
+    SinkFencedError,
+    SinkOffsetsGoneError,
+    SinkRetryExhaustedError,
+)
+from lib.kafka.admin import build_admin
+from lib.kafka.retention import find_shortest_retention_s
 from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.failures import Failure, build_sink_error, classify
 from lib.sinks.fencing import Fencing
@@ -26,6 +33,8 @@ Result = TypeVar("Result")
 
 _BACKOFF_S = 0.2
 _DISPOSE_TIMEOUT_S = 5.0
+# Kafka's own, of offsets and transactional ids; for brokers that do not tell theirs.
+_DEFAULT_RETENTION_S = 7 * 86_400.0
 
 _HINT_IF_SLOW = (
     "check the brokers; if they are well, they do not take so much within --transaction-timeout:"
@@ -47,6 +56,7 @@ class Attempts:
         hook: called at each step.
         seen: the stamps that the run has seen; None where this producer is the run's first.
         waits: for the end of other writers' transactions, when a producer is opened.
+        reader: a consumer that several writers share; by default each producer has its own.
     """
 
     def __init__(
@@ -57,17 +67,23 @@ class Attempts:
         seen: Mapping[int, str | None] | None,
         *,
         waits: bool,
+        reader: Consumer | None = None,
     ) -> None:
         self._settings = settings
         self._run_id = run_id
         self._hook = hook
         self._seen = seen
         self._waits = waits
+        self._reader = reader
         self._session: ProducerSession | None = None
         self._final: SinkError | None = None
         self._has_abandoned = False
         self._is_given_up = threading.Event()
         self._fencing = Fencing(settings, run_id, self._is_given_up)
+        # What was committed last, when that was, and whether more may have been committed since.
+        self._known: Mapping[int, int | None] = {}
+        self._known_s = time.time()
+        self._may_have_committed = False
 
     @property
     def session(self) -> ProducerSession:
@@ -80,9 +96,21 @@ class Attempts:
             raise SinkError("the writer is not open", hint="call open() first")
         return self._session
 
+    @property
+    def known(self) -> Mapping[int, int | None]:
+        """Partition → the offset that was committed when a producer was last used."""
+        return self._known
+
     def keep(self, session: ProducerSession) -> None:
         """Go on with what the last transaction has left."""
         self._session, self._seen = session, session.stamps
+        # By a clock that goes on while the machine is suspended.
+        self._known, self._known_s = session.committed, time.time()
+        self._may_have_committed = False
+
+    def note_commit(self) -> None:
+        """A transaction is about to be committed: whether it was, only its offsets will tell."""
+        self._may_have_committed = True
 
     def give_up(self) -> None:
         """Let calls fail now instead of trying again; from any thread."""
@@ -96,6 +124,7 @@ class Attempts:
         """Let go of the clients and of all that was seen: the next opening is a first one."""
         self.close()
         self._seen = self._final = None
+        self._known = {}
 
     def close(self) -> None:
         """Let go of the clients. An open transaction is aborted by the next writer, or by time."""
@@ -138,6 +167,7 @@ class Attempts:
                 # it first and reads the committed offsets after.
                 duration_s = time.monotonic() - started_s
                 self._abandon(session)
+                self._may_have_committed = True
                 reason = str(stuck)
             except (KafkaException, BufferError) as error:
                 duration_s = time.monotonic() - started_s
@@ -193,7 +223,33 @@ class Attempts:
                 run_bounded(session.abort, timeout_s=_DISPOSE_TIMEOUT_S, what="aborting")
 
     def _open(self) -> ProducerSession:
-        return open_session(self._settings, self._run_id, self._seen, self._hook, waits=self._waits)
+        try:
+            return self._open_session()
+        except SinkOffsetsGoneError:
+            if self._may_have_committed or not self._known or not self._has_expired():
+                raise
+        # Nothing can have been committed since, and brokers forget what is not used for long.
+        return self._open_session(self._known)
+
+    def _open_session(self, known: Mapping[int, int | None] | None = None) -> ProducerSession:
+        return open_session(
+            self._settings,
+            self._run_id,
+            self._seen,
+            self._hook,
+            waits=self._waits,
+            reader=self._reader,
+            known=known,
+        )
+
+    def _has_expired(self) -> bool:
+        """Whether brokers have forgotten what was committed last for its age.
+
+        What is gone sooner has been deleted: maybe by somebody who knows why.
+        """
+        admin = build_admin(self._settings.bootstrap_servers, self._settings.kafka)
+        retention_s = find_shortest_retention_s(admin) or _DEFAULT_RETENTION_S
+        return time.time() - self._known_s >= retention_s
 
     def _judge(
         self, first: KafkaError | None, what: str, error: Exception, duration_s: float

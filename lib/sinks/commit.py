@@ -9,6 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from lib.sinks.partition_writers import Predecessors
 from lib.sinks.resume import Offsets
 from lib.sinks.transaction import WriteReport
 
@@ -50,10 +51,23 @@ class Batch:
         return {p for p, end in self.ends.items() if end > self.starts.get(p, 0)}
 
 
+@dataclass(frozen=True)
+class RenewalTimes:
+    """How often offsets are committed while no batch commits them.
+
+    Attributes:
+        one_s: any of them, which renews the run's lease.
+        all_s: all of them, so that brokers do not forget them.
+    """
+
+    one_s: float
+    all_s: float
+
+
 class CommitStrategy(Protocol):
     """Writes batches in transactions. Used on the driver, by one thread."""
 
-    def open(self) -> None:
+    def open(self, predecessors: Predecessors) -> None:
         """Fence older runs, wait for their transactions to end, read what is committed."""
 
     @property
@@ -62,13 +76,19 @@ class CommitStrategy(Protocol):
 
     @property
     def stamps(self) -> Mapping[int, str | None]:
-        """Partition → metadata of that offset; after :meth:`open`."""
+        """Partition → metadata of that offset as it was found; after :meth:`open`."""
 
     def claim(self, offsets: Offsets, query_id: str) -> None:
         """Commit the group's offsets under this run's stamp, before the first batch."""
 
     def write(self, batch: Batch) -> WriteReport:
         """Write a batch that may have been written before, once."""
+
+    def keep_alive(self, times: RenewalTimes) -> None:
+        """Commit offsets as they are, if it is time to; from any thread."""
+
+    def release(self) -> None:
+        """Sign the offsets as those of a run that has ended, so that nobody waits for it."""
 
     def give_up(self) -> None:
         """Let writes fail instead of trying again, until the next :meth:`open`; any thread."""

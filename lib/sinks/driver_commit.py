@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from math import ceil
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lib.errors import BatchTooLargeError
+from lib.errors import BatchTooLargeError, SinkFencedByTaskError
 from lib.sinks.arrow_map import PreparedMap
-from lib.sinks.commit import Batch
-from lib.sinks.group_offsets import peek_stamps
-from lib.sinks.partition_writers import PartitionWriters
+from lib.sinks.commit import Batch, RenewalTimes
+from lib.sinks.partition_writers import Found, Predecessors, take_partitions
 from lib.sinks.resume import Offsets
 from lib.sinks.session import Hook
 from lib.sinks.settings import TransactionSettings
-from lib.sinks.stamp import Author, Committer, has_committed
+from lib.sinks.stamp import UNKNOWN_QUERY, Author, Committer, has_committed
 from lib.sinks.transaction import TransactionalWriter, WriteReport
 from lib.spark.failed_query import build_query_error
 from lib.spark.task_slots import find_slots
@@ -51,30 +53,41 @@ class DriverCommit:
     def __init__(self, settings: TransactionSettings, author: Author, hook: Hook) -> None:
         self._settings = settings
         self._author = author
+        self._hook = hook
         self._writer = TransactionalWriter(settings, hook, author=author)
-        # Of the partitions, where an older run committed on executors. They stay open until the
-        # claim: a task of that run that commits meanwhile has fenced one, and the claim fails.
-        self._fences = PartitionWriters(settings, author)
+        # Batches and the thread that keeps the query alive share the writer.
+        self._lock = threading.RLock()
+        self._query_id = UNKNOWN_QUERY
+        self._found: Found | None = None
         self._is_owner = False
         self._map: PreparedMap | None = None
 
-    def open(self) -> None:
+    def open(self, predecessors: Predecessors) -> None:
         """Fence older runs, those that committed on executors included."""
+        with self._lock:
+            self._open(predecessors)
+
+    def _open(self, predecessors: Predecessors) -> None:
         self.close()
         if not self._is_owner:
             self._writer.forget()
-            # Before the writer opens, which would wait for the transactions of tasks that died.
-            self._fence_tasks(peek_stamps(self._settings))
+        self._found = None
+        if has_committed(Committer.EXECUTOR, predecessors.stamps):
+            self._found = self._fence_tasks(predecessors)
         self._writer.open()
-        if not self._fences.is_open and self._fence_tasks(self._writer.stamps):
-            self._writer.close()
-            self._writer.open()
+        # This run's own are a driver's.
+        if has_committed(Committer.EXECUTOR, self._writer.stamps):
+            raise SinkFencedByTaskError("tasks of an older run have committed during this start")
 
-    def _fence_tasks(self, stamps: Mapping[int, str | None]) -> bool:
-        """Fence the producers of all partitions, if tasks have committed any of them."""
-        if has_committed(Committer.EXECUTOR, stamps):
-            self._fences.open(sorted(stamps))
-        return self._fences.is_open
+    def _fence_tasks(self, predecessors: Predecessors) -> Found:
+        """Take the partitions from an older run, whose driver is fenced first and for good.
+
+        Nothing waits here for the transactions of its tasks: fencing these ends them.
+        """
+        fence = TransactionalWriter(self._settings, self._hook, author=self._author, waits=False)
+        with closing(fence):
+            fence.open()
+            return take_partitions(self._settings, self._author, predecessors, hook=self._hook)
 
     @property
     def committed(self) -> Mapping[int, int | None]:
@@ -83,15 +96,14 @@ class DriverCommit:
 
     @property
     def stamps(self) -> Mapping[int, str | None]:
-        """Partition → metadata of that offset; after :meth:`open`."""
-        return self._writer.stamps
+        """Partition → metadata of that offset as it was found; after :meth:`open`."""
+        return {**self._writer.stamps, **(self._found.stamps if self._found else {})}
 
     def claim(self, offsets: Offsets, query_id: str) -> None:
         """Commit the group's offsets under this run's stamp."""
-        self._fences.claim(offsets, query_id)
-        self._fences.close()
-        self._writer.claim(offsets, query_id=query_id)
-        self._is_owner = True
+        with self._lock:
+            self._writer.claim(offsets, query_id=query_id)
+            self._is_owner, self._query_id = True, query_id
 
     def write(self, batch: Batch) -> WriteReport:
         """Collect the batch and write it in one transaction.
@@ -109,13 +121,37 @@ class DriverCommit:
             if not isinstance(failure, BatchTooLargeError) or batch.records < _LEAST_RECORDS:
                 raise failure from error
             return self._write_parts(batch, 2)
-        return self._writer.write(
-            messages,
-            batch.ends,
-            batch_id=batch.batch_id,
-            query_id=batch.query_id,
-            starts=batch.starts,
-        )
+        with self._lock:
+            self._query_id = batch.query_id
+            return self._writer.write(
+                messages,
+                batch.ends,
+                batch_id=batch.batch_id,
+                query_id=batch.query_id,
+                starts=batch.starts,
+            )
+
+    def keep_alive(self, times: RenewalTimes) -> None:
+        """Commit offsets as they are, if it is time to; not while a batch is being committed."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            now_s = time.monotonic()
+            if self._is_owner and now_s - self._writer.committed_all_s >= times.all_s:
+                self._writer.claim({}, query_id=self._query_id)
+            elif self._is_owner and now_s - self._writer.committed_s >= times.one_s:
+                known = _list_known(self._writer.known)
+                self._writer.renew(dict(known[:1]), query_id=self._query_id)
+        finally:
+            self._lock.release()
+
+    def release(self) -> None:
+        """Sign the offsets as those of a run that has ended."""
+        with self._lock:
+            if self._is_owner:
+                known = dict(_list_known(self._writer.known))
+                self._writer.renew(known, query_id=self._query_id, is_last=True)
+                self._is_owner = False
 
     def _write_parts(self, batch: Batch, parts: int) -> WriteReport:
         """Halve until there are so many parts."""
@@ -157,7 +193,10 @@ class DriverCommit:
     def close(self) -> None:
         """Let go of the Kafka clients."""
         self._writer.close()
-        self._fences.close()
+
+
+def _list_known(committed: Mapping[int, int | None]) -> list[tuple[int, int]]:
+    return [(p, offset) for p, offset in sorted(committed.items()) if offset is not None]
 
 
 def count_tasks(records: int, slots: int) -> int:

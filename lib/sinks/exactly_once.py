@@ -20,7 +20,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 from lib.errors import (
     PlanRefusedError,
     ScoringError,
-    SinkFencedByTaskError,
+    SinkFencedError,
     SinkRetryExhaustedError,
 )
 from lib.kafka.admin import build_admin, read_topic_id
@@ -36,7 +36,7 @@ from lib.sinks.resume import Offsets, ResumePlan
 from lib.sinks.session import Hook, ignore
 from lib.sinks.settings import ExactlyOnceSettings, TransactionSettings
 from lib.sinks.stamp import UNKNOWN_QUERY, Author, Committer, make_run_id
-from lib.sinks.takeover import take_over
+from lib.sinks.tenure import Tenure
 from lib.sinks.transaction import WriteReport
 from lib.sources.kafka import KafkaSourceSettings, read_stream
 from lib.spark.failed_query import build_query_error
@@ -45,8 +45,6 @@ __all__ = ["COMMITS", "ExactlyOnceSettings", "ExactlyOnceSink"]
 
 logger = logging.getLogger(__name__)
 
-# The old run's last tasks may fence the new one's claim; they do so once.
-_CLAIM_ATTEMPTS = 3
 # As many as Spark keeps progress events by default.
 _KEPT_REPORTS = 100
 
@@ -101,6 +99,7 @@ class ExactlyOnceSink:
         self._run_id = make_run_id()
         self._topic_id: str | None = None
         self._commit: CommitStrategy | None = None
+        self._tenure: Tenure | None = None
         self._plan: ResumePlan | None = None
         self._query_id = UNKNOWN_QUERY
         self._suspect_batch: int | None = None
@@ -141,19 +140,25 @@ class ExactlyOnceSink:
         admin = build_admin(self._settings.bootstrap_servers, self._settings.kafka)
         topic_id = read_topic_id(admin, self._settings.source_topic)
         if self._commit is None:
-            author = Author(self._run_id, topic_id, Committer(self._settings.commit))
+            author = Author(
+                self._run_id,
+                topic_id,
+                Committer(self._settings.commit),
+                self._settings.lease_s,
+            )
             build = COMMITS[self._settings.commit]
             self._commit = build(self._settings, author, self._hook)
-        for attempt in range(1, _CLAIM_ATTEMPTS + 1):
-            try:
-                found = take_over(self._settings, self._checkpoint, self._commit, admin, topic_id)
-            except SinkFencedByTaskError:
-                if attempt == _CLAIM_ATTEMPTS:
-                    raise
-                logger.info("a task of an older run is still writing, taking over again")
-            else:
-                self._plan, self._suspect_batch = found.plan, found.suspect_batch
-                return
+            self._tenure = Tenure(
+                self._settings, self._run_id, self._commit, self._note_replacement
+            )
+        assert self._tenure is not None
+        found = self._tenure.begin(admin, self._checkpoint, topic_id)
+        self._plan, self._suspect_batch = found.plan, found.suspect_batch
+
+    def _note_replacement(self, error: SinkFencedError) -> None:
+        """Another run has taken over while this one was idle: whoever runs the query ends it."""
+        if self.failure is None:
+            self.failure = error
 
     @property
     def plan(self) -> ResumePlan:
@@ -271,13 +276,13 @@ class ExactlyOnceSink:
         given up may go on for a while on its own thread, so the process has to end then.
         """
         self._is_start_given_up.set()
-        if self._commit is not None:
-            self._commit.give_up()
+        if self._tenure is not None:
+            self._tenure.give_up()
 
     def close(self) -> None:
-        """Let go of the Kafka clients."""
-        if self._commit is not None and not self._is_abandoned:
-            self._commit.close()
+        """Tell the next run that this one has ended, and let go of the Kafka clients."""
+        if self._tenure is not None and not self._is_abandoned:
+            self._tenure.end()
 
 
 def _check_columns(frame: DataFrame, required: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,27 +12,25 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from lib.errors import PlanRefusedError
-from lib.sinks.commit import Batch
+from lib.sinks.commit import Batch, RenewalTimes
+from lib.sinks.group_offsets import read_stamps
 from lib.sinks.outbox import add_counts
+from lib.sinks.ownership import check_still_owner
 from lib.sinks.partition_task import (
     REPORT_SCHEMA,
     PartitionReport,
     PartitionTask,
     raise_failure,
 )
-from lib.sinks.partition_writers import PartitionWriters
+from lib.sinks.partition_writers import Predecessors, take_partitions
 from lib.sinks.resume import Offsets
 from lib.sinks.session import Hook
 from lib.sinks.settings import TransactionSettings
-from lib.sinks.stamp import Author, Committer, has_committed
+from lib.sinks.stamp import UNKNOWN_QUERY, Author, is_signed_by
 from lib.sinks.transaction import TransactionalWriter, WriteReport
 from lib.spark.failed_query import build_query_error
 
 logger = logging.getLogger(__name__)
-
-# All offsets are committed again this often, for those of idle partitions and the transactional id
-# of the driver: long before brokers forget them (7 days by default), seldom enough to cost nothing.
-_RENEW_AFTER_S = 3600.0
 
 
 class ExecutorCommit:
@@ -65,21 +64,32 @@ class ExecutorCommit:
         # Fences older drivers, and is fenced by newer ones. It commits what no task does.
         # It does not wait for their tasks' transactions: the partitions' producers end those.
         self._driver = TransactionalWriter(settings, hook, author=author, waits=False)
-        self._writers = PartitionWriters(settings, author, hook)
         self._committed: dict[int, int | None] = {}
         self._stamps: dict[int, str | None] = {}
-        self._renewed_s = time.monotonic()
+        # Batches and the thread that keeps the query alive share the driver's writer.
+        self._lock = threading.RLock()
+        # Partitions that tasks may be writing: the driver leaves their offsets alone.
+        self._busy: set[int] = set()
+        self._reported_s = time.monotonic()
+        self._query_id = UNKNOWN_QUERY
         self._is_owner = False
 
-    def open(self) -> None:
-        """Fence older runs: their driver and all of their partitions' producers."""
+    def open(self, predecessors: Predecessors) -> None:
+        """Fence older runs: their driver first, then all of their partitions' producers."""
+        with self._lock:
+            self._open(predecessors)
+
+    def _open(self, predecessors: Predecessors) -> None:
         self.close()
         if not self._is_owner:
             self._driver.forget()
         self._driver.open()
-        partitions = sorted(self._driver.committed)
-        self._writers.open(partitions, self._stamps if self._is_owner else None)
-        self._committed, self._stamps = self._writers.committed, self._writers.stamps
+        seen = self._stamps if self._is_owner else None
+        found = take_partitions(
+            self._settings, self._author, predecessors, seen=seen, hook=self._hook
+        )
+        self._committed, self._stamps = found.committed, found.stamps
+        self._busy = set()
 
     @property
     def committed(self) -> Mapping[int, int | None]:
@@ -88,24 +98,26 @@ class ExecutorCommit:
 
     @property
     def stamps(self) -> Mapping[int, str | None]:
-        """Partition → metadata of that offset; after :meth:`open`."""
+        """Partition → metadata of that offset as it was found; after :meth:`open`."""
         return self._stamps
 
     def claim(self, offsets: Offsets, query_id: str) -> None:
-        """Commit the group's offsets under this run's stamp, then leave them to the tasks."""
-        if has_committed(Committer.DRIVER, self._stamps):
-            # An older driver that opens again now, and commits, makes this fail.
+        """Commit the group's offsets under this run's stamp, then leave them to the tasks.
+
+        An older driver that opens again now, and commits, makes this fail.
+        """
+        with self._lock:
             self._commit(offsets, query_id)
-        self._writers.claim(offsets, query_id)
-        self._committed, self._stamps = self._writers.committed, self._writers.stamps
-        self._writers.close()
-        self._is_owner = True
-        self._renewed_s = time.monotonic()
+            self._is_owner = True
 
     def write(self, batch: Batch) -> WriteReport:
         """Let the tasks write, then commit the partitions that had nothing to write."""
         started = time.monotonic()
         _check_tasks(batch)
+        with self._lock:
+            self._claim_new(batch)
+            self._busy |= batch.busy_partitions
+            self._query_id = batch.query_id
         task = PartitionTask(
             self._settings,
             self._author,
@@ -122,8 +134,10 @@ class ExecutorCommit:
             reports = self._restore(batch, task, reports)
         self._hook("produced")
         raise_failure(reports)
-        self._note(batch, reports)
-        self._commit_rest(batch, {report.partition for report in reports})
+        with self._lock:
+            self._note(batch, reports)
+            self._commit_rest(batch, {report.partition for report in reports})
+            self._busy = set()
         self._hook("committed")
         return WriteReport(
             batch.batch_id,
@@ -132,6 +146,39 @@ class ExecutorCommit:
             time.monotonic() - started,
         )
 
+    def keep_alive(self, times: RenewalTimes) -> None:
+        """Commit offsets that no task writes as they are, if it is time to.
+
+        Tasks that take long renew the lease themselves.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            now_s = time.monotonic()
+            if not self._is_owner:
+                return
+            if now_s - self._driver.committed_all_s >= times.all_s and not self._busy:
+                self._commit({}, self._query_id)
+            elif now_s - max(self._driver.committed_s, self._reported_s) >= times.one_s:
+                self._driver.renew(dict(self._list_idle()[:1]), query_id=self._query_id)
+        finally:
+            self._lock.release()
+
+    def release(self) -> None:
+        """Sign the offsets as those of a run that has ended, but those that tasks may write."""
+        with self._lock:
+            if self._is_owner:
+                self._driver.renew(dict(self._list_idle()), query_id=self._query_id, is_last=True)
+                self._is_owner = False
+
+    def _list_idle(self) -> list[tuple[int, int]]:
+        """(partition, offset) of those that no task can be writing."""
+        return [
+            (partition, offset)
+            for partition, offset in sorted(self._committed.items())
+            if offset is not None and partition not in self._busy
+        ]
+
     def give_up(self) -> None:
         """Let a commit of the driver fail instead of trying again; Spark ends the tasks."""
         self._driver.give_up()
@@ -139,7 +186,28 @@ class ExecutorCommit:
     def close(self) -> None:
         """Let go of the Kafka clients."""
         self._driver.close()
-        self._writers.close()
+
+    def _claim_new(self, batch: Batch) -> None:
+        """Put this run's stamp on partitions that did not exist at its start, or its tasks refuse.
+
+        With the driver's own producer, which a newer run has fenced: so an older run that has not
+        noticed yet cannot claim them, and its tasks write nothing there.
+
+        Raises:
+            SinkTakenOverError: somebody else has committed for such a partition.
+        """
+        new = {
+            partition: batch.starts.get(partition, 0)
+            for partition in batch.busy_partitions
+            if not is_signed_by(self._stamps.get(partition), self._author.run_id)
+        }
+        if not new:
+            return
+        logger.info("claiming the new partitions %s", sorted(new))
+        query = self._settings.query_name
+        there = read_stamps(replace(self._settings, partitions=frozenset(new)))
+        check_still_owner(there, self._stamps, self._author.run_id, query)
+        self._commit(new, batch.query_id)
 
     def _restore(
         self, batch: Batch, task: PartitionTask, reports: list[PartitionReport]
@@ -149,19 +217,20 @@ class ExecutorCommit:
         others = [report for report in reports if report.partition not in lost]
         raise_failure(others)
         logger.warning("the group's offsets of partitions %s are gone, restoring", sorted(lost))
-        self._note(batch, others)
-        self._commit({}, batch.query_id)
+        with self._lock:
+            self._note(batch, others)
+            self._commit({}, batch.query_id)
         again = _run(batch, replace(task, seen=dict(self._stamps)))
         return others + [report for report in again if report.partition in lost]
 
     def _commit_rest(self, batch: Batch, reported: set[int]) -> None:
-        """Partitions whose offsets moved without messages; all of them from time to time."""
+        """Partitions whose offsets moved without messages."""
         moved = {
             p: end
             for p, end in batch.ends.items()
             if p not in reported and (self._committed.get(p) or 0) < end
         }
-        if moved or time.monotonic() - self._renewed_s > _RENEW_AFTER_S:
+        if moved:
             self._commit(moved, batch.query_id)
 
     def _commit(self, moved: Offsets, query_id: str) -> None:
@@ -170,10 +239,12 @@ class ExecutorCommit:
         self._driver.claim({**known, **moved}, query_id=query_id)
         self._committed.update(self._driver.committed)
         self._stamps.update(self._driver.stamps)
-        self._renewed_s = time.monotonic()
+        self._query_id = query_id
 
     def _note(self, batch: Batch, reports: list[PartitionReport]) -> None:
         """What tasks have committed."""
+        if reports:
+            self._reported_s = time.monotonic()
         stamp = self._author.sign(batch.query_id, batch.batch_id).to_metadata()
         for partition in (report.partition for report in reports):
             end, committed = batch.ends[partition], self._committed.get(partition) or 0

@@ -101,9 +101,10 @@ def _find_right(error: KafkaError, settings: TransactionSettings) -> Right:
     query = settings.query_name
     if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
         return Right("READ", "group", query, "commits what has been answered")
-    # Those of partitions are many, and all begin with the query's name.
+    # Those of partitions are many, and all begin with the query's name; "-" is a former release's.
     of_partition = settings.transactional_id is not None
-    name = f"{query}-" if of_partition else query
+    separator = (settings.transactional_id or query).removeprefix(query)[:1]
+    name = f"{query}{separator}"
     return Right("WRITE", "transactional id", name, "writes in transactions", of_partition)
 
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
 
 from lib.errors import KafkaSetupError
 from lib.kafka.admin import list_partitions
@@ -19,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 # Between looks whether an older transaction has ended.
 _POLL_S = 0.1
+# How long a look that changes nothing waits for the end of a transaction that may be a batch of a
+# job that is running.
+_PATIENCE_S = 1.0
 
 
 def read_stamps(settings: TransactionSettings) -> dict[int, str | None]:
@@ -76,9 +89,94 @@ def read_committed(
     return offsets, {p: None if offsets[p] is None else text for p, text in texts.items()}
 
 
+# The client may ask again by itself until the time is over.
+_NOT_STABLE_YET = (KafkaError.UNSTABLE_OFFSET_COMMIT, KafkaError._TIMED_OUT)
+
+
+@dataclass(frozen=True)
+class GroupOffsets:
+    """All that a group has committed, for whatever topics.
+
+    Attributes:
+        offsets: (topic, partition) → offset.
+        stamps: (topic, partition) → metadata of that offset.
+        is_stable: whether no transaction was pending that changes them.
+    """
+
+    offsets: Mapping[tuple[str, int], int]
+    stamps: Mapping[tuple[str, int], str]
+    is_stable: bool = True
+
+
+def list_group_offsets(
+    admin: AdminClient, settings: TransactionSettings, *, waits: bool = True
+) -> GroupOffsets:
+    """What the group has committed, by a question that needs no consumer and fences nobody.
+
+    Waits a little for pending transactions, no longer: one that a dead process has left open lasts
+    until its id is initialised again.
+
+    Args:
+        admin: asks the brokers.
+        settings: name the group.
+        waits: for pending transactions at all.
+
+    Raises:
+        KafkaException: the brokers do not tell.
+    """
+    deadline = time.monotonic() + (_PATIENCE_S if waits else 0.0)
+    while time.monotonic() < deadline:
+        found = _ask_group(admin, settings, is_stable=True)
+        if found is not None:
+            return found
+        time.sleep(_POLL_S)
+    found = _ask_group(admin, settings, is_stable=False)
+    assert found is not None  # only stable offsets may be held back
+    return found
+
+
+def _ask_group(
+    admin: AdminClient, settings: TransactionSettings, *, is_stable: bool
+) -> GroupOffsets | None:
+    """None where a transaction holds an offset back."""
+    group = settings.query_name
+    answers = admin.list_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(group)],
+        require_stable=is_stable,
+        request_timeout=_PATIENCE_S if is_stable else settings.request_timeout_s,
+    )
+    try:
+        answered = answers[group].result().topic_partitions
+        for answer in answered:
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+    except KafkaException as error:
+        if is_stable and error.args[0].code() in _NOT_STABLE_YET:
+            return None
+        raise
+    committed = [answer for answer in answered if answer.offset != OFFSET_INVALID]
+    return GroupOffsets(
+        {(it.topic, it.partition): it.offset for it in committed},
+        {(it.topic, it.partition): it.metadata or "" for it in committed},
+        is_stable,
+    )
+
+
 def _choose_partitions(consumer: Consumer, settings: TransactionSettings) -> list[int]:
+    if settings.transactional_id is not None and settings.partitions is not None:
+        return sorted(settings.partitions)  # of one partition, which was looked up before
+    return choose_partitions(
+        settings, list_partitions(consumer, settings.source_topic, settings.request_timeout_s)
+    )
+
+
+def choose_partitions(settings: TransactionSettings, existing: list[int]) -> list[int]:
+    """Those of the existing partitions that the query reads.
+
+    Raises:
+        KafkaSetupError: some of those that it names do not exist.
+    """
     topic = settings.source_topic
-    existing = list_partitions(consumer, topic, settings.request_timeout_s)
     if settings.partitions is None:
         return existing
     missing = sorted(settings.partitions.difference(existing))

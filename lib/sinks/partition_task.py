@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import chain
@@ -29,7 +27,8 @@ from lib.sinks.partition_writers import settings_of_partition
 from lib.sinks.parts import iter_parts
 from lib.sinks.resume import Offsets
 from lib.sinks.settings import TransactionSettings
-from lib.sinks.stamp import Author
+from lib.sinks.stamp import Author, is_signed_by
+from lib.sinks.task_writer import TaskWriter
 from lib.sinks.transaction import TransactionalWriter, WriteReport
 from lib.spark.worker_end import raise_broken_pipes
 from lib.spark.worker_memory import exempt_what_is_loaded, pause_collection
@@ -102,8 +101,9 @@ class PartitionTask:
         query_id, batch_id: for the stamp.
         starts: partition → first offset of the batch; new partitions are absent.
         ends: partition → end offset of the batch.
-        seen: partition → stamp that the driver knows. Another one, by another run, means that a
-            second driver took over.
+        seen: partition → stamp that the driver knows, which is of its own run where the driver has
+            claimed the partition; nothing is written to others. Another stamp, by another run,
+            means that a second driver took over.
         map_in_arrow: makes messages of what the task gets; None where it gets messages.
     """
 
@@ -121,35 +121,35 @@ class PartitionTask:
 
         The result is one row, none for no rows.
         """
-        make = self.map_in_arrow or _parse_headers
-        messages = _iter_filled(make(_iter_filled(batches)))
-        first = next(messages, None)
+        source = _iter_filled(batches)
+        first = next(source, None)
         if first is not None:
             with pause_collection(), raise_broken_pipes():
-                report = self._write(first, messages).to_batch()
+                report = self._write(first["source_partition"][0].as_py(), chain([first], source))
             exempt_what_is_loaded()
-            yield report
+            if report is not None:
+                yield report.to_batch()
 
-    def _write(self, first: pa.RecordBatch, others: Iterator[pa.RecordBatch]) -> PartitionReport:
-        """Open the partition's writer while the rest of the messages is still being made."""
-        partition: int = first["source_partition"][0].as_py()
+    def _write(self, partition: int, batches: Iterator[pa.RecordBatch]) -> PartitionReport | None:
+        """Open the partition's writer while messages are being made; None without messages."""
+        if not is_signed_by(self.seen.get(partition), self.author.run_id):
+            return _report_error(partition, _build_unclaimed(self.settings.query_name))
+        make = self.map_in_arrow or _parse_headers
         writer = TransactionalWriter(
             settings_of_partition(self.settings, partition),
             author=self.author,
             seen={partition: self.seen.get(partition)},
         )
+        kept = TaskWriter(writer, self.query_id, self.author.lease_s)
         try:
-            with closing(writer), ThreadPoolExecutor(1) as pool:
-                opened = pool.submit(writer.open)
-                reports = []
-                parts = iter_parts(
-                    chain([first], others), self.settings.part_bytes, self.ends[partition]
-                )
-                for messages, end in parts:
-                    opened.result()
-                    reports.append(self._write_part(writer, messages, partition, end))
-                whole = reduce(WriteReport.add, reports)
-                return PartitionReport(partition, whole.written, whole.already_written)
+            with kept:
+                messages = _iter_filled(make(batches))
+                parts = iter_parts(messages, self.settings.part_bytes, self.ends[partition])
+                reports = [self._write_part(kept, it, partition, end) for it, end in parts]
+            if not reports:
+                return None
+            whole = reduce(WriteReport.add, reports)
+            return PartitionReport(partition, whole.written, whole.already_written)
         except SinkFencedError as error:
             # Fenced by a newer attempt of this very task, or by another driver: Spark's next
             # attempt reads the stamps first and knows.
@@ -157,13 +157,13 @@ class PartitionTask:
                 raise
             return _report_error(partition, error)
         except SinkOffsetsGoneError as error:
-            may_restore = opened.exception() is error and _is_first_attempt()
+            may_restore = kept.opened.exception() is error and _is_first_attempt()
             return replace(_report_error(partition, error), may_restore=may_restore)
         except SinkError as error:
             return _report_error(partition, error)
 
     def _write_part(
-        self, writer: TransactionalWriter, messages: pa.Table, partition: int, end: int
+        self, kept: TaskWriter, messages: pa.Table, partition: int, end: int
     ) -> WriteReport:
         partitions = pc.unique(messages["source_partition"]).to_pylist()
         if partitions != [partition]:
@@ -171,13 +171,7 @@ class PartitionTask:
                 f"a task got rows of the source partitions {partitions}, expected one: the plan"
                 " moves rows between tasks"
             )
-        return writer.write(
-            messages,
-            {partition: end},
-            batch_id=self.batch_id,
-            query_id=self.query_id,
-            starts=self.starts,
-        )
+        return kept.write(messages, partition, end, self.batch_id, self.starts)
 
 
 def _iter_filled(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -197,6 +191,12 @@ def _is_first_attempt() -> bool:
 
     context = TaskContext.get()
     return context is None or context.attemptNumber() == 0
+
+
+def _build_unclaimed(query_name: str) -> SinkTakenOverError:
+    return SinkTakenOverError(
+        f"query {query_name}: this run has not claimed the partition, so another run may answer it"
+    )
 
 
 def _report_error(partition: int, error: SinkError) -> PartitionReport:

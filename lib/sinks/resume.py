@@ -187,4 +187,9 @@ def _resume_from_checkpoint(
             f" {dict(missing)}",
         )
     reason = "the checkpoint; the group had no offsets" if missing else "the checkpoint"
-    return ResumePlan(reason, seed=missing)
+    new = {
+        partition: group.earliest[partition]
+        for partition, committed in group.committed.items()
+        if committed is None and partition not in checkpoint.start
+    }
+    return ResumePlan(reason, seed=missing | new)

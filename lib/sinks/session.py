@@ -55,6 +55,7 @@ class ProducerSession:
         commit_timeout_s: for that; it is called again if the client says so.
         log: of the producer; it knows whether a request may have been repeated.
         delivery_errors: of messages, in the order in which they failed.
+        owns_consumer: whether the consumer is closed with the session.
     """
 
     producer: Producer
@@ -66,6 +67,7 @@ class ProducerSession:
     commit_timeout_s: float
     log: ClientLog = field(default_factory=ClientLog)
     delivery_errors: list[KafkaError] = field(default_factory=list)
+    owns_consumer: bool = True
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -140,9 +142,10 @@ class ProducerSession:
         self.producer.flush(_REPORT_TIMEOUT_S)
 
     def dispose(self) -> None:
-        """Drop queued messages and close both clients."""
+        """Drop queued messages and close the clients, but not a consumer that others use too."""
         self.producer.purge(in_queue=True, in_flight=True, blocking=False)
-        self.consumer.close()
+        if self.owns_consumer:
+            self.consumer.close()
 
 
 def open_session(
@@ -152,6 +155,8 @@ def open_session(
     hook: Hook,
     *,
     waits: bool = True,
+    reader: Consumer | None = None,
+    known: Mapping[int, int | None] | None = None,
 ) -> ProducerSession:
     """Fence the predecessor, then read what is committed. The order matters.
 
@@ -162,14 +167,23 @@ def open_session(
             one means that another driver took over, and fencing it would steal the query back.
         hook: called at each step.
         waits: for the end of other writers' transactions.
+        reader: a consumer that several writers share; by default the session makes its own.
+        known: partition → offset that was committed last, where nothing can have been committed
+            since: it holds for offsets that are gone. None where nobody knows.
 
     Raises:
         SinkTakenOverError: another driver has committed since.
         KafkaException: a client call failed.
     """
+
+    def check(stamps: Mapping[int, str | None]) -> None:
+        if seen is not None:
+            there = {p: it for p, it in stamps.items() if it is not None or known is None}
+            check_still_owner(there, seen, run_id, settings.query_name)
+
     if seen is not None:
-        check_still_owner(read_stamps(settings), seen, run_id, settings.query_name)
-    consumer = Consumer(build_consumer_settings(settings, waits=waits))
+        check(read_stamps(settings))
+    consumer = reader or Consumer(build_consumer_settings(settings, waits=waits))
     hook("opening")
     delivery_errors: list[KafkaError] = []
 
@@ -189,8 +203,11 @@ def open_session(
     log.forget()
     hook("initialised")
     committed, stamps = read_committed(consumer, settings)
-    if seen is not None:
-        check_still_owner(stamps, seen, run_id, settings.query_name)
+    check(stamps)
+    if known is not None and (gone := [p for p, it in committed.items() if it is None]):
+        logger.warning("the group's offsets of partitions %s are gone, restoring", sorted(gone))
+        committed = {**committed, **{p: known.get(p) for p in gone}}
+        stamps = {**stamps, **{p: (seen or {}).get(p) for p in gone}}
     return ProducerSession(
         producer=producer,
         consumer=consumer,
@@ -202,6 +219,7 @@ def open_session(
         commit_timeout_s=settings.transaction_timeout_s / _CALL_ATTEMPTS,
         log=log,
         delivery_errors=delivery_errors,
+        owns_consumer=reader is None,
     )
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
+
+from lib.errors import SettingsError
 
 # For what a transaction needs besides its own time: the last answers, and the client's timers.
 _STUCK_MARGIN_S = 15.0
@@ -49,6 +52,19 @@ class TransactionSettings:
     reopen_limit: int = 2
     part_bytes: int = 64 * 1024 * 1024
 
+    def __post_init__(self) -> None:
+        """Refuse a name that would make transactional ids ambiguous.
+
+        Raises:
+            SettingsError: the query's name holds a colon.
+        """
+        if ":" in self.query_name:
+            raise SettingsError(
+                f"the query name {self.query_name!r} holds a colon, which separates the parts of"
+                " transactional ids",
+                hint="give the query a name of letters, digits, '.', '_' and '-'",
+            )
+
     @property
     def patience_s(self) -> float:
         """When a call that ignores its timeout is given up; above all timeouts by default."""
@@ -68,6 +84,12 @@ class ExactlyOnceSettings(TransactionSettings):
         starting_offsets: where the very first start begins.
         max_offsets_per_trigger: records of the largest batch; bounds memory.
         accept_offsets: take the group's offsets for right, whoever committed them.
+        lease_s: how long each commit says that the run is alive. A start waits for a run that is,
+            instead of fencing it; 0 gives no lease and waits for none, so that the newest run
+            takes over at once.
+        owner_timeout_s: how long a start waits for another run; inf for no end, 0 not at all.
+        keep_alive_s: how often an idle query commits all its offsets, so that brokers do not forget
+            them; more often where brokers say that they forget sooner, 0 for never.
     """
 
     checkpoint: str
@@ -75,3 +97,6 @@ class ExactlyOnceSettings(TransactionSettings):
     starting_offsets: Literal["earliest", "latest"] = "earliest"
     max_offsets_per_trigger: int = 100_000
     accept_offsets: bool = False
+    lease_s: int = 30
+    owner_timeout_s: float = inf
+    keep_alive_s: float = 86_400.0

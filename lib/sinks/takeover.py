@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 from confluent_kafka.admin import AdminClient
 
-from lib.kafka.admin import count_members, read_offsets
 from lib.sinks.checkpoint import CheckpointReader
 from lib.sinks.commit import CommitStrategy
-from lib.sinks.ownership import Evidence, check_ownership
-from lib.sinks.resume import GroupPosition, ResumePlan, decide_resume
+from lib.sinks.partition_writers import Predecessors
+from lib.sinks.resume import ResumePlan
 from lib.sinks.settings import ExactlyOnceSettings
-from lib.sinks.stamp import UNKNOWN_QUERY, Stamp
+from lib.sinks.stamp import UNKNOWN_QUERY
+from lib.sinks.survey import check_survey, decide, find_partitions, refuse_early, take_survey
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +39,12 @@ def take_over(
     commit: CommitStrategy,
     admin: AdminClient,
     topic_id: str,
+    stand_by: Callable[[], bool],
 ) -> Takeover:
-    """Fence older runs, decide where to resume, put this run's stamp on the group's offsets.
+    """Decide where to resume, fence older runs, decide again, sign the group's offsets.
+
+    What can be refused is refused before anything is fenced: a start that must not be leaves a job
+    that is running alone.
 
     Args:
         settings: of the sink.
@@ -46,6 +52,7 @@ def take_over(
         commit: not open yet, or to be opened anew.
         admin: for what brokers know of topic and group.
         topic_id: Kafka's id of the source topic.
+        stand_by: waits until no other run is alive; whether it had to.
 
     Raises:
         ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
@@ -53,34 +60,37 @@ def take_over(
         SinkFencedByTaskError: a task of an older run was still writing; the next attempt fences it.
         KafkaException: the brokers do not tell.
     """
-    topic, group_id = settings.source_topic, settings.query_name
-    commit.open()
-    earliest, latest = (read_offsets(admin, topic, end) for end in ("earliest", "latest"))
-    query_id = checkpoint.find_query_id()
-    evidence = Evidence(
+    survey = partial(take_survey, settings, checkpoint, admin, topic_id)
+    before = survey()
+    refuse_early(settings, before)
+    if stand_by():
+        before = survey()
+        refuse_early(settings, before)
+    query_id = before.query_id or UNKNOWN_QUERY
+
+    def check(partition: int, offset: int | None, metadata: str | None) -> None:
+        found = replace(before, committed={partition: offset}, stamps={partition: metadata})
+        check_survey(settings, found)
+
+    commit.open(
+        Predecessors(
+            before.stamps,
+            before.brokers,
+            query_id,
+            find_partitions=partial(find_partitions, admin, settings),
+            check=check,
+        )
+    )
+    after = replace(
+        survey(),
         committed=commit.committed,
-        stamps={p: Stamp.from_metadata(text) for p, text in commit.stamps.items()},
-        topic_id=topic_id,
-        members=count_members(admin, group_id),
-        checkpoint_query_id=query_id,
-        checkpoint_topic_id=checkpoint.find_topic_id(),
+        stamps=commit.stamps,
     )
-    check_ownership(
-        evidence, topic=topic, group_id=group_id, accept_offsets=settings.accept_offsets
-    )
-    mine = commit.committed.keys()
-    configured = latest if settings.starting_offsets == "latest" else earliest
-    group = GroupPosition(
-        commit.committed,
-        earliest={p: earliest[p] for p in mine},
-        latest=latest,
-        configured={p: configured[p] for p in mine},
-    )
-    position = checkpoint.read_position()
-    plan = decide_resume(position, group, topic=topic, group_id=group_id)
-    commit.claim(plan.seed, query_id or UNKNOWN_QUERY)
+    plan = decide(settings, after)
+    commit.claim(plan.seed, query_id)
     checkpoint.note_topic_id(topic_id)
-    logger.info("resume group=%s from=%s", group_id, plan.reason)
+    logger.info("resume group=%s from=%s", settings.query_name, plan.reason)
+    position = after.position
     if position is None or position.is_complete:
         return Takeover(plan, None)
     # Once is a crash like any other. Twice may be the batch's own doing.

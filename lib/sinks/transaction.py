@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
+from confluent_kafka import Consumer
 
 from lib.sinks.attempts import Attempts
 from lib.sinks.outbox import add_counts, drop_committed, produce_messages, refuse_loop
@@ -73,6 +74,7 @@ class TransactionalWriter:
             another run took over. None where this writer is the run's first.
         waits: for the end of other writers' transactions on the same partitions, when it opens.
             What is committed may be more than it reads otherwise.
+        reader: a consumer that this writer shares with others; by default it makes its own.
     """
 
     def __init__(
@@ -83,16 +85,26 @@ class TransactionalWriter:
         author: Author | None = None,
         seen: Mapping[int, str | None] | None = None,
         waits: bool = True,
+        reader: Consumer | None = None,
     ) -> None:
         self._settings = settings
         self._hook = hook
         self._author = author or Author(make_run_id())
-        self._attempts = Attempts(settings, self._author.run_id, hook, seen, waits=waits)
+        # When offsets were committed last, and all of them; by time.monotonic.
+        self.committed_s = self.committed_all_s = time.monotonic()
+        self._attempts = Attempts(
+            settings, self._author.run_id, hook, seen, waits=waits, reader=reader
+        )
 
     @property
     def committed(self) -> Mapping[int, int | None]:
         """Partition → the group's committed offset, None where it has none; after :meth:`open`."""
         return self._attempts.session.committed
+
+    @property
+    def known(self) -> Mapping[int, int | None]:
+        """The same as this writer has last read or committed it, also while it is not open."""
+        return self._attempts.known
 
     @property
     def stamps(self) -> Mapping[int, str | None]:
@@ -129,6 +141,30 @@ class TransactionalWriter:
             lambda session: self._transact(session, None, offsets, stamp, is_claim=True),
         )
         self._attempts.keep(session)
+
+    def renew(self, offsets: Offsets, *, query_id: str, is_last: bool = False) -> None:
+        """Commit offsets as they are once more, so that their stamps say that this run is alive.
+
+        Args:
+            offsets: partition → offset, only of partitions that nobody else commits meanwhile; the
+                others are left alone.
+            query_id: for the stamp.
+            is_last: whether the stamp says that the run has ended.
+
+        Raises:
+            SinkError: as with :meth:`write`.
+        """
+        author = replace(self._author, lease_s=0) if is_last else self._author
+        stamp = author.sign(query_id, CLAIM).to_metadata()
+
+        def commit(session: ProducerSession) -> ProducerSession:
+            known = session.committed
+            targets = {p: max(at, known.get(p) or 0) for p, at in offsets.items()}
+            session.begin()
+            return self._commit(session, targets, stamp)
+
+        if offsets:
+            self._attempts.keep(self._attempts.run("keeping the query", commit))
 
     def write(
         self,
@@ -207,9 +243,22 @@ class TransactionalWriter:
             timeout_s = self._settings.transaction_timeout_s
             written = produce_messages(session.producer, fresh, timeout_s)
         self._hook("produced")
+        done = self._commit(session, targets, stamp, self._hook)
+        self.committed_all_s = self.committed_s
+        return done, written, skipped
+
+    def _commit(
+        self, session: ProducerSession, targets: Offsets, stamp: str, hook: Hook = ignore
+    ) -> ProducerSession:
+        """End the transaction with offsets; the session as it is then."""
         session.send_offsets(targets, stamp)
-        self._hook("offsets_sent")
+        hook("offsets_sent")
+        self._attempts.note_commit()
         session.commit()
-        self._hook("committed")
-        stamps = dict.fromkeys(targets, stamp)
-        return replace(session, committed=targets, stamps=stamps), written, skipped
+        hook("committed")
+        self.committed_s = time.monotonic()
+        return replace(
+            session,
+            committed={**session.committed, **targets},
+            stamps={**session.stamps, **dict.fromkeys(targets, stamp)},
+        )

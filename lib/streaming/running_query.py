@@ -10,7 +10,7 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it sh
 from pyspark.errors import PySparkException, StreamingQueryException
 from pyspark.sql.streaming.query import StreamingQuery
 
-from lib.errors import BatchTimeoutError, QueryHungError, ScoringError
+from lib.errors import BatchTimeoutError, QueryHungError, ScoringError, SinkFencedError
 from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.exactly_once import ExactlyOnceSink
 from lib.spark.failed_query import build_query_error
@@ -97,7 +97,7 @@ class RunningQuery:
     def _watch(self, view: ProgressView, stop: StopSignal) -> ScoringError | None:
         """Follow one life of the query; return why it failed, None where it did not."""
         overdue, looked_s = None, time.monotonic()
-        while self.query.isActive and overdue is None and not stop.wait(_POLL_S):
+        while self._is_going_on() and overdue is None and not stop.wait(_POLL_S):
             self._show_new(view)
             if time.monotonic() - looked_s >= _LOOK_S:
                 overdue, looked_s = self._guard.judge(self.query), time.monotonic()
@@ -108,6 +108,11 @@ class RunningQuery:
         self._show_new(view)
         # What a stop interrupts has not been written, and is done at the next start.
         return None if stop.is_requested else overdue or self._find_failure()
+
+    def _is_going_on(self) -> bool:
+        """Whether the query runs, and nobody has taken over, as an idle sink may have noticed."""
+        replaced = self.sink is not None and isinstance(self.sink.failure, SinkFencedError)
+        return self.query.isActive and not replaced
 
     def _restart(self, failure: ScoringError, failures: int, stop: StopSignal) -> int:
         """Wait and start the query again, until it runs.

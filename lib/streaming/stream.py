@@ -171,6 +171,9 @@ def _exactly_once(settings: ScoreStreamSettings) -> ExactlyOnceSettings:
         accept_offsets=settings.accept_offsets,
         transaction_timeout_s=settings.transaction_timeout,
         part_bytes=settings.part_bytes,
+        lease_s=settings.lease,
+        owner_timeout_s=settings.owner_timeout,
+        keep_alive_s=settings.keep_alive,
     )
 
 

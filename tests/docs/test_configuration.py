@@ -89,7 +89,7 @@ def test_the_documented_settings_of_the_sink_are_those_of_the_code() -> None:
     for field in fields(ExactlyOnceSettings):
         has_default = field.default is not MISSING or field.default_factory is not MISSING
         value = json.dumps(getattr(required, field.name)) if has_default else None
-        text = {"null": "None", "false": "False"}.get(value or "", value)
+        text = {"null": "None", "false": "False", "Infinity": "inf"}.get(value or "", value)
         expected[field.name] = "required" if text is None else f"`{text}`"
 
     assert found == expected

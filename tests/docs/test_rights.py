@@ -48,9 +48,9 @@ def test_the_rights_of_executors_that_commit_are_described() -> None:
     (more,) = set(list_default_rights(executors_commit=True)) - set(list_default_rights())
 
     assert more.command("User:x").endswith(
-        "--operation WRITE --transactional-id churn-scoring- --resource-pattern-type prefixed"
+        "--operation WRITE --transactional-id churn-scoring: --resource-pattern-type prefixed"
     )
     assert (
-        "WRITE with `--transactional-id churn-scoring- --resource-pattern-type prefixed`"
+        "WRITE with `--transactional-id churn-scoring: --resource-pattern-type prefixed`"
         in read_document(DOCUMENT)
     )

@@ -113,7 +113,7 @@ def test_a_right_to_the_transactional_id_shows_when_the_writer_opens(
     of_partition = TransactionalWriter(settings_of_partition(settings, 0))
 
     with pytest.raises(
-        SinkRejectedError, match=f"--transactional-id {name}- --resource-pattern-type prefixed"
+        SinkRejectedError, match=f"--transactional-id {name}: --resource-pattern-type prefixed"
     ):
         of_partition.open()
     with pytest.raises(SinkRejectedError) as error:

@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.sinks.columns import HEADERS_TYPE
 from lib.sinks.commit import ArrowMap
@@ -36,8 +37,11 @@ class Copying:
     output: str
     failed: str
 
+    def build_sink(self, **changes: Any) -> ExactlyOnceSink:
+        return ExactlyOnceSink(self.spark, replace(self.settings, **changes))
+
     def start_sink(self, **changes: Any) -> ExactlyOnceSink:
-        return ExactlyOnceSink(self.spark, replace(self.settings, **changes)).start()
+        return self.build_sink(**changes).start()
 
     def messages(self, records: DataFrame) -> DataFrame:
         value = F.upper(F.col("source_value").cast("string"))
@@ -63,16 +67,34 @@ class Copying:
     def drain_through(self, change: ArrowMap, **changes: Any) -> ExactlyOnceSink:
         """The same with messages that tasks change; the query may fail."""
         sink = self.start_sink(**{"commit": "executor", **changes})
-        headers = F.lit(None).cast(HEADERS_TYPE)
-        messages = self.messages(sink.read_stream()).withColumn("headers", headers)
-        query = sink.write_stream(messages, change).trigger(availableNow=True).start()
+        writer = self._write_through(sink, change)
+        query = writer.trigger(availableNow=True).start()
         wait_until(lambda: not query.isActive)
         sink.close()
         return sink
 
+    def _write_through(self, sink: ExactlyOnceSink, change: ArrowMap) -> DataStreamWriter:
+        headers = F.lit(None).cast(HEADERS_TYPE)
+        messages = self.messages(sink.read_stream()).withColumn("headers", headers)
+        return sink.write_stream(messages, change)
+
     @contextmanager
-    def running(self, sink: ExactlyOnceSink) -> Iterator[StreamingQuery]:
-        query = sink.write_stream(self.messages(sink.read_stream())).start()
+    def running(
+        self, sink: ExactlyOnceSink, trigger: str = "0 seconds"
+    ) -> Iterator[StreamingQuery]:
+        writer = sink.write_stream(self.messages(sink.read_stream()))
+        with self._run(sink, writer.trigger(processingTime=trigger)) as query:
+            yield query
+
+    @contextmanager
+    def running_through(self, sink: ExactlyOnceSink, change: ArrowMap) -> Iterator[StreamingQuery]:
+        """The same with messages that tasks change."""
+        with self._run(sink, self._write_through(sink, change)) as query:
+            yield query
+
+    @contextmanager
+    def _run(self, sink: ExactlyOnceSink, writer: DataStreamWriter) -> Iterator[StreamingQuery]:
+        query = writer.start()
         try:
             yield query
         finally:
@@ -89,17 +111,17 @@ class Copying:
         found = [m for topic in topics for m in read_topic(servers, topic)]
         return Counter((as_bytes(m.key()), as_bytes(m.value())) for m in found)
 
-    def committed(self) -> dict[int, tuple[int, Stamp | None]]:
+    def committed(self, partitions: int = PARTITIONS) -> dict[int, tuple[int, Stamp | None]]:
         """Partition → offset and stamp, as any tool sees them."""
         with self._group_client() as consumer:
-            asked = [TopicPartition(self.settings.source_topic, p) for p in range(PARTITIONS)]
+            asked = [TopicPartition(self.settings.source_topic, p) for p in range(partitions)]
             answers = consumer.committed(asked, timeout=10)
         return {a.partition: (a.offset, Stamp.from_metadata(a.metadata)) for a in answers}
 
-    def commit_by_hand(self, offsets: dict[int, int]) -> None:
+    def commit_by_hand(self, offsets: dict[int, int], metadata: str = "") -> None:
         topic = self.settings.source_topic
         with self._group_client() as consumer:
-            moved = [TopicPartition(topic, p, offset) for p, offset in offsets.items()]
+            moved = [TopicPartition(topic, p, offset, metadata) for p, offset in offsets.items()]
             consumer.commit(offsets=moved, asynchronous=False)
 
     @contextmanager
@@ -133,6 +155,7 @@ def build_copying(
         source_topic=topic(PARTITIONS),
         checkpoint=str(checkpoint),
         max_offsets_per_trigger=300,
+        lease_s=0,  # a second run takes over at once; tests of leases give one
     )
     return Copying(spark, settings, topic(2), topic(1))
 

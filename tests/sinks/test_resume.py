@@ -109,10 +109,10 @@ def test_a_committed_offset_past_the_last_stable_one_is_refused(
     decide(checkpoint, {0: 100, 1: 60})
 
 
-def test_a_partition_that_the_checkpoint_never_saw_is_new_and_needs_nothing() -> None:
+def test_a_partition_that_the_checkpoint_never_saw_is_claimed_at_its_oldest_record() -> None:
     plan = decide(at({0: 50}, complete=False), {0: 50, 1: None})
 
-    assert plan.seed == {}
+    assert plan == ResumePlan("the checkpoint", seed={1: 20})
 
 
 OFFSETS = st.none() | st.integers(0, 100)

@@ -1,0 +1,131 @@
+"""What a start with commits on executors takes for each source partition: time and threads.
+
+``.venv/bin/python -m benchmarks.takeover``; see docs/scaling.md.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka.admin import AdminClient
+from pydantic import Field
+from rich.console import Console
+
+from benchmarks.environment import describe_machine, describe_versions
+from benchmarks.topics import remove_topics
+from benchmarks.trial import BenchmarkSettings, write_report
+from lib.broker import EmbeddedBroker, create_topics, provide_broker
+from lib.cli import run_job
+from lib.sinks.partition_writers import Predecessors, take_partitions
+from lib.sinks.settings import TransactionSettings
+from lib.sinks.stamp import Author, Committer, make_run_id
+from lib.sinks.transaction import TransactionalWriter
+
+_COUNT_EVERY_S = 0.01
+
+
+class TakeoverSettings(BenchmarkSettings):
+    """Take over topics of several sizes, partition by partition, and count."""
+
+    partitions: list[int] = Field([50, 100, 200, 400], description="of each topic; repeatable")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One start.
+
+    Attributes:
+        partitions: of the topic.
+        is_first: whether nothing had been committed for them.
+        seconds: from the first producer to the last.
+        threads: the most of this process at once, those that it had before not counted.
+    """
+
+    partitions: int
+    is_first: bool
+    seconds: float
+    threads: int
+
+    @property
+    def partition_ms(self) -> float:
+        """Milliseconds for each partition."""
+        return self.seconds * 1000 / self.partitions
+
+
+def measure_topic(servers: str, partitions: int) -> list[Taken]:
+    """A first start and one that finds what the first has left, on a topic of their own."""
+    topic = f"takeover-{partitions}-{uuid.uuid4().hex[:8]}"
+    create_topics(servers, {topic: partitions})
+    settings = TransactionSettings(servers, topic, topic)
+    found = [_measure_start(settings, partitions, is_first=is_first) for is_first in (True, False)]
+    remove_topics(AdminClient({"bootstrap.servers": servers}), [topic])
+    return found
+
+
+def _measure_start(settings: TransactionSettings, partitions: int, *, is_first: bool) -> Taken:
+    author = Author(make_run_id(), committer=Committer.EXECUTOR)
+    predecessors = Predecessors({}, 1, "-", lambda: range(partitions), lambda *offset: None)
+    with _counting_threads() as most:
+        before, started_s = most[0], time.monotonic()
+        take_partitions(settings, author, predecessors)
+        seconds, threads = time.monotonic() - started_s, most[0] - before
+    if is_first:
+        writer = TransactionalWriter(settings, author=author)
+        writer.open()
+        writer.claim(dict.fromkeys(range(partitions), 0), query_id="-")
+        writer.close()
+    return Taken(partitions, is_first, seconds, threads)
+
+
+@contextmanager
+def _counting_threads() -> Iterator[list[int]]:
+    """The number within grows to the most threads at once."""
+    tasks, done = Path("/proc/self/task"), threading.Event()
+    most = [sum(1 for _ in tasks.iterdir())]
+
+    def count() -> None:
+        while not done.wait(_COUNT_EVERY_S):
+            most[0] = max(most[0], sum(1 for _ in tasks.iterdir()))
+
+    watcher = threading.Thread(target=count, daemon=True)
+    watcher.start()
+    yield most
+    done.set()
+    watcher.join()
+
+
+def measure(settings: TakeoverSettings) -> int:
+    """Measure all sizes on one broker and write a report."""
+    console, started, found = Console(), datetime.now(UTC), []
+    with provide_broker() as broker:
+        versions = describe_versions(isinstance(broker, EmbeddedBroker))
+        for partitions in settings.partitions:
+            for taken in measure_topic(broker.bootstrap_servers, partitions):
+                found.append(taken)
+                what = "a first start" if taken.is_first else "a start after another"
+                console.print(
+                    f"{taken.partitions} partitions, {what}: {taken.seconds:.1f} s,"
+                    f" {taken.partition_ms:.0f} ms each, {taken.threads} threads more"
+                )
+    report: dict[str, Any] = {
+        "started": started.isoformat(timespec="seconds"),
+        "machine": describe_machine(),
+        "versions": versions,
+        "starts": [asdict(taken) for taken in found],
+    }
+    write_report(settings.output, "takeover", started, json.dumps(report, indent=2) + "\n", console)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(TakeoverSettings, measure))

@@ -1,0 +1,66 @@
+"""Which process a run is, so that another one on the same machine can see that it has ended."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+
+# Of a process that has ended and that nobody has waited for.
+_ENDED = ("Z", "X")
+
+
+def identify_process() -> str:
+    """A text for this process: where its number counts, and when it began.
+
+    A number alone would say little: another machine, a container with the same host name or a
+    later process may have it too. So the text holds the boot of the kernel and the namespace of
+    process numbers, as a hash, and the start of the process since that boot.
+
+    Returns:
+        Two words with a dot between them; empty where the system has no /proc.
+    """
+    with suppress(OSError, IndexError):
+        return f"{_identify_place()}.{_read_stat(os.getpid())[1]}"
+    return ""
+
+
+def has_ended(pid: int, identity: str) -> bool:
+    """Whether a process has certainly ended; False where that cannot be seen from here.
+
+    Args:
+        pid: its number.
+        identity: what :func:`identify_process` returned in it.
+    """
+    place, _, started = identity.partition(".")
+    if not started or pid <= 0:
+        return False
+    try:
+        if place != _identify_place():
+            return False
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # somebody has the number; /proc tells who
+    except OSError:
+        return False
+    try:
+        state, since = _read_stat(pid)
+    except (OSError, IndexError):
+        return False
+    return state in _ENDED or since != started
+
+
+def _identify_place() -> str:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+    namespace = Path("/proc/self/ns/pid").readlink()
+    return hashlib.sha256(f"{boot}{namespace}".encode()).hexdigest()[:12]
+
+
+def _read_stat(pid: int) -> tuple[str, str]:
+    """A process's state, and its start in ticks since boot; see proc(5)."""
+    # The name before may hold spaces and brackets.
+    rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return rest[0], rest[19]
