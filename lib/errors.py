@@ -127,6 +127,13 @@ class ResumeRefusedError(SinkError):
     remedy = "see 'Start-up' in docs/operations.md for the ways out"
 
 
+class CheckpointDamagedError(SinkError):
+    """A file of the checkpoint is damaged or missing; the next start decides how to go on."""
+
+    remedy = "start it again: it goes on from the group's offsets, or says what is lacking"
+    is_transient = True
+
+
 class SinkRetryExhaustedError(SinkError):
     """A transaction failed again and again for transient reasons. Nothing of it is visible."""
 

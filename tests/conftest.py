@@ -77,7 +77,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A session as the job has it (conf/spark-defaults.conf), small and quiet."""
     from pyspark.sql import SparkSession
 
-    from lib.sinks.checkpoint import PLAIN_FILE_SYSTEM
+    from lib.sinks.checkpoint_files import PLAIN_FILE_SYSTEM
     from lib.spark.session import apply_runtime_settings
 
     scratch = tmp_path_factory.mktemp("spark")

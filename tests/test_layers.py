@@ -19,7 +19,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("kafka.options", "kafka.rights", "kafka.secrets", "kafka.topic_limits"),
         *("sinks.resume", "sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns"),
         *("sinks.client_log", "sinks.lease", "sinks.process_identity", "sinks.keep_alive"),
-        *("sinks.settings", "sinks.header_text", "sources.partitions"),
+        *("sinks.settings", "sinks.header_text", "sinks.acceptance", "sinks.checkpoint_format"),
+        "sources.partitions",
         *("streaming.restarts", "streaming.real_time", "telemetry", "synth", "store"),
     ),
     (

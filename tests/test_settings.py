@@ -115,6 +115,14 @@ def test_a_key_of_another_job_is_left_alone(write_config: Any) -> None:
     assert load(file=file).input_topic == "x"
 
 
+def test_offsets_accepted_for_good_in_a_file_are_refused(write_config: Any) -> None:
+    with pytest.raises(SettingsError, match=r"--accept-offsets: expected TOPIC@SUM"):
+        load(file=write_config("accept_offsets = true"))
+    assert load(file=write_config("accept_offsets = false")).accept_offsets == ""
+    value = "telco.raw.customers@4f1c09ab77d2"
+    assert load(file=write_config(f'accept_offsets = "{value}"')).accept_offsets == value
+
+
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(SettingsError, match=r"--config nowhere\.toml: no such file"):
         load(file=Path("nowhere.toml"))
@@ -130,6 +138,13 @@ def test_a_missing_file_is_named() -> None:
         (("--backend", "pmml"), r"--backend: .*found 'pmml'"),
         (("--trigger", "soon"), r'--trigger: expected "available-now" or an interval'),
         (("--query-name", "a b"), r"--query-name: "),
+        # Plain, as in earlier releases.
+        (
+            ("--accept-offsets",),
+            r"--accept-offsets: expected TOPIC@SUM, .*refusal prints the value",
+        ),
+        (("--accept-offsets", "--verbose"), r"--accept-offsets: expected TOPIC@SUM"),
+        (("--accept-offsets", "0:12"), r"--accept-offsets: expected TOPIC@SUM"),
         (("--starting-offsets", "middle"), r"--starting-offsets: "),
         (("--kafka", "group.id=x"), r"--kafka sets group\.id"),
         (("--kafka", "ssl"), r"--kafka: expected KEY=VALUE"),

@@ -384,7 +384,7 @@ def test_a_real_job_runs_from_any_folder_with_lib_and_the_connector(
     assert done.returncode == 5, done.stderr
     assert done.stdout.splitlines()[0] == "19"
     assert " |-- offset: long (nullable = true)" in done.stdout
-    from lib.sinks.checkpoint import PLAIN_FILE_SYSTEM
+    from lib.sinks.checkpoint_files import PLAIN_FILE_SYSTEM
 
     # Compiled modules rather than a zip, and a file system that starts no processes.
     home, files = done.stdout.splitlines()[-1].split()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +30,8 @@ from lib.settings.base import ENVIRONMENT_PREFIX, JobSettings
 
 Settings = TypeVar("Settings", bound=JobSettings)
 
+_ONCE_PLAIN = ("--accept-offsets",)
+
 
 def load_settings(
     kind: type[Settings], arguments: Sequence[str], environment: Mapping[str, str] | None = None
@@ -45,7 +48,7 @@ def load_settings(
         SystemExit: for ``--help``, and for flags that do not exist.
     """
     variables = os.environ if environment is None else environment
-    early, remaining = _parse_early(arguments)
+    early, remaining = _parse_early(_complete_plain(arguments))
     refuse_on_command_line(_guess_keys(remaining))
     file = _read_file(early.config or variables.get(f"{ENVIRONMENT_PREFIX}CONFIG"))
     file = _keep_own(kind, file)
@@ -89,13 +92,20 @@ def load_settings(
         raise SettingsError(_describe(error)) from error
 
 
-def _parse_early(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+def _parse_early(arguments: Iterable[str]) -> tuple[argparse.Namespace, list[str]]:
     """Take out what the settings library cannot: the file it reads, and values with commas."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config")
     parser.add_argument("--kafka", action="append", default=[])
     parser.add_argument("--kafka-secrets")
     return parser.parse_known_args(list(arguments))
+
+
+def _complete_plain(arguments: Sequence[str]) -> Iterator[str]:
+    """Give a value to what was a plain flag, so that it is refused with the way out."""
+    for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue="--"):
+        is_plain = argument in _ONCE_PLAIN and following.startswith("--")
+        yield f"{argument}=true" if is_plain else argument
 
 
 def _guess_keys(arguments: Sequence[str]) -> Iterator[str]:

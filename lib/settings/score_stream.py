@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lib.settings.base import PlanSettings
 from lib.settings.topics import DistinctTopicSettings
+from lib.sinks.acceptance import EXPECTED, is_acceptance
 from lib.sources.partitions import ALL_PARTITIONS, parse_partitions
 from lib.streaming.real_time import REAL_TIME, iter_conflicts
 
@@ -67,9 +68,10 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
     max_offsets_per_trigger: int = Field(
         100_000, ge=1, description="largest batch, in records; bounds the driver's memory"
     )
-    accept_offsets: bool = Field(
-        False,
-        description="take the group's offsets for right, whoever has committed them; for one start",
+    accept_offsets: str = Field(
+        "",
+        description="TOPIC@SUM, as a refused start prints it: take these offsets of the group for"
+        " right, whoever has committed them",
     )
     transaction_timeout: float = Field(
         60.0,
@@ -133,6 +135,16 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
     def _check_partitions(cls, partitions: str) -> str:
         parse_partitions(partitions)
         return partitions
+
+    @field_validator("accept_offsets", mode="before")
+    @classmethod
+    def _check_accept_offsets(cls, accepted: Any) -> Any:
+        # Earlier releases had a plain flag, and false in their files.
+        if accepted in ("", False, "false"):
+            return ""
+        if not isinstance(accepted, str) or not is_acceptance(accepted):
+            raise ValueError(EXPECTED)
+        return accepted
 
     @field_validator("trigger")
     @classmethod

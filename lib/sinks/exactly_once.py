@@ -25,7 +25,8 @@ from lib.errors import (
 )
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.sinks.bounded import StuckError, run_bounded
-from lib.sinks.checkpoint import CheckpointReader, prefer_plain_files
+from lib.sinks.checkpoint import CheckpointReader
+from lib.sinks.checkpoint_files import prefer_plain_files
 from lib.sinks.columns import COLLECTED_COLUMNS, COLUMN_TYPES, REQUIRED_COLUMNS, SOURCE_POSITION
 from lib.sinks.commit import ArrowMap, Batch, CommitStrategy
 from lib.sinks.driver_commit import DriverCommit
@@ -116,13 +117,17 @@ class ExactlyOnceSink:
         Called again after a failure, it does the same for a query that starts anew.
 
         Raises:
+            SettingsError: the checkpoint cannot be written.
             ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
             SinkFencedError: another run has taken over meanwhile.
             SinkError: Kafka cannot be written to.
         """
         self.failure = None
         self._written = None
+        # A start may give the query a new checkpoint, and Spark a new id to it.
+        self._query_id = UNKNOWN_QUERY
         prefer_plain_files(self._spark, self._settings.checkpoint)
+        self._checkpoint.check_writable()
         self._is_start_given_up.clear()
         what = f"taking over query {self._settings.query_name}"
         try:

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lib.errors import ResumeRefusedError, SinkOffsetsGoneError, SinkTakenOverError
+from lib.sinks.acceptance import sign_offsets
 from lib.sinks.stamp import UNKNOWN_QUERY, Stamp
-
-_ACCEPT = "if the offsets are right all the same, start once with --accept-offsets"
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,19 @@ class Evidence:
 
 
 def check_ownership(
-    evidence: Evidence, *, topic: str, group_id: str, accept_offsets: bool = False
-) -> None:
+    evidence: Evidence, *, topic: str, group_id: str, accepted: str | None = None
+) -> bool:
     """Refuse offsets that this query cannot have committed.
 
     Args:
         evidence: read after the producer's ``init_transactions``, never before.
         topic: the source topic, for messages.
         group_id: the consumer group, for messages.
-        accept_offsets: a person vouches for the offsets. Members of the group are refused all the
-            same: they would commit again.
+        accepted: what a person vouches for, see ``sign_offsets``. Members of the group are refused
+            all the same: they would commit again.
+
+    Returns:
+        Whether the offsets are taken only because a person vouches for them.
 
     Raises:
         ResumeRefusedError: says who has committed what, and the way out.
@@ -60,35 +62,52 @@ def check_ownership(
             hint="stop them, or take another --query-name; what they have committed is refused"
             " next, see 'Start-up' in docs/operations.md",
         )
-    if accept_offsets:
-        return
+    expected = sign_offsets(
+        evidence.committed, topic=topic, topic_id=evidence.topic_id, group_id=group_id
+    )
+    try:
+        _check_all(evidence, topic, group_id, f"start once with --accept-offsets {expected}")
+    except ResumeRefusedError as refusal:
+        if accepted == expected:
+            return True
+        if accepted is None:
+            raise
+        raise ResumeRefusedError(
+            f"{refusal.message}; --accept-offsets {accepted} accepts other offsets than these,"
+            " or another topic's",
+            hint=refusal.hint,
+        ) from None
+    return False
+
+
+def _check_all(evidence: Evidence, topic: str, group_id: str, accept: str) -> None:
     if evidence.checkpoint_topic_id not in (None, evidence.topic_id):
         raise ResumeRefusedError(
             f"the checkpoint was made with another topic {topic}: found topic id"
             f" {evidence.topic_id}, expected {evidence.checkpoint_topic_id}; it was deleted and"
-            " made anew",
+            " recreated",
             hint="remove the checkpoint and delete the group's offsets to start over; if this is"
-            " a copy with the same offsets, start once with --accept-offsets",
+            f" a copy with the same offsets, {accept}",
         )
     for partition, offset in sorted(evidence.committed.items()):
         if offset is not None:
             place = f"{topic}[{partition}]@{offset} of group {group_id}"
-            _check_stamp(evidence.stamps.get(partition), evidence, place)
+            _check_stamp(evidence.stamps.get(partition), evidence, place, accept)
 
 
-def _check_stamp(stamp: Stamp | None, evidence: Evidence, place: str) -> None:
+def _check_stamp(stamp: Stamp | None, evidence: Evidence, place: str, accept: str) -> None:
     if stamp is None:
         raise ResumeRefusedError(
             f"{place} was not committed by this job: it was set by hand, or by a consumer of that"
             " group",
-            hint=_ACCEPT,
+            hint=f"if the offsets are right all the same, {accept}",
         )
     if stamp.topic_id != evidence.topic_id:
         raise ResumeRefusedError(
             f"{place} was committed for another topic of that name: found topic id"
-            f" {stamp.topic_id}, expected {evidence.topic_id}; it was deleted and made anew",
+            f" {stamp.topic_id}, expected {evidence.topic_id}; it was deleted and recreated",
             hint="delete the group's offsets to start over, or, if this is a copy with the same"
-            " offsets, start once with --accept-offsets",
+            f" offsets, {accept}",
         )
     expected = evidence.checkpoint_query_id
     if expected is not None and stamp.query_id not in (expected, UNKNOWN_QUERY):
@@ -96,7 +115,7 @@ def _check_stamp(stamp: Stamp | None, evidence: Evidence, place: str) -> None:
             f"{place} was committed by another query: found query id {stamp.query_id} (run"
             f" {stamp.run_id}, batch {stamp.batch_id}), the checkpoint's is {expected}",
             hint="give each query its own --query-name and --checkpoint; if this checkpoint is an"
-            f" old one, remove it; {_ACCEPT}",
+            f" old one, remove it; if the offsets are right all the same, {accept}",
         )
 
 

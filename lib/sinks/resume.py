@@ -5,7 +5,7 @@ Pure. The table it implements stands in ``docs/adr/0001-exactly-once-sink.md``; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lib.errors import ResumeRefusedError
@@ -32,6 +32,21 @@ class CheckpointPosition:
     next_batch_id: int
     start: Offsets
     is_complete: bool
+
+
+@dataclass(frozen=True)
+class CheckpointDamage:
+    """Spark's checkpoint cannot be read, or must not be used any more.
+
+    Attributes:
+        description: the file and what is wrong with it, like "…/offsets/3 is empty".
+    """
+
+    description: str
+
+
+#: What a look at a checkpoint finds; None where it does not say a position yet.
+CheckpointFinding = CheckpointPosition | CheckpointDamage | None
 
 
 @dataclass(frozen=True)
@@ -67,32 +82,48 @@ class ResumePlan:
         starting_offsets: where Spark has to start; None where its checkpoint decides.
         seed: offsets that the group lacks; they are committed first, so that a missing offset
             always means that somebody or something deleted it.
+        set_aside: why the query needs a new checkpoint in place of the one it has; None where it
+            keeps it.
+        trimmed: partition that was never read → its oldest record, where that is not its first.
     """
 
     reason: str
     starting_offsets: Offsets | None = None
     seed: Offsets = field(default_factory=dict)
+    set_aside: str | None = None
+    trimmed: Offsets = field(default_factory=dict)
 
 
 def decide_resume(
-    checkpoint: CheckpointPosition | None, group: GroupPosition, *, topic: str, group_id: str
+    checkpoint: CheckpointFinding,
+    group: GroupPosition,
+    *,
+    topic: str,
+    group_id: str,
+    distrust: str | None = None,
 ) -> ResumePlan:
     """Decide where the query resumes without losing or repeating a record.
 
     Args:
-        checkpoint: None where there is none, or none that says a position.
+        checkpoint: what was found; None where there is none, or none that says a position.
         group: read after the producer's ``init_transactions``, never before.
         topic: the source topic, for messages.
         group_id: the consumer group, for messages.
+        distrust: why Spark cannot go on from its checkpoint, if it has said so.
 
     Raises:
         ResumeRefusedError: any start would lose or repeat records.
     """
-    if checkpoint is not None:
-        return _resume_from_checkpoint(checkpoint, group, topic, group_id)
-    _check_stable(group, topic, group_id)
+    source = _Source(topic, group_id, group)
+    if not isinstance(checkpoint, CheckpointPosition):
+        source.check_stable()
+    match checkpoint:
+        case CheckpointDamage(description):
+            return source.resume_despite(description)
+        case CheckpointPosition():
+            return source.resume_from(checkpoint, distrust)
     if group.has_commits:
-        return _resume_from_group(group, topic, group_id)
+        return source.resume_at("no checkpoint: the group's committed offsets", {})
     return ResumePlan(
         "first start: the configured position",
         starting_offsets=group.configured,
@@ -100,96 +131,158 @@ def decide_resume(
     )
 
 
-def _resume_from_group(group: GroupPosition, topic: str, group_id: str) -> ResumePlan:
-    starting = {}
-    for partition, committed in sorted(group.committed.items()):
-        earliest = group.earliest[partition]
-        if committed is not None and committed < earliest:
+@dataclass(frozen=True)
+class _Source:
+    """The topic and its group, with their names for messages."""
+
+    topic: str
+    group_id: str
+    group: GroupPosition
+
+    def resume_at(self, reason: str, known: Offsets, *, set_aside: str | None = None) -> ResumePlan:
+        """Resume without a checkpoint, at the group's offsets.
+
+        Args:
+            reason: for the log.
+            known: partition → position of those that the group may lack; others are new, and start
+                at their oldest record.
+            set_aside: why the checkpoint does not count, if there is one.
+        """
+        group, starting, seed, trimmed = self.group, {}, {}, {}
+        for partition, committed in sorted(group.committed.items()):
+            earliest = group.earliest[partition]
+            start = known.get(partition) if committed is None else committed
+            if start is None:
+                start = earliest
+                if earliest > 0:
+                    trimmed[partition] = earliest
+            elif start < earliest:
+                raise self._refuse_lost(partition, start)
+            starting[partition] = start
+            if committed is None:
+                seed[partition] = start
+        return ResumePlan(reason, starting, seed, set_aside, trimmed)
+
+    def resume_despite(self, damage: str) -> ResumePlan:
+        """Resume with a checkpoint that is damaged: the group must tell all positions."""
+        lacking = [p for p, offset in sorted(self.group.committed.items()) if offset is None]
+        if lacking:
             raise ResumeRefusedError(
-                f"group {group_id} committed {topic}[{partition}]@{committed}, but the oldest"
-                f" record left is @{earliest}: {earliest - committed} offsets were deleted"
-                " unscored",
-                hint="give the topic a longer retention; to go on without them, set the group's"
-                f" offset with kafka-consumer-groups --group {group_id} --reset-offsets",
+                f"the checkpoint is damaged: {damage}; and group {self.group_id} has no committed"
+                f" offset for {self._name(lacking)}, which would tell where to go on",
+                hint="restore the checkpoint from a backup; or find the last answered record in"
+                " the output, set the group's offsets after it with kafka-consumer-groups"
+                f" --group {self.group_id} --reset-offsets, and remove the checkpoint",
             )
-        starting[partition] = earliest if committed is None else committed
-    new = {p: starting[p] for p, committed in group.committed.items() if committed is None}
-    return ResumePlan(
-        "no checkpoint: the group's committed offsets", starting_offsets=starting, seed=new
-    )
-
-
-def _check_stable(group: GroupPosition, topic: str, group_id: str) -> None:
-    """Nobody can have read beyond the last stable offset, so no such offset was committed for it.
-
-    Spark refuses to start there: its end would lie before its start.
-    """
-    for partition, committed in sorted(group.committed.items()):
-        latest = group.latest.get(partition, 0)
-        if committed is not None and committed > latest:
-            raise ResumeRefusedError(
-                f"group {group_id} committed {topic}[{partition}]@{committed}, past the last stable"
-                f" offset @{latest}: {_UNSTABLE}",
-                hint=f"{_WAIT}; if there is no open transaction, set the group's offset with"
-                f" kafka-consumer-groups --group {group_id} --reset-offsets, and start once with"
-                " --accept-offsets",
-            )
-
-
-def _check_extent(checkpoint: CheckpointPosition, group: GroupPosition, topic: str) -> None:
-    """A topic that is shorter than the checkpoint says is not the topic that was read."""
-    left_out = sorted((checkpoint.start.keys() & group.latest.keys()) - group.committed.keys())
-    if left_out:
-        raise ResumeRefusedError(
-            f"the checkpoint's query reads the partitions {left_out} of {topic} too, which this one"
-            " leaves out: their records would not be answered",
-            hint="name them among --partitions again; a query of other partitions takes another"
-            " --query-name and --checkpoint",
+        return self.resume_at(
+            "the group's offsets: the checkpoint is damaged", {}, set_aside=damage
         )
-    for partition, start in sorted(checkpoint.start.items()):
-        latest = group.latest.get(partition, 0)
-        if start > latest:
-            raise ResumeRefusedError(
-                f"the checkpoint's batch {checkpoint.next_batch_id} starts at"
-                f" {topic}[{partition}]@{start}, past the last stable offset @{latest}:"
-                f" {_UNSTABLE}",
-                hint=f"{_WAIT}; if there is no open transaction, remove the checkpoint and delete"
-                " the group's offsets to start over",
-            )
 
+    def resume_from(self, checkpoint: CheckpointPosition, distrust: str | None) -> ResumePlan:
+        """Resume with a checkpoint that says where its next batch starts."""
+        self._check_extent(checkpoint)
+        self.check_stable()
+        missing = self._find_missing(checkpoint)
+        set_aside = distrust or self._find_trimmed(checkpoint)
+        if set_aside is not None:
+            reason = "the group's offsets: Spark cannot go on from its checkpoint"
+            return self.resume_at(reason, missing, set_aside=set_aside)
+        reason = "the checkpoint; the group had no offsets" if missing else "the checkpoint"
+        # A new partition is claimed too, at its first record, so that nobody else writes it.
+        new = {
+            partition: self.group.earliest[partition]
+            for partition, committed in self.group.committed.items()
+            if committed is None and partition not in checkpoint.start
+        }
+        return ResumePlan(reason, seed={**missing, **new})
 
-def _resume_from_checkpoint(
-    checkpoint: CheckpointPosition, group: GroupPosition, topic: str, group_id: str
-) -> ResumePlan:
-    batch = checkpoint.next_batch_id
-    _check_extent(checkpoint, group, topic)
-    _check_stable(group, topic, group_id)
-    missing = {}
-    for partition, start in sorted(checkpoint.start.items()):
-        committed = group.committed.get(partition)
-        if committed is None:
-            missing[partition] = start
-        elif committed < start:
+    def check_stable(self) -> None:
+        """Nobody can have read beyond the last stable offset, so no such offset was committed.
+
+        Spark refuses to start there: its end would lie before its start.
+        """
+        for partition, committed in sorted(self.group.committed.items()):
+            latest = self.group.latest.get(partition, 0)
+            if committed is not None and committed > latest:
+                raise ResumeRefusedError(
+                    f"group {self.group_id} committed {self.topic}[{partition}]@{committed}, past"
+                    f" the last stable offset @{latest}: {_UNSTABLE}",
+                    hint=f"{_WAIT}; if there is no open transaction, set the group's offset with"
+                    f" kafka-consumer-groups --group {self.group_id} --reset-offsets; the"
+                    " next start says how to accept it",
+                )
+
+    def _check_extent(self, checkpoint: CheckpointPosition) -> None:
+        """A topic that is shorter than the checkpoint says is not the topic that was read."""
+        group = self.group
+        left_out = sorted((checkpoint.start.keys() & group.latest.keys()) - group.committed.keys())
+        if left_out:
             raise ResumeRefusedError(
-                f"group {group_id} committed {topic}[{partition}]@{committed}, but the checkpoint's"
-                f" batch {batch} starts @{start}: {start - committed}"
-                " offsets would never be scored",
-                hint="the group was rewound or the checkpoint belongs to another run: remove the"
-                " checkpoint to resume at the group's offsets",
+                f"the checkpoint's query reads the partitions {left_out} of {self.topic} too, which"
+                " this one leaves out: their records would not be answered",
+                hint="name them among --partitions again; a query of other partitions takes another"
+                " --query-name and --checkpoint",
             )
-    if missing and not checkpoint.is_complete:
-        listed = ", ".join(f"{topic}[{partition}]" for partition in missing)
-        raise ResumeRefusedError(
-            f"group {group_id} has no committed offset for {listed}, and batch {batch} of the"
-            " checkpoint may or may not have been written: the offsets expired or were deleted",
-            hint=f"look for batch {batch} in the output, then set the group's offsets with"
-            f" kafka-consumer-groups --group {group_id} --reset-offsets; its start is"
-            f" {dict(missing)}",
+        for partition, start in sorted(checkpoint.start.items()):
+            latest = group.latest.get(partition, 0)
+            if start > latest:
+                raise ResumeRefusedError(
+                    f"the checkpoint's batch {checkpoint.next_batch_id} starts at"
+                    f" {self.topic}[{partition}]@{start}, past the last stable offset @{latest}:"
+                    f" {_UNSTABLE}",
+                    hint=f"{_WAIT}; if there is no open transaction, remove the checkpoint and"
+                    " delete the group's offsets to start over",
+                )
+
+    def _find_missing(self, checkpoint: CheckpointPosition) -> Offsets:
+        """Partition → the checkpoint's position, where the group has none; never a loss."""
+        batch, missing = checkpoint.next_batch_id, {}
+        for partition, start in sorted(checkpoint.start.items()):
+            committed = self.group.committed.get(partition)
+            if committed is None:
+                missing[partition] = start
+            elif committed < start:
+                raise ResumeRefusedError(
+                    f"group {self.group_id} committed {self.topic}[{partition}]@{committed}, but"
+                    f" the checkpoint's batch {batch} starts @{start}: {start - committed} offsets"
+                    " would never be scored",
+                    hint="the group was rewound or the checkpoint belongs to another run: remove"
+                    " the checkpoint to resume at the group's offsets",
+                )
+        if missing and not checkpoint.is_complete:
+            raise ResumeRefusedError(
+                f"group {self.group_id} has no committed offset for {self._name(missing)}, and"
+                f" batch {batch} of the checkpoint may or may not have been written: the offsets"
+                " expired or were deleted",
+                hint=f"look for batch {batch} in the output, then set the group's offsets with"
+                f" kafka-consumer-groups --group {self.group_id} --reset-offsets; its start is"
+                f" {dict(missing)}",
+            )
+        return missing
+
+    def _find_trimmed(self, checkpoint: CheckpointPosition) -> str | None:
+        """What Spark would miss of its next batch, because retention has deleted it.
+
+        Of a partition that it has not read yet, Spark expects the record 0.
+        """
+        for partition, earliest in sorted(self.group.earliest.items()):
+            start = checkpoint.start.get(partition, 0)
+            if start < earliest:
+                return (
+                    f"batch {checkpoint.next_batch_id} starts at {self.topic}[{partition}]@{start},"
+                    f" the oldest record left is @{earliest}"
+                )
+        return None
+
+    def _refuse_lost(self, partition: int, start: int) -> ResumeRefusedError:
+        earliest = self.group.earliest[partition]
+        return ResumeRefusedError(
+            f"group {self.group_id} is at {self.topic}[{partition}]@{start}, but the oldest record"
+            f" left is @{earliest}: {earliest - start} offsets were deleted unscored",
+            hint="give the topic a longer retention; to go on without them, set the group's offset"
+            f" of this partition to {earliest} with kafka-consumer-groups --group"
+            f" {self.group_id} --reset-offsets",
         )
-    reason = "the checkpoint; the group had no offsets" if missing else "the checkpoint"
-    new = {
-        partition: group.earliest[partition]
-        for partition, committed in group.committed.items()
-        if committed is None and partition not in checkpoint.start
-    }
-    return ResumePlan(reason, seed=missing | new)
+
+    def _name(self, partitions: Iterable[int]) -> str:
+        return ", ".join(f"{self.topic}[{partition}]" for partition in partitions)

@@ -83,7 +83,8 @@ class ExactlyOnceSettings(TransactionSettings):
             batch; see ``DriverCommit`` and ``ExecutorCommit`` for what each promises and costs.
         starting_offsets: where the very first start begins.
         max_offsets_per_trigger: records of the largest batch; bounds memory.
-        accept_offsets: take the group's offsets for right, whoever committed them.
+        accept_offsets: takes the group's offsets for right, whoever committed them, if they are
+            those that it names; see ``lib.sinks.acceptance``. A refused start says the value.
         lease_s: how long each commit says that the run is alive. A start waits for a run that is,
             instead of fencing it; 0 gives no lease and waits for none, so that the newest run
             takes over at once.
@@ -96,7 +97,7 @@ class ExactlyOnceSettings(TransactionSettings):
     commit: Literal["driver", "executor"] = "driver"
     starting_offsets: Literal["earliest", "latest"] = "earliest"
     max_offsets_per_trigger: int = 100_000
-    accept_offsets: bool = False
+    accept_offsets: str | None = None
     lease_s: int = 30
     owner_timeout_s: float = inf
     keep_alive_s: float = 86_400.0

@@ -11,7 +11,7 @@ from lib.kafka.admin import ANSWER_TIMEOUT_S, count_members, list_partitions, re
 from lib.sinks.checkpoint import CheckpointReader
 from lib.sinks.group_offsets import choose_partitions, list_group_offsets
 from lib.sinks.ownership import Evidence, check_ownership
-from lib.sinks.resume import CheckpointPosition, GroupPosition, Offsets, ResumePlan, decide_resume
+from lib.sinks.resume import CheckpointFinding, GroupPosition, Offsets, ResumePlan, decide_resume
 from lib.sinks.settings import ExactlyOnceSettings, TransactionSettings
 from lib.sinks.stamp import Stamp
 
@@ -21,7 +21,7 @@ class Survey:
     """All that decides where a query resumes.
 
     Attributes:
-        position: of the checkpoint; None where it has none.
+        position: of the checkpoint, or its damage; None where it says none.
         query_id: Spark's, from the checkpoint; None where it has none.
         checkpoint_topic_id: of the topic that the checkpoint was made with; None if not noted.
         topic_id: Kafka's id of the source topic now.
@@ -34,7 +34,7 @@ class Survey:
         is_stable: whether no transaction was pending that changes the group's offsets.
     """
 
-    position: CheckpointPosition | None
+    position: CheckpointFinding
     query_id: str | None
     checkpoint_topic_id: str | None
     topic_id: str
@@ -61,7 +61,7 @@ def take_survey(
         SinkError: the checkpoint cannot be read.
     """
     topic = settings.source_topic
-    position, query_id = checkpoint.read_position(), checkpoint.find_query_id()
+    position, query_id = checkpoint.look(), checkpoint.find_query_id()
     earliest = read_offsets(admin, topic, "earliest")
     mine = choose_partitions(settings, sorted(earliest))
     group = list_group_offsets(admin, settings)
@@ -98,8 +98,11 @@ def find_partitions(admin: AdminClient, settings: TransactionSettings) -> list[i
     return sorted(claimed.union(existing))
 
 
-def check_survey(settings: ExactlyOnceSettings, survey: Survey) -> None:
+def check_survey(settings: ExactlyOnceSettings, survey: Survey) -> bool:
     """Refuse offsets that this query cannot have committed.
+
+    Returns:
+        Whether they are taken only because a person vouches for them.
 
     Raises:
         ResumeRefusedError: says who has committed what, and the way out.
@@ -112,11 +115,11 @@ def check_survey(settings: ExactlyOnceSettings, survey: Survey) -> None:
         checkpoint_query_id=survey.query_id,
         checkpoint_topic_id=survey.checkpoint_topic_id,
     )
-    check_ownership(
+    return check_ownership(
         evidence,
         topic=settings.source_topic,
         group_id=settings.query_name,
-        accept_offsets=settings.accept_offsets,
+        accepted=settings.accept_offsets,
     )
 
 
@@ -133,7 +136,9 @@ def refuse_early(settings: ExactlyOnceSettings, survey: Survey) -> None:
         check_survey(settings, survey)
 
 
-def decide(settings: ExactlyOnceSettings, survey: Survey) -> ResumePlan:
+def decide(
+    settings: ExactlyOnceSettings, survey: Survey, distrust: str | None = None
+) -> ResumePlan:
     """Where the query resumes.
 
     Raises:
@@ -149,5 +154,9 @@ def decide(settings: ExactlyOnceSettings, survey: Survey) -> ResumePlan:
         configured={p: configured.get(p, 0) for p in mine},
     )
     return decide_resume(
-        survey.position, group, topic=settings.source_topic, group_id=settings.query_name
+        survey.position,
+        group,
+        topic=settings.source_topic,
+        group_id=settings.query_name,
+        distrust=distrust,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 
 from confluent_kafka.admin import AdminClient
@@ -12,10 +13,17 @@ from confluent_kafka.admin import AdminClient
 from lib.sinks.checkpoint import CheckpointReader
 from lib.sinks.commit import CommitStrategy
 from lib.sinks.partition_writers import Predecessors
-from lib.sinks.resume import ResumePlan
+from lib.sinks.resume import CheckpointPosition, ResumePlan
 from lib.sinks.settings import ExactlyOnceSettings
 from lib.sinks.stamp import UNKNOWN_QUERY
-from lib.sinks.survey import check_survey, decide, find_partitions, refuse_early, take_survey
+from lib.sinks.survey import (
+    Survey,
+    check_survey,
+    decide,
+    find_partitions,
+    refuse_early,
+    take_survey,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +48,7 @@ def take_over(
     admin: AdminClient,
     topic_id: str,
     stand_by: Callable[[], bool],
+    distrust: str | None = None,
 ) -> Takeover:
     """Decide where to resume, fence older runs, decide again, sign the group's offsets.
 
@@ -53,6 +62,7 @@ def take_over(
         admin: for what brokers know of topic and group.
         topic_id: Kafka's id of the source topic.
         stand_by: waits until no other run is alive; whether it had to.
+        distrust: why Spark cannot go on from its checkpoint, if it has said so.
 
     Raises:
         ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
@@ -69,8 +79,11 @@ def take_over(
     query_id = before.query_id or UNKNOWN_QUERY
 
     def check(partition: int, offset: int | None, metadata: str | None) -> None:
-        found = replace(before, committed={partition: offset}, stamps={partition: metadata})
-        check_survey(settings, found)
+        committed, stamps = {partition: offset}, {partition: metadata}
+        if settings.accept_offsets is not None:
+            # What a person vouches for are all of them together.
+            committed, stamps = {**before.committed, **committed}, {**before.stamps, **stamps}
+        check_survey(settings, replace(before, committed=committed, stamps=stamps))
 
     commit.open(
         Predecessors(
@@ -86,13 +99,46 @@ def take_over(
         committed=commit.committed,
         stamps=commit.stamps,
     )
-    plan = decide(settings, after)
-    commit.claim(plan.seed, query_id)
+    plan = decide(settings, after, distrust)
+    is_kept = plan.set_aside is None
+    # A new checkpoint gives the query a new id.
+    commit.claim(plan.seed, query_id if is_kept else UNKNOWN_QUERY)
+    if not is_kept:
+        # Only now is it sure that no other run goes on with it.
+        _set_aside(checkpoint, plan, settings)
     checkpoint.note_topic_id(topic_id)
-    logger.info("resume group=%s from=%s", settings.query_name, plan.reason)
-    position = after.position
-    if position is None or position.is_complete:
+    _tell(settings, after, plan)
+    found = after.position
+    if not (isinstance(found, CheckpointPosition) and is_kept) or found.is_complete:
         return Takeover(plan, None)
     # Once is a crash like any other. Twice may be the batch's own doing.
-    repeats = checkpoint.count_repeat(position.next_batch_id)
-    return Takeover(plan, position.next_batch_id if repeats > 1 else None)
+    repeats = checkpoint.count_repeat(found.next_batch_id)
+    return Takeover(plan, found.next_batch_id if repeats > 1 else None)
+
+
+def _set_aside(
+    checkpoint: CheckpointReader, plan: ResumePlan, settings: ExactlyOnceSettings
+) -> None:
+    target = checkpoint.set_aside(datetime.now(UTC))
+    logger.warning(
+        "checkpoint %s cannot be used: %s; it was renamed to %s, and the query goes on from the"
+        " offsets of group %s",
+        *(settings.checkpoint, plan.set_aside, target, settings.query_name),
+    )
+
+
+def _tell(settings: ExactlyOnceSettings, survey: Survey, plan: ResumePlan) -> None:
+    """Say how the query goes on, and what a person should know of it."""
+    if settings.accept_offsets is not None and not check_survey(settings, survey):
+        logger.warning(
+            "--accept-offsets %s is not needed: the group's offsets are this query's own; take it"
+            " out of the settings",
+            settings.accept_offsets,
+        )
+    for partition, oldest in plan.trimmed.items():
+        logger.warning(
+            "%s[%d] was never read by group %s: it begins at its oldest record, @%d; %d offsets"
+            " before it were not there to be read",
+            *(settings.source_topic, partition, settings.query_name, oldest, oldest),
+        )
+    logger.info("resume group=%s from=%s", settings.query_name, plan.reason)

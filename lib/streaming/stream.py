@@ -16,7 +16,8 @@ from lib.pipeline import ScoringPlan, plan_scoring
 from lib.scoring.base import ModelBackend
 from lib.scoring.choice import decodes_in_python
 from lib.settings.score_stream import AVAILABLE_NOW, ScoreStreamSettings
-from lib.sinks.checkpoint import prefer_plain_files
+from lib.sinks.checkpoint import CheckpointReader
+from lib.sinks.checkpoint_files import prefer_plain_files
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
 from lib.sinks.kafka import write_at_least_once
 from lib.sinks.session import Hook, ignore
@@ -73,6 +74,7 @@ def start_stream(
 
     def start_at_least_once() -> StreamingQuery:
         prefer_plain_files(spark, settings.checkpoint)
+        CheckpointReader(spark, settings.checkpoint, settings.input_topic).refuse_damage()
         records = read_stream(spark, _source(settings))
         messages = observe_messages(plan(records).to_messages(), output)
         writer = write_at_least_once(messages, settings.bootstrap_servers, settings.kafka)
@@ -168,7 +170,7 @@ def _exactly_once(settings: ScoreStreamSettings) -> ExactlyOnceSettings:
         commit=settings.commit,
         starting_offsets=settings.starting_offsets,
         max_offsets_per_trigger=settings.max_offsets_per_trigger,
-        accept_offsets=settings.accept_offsets,
+        accept_offsets=settings.accept_offsets or None,
         transaction_timeout_s=settings.transaction_timeout,
         part_bytes=settings.part_bytes,
         lease_s=settings.lease,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
@@ -17,6 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+from lib.errors import ResumeRefusedError
 from lib.sinks.columns import HEADERS_TYPE
 from lib.sinks.commit import ArrowMap
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
@@ -77,6 +80,14 @@ class Copying:
         headers = F.lit(None).cast(HEADERS_TYPE)
         messages = self.messages(sink.read_stream()).withColumn("headers", headers)
         return sink.write_stream(messages, change)
+
+    def find_acceptance(self, **changes: Any) -> str:
+        """What a start that is refused says to accept its offsets with."""
+        with pytest.raises(ResumeRefusedError) as refusal:
+            self.start_sink(**changes)
+        found = re.search(r"--accept-offsets (\S+)$", refusal.value.hint)
+        assert found is not None
+        return found[1]
 
     @contextmanager
     def running(

@@ -570,8 +570,8 @@ def test_a_checkpoint_may_lie_on_another_file_system(
     assert (tmp_path / "checkpoint" / "offsets" / "0").is_file()
 
 
-def test_offsets_that_were_moved_by_hand_are_refused_until_accepted(
-    copying: Copying, tmp_path: Path
+def test_offsets_that_were_moved_by_hand_are_refused_until_just_these_are_accepted(
+    copying: Copying, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     copying.produce(*orders(0, 100))
     copying.drain()
@@ -580,10 +580,18 @@ def test_offsets_that_were_moved_by_hand_are_refused_until_accepted(
 
     with pytest.raises(ResumeRefusedError, match=r"set by hand.*--accept-offsets"):
         copying.start_sink(**fresh)
-    copying.drain(**fresh, accept_offsets=True)
-    copying.drain(**fresh)  # the offsets are stamped now
-
+    accepted = copying.find_acceptance(**fresh)
+    copying.drain(**fresh, accept_offsets=accepted)
     assert copying.read() == answers(0, 100) + answers(0, 100)
+
+    copying.drain(**fresh)  # the offsets are stamped now
+    with caplog.at_level(logging.WARNING, "lib.sinks.takeover"):
+        copying.drain(**fresh, accept_offsets=accepted)
+    assert f"--accept-offsets {accepted} is not needed" in caplog.text
+
+    copying.commit_by_hand(dict.fromkeys(range(PARTITIONS), 1))
+    with pytest.raises(ResumeRefusedError, match=f"{accepted} accepts other offsets than these"):
+        copying.start_sink(checkpoint=str(tmp_path / "third"), accept_offsets=accepted)
 
 
 def test_offsets_of_another_query_are_refused(copying: Copying, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from lib.errors import ResumeRefusedError, SinkOffsetsGoneError, SinkTakenOverError
+from lib.sinks.acceptance import is_acceptance, sign_offsets
 from lib.sinks.ownership import Evidence, check_ownership, check_still_owner
 from lib.sinks.stamp import CLAIM, UNKNOWN_QUERY, Stamp
 
@@ -20,8 +23,8 @@ GOOD = Evidence(
 )
 
 
-def check(evidence: Evidence, *, accept_offsets: bool = False) -> None:
-    check_ownership(evidence, topic="in", group_id="churn", accept_offsets=accept_offsets)
+def check(evidence: Evidence, accepted: str | None = None) -> bool:
+    return check_ownership(evidence, topic="in", group_id="churn", accepted=accepted)
 
 
 def with_stamp(**changes: object) -> Evidence:
@@ -45,7 +48,8 @@ def with_stamp(**changes: object) -> Evidence:
     ],
 )
 def test_own_offsets_are_taken(evidence: Evidence) -> None:
-    check(evidence)
+    assert not check(evidence)
+    assert not check(evidence, "in@0123456789ab")
 
 
 REFUSED = {
@@ -74,15 +78,59 @@ def test_offsets_of_others_are_refused_and_can_be_accepted(evidence: Evidence, r
     with pytest.raises(ResumeRefusedError, match=reason) as refusal:
         check(evidence)
 
-    assert "--accept-offsets" in str(refusal.value)
-    check(evidence, accept_offsets=True)
+    value = find_value(refusal.value)
+    assert is_acceptance(value)
+    assert check(evidence, value)
+
+
+def find_value(refusal: ResumeRefusedError) -> str:
+    found = re.search(r"start once with --accept-offsets (\S+)$", refusal.hint)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param({"committed": {0: 50, 1: 61, 2: None}}, id="an offset moved on"),
+        pytest.param({"committed": {0: 50, 1: 60, 2: 0}}, id="one more partition"),
+        pytest.param({"topic_id": "topic-2"}, id="the topic was recreated"),
+    ],
+)
+def test_what_was_accepted_once_is_of_no_use_later(later: dict[str, Any]) -> None:
+    by_hand = replace(GOOD, stamps=dict.fromkeys(GOOD.stamps))
+    with pytest.raises(ResumeRefusedError) as refusal:
+        check(by_hand)
+    value = find_value(refusal.value)
+
+    reason = rf"; --accept-offsets {value} accepts other offsets than these"
+    with pytest.raises(ResumeRefusedError, match=reason) as second:
+        check(replace(by_hand, **later), value)
+    assert check(replace(by_hand, **later), find_value(second.value))
+
+
+def test_a_value_accepts_the_offsets_of_one_group_and_topic() -> None:
+    signed = {
+        sign_offsets({0: 50}, topic=topic, topic_id="topic-1", group_id=group)
+        for topic, group in (("in", "churn"), ("in", "other"), ("out", "churn"))
+    }
+    assert len({value.partition("@")[2] for value in signed}) == 3
+    assert sign_offsets({1: None, 0: 5}, topic="in", topic_id="t", group_id="g") == (
+        sign_offsets({0: 5, 1: None}, topic="in", topic_id="t", group_id="g")
+    )
+
+
+@pytest.mark.parametrize("text", ["", "true", "in", "in@", "in@0123456789a", "in@0123456789AB"])
+def test_what_is_no_such_value(text: str) -> None:
+    assert not is_acceptance(text)
 
 
 def test_a_group_that_somebody_subscribed_to_is_refused_even_if_accepted() -> None:
     with pytest.raises(ResumeRefusedError, match=r"2 consumers have subscribed with group churn"):
         check(replace(GOOD, members=2))
-    with pytest.raises(ResumeRefusedError):
-        check(replace(GOOD, members=2), accept_offsets=True)
+    value = sign_offsets(GOOD.committed, topic="in", topic_id="topic-1", group_id="churn")
+    with pytest.raises(ResumeRefusedError, match="2 consumers have subscribed"):
+        check(replace(GOOD, members=2), value)
 
 
 EARLIER = replace(OURS, run_id="host:0:aa").to_metadata()

@@ -7,21 +7,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import ResumeRefusedError
-from lib.sinks.resume import CheckpointPosition, GroupPosition, ResumePlan, decide_resume
+from lib.sinks.resume import (
+    CheckpointDamage,
+    CheckpointFinding,
+    CheckpointPosition,
+    GroupPosition,
+    ResumePlan,
+    decide_resume,
+)
 
 EARLIEST = {0: 10, 1: 20}
 LATEST = {0: 100, 1: 200}
 
 
 def decide(
-    checkpoint: CheckpointPosition | None,
+    checkpoint: CheckpointFinding,
     committed: dict[int, int | None],
     configured: dict[int, int] | None = None,
+    distrust: str | None = None,
 ) -> ResumePlan:
     earliest = {partition: EARLIEST.get(partition, 0) for partition in committed}
     latest = dict.fromkeys(committed, 1_000) | LATEST
     group = GroupPosition(committed, earliest, latest, configured or earliest)
-    return decide_resume(checkpoint, group, topic="in", group_id="query")
+    return decide_resume(checkpoint, group, topic="in", group_id="query", distrust=distrust)
 
 
 def at(start: dict[int, int], *, complete: bool = True, batch: int = 7) -> CheckpointPosition:
@@ -110,37 +118,150 @@ def test_a_committed_offset_past_the_last_stable_one_is_refused(
 
 
 def test_a_partition_that_the_checkpoint_never_saw_is_claimed_at_its_oldest_record() -> None:
-    plan = decide(at({0: 50}, complete=False), {0: 50, 1: None})
+    plan = decide(at({0: 50}, complete=False), {0: 50, 2: None})
 
-    assert plan == ResumePlan("the checkpoint", seed={1: 20})
+    assert plan == ResumePlan("the checkpoint", seed={2: 0})
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_retention_behind_what_was_answered_costs_the_checkpoint_only(complete: bool) -> None:
+    """Batch 7 was answered before Spark noted it; its first records are gone."""
+    plan = decide(at({0: 4, 1: 60}, complete=complete), {0: 10, 1: 60})
+
+    assert plan.starting_offsets == {0: 10, 1: 60}
+    assert plan.seed == {}
+    assert plan.set_aside == "batch 7 starts at in[0]@4, the oldest record left is @10"
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_retention_of_what_was_not_answered_is_refused(complete: bool) -> None:
+    reason = (
+        r"group query is at in\[0\]@9, but the oldest record left is @10: 1 offsets were deleted"
+        r" unscored .*set the group's offset of this partition to 10 "
+    )
+    with pytest.raises(ResumeRefusedError, match=reason):
+        decide(at({0: 4, 1: 60}, complete=complete), {0: 9, 1: 60})
+
+
+def test_without_offsets_retention_behind_the_checkpoint_is_refused() -> None:
+    reason = r"in\[0\]@4, but the oldest record left is @10: 6 offsets were deleted unscored"
+    with pytest.raises(ResumeRefusedError, match=reason):
+        decide(at({0: 4, 1: 60}), {0: None, 1: 60})
+
+
+def test_what_an_expired_offset_was_is_taken_from_the_checkpoint_that_is_set_aside() -> None:
+    plan = decide(at({0: 4, 1: 60}), {0: 10, 1: None})
+
+    assert plan.starting_offsets == {0: 10, 1: 60}
+    assert plan.seed == {1: 60}
+
+
+def test_a_partition_that_was_trimmed_before_it_was_ever_read_starts_at_its_oldest_record() -> None:
+    """Spark expects record 0 of a partition that its checkpoint does not know."""
+    plan = decide(at({0: 50}), {0: 50, 1: None})
+
+    assert plan.starting_offsets == {0: 50, 1: 20}
+    assert plan.seed == {1: 20}
+    assert plan.trimmed == {1: 20}
+    assert plan.set_aside == "batch 7 starts at in[1]@0, the oldest record left is @20"
+
+
+def test_a_lost_checkpoint_tells_of_trimmed_partitions_too() -> None:
+    assert decide(None, {0: 50, 1: None, 2: None}).trimmed == {1: 20}
+
+
+def test_a_new_partition_that_the_group_knows_resumes_there() -> None:
+    plan = decide(at({0: 50}), {0: 50, 1: 25})
+
+    assert plan.starting_offsets == {0: 50, 1: 25}
+    assert plan.trimmed == {}
+
+
+def test_a_new_partition_that_the_group_was_seeded_for_does_not_lose_records_in_silence() -> None:
+    with pytest.raises(ResumeRefusedError, match=r"in\[1\]@0, but the oldest record left is @20"):
+        decide(at({0: 50}), {0: 50, 1: 0})
+
+
+DAMAGE = CheckpointDamage("checkpoints/c/offsets/3 is empty")
+
+
+def test_a_damaged_checkpoint_is_set_aside_where_the_group_tells_all_positions() -> None:
+    plan = decide(DAMAGE, {0: 50, 1: 60})
+
+    assert plan.starting_offsets == {0: 50, 1: 60}
+    assert plan.seed == {}
+    assert plan.set_aside == "checkpoints/c/offsets/3 is empty"
+
+
+@pytest.mark.parametrize("committed", [{0: 50, 1: None}, {0: None, 1: None}])
+def test_a_damaged_checkpoint_is_refused_where_the_group_does_not(
+    committed: dict[int, int | None],
+) -> None:
+    reason = (
+        r"the checkpoint is damaged: checkpoints/c/offsets/3 is empty; and group query has no"
+        r" committed offset for .*in\[1\], which would tell .*restore the checkpoint"
+    )
+    with pytest.raises(ResumeRefusedError, match=reason):
+        decide(DAMAGE, committed)
+
+
+def test_a_damaged_checkpoint_does_not_hide_what_retention_deleted() -> None:
+    with pytest.raises(ResumeRefusedError, match="6 offsets were deleted unscored"):
+        decide(DAMAGE, {0: 4, 1: 60})
+
+
+def test_a_checkpoint_that_spark_failed_on_is_set_aside_though_it_looks_well() -> None:
+    plan = decide(at({0: 50, 1: 60}), {0: 55, 1: 60}, distrust="Spark says so")
+
+    assert plan.starting_offsets == {0: 55, 1: 60}
+    assert plan.set_aside == "Spark says so"
 
 
 OFFSETS = st.none() | st.integers(0, 100)
 
 
 @given(
-    st.dictionaries(st.integers(0, 3), st.integers(0, 100)) | st.none(),
+    st.dictionaries(st.integers(0, 3), st.integers(0, 100)) | st.just("damaged") | st.none(),
     st.fixed_dictionaries(dict.fromkeys(range(4), OFFSETS)),
+    st.fixed_dictionaries(dict.fromkeys(range(4), st.integers(0, 80))),
     st.booleans(),
+    st.none() | st.just("Spark says so"),
 )
 def test_nothing_is_lost_whatever_the_state(
-    start: dict[int, int] | None, committed: dict[int, int | None], complete: bool
+    start: dict[int, int] | str | None,
+    committed: dict[int, int | None],
+    earliest: dict[int, int],
+    complete: bool,
+    distrust: str | None,
 ) -> None:
-    checkpoint = None if start is None else CheckpointPosition(3, start, complete)
-    zeros, latest = dict.fromkeys(committed, 0), dict.fromkeys(committed, 80)
-    group = GroupPosition(committed, zeros, latest, zeros)
+    checkpoint: CheckpointFinding = None
+    if isinstance(start, dict):
+        checkpoint = CheckpointPosition(3, start, complete)
+    elif start is not None:
+        checkpoint = CheckpointDamage(start)
+    latest = dict.fromkeys(committed, 80)
+    group = GroupPosition(committed, earliest, latest, earliest)
     try:
-        plan = decide_resume(checkpoint, group, topic="in", group_id="query")
+        plan = decide_resume(checkpoint, group, topic="in", group_id="query", distrust=distrust)
     except ResumeRefusedError:
         return
 
-    begins = plan.starting_offsets if start is None else start
-    assert begins is not None
+    known = start if isinstance(start, dict) else {}
+    begins = plan.starting_offsets or known
+    is_kept = plan.starting_offsets is None
+    assert is_kept == (plan.set_aside is None and checkpoint is not None)
     for partition, first in begins.items():
         done = committed[partition]
-        done = plan.seed.get(partition, 0) if done is None else done
+        if done is None:
+            done = plan.seed[partition]
+            # What nobody ever read starts at its oldest record; all else where it was.
+            assert done == known.get(partition, earliest[partition])
         assert first <= done, "records between what is done and where Spark begins would be lost"
-        assert start is None or first <= latest[partition], "this is not the topic that was read"
+        assert is_kept or first == done, "a new checkpoint begins where the old one ended"
+        assert first <= latest[partition], "this is not the topic that was read"
+        assert first >= earliest[partition], "Spark would refuse to begin there"
+    if not is_kept:
+        assert begins.keys() == committed.keys()
 
 
 def test_a_query_cannot_leave_out_partitions_of_its_checkpoint() -> None:

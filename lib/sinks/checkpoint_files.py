@@ -1,0 +1,171 @@
+"""The files of a checkpoint, on any file system that Spark knows: read, written, renamed."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import datetime
+from typing import Any
+
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
+from pyspark.sql import SparkSession
+
+from lib.errors import CheckpointDamagedError, QueryFailedError, SettingsError, SinkError
+from lib.spark.root_cause import find_root_cause
+
+#: Sets permissions by Java; ``./spark-submit.sh`` puts it on the class path and says so to Spark.
+PLAIN_FILE_SYSTEM = "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"
+_MANAGER_SETTING = "spark.sql.streaming.checkpointFileManagerClass"
+_MANAGER = (
+    "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+)
+# What a file system says where waiting does not help.
+_DENIED = re.compile(
+    "AccessControl|AccessDenied|Permission denied|Read-only file system|Operation not permitted"
+    "|NotDirectory|Not a directory|not a directory"
+)
+
+
+def prefer_plain_files(spark: SparkSession, location: str) -> None:
+    """Let Spark write the checkpoint without a process for each file, where that is possible.
+
+    Hadoop's local file system runs ``chmod`` for every file that it makes, which costs a batch two
+    times 40 ms. One that sets permissions by Java is on the class path of ``./spark-submit.sh``; of
+    Spark's two ways to write a checkpoint only the one by ``FileSystem`` uses it. Both rename
+    finished files into place. Other file systems keep Spark's default.
+    """
+    jvm: Any = spark._jvm
+    path = jvm.org.apache.hadoop.fs.Path(location)
+    files = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+    if files.getClass().getName() == PLAIN_FILE_SYSTEM:
+        spark.conf.set(_MANAGER_SETTING, _MANAGER)
+
+
+class CheckpointFiles:
+    """The folder of one checkpoint, through Hadoop's file system API. Runs on the driver.
+
+    Args:
+        spark: gives the JVM and Hadoop's configuration.
+        location: path or URL of the checkpoint.
+    """
+
+    def __init__(self, spark: SparkSession, location: str) -> None:
+        # Py4J has no types; these are org.apache.hadoop.fs.Path and FileSystem.
+        # Found once: each part of a name that is no class is looked for in every jar.
+        jvm: Any = spark._jvm
+        self._new_path: Any = jvm.org.apache.hadoop.fs.Path
+        self._read_stream: Any = jvm.org.apache.commons.io.IOUtils.toString
+        self._location = location
+        self._root = self._new_path(location)
+        configuration = spark.sparkContext._jsc.hadoopConfiguration()
+        self._files: Any = self._root.getFileSystem(configuration)
+
+    def path(self, relative: str) -> Any:
+        """A file's ``org.apache.hadoop.fs.Path``."""
+        return self._new_path(self._location, relative)
+
+    def name(self, relative: str) -> str:
+        """A file's whole name, for messages."""
+        return f"{self._location.rstrip('/')}/{relative}"
+
+    def damaged(self, relative: str, what: str) -> CheckpointDamagedError:
+        """The error about a file, to be raised; ``what`` follows its name."""
+        return CheckpointDamagedError(f"{self.name(relative)} {what}")
+
+    def exists(self, relative: str) -> bool:
+        """Whether there is a file or folder."""
+        return bool(self._files.exists(self.path(relative)))
+
+    def find_latest(self, folder: str) -> int | None:
+        """The highest number that names a file of a folder; None where there is none."""
+        if not self.exists(folder):
+            return None
+        names = [status.getPath().getName() for status in self._files.listStatus(self.path(folder))]
+        return max((int(name) for name in names if name.isdecimal()), default=None)
+
+    def read_text(self, relative: str) -> str:
+        """All of a file.
+
+        Raises:
+            CheckpointDamagedError: it is empty or missing, or differs from its checksum.
+            QueryFailedError: the file system cannot be read now.
+        """
+        if not self.exists(relative):
+            raise self.damaged(relative, "is missing")
+        try:
+            stream = self._files.open(self.path(relative))
+            try:
+                text: str = self._read_stream(stream, "UTF-8")
+            finally:
+                stream.close()
+        except Py4JJavaError as error:
+            cause = find_root_cause(error)
+            if "ChecksumException" in cause:
+                raise self.damaged(relative, "does not have its checksum") from error
+            raise QueryFailedError(f"{self.name(relative)} cannot be read: {cause}") from error
+        if not text.strip("\0"):
+            raise self.damaged(relative, "is empty")
+        return text
+
+    def write_text(self, relative: str, text: str) -> None:
+        """Write a file, in place of what it held."""
+        stream = self._files.create(self.path(relative), True)
+        try:
+            stream.write(bytearray(text.encode()))
+        finally:
+            stream.close()
+
+    def check_writable(self, made: str, *others: str) -> None:
+        """Make sure that files can be written in folders.
+
+        Args:
+            made: a folder that is made if there is none.
+            others: those that are tried where they exist.
+
+        Raises:
+            SettingsError: this user must not write; names the folder.
+            QueryFailedError: the file system cannot write now, for a reason that may pass.
+        """
+        for folder in (made, *others):
+            if folder != made and not self.exists(folder):
+                continue
+            # Spark takes files for batches whose names are numbers.
+            probe = self.path(f"{folder}/.probe-{uuid.uuid4().hex}")
+            try:
+                self._files.create(probe, True).close()
+                self._files.delete(probe, False)
+            except Py4JJavaError as error:
+                cause = find_root_cause(error)
+                message = f"the checkpoint's folder {self.name(folder)} cannot be written: {cause}"
+                if _DENIED.search(cause):
+                    raise SettingsError(
+                        message, hint="let this user write there, or name another --checkpoint"
+                    ) from error
+                raise QueryFailedError(message) from error
+
+    def set_aside(self, now: datetime) -> str:
+        """Rename the checkpoint, so that the query begins a new one in its place.
+
+        Args:
+            now: becomes a part of the new name; in UTC.
+
+        Returns:
+            Where it is now.
+
+        Raises:
+            SinkError: it cannot be renamed.
+        """
+        name, parent = self._root.getName(), self._root.getParent()
+        target = f"{name}.set-aside-{now:%Y%m%dT%H%M%S%fZ}"
+        reason = "it is the root of its file system"
+        if parent is not None:
+            try:
+                if self._files.rename(self._root, self._new_path(parent, target)):
+                    return self._location.rstrip("/").removesuffix(name) + target
+                reason = "the file system refuses it"
+            except Py4JJavaError as error:
+                reason = find_root_cause(error)
+        raise SinkError(
+            f"checkpoint {self._location} cannot be renamed to {target}: {reason}",
+            hint="remove it, or name another --checkpoint: the group's offsets say where to go on",
+        )
