@@ -42,6 +42,7 @@ from lib.codec.decode_batch import decode_batch
 from lib.codec.encode_batch import encode_batch
 from lib.codec.messages import MessageSettings, OutputSettings
 from lib.contract import CUSTOMER
+from lib.kafka.admin import build_admin, read_topic_id
 from lib.pipeline import plan_scoring
 from lib.scoring.base import ModelBackend
 from lib.scoring.choice import load_backend
@@ -54,6 +55,7 @@ from lib.sinks.partition_writers import Predecessors
 from lib.sinks.session import Hook, ignore
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author, make_run_id
+from lib.sinks.topic_watch import TopicWatch
 from lib.sources.kafka import FETCH_OPTIONS, as_records
 from lib.spark.local_session import build_local_session
 from lib.synth import iter_records, make_customers
@@ -129,6 +131,8 @@ class Bench:
         self, spark: SparkSession, servers: str, topic: str, scorer: ModelBackend, records: int
     ) -> None:
         self._servers, self._topic, self._records = servers, topic, records
+        admin = build_admin(servers, {})
+        self._watch = TopicWatch(admin, topic, read_topic_id(admin, topic))
         output_topic = name_topic("predictions")
         create_topics(servers, {output_topic: PARTITIONS})
         self._source = as_records(
@@ -182,6 +186,7 @@ class Bench:
             query_id="cost",
             starts={},
             ends=dict.fromkeys(range(PARTITIONS), self._records),
+            watch=self._watch,
             map_in_arrow=self._plan.map_in_arrow,
         )
         with closing(build(settings, Author(make_run_id()), ignore)) as commit:

@@ -121,6 +121,24 @@ class SinkOffsetsGoneError(SinkError):
     remedy = "start the job again: it goes on, or says which batch to look for"
 
 
+class SinkTopicChangedError(SinkError):
+    """The source topic was deleted while the query was running, and maybe recreated."""
+
+    remedy = (
+        "to begin with the new topic's records, none of which was answered, remove the checkpoint,"
+        " and delete the group's offsets if there are any"
+    )
+
+
+class SourceRecordsGoneError(SinkError):
+    """Records that the query was about to read are not there any more, or never were."""
+
+    remedy = (
+        "records were deleted before they were read, or the topic was recreated; see 'Start-up' in"
+        " docs/operations.md"
+    )
+
+
 class ResumeRefusedError(SinkError):
     """Checkpoint, committed offsets and their stamps contradict each other."""
 

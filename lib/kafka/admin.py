@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from confluent_kafka import (
@@ -199,16 +199,27 @@ def _ask_offsets(
 
 
 def read_topic_id(admin: AdminClient, topic: str) -> str:
-    """Kafka's id of a topic, as 32 hexadecimal digits; made anew, a topic has another.
+    """Kafka's id of a topic, as 32 hexadecimal digits; a topic that is recreated has another.
 
     Raises:
-        KafkaException: the brokers do not tell.
+        KafkaException: the brokers do not tell, or there is no such topic.
     """
-    answers = admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_TIMEOUT_S)
-    found = answers[topic].result().topic_id
-    mask = (1 << 64) - 1
-    high, low = found.get_most_significant_bits(), found.get_least_significant_bits()
-    return f"{high & mask:016x}{low & mask:016x}"
+    return ask_topic_id(admin, topic)()
+
+
+def ask_topic_id(
+    admin: AdminClient, topic: str, timeout_s: float = ANSWER_TIMEOUT_S
+) -> Callable[[], str]:
+    """Ask for a topic's id; what is returned waits for the answer, as :func:`read_topic_id`."""
+    answers = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
+
+    def wait() -> str:
+        found = answers[topic].result().topic_id
+        mask = (1 << 64) - 1
+        high, low = found.get_most_significant_bits(), found.get_least_significant_bits()
+        return f"{high & mask:016x}{low & mask:016x}"
+
+    return wait
 
 
 def count_members(admin: AdminClient, group: str) -> int:

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 
 from lib.sinks.partition_writers import Predecessors
 from lib.sinks.resume import Offsets
+from lib.sinks.topic_watch import TopicWatch
 from lib.sinks.transaction import WriteReport
 
 # As ``DataFrame.mapInArrow`` takes it. Gives the columns of ``lib.sinks.columns.MESSAGE_TYPES``.
@@ -28,6 +29,7 @@ class Batch:
         query_id: Spark's id of the query.
         starts: partition → first offset; new partitions are absent.
         ends: partition → end offset (exclusive).
+        watch: tells whether the rows are still those of the topic that the run began with.
         is_suspect: it was begun more than once and never finished.
         map_in_arrow: makes messages of the frame, in its tasks.
     """
@@ -37,6 +39,7 @@ class Batch:
     query_id: str
     starts: Offsets
     ends: Offsets
+    watch: TopicWatch
     is_suspect: bool = False
     map_in_arrow: ArrowMap | None = None
 

@@ -121,6 +121,8 @@ class DriverCommit:
             if not isinstance(failure, BatchTooLargeError) or batch.records < _LEAST_RECORDS:
                 raise failure from error
             return self._write_parts(batch, 2)
+        # All rows have been read. The answer comes while they are produced.
+        batch.watch.ask()
         with self._lock:
             self._query_id = batch.query_id
             return self._writer.write(
@@ -129,6 +131,7 @@ class DriverCommit:
                 batch_id=batch.batch_id,
                 query_id=batch.query_id,
                 starts=batch.starts,
+                confirm=batch.watch.confirm,
             )
 
     def keep_alive(self, times: RenewalTimes) -> None:

@@ -19,9 +19,13 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.errors import (
     PlanRefusedError,
+    QueryFailedError,
     ScoringError,
+    SinkError,
     SinkFencedError,
     SinkRetryExhaustedError,
+    SinkTopicChangedError,
+    SourceRecordsGoneError,
 )
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.sinks.bounded import StuckError, run_bounded
@@ -33,11 +37,13 @@ from lib.sinks.driver_commit import DriverCommit
 from lib.sinks.executor_commit import ExecutorCommit
 from lib.sinks.failures import build_sink_error
 from lib.sinks.plan_check import check_plan
+from lib.sinks.planned_offsets import read_planned_batch
 from lib.sinks.resume import Offsets, ResumePlan
 from lib.sinks.session import Hook, ignore
 from lib.sinks.settings import ExactlyOnceSettings, TransactionSettings
-from lib.sinks.stamp import UNKNOWN_QUERY, Author, Committer, make_run_id
+from lib.sinks.stamp import Author, Committer, make_run_id
 from lib.sinks.tenure import Tenure
+from lib.sinks.topic_watch import TopicWatch
 from lib.sinks.transaction import WriteReport
 from lib.sources.kafka import KafkaSourceSettings, read_stream
 from lib.spark.failed_query import build_query_error
@@ -46,6 +52,8 @@ __all__ = ["COMMITS", "ExactlyOnceSettings", "ExactlyOnceSink"]
 
 logger = logging.getLogger(__name__)
 
+# How long the reason of a failure waits for brokers that may be that reason themselves.
+_JUDGE_TIMEOUT_S = 3.0
 # As many as Spark keeps progress events by default.
 _KEPT_REPORTS = 100
 
@@ -95,14 +103,12 @@ class ExactlyOnceSink:
         self._settings = settings
         self._hook = hook
         self._checkpoint = CheckpointReader(spark, settings.checkpoint, settings.source_topic)
-        # The last batch of this run, and where it ended.
-        self._written: tuple[int, Offsets] | None = None
         self._run_id = make_run_id()
-        self._topic_id: str | None = None
+        self._watch: TopicWatch | None = None
+        self._distrust: str | None = None
         self._commit: CommitStrategy | None = None
         self._tenure: Tenure | None = None
         self._plan: ResumePlan | None = None
-        self._query_id = UNKNOWN_QUERY
         self._suspect_batch: int | None = None
         self._is_start_given_up = threading.Event()
         # Whether a start that was given up still uses the clients, on a thread of its own.
@@ -123,9 +129,6 @@ class ExactlyOnceSink:
             SinkError: Kafka cannot be written to.
         """
         self.failure = None
-        self._written = None
-        # A start may give the query a new checkpoint, and Spark a new id to it.
-        self._query_id = UNKNOWN_QUERY
         prefer_plain_files(self._spark, self._settings.checkpoint)
         self._checkpoint.check_writable()
         self._is_start_given_up.clear()
@@ -144,6 +147,7 @@ class ExactlyOnceSink:
     def _start(self) -> None:
         admin = build_admin(self._settings.bootstrap_servers, self._settings.kafka)
         topic_id = read_topic_id(admin, self._settings.source_topic)
+        self._watch = TopicWatch(admin, self._settings.source_topic, topic_id)
         if self._commit is None:
             author = Author(
                 self._run_id,
@@ -157,8 +161,11 @@ class ExactlyOnceSink:
                 self._settings, self._run_id, self._commit, self._note_replacement
             )
         assert self._tenure is not None
-        found = self._tenure.begin(admin, self._checkpoint, topic_id)
+        found = self._tenure.begin(admin, self._checkpoint, topic_id, self._distrust)
         self._plan, self._suspect_batch = found.plan, found.suspect_batch
+        self._distrust = None
+        if found.plan.set_aside is not None:
+            self._reports.clear()  # the query counts its batches from 0 again
 
     def _note_replacement(self, error: SinkFencedError) -> None:
         """Another run has taken over while this one was idle: whoever runs the query ends it."""
@@ -223,20 +230,20 @@ class ExactlyOnceSink:
     def __call__(self, frame: DataFrame, batch_id: int) -> None:
         """Write one micro-batch; Spark calls this."""
         assert self._commit is not None, "write_stream comes after start"
+        assert self._watch is not None
         try:
-            if self._query_id == UNKNOWN_QUERY:
-                self._query_id = self._checkpoint.read_query_id()
+            planned = read_planned_batch(self._spark, batch_id, self._settings.source_topic)
             batch = Batch(
                 frame,
                 batch_id,
-                self._query_id,
-                self._find_start_offsets(batch_id),
-                self._checkpoint.read_end_offsets(batch_id),
+                planned.query_id,
+                self._find_first_offsets() if planned.starts is None else planned.starts,
+                planned.ends,
+                self._watch,
                 is_suspect=batch_id == self._suspect_batch,
                 map_in_arrow=self._map_in_arrow,
             )
             report = self._commit.write(batch)
-            self._written = (batch_id, batch.ends)
             self._note(report)
         except ScoringError as error:
             self._fail(error)
@@ -259,11 +266,9 @@ class ExactlyOnceSink:
         if len(self._reports) > _KEPT_REPORTS:
             del self._reports[min(self._reports)]
 
-    def _find_start_offsets(self, batch_id: int) -> Offsets:
-        """Where the batch before it ended; remembered, for reading costs a round trip a file."""
-        if self._written is not None and self._written[0] == batch_id - 1:
-            return self._written[1]
-        return self._checkpoint.read_start_offsets(batch_id)
+    def _find_first_offsets(self) -> Offsets:
+        """Where the query's first batch begins: as it was told, or as its checkpoint says."""
+        return self.plan.starting_offsets or self._checkpoint.read_start_offsets(0)
 
     def _fail(self, error: ScoringError) -> NoReturn:
         """Keep the cause, and give Spark one line.
@@ -273,6 +278,34 @@ class ExactlyOnceSink:
         """
         self.failure = error
         raise type(error)(error.message, hint=error.hint) from None
+
+    def judge(self, failure: ScoringError) -> ScoringError:
+        """What a failure of the query means, and with it whether a new start may help.
+
+        Args:
+            failure: of the query, whoever has raised it.
+
+        Returns:
+            Where the topic was deleted or recreated, that. Where Spark misses records, an error
+            that may pass: the next start leaves the checkpoint and goes on from the group's
+            offsets, or says what was lost. Else the same failure.
+        """
+        if self._watch is None or not isinstance(failure, SinkError):
+            return failure
+        if isinstance(failure, SinkFencedError | SinkRetryExhaustedError | SinkTopicChangedError):
+            return failure
+        try:
+            self._watch.confirm(_JUDGE_TIMEOUT_S)
+        except SinkTopicChangedError as error:
+            return error
+        except KafkaException as error:
+            logger.info("topic id not read error=%s", error)
+        if isinstance(failure, SourceRecordsGoneError):
+            self._distrust = failure.message
+            passing = QueryFailedError(failure.message, hint=failure.hint)
+            passing.__cause__ = failure
+            return passing
+        return failure
 
     def give_up(self) -> None:
         """Let a start or a batch under way fail instead of trying again; from any thread.

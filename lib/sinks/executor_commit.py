@@ -128,8 +128,11 @@ class ExecutorCommit:
             dict(self._stamps),
             batch.map_in_arrow,
         )
+        # Tasks commit before the driver can look: so once before them, and again after.
+        batch.watch.confirm()
         self._hook("begun")
         reports = _run(batch, task)
+        batch.watch.confirm()
         if any(report.may_restore for report in reports):
             reports = self._restore(batch, task, reports)
         self._hook("produced")

@@ -63,7 +63,13 @@ class Tenure:
         self._given_up = threading.Event()
         self._keep_alive: KeepAlive | None = None
 
-    def begin(self, admin: AdminClient, checkpoint: CheckpointReader, topic_id: str) -> Takeover:
+    def begin(
+        self,
+        admin: AdminClient,
+        checkpoint: CheckpointReader,
+        topic_id: str,
+        distrust: str | None = None,
+    ) -> Takeover:
         """Wait until no other run is alive, take the query over, and keep it from then on.
 
         Called again after a failure, it does not wait: a run that has replaced this one ends it.
@@ -72,6 +78,7 @@ class Tenure:
             admin: for what brokers know of topic and group.
             checkpoint: of the query.
             topic_id: Kafka's id of the source topic.
+            distrust: see ``take_over``.
 
         Raises:
             OwnerAliveError: another run is alive, and the settings bound the wait for it.
@@ -89,6 +96,7 @@ class Tenure:
                     admin,
                     topic_id,
                     lambda: self._stand_by(admin),
+                    distrust,
                 )
             except OwnerAliveError:
                 raise

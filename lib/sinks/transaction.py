@@ -6,12 +6,13 @@ Knows nothing of Spark, models or customers: it takes Arrow tables of messages.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from confluent_kafka import Consumer
 
+from lib.errors import SinkError
 from lib.sinks.attempts import Attempts
 from lib.sinks.outbox import add_counts, drop_committed, produce_messages, refuse_loop
 from lib.sinks.resume import Offsets
@@ -174,6 +175,7 @@ class TransactionalWriter:
         batch_id: int,
         query_id: str,
         starts: Offsets | None = None,
+        confirm: Callable[[], None] = lambda: None,
     ) -> WriteReport:
         """Write a batch that may have been written before: whole or not at all, and once.
 
@@ -185,6 +187,8 @@ class TransactionalWriter:
             query_id: for the stamp.
             starts: partition → first offset of the batch; None where messages may answer any
                 record before its end.
+            confirm: called before offsets are used, at each attempt; what it raises ends the
+                transaction.
 
         Raises:
             SinkError: a message answers a record that is not in the batch.
@@ -196,7 +200,7 @@ class TransactionalWriter:
         stamp = self._author.sign(query_id, batch_id).to_metadata()
         session, written, skipped = self._attempts.run(
             f"batch {batch_id}",
-            lambda session: self._transact(session, messages, ends, stamp, starts=starts),
+            lambda session: self._transact(session, messages, ends, stamp, confirm, starts=starts),
         )
         self._attempts.keep(session)
         return WriteReport(batch_id, written, skipped, time.monotonic() - started)
@@ -219,6 +223,7 @@ class TransactionalWriter:
         messages: pa.Table | None,
         ends: Offsets,
         stamp: str,
+        confirm: Callable[[], None] = lambda: None,
         *,
         starts: Offsets | None = None,
         is_claim: bool = False,
@@ -235,6 +240,7 @@ class TransactionalWriter:
         }
         is_done = all(committed.get(p) == target for p, target in targets.items())
         if fresh is None and is_done and not is_claim:
+            confirm()
             return session, {}, skipped
         session.begin()
         self._hook("begun")
@@ -243,6 +249,11 @@ class TransactionalWriter:
             timeout_s = self._settings.transaction_timeout_s
             written = produce_messages(session.producer, fresh, timeout_s)
         self._hook("produced")
+        try:
+            confirm()
+        except SinkError:
+            session.abort()  # or readers would wait for its time-out
+            raise
         done = self._commit(session, targets, stamp, self._hook)
         self.committed_all_s = self.committed_s
         return done, written, skipped

@@ -10,6 +10,7 @@ from lib.errors import (
     QueryFailedError,
     SinkError,
     SinkFencedError,
+    SourceRecordsGoneError,
     WorkerError,
 )
 from lib.spark.root_cause import find_root_cause
@@ -50,11 +51,7 @@ def build_query_error(what: str, error: BaseException) -> SinkError:
             f"{message}; another driver writes to the same checkpoint",
         )
     if _mentions(cause, _DATA_LOSS):
-        return SinkError(
-            message,
-            hint="records were deleted before they were read, or the topic was made anew; see"
-            " 'Start-up' in docs/operations.md",
-        )
+        return SourceRecordsGoneError(message)
     if _mentions(whole, _TOO_LARGE):
         return BatchTooLargeError(message)
     if _mentions(cause, _NEVER_PASSES):

@@ -74,6 +74,8 @@ class RunningQuery:
             raise build_query_error("the query did not start", error) from error
         self._guard.signs.note()
         self._new_progress = NewProgress(self.query)
+        if self.sink is not None and self.sink.plan.set_aside is not None:
+            self._seen = -1  # a new checkpoint: the query counts its batches from 0 again
 
     def follow(self, view: ProgressView, stop: StopSignal) -> Totals:
         """Show progress until the query ends by itself or a stop is requested.
@@ -107,7 +109,8 @@ class RunningQuery:
             self._end(overdue)
         self._show_new(view)
         # What a stop interrupts has not been written, and is done at the next start.
-        return None if stop.is_requested else overdue or self._find_failure()
+        failure = None if stop.is_requested else overdue or self._find_failure()
+        return failure and self._judge(failure)
 
     def _is_going_on(self) -> bool:
         """Whether the query runs, and nobody has taken over, as an idle sink may have noticed."""
@@ -147,8 +150,11 @@ class RunningQuery:
                 self.start(stop)
                 break
             except ScoringError as error:
-                failure, failures = error, failures + 1
+                failure, failures = self._judge(error), failures + 1
         return failures
+
+    def _judge(self, failure: ScoringError) -> ScoringError:
+        return failure if self.sink is None else self.sink.judge(failure)
 
     def _finish_batch(self, stop: StopSignal) -> bool:
         """Wait until no batch is under way, or the one under way has ended; False in vain."""

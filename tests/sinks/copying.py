@@ -40,6 +40,10 @@ class Copying:
     output: str
     failed: str
 
+    def change(self, **changes: Any) -> Copying:
+        """The same query with other settings."""
+        return replace(self, settings=replace(self.settings, **changes))
+
     def build_sink(self, **changes: Any) -> ExactlyOnceSink:
         return ExactlyOnceSink(self.spark, replace(self.settings, **changes))
 
@@ -149,6 +153,19 @@ def delete_group(settings: ExactlyOnceSettings) -> None:
     (answer,) = admin.delete_consumer_groups([settings.query_name]).values()
     with suppress(KafkaException):  # two tasks may do it
         answer.result(30)
+
+
+def delete_records(copying: Copying, before: dict[int, int]) -> None:
+    """As retention does: partition → the oldest offset that is left."""
+    admin = AdminClient({"bootstrap.servers": copying.settings.bootstrap_servers})
+    topic = copying.settings.source_topic
+    asked = [TopicPartition(topic, partition, offset) for partition, offset in before.items()]
+    for answer in admin.delete_records(asked).values():
+        answer.result(30)
+
+
+def find_set_aside(checkpoint: Path) -> list[Path]:
+    return sorted(checkpoint.parent.glob("checkpoint.set-aside-*"))
 
 
 def as_bytes(value: str | bytes | None) -> bytes:

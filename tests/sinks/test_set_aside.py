@@ -7,21 +7,23 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame
 
 from lib.errors import ResumeRefusedError, SettingsError
-from tests.sinks.copying import Copying, answers, as_bytes, delete_group, orders
+from tests.sinks.copying import (
+    Copying,
+    answers,
+    as_bytes,
+    delete_group,
+    delete_records,
+    find_set_aside,
+    orders,
+)
 from tests.topics import read_topic
 from tests.waiting import wait_until
 
 COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 LOGGER = "lib.sinks.takeover"
-
-
-def find_set_aside(checkpoint: Path) -> list[Path]:
-    return sorted(checkpoint.parent.glob("checkpoint.set-aside-*"))
 
 
 def damage(path: Path, how: str) -> None:
@@ -31,15 +33,6 @@ def damage(path: Path, how: str) -> None:
     path.unlink()
     if how != "missing":
         path.write_text({"empty": "", "truncated": text[: len(text) // 2]}.get(how, "garbage"))
-
-
-def delete_records(copying: Copying, before: dict[int, int]) -> None:
-    """As retention does: partition → the oldest offset that is left."""
-    admin = AdminClient({"bootstrap.servers": copying.settings.bootstrap_servers})
-    topic = copying.settings.source_topic
-    asked = [TopicPartition(topic, partition, offset) for partition, offset in before.items()]
-    for answer in admin.delete_records(asked).values():
-        answer.result(30)
 
 
 def answer_and_die(copying: Copying, commit: str) -> None:

@@ -10,6 +10,7 @@ from lib.errors import (
     QueryFailedError,
     SinkError,
     SinkFencedError,
+    SourceRecordsGoneError,
     WorkerError,
 )
 from lib.spark.failed_query import build_query_error
@@ -34,7 +35,7 @@ def worker_trace(raised: str) -> str:
         (
             "org.apache.spark.sql.kafka010.KafkaIllegalStateException: Partition in-0's offset was"
             " changed from 50 to 0. Some data may have been lost because they are not available",
-            SinkError,
+            SourceRecordsGoneError,
             False,
         ),
         (
