@@ -1,0 +1,159 @@
+"""Two jobs of one query name, each restarted by a supervisor whatever its exit code.
+
+Whatever supervisors do, batches are written all the time, and nothing twice. By hand, for longer
+than the suite does it:
+
+    .venv/bin/python -m tests.crash.rivals --seconds 180 [--shared-checkpoint] [--store FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lib.background import Background
+from lib.broker import EmbeddedBroker, create_topics
+from lib.broker.guarded_folder import GuardedFolder
+from tests.crash.supervisor import Supervisor
+from tests.end_to_end.jobs import Deployment, run_job
+from tests.topics import Account, Record, build_customers, produce, read_topic, take_account
+
+_RESTART_AFTER_S = 2.0
+_BURST = 5
+_PACE_S = 1.0
+
+
+@dataclass
+class Rivalry:
+    """What came of it.
+
+    Attributes:
+        account: of all records, after the last of them was answered.
+        waits_s: between answers that readers saw, the first one counted from the start.
+        exits: of each job, in order: its exit codes while the two were left alone.
+    """
+
+    account: Account
+    waits_s: list[float]
+    exits: list[list[int]] = field(default_factory=list)
+
+    def describe(self) -> str:
+        """A few lines."""
+        codes = "; ".join(f"{dict(Counter(codes))}" for codes in self.exits)
+        return (
+            f"faults {self.account.faults or 'none'}, {len(self.account.predictions)} answers;"
+            f" first after {self.waits_s[0]:.0f} s, longest wait after that"
+            f" {max(self.waits_s[1:], default=0.0):.1f} s; exit codes of each job: {codes}"
+        )
+
+
+class Restarting(Background):
+    """Keeps one job running: starts it again two seconds after it has ended, whatever its code."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        super().__init__("supervisor")
+        self._supervisor = supervisor
+
+    def _run(self) -> None:
+        self._supervisor.start()
+        while not self._stopped.wait(0.1):
+            if not self._supervisor.current.is_running and not self._stopped.wait(_RESTART_AFTER_S):
+                self._supervisor.tend()
+
+
+def run_rivals(
+    deployment: Deployment, folder: Path, seconds: float, *, shares_checkpoint: bool
+) -> Rivalry:
+    """Leave two jobs to their supervisors for a while; then end both, and let a third one finish.
+
+    Args:
+        deployment: of both; the checkpoint is the first one's.
+        folder: for logs.
+        seconds: counted from the first answer.
+        shares_checkpoint: whether the second job has the same one.
+    """
+    own = deployment if shares_checkpoint else replace(deployment, checkpoint=folder / "second")
+    guard = GuardedFolder.create("rivals-")
+    supervisors = [Supervisor(folder / name, (), {}, (), guard) for name in ("a", "b")]
+    for supervisor, job in zip(supervisors, (deployment, own), strict=True):
+        supervisor.configure(job.arguments(trigger="200 milliseconds"))
+    sent: list[Record] = []
+    feeding = threading.Event()
+    feeder = threading.Thread(target=_feed, args=(deployment, sent, feeding), daemon=True)
+    feeder.start()
+    try:
+        with Restarting(supervisors[0]), Restarting(supervisors[1]):
+            waits_s = _watch_answers(deployment, seconds)
+            exits = [list(supervisor.exits) for supervisor in supervisors]
+    finally:
+        feeding.set()
+        feeder.join()
+        for supervisor in supervisors:
+            supervisor.end()
+        guard.remove()
+    # Killed, so the third one takes over from the dead.
+    done = run_job(deployment.arguments())
+    assert done.returncode == 0, done.stdout + done.stderr
+    servers = deployment.bootstrap_servers
+    account = take_account(
+        sent,
+        read_topic(servers, deployment.output_topic),
+        read_topic(servers, deployment.dead_letter_topic),
+    )
+    return Rivalry(account, waits_s, exits)
+
+
+def _feed(deployment: Deployment, sent: list[Record], ended: threading.Event) -> None:
+    """A few records a second, so that there is always something to answer."""
+    records = iter(build_customers(20_000))
+    while not ended.wait(_PACE_S):
+        burst = [next(records) for _ in range(_BURST)]
+        sent.extend(burst)
+        produce(deployment.bootstrap_servers, deployment.input_topic, burst)
+
+
+def _watch_answers(deployment: Deployment, seconds: float) -> list[float]:
+    """Seconds between looks that found more answers; ends so long after the first one."""
+    seen, last_s = 0, time.monotonic()
+    began_s: float | None = None
+    waits_s: list[float] = []
+    while began_s is None or time.monotonic() - began_s < seconds:
+        assert began_s is not None or time.monotonic() - last_s < 240, "not one answer in 240 s"
+        time.sleep(0.5)
+        found = len(read_topic(deployment.bootstrap_servers, deployment.output_topic))
+        if found > seen:
+            seen, now_s = found, time.monotonic()
+            waits_s.append(now_s - last_s)
+            last_s, began_s = now_s, began_s or now_s
+    return [*waits_s, time.monotonic() - last_s]
+
+
+def main() -> int:
+    """Run it by hand; 0 where all was well."""
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.rivals", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=180.0)
+    parser.add_argument("--shared-checkpoint", action="store_true")
+    parser.add_argument("--store", type=Path, default=Path("models"), help="of models")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="rivals-"))
+    topics = ("rivals-input", "rivals-output", "rivals-dead")
+    with EmbeddedBroker() as broker:
+        create_topics(broker.bootstrap_servers, dict.fromkeys(topics, 2))
+        deployment = Deployment(
+            broker.bootstrap_servers, *topics, options.store.resolve(), folder / "first", "rivals"
+        )
+        found = run_rivals(
+            deployment, folder, options.seconds, shares_checkpoint=options.shared_checkpoint
+        )
+    sys.stdout.write(f"{found.describe()}\nthe logs: {folder}\n")
+    return 1 if found.account.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
