@@ -89,6 +89,11 @@ def read_committed(
     return offsets, {p: None if offsets[p] is None else text for p, text in texts.items()}
 
 
+_NO_COORDINATOR = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
 # The client may ask again by itself until the time is over.
 _NOT_STABLE_YET = (KafkaError.UNSTABLE_OFFSET_COMMIT, KafkaError._TIMED_OUT)
 
@@ -124,15 +129,18 @@ def list_group_offsets(
     Raises:
         KafkaException: the brokers do not tell.
     """
-    deadline = time.monotonic() + (_PATIENCE_S if waits else 0.0)
-    while time.monotonic() < deadline:
-        found = _ask_group(admin, settings, is_stable=True)
-        if found is not None:
-            return found
+    started_s = time.monotonic()
+    while True:
+        waited_s = time.monotonic() - started_s
+        try:
+            found = _ask_group(admin, settings, is_stable=waits and waited_s < _PATIENCE_S)
+            if found is not None:
+                return found
+        except KafkaException as error:
+            # A broker that has just started, or taken the group from another one, reads it first.
+            if error.args[0].code() not in _NO_COORDINATOR or waited_s > settings.request_timeout_s:
+                raise
         time.sleep(_POLL_S)
-    found = _ask_group(admin, settings, is_stable=False)
-    assert found is not None  # only stable offsets may be held back
-    return found
 
 
 def _ask_group(

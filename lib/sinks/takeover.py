@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
 from confluent_kafka.admin import AdminClient
 
+from lib.errors import SinkTakenOverError
 from lib.sinks.checkpoint import CheckpointReader
 from lib.sinks.commit import CommitStrategy
+from lib.sinks.lease import Owner
 from lib.sinks.partition_writers import Predecessors
 from lib.sinks.resume import CheckpointPosition, ResumePlan
 from lib.sinks.settings import ExactlyOnceSettings
@@ -48,6 +50,7 @@ def take_over(
     admin: AdminClient,
     topic_id: str,
     stand_by: Callable[[], bool],
+    find_rival: Callable[[Survey, Mapping[int, str | None]], Owner | None],
     distrust: str | None = None,
 ) -> Takeover:
     """Decide where to resume, fence older runs, decide again, sign the group's offsets.
@@ -62,6 +65,8 @@ def take_over(
         admin: for what brokers know of topic and group.
         topic_id: Kafka's id of the source topic.
         stand_by: waits until no other run is alive; whether it had to.
+        find_rival: the run that has signed offsets since a survey, if it is one to be waited for.
+            Fenced by this start, it opens again when it finds no claim.
         distrust: why Spark cannot go on from its checkpoint, if it has said so.
 
     Raises:
@@ -78,7 +83,13 @@ def take_over(
         refuse_early(settings, before)
     query_id = before.query_id or UNKNOWN_QUERY
 
+    def refuse_rival(stamps: Mapping[int, str | None]) -> None:
+        rival = find_rival(before, stamps)
+        if rival is not None:
+            raise SinkTakenOverError(f"query {settings.query_name} was taken over by {rival}")
+
     def check(partition: int, offset: int | None, metadata: str | None) -> None:
+        refuse_rival({partition: metadata})
         committed, stamps = {partition: offset}, {partition: metadata}
         if settings.accept_offsets is not None:
             # What a person vouches for are all of them together.
@@ -94,6 +105,7 @@ def take_over(
             check=check,
         )
     )
+    refuse_rival(commit.stamps)
     after = replace(
         survey(),
         committed=commit.committed,

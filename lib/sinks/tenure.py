@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 
 from confluent_kafka.admin import AdminClient
@@ -15,11 +15,13 @@ from lib.kafka.retention import find_shortest_retention_s
 from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.checkpoint import CheckpointReader
 from lib.sinks.commit import CommitStrategy, RenewalTimes
-from lib.sinks.group_offsets import list_group_offsets
+from lib.sinks.group_offsets import list_group_offsets, peek_stamps
 from lib.sinks.keep_alive import KeepAlive
 from lib.sinks.lease import Owner, find_owner
 from lib.sinks.settings import ExactlyOnceSettings
+from lib.sinks.stamp import Stamp
 from lib.sinks.standby import stand_by
+from lib.sinks.survey import Survey
 from lib.sinks.takeover import Takeover, take_over
 
 logger = logging.getLogger(__name__)
@@ -86,6 +88,9 @@ class Tenure:
             SinkError: see ``take_over``.
         """
         self._given_up.clear()
+        # A consumer waits for a coordinator that is still loading; librdkafka's admin client, which
+        # asks next, fails there, and has crashed.
+        peek_stamps(self._settings)
         races = fences = 0
         while True:
             try:
@@ -96,6 +101,7 @@ class Tenure:
                     admin,
                     topic_id,
                     lambda: self._stand_by(admin),
+                    self._find_rival,
                     distrust,
                 )
             except OwnerAliveError:
@@ -110,6 +116,7 @@ class Tenure:
                 if not self._waits or races == _RACES:
                     raise
                 logger.warning("another run started at the same time: %s", error.message)
+                self._commit.close()
                 pause_s = min(2.0**races, _LONGEST_RACE_PAUSE_S) * random.random()
                 if self._given_up.wait(pause_s):
                     raise
@@ -123,6 +130,16 @@ class Tenure:
     def _waits(self) -> bool:
         """Whether another run that is alive is waited for."""
         return self._settings.lease_s > 0 and not self._is_owner
+
+    def _find_rival(self, before: Survey, stamps: Mapping[int, str | None]) -> Owner | None:
+        """The run that has taken over between this one's look and its fencing, if one has."""
+        if not self._waits:
+            return None
+        known = {
+            stamp.run_id for it in before.stamps.values() if (stamp := Stamp.from_metadata(it))
+        }
+        rival = find_owner(stamps.values(), self._run_id)
+        return None if rival is None or rival.run_id in known else rival
 
     def _stand_by(self, admin: AdminClient) -> bool:
         """Whether there was another run to wait for."""

@@ -360,7 +360,11 @@ def test_offsets_that_are_lost_while_a_task_writes_are_not_made_up(
         for offset in range(4)
     ]
     author = Author(make_run_id())
-    task = PartitionTask(settings, author, "q", 0, {0: 0}, {0: 4}, {}, map_in_arrow=iter)
+    with closing(TransactionalWriter(settings_of_partition(settings, 0), author=author)) as driver:
+        driver.open()
+        driver.claim({0: 0}, query_id="q")
+        seen = dict(driver.stamps)
+    task = PartitionTask(settings, author, "q", 0, {0: 0}, {0: 4}, seen, map_in_arrow=iter)
     (found,) = task(iter(batches))
 
     report = PartitionReport.from_row(found.to_pylist()[0])
