@@ -170,9 +170,8 @@ class _Source:
             raise ResumeRefusedError(
                 f"the checkpoint is damaged: {damage}; and group {self.group_id} has no committed"
                 f" offset for {self._name(lacking)}, which would tell where to go on",
-                hint="restore the checkpoint from a backup; or find the last answered record in"
-                " the output, set the group's offsets after it with kafka-consumer-groups"
-                f" --group {self.group_id} --reset-offsets, and remove the checkpoint",
+                hint=f"restore the checkpoint from a backup; or {self._look()}, and remove the"
+                " checkpoint",
             )
         return self.resume_at(
             "the group's offsets: the checkpoint is damaged", {}, set_aside=damage
@@ -246,17 +245,16 @@ class _Source:
                     f"group {self.group_id} committed {self.topic}[{partition}]@{committed}, but"
                     f" the checkpoint's batch {batch} starts @{start}: {start - committed} offsets"
                     " would never be scored",
-                    hint="the group was rewound or the checkpoint belongs to another run: remove"
-                    " the checkpoint to resume at the group's offsets",
+                    hint="if the group was rewound to score records again, or the checkpoint"
+                    " belongs to another run, remove the checkpoint to resume at the group's"
+                    f" offsets; if it was rewound by mistake, {self._look()}",
                 )
         if missing and not checkpoint.is_complete:
             raise ResumeRefusedError(
                 f"group {self.group_id} has no committed offset for {self._name(missing)}, and"
                 f" batch {batch} of the checkpoint may or may not have been written: the offsets"
                 " expired or were deleted",
-                hint=f"look for batch {batch} in the output, then set the group's offsets with"
-                f" kafka-consumer-groups --group {self.group_id} --reset-offsets; its start is"
-                f" {dict(missing)}",
+                hint=f"the batch starts at {dict(missing)}; {self._look()}",
             )
         return missing
 
@@ -282,6 +280,14 @@ class _Source:
             hint="give the topic a longer retention; to go on without them, set the group's offset"
             f" of this partition to {earliest} with kafka-consumer-groups --group"
             f" {self.group_id} --reset-offsets",
+        )
+
+    def _look(self) -> str:
+        """The way out where only the output tells how far a partition was answered."""
+        return (
+            "look for the first record without an answer, and set the group's offset to it"
+            f" with kafka-consumer-groups --group {self.group_id} --reset-offsets, as"
+            " docs/operations.md says"
         )
 
     def _name(self, partitions: Iterable[int]) -> str:

@@ -84,6 +84,29 @@ def iter_blocks(document: str, *languages: str) -> Iterator[Block]:
         mark = ""
 
 
+def read_section(document: str, heading: str) -> str:
+    """The text below a heading, up to the next one.
+
+    Raises:
+        KeyError: there is no such heading.
+    """
+    found: list[str] | None = None
+    is_code = False
+    for line in read_document(document).splitlines():
+        is_code ^= line.lstrip().startswith("```")
+        opening = None if is_code else _HEADING.match(line)
+        if opening is None:
+            if found is not None:
+                found.append(line)
+        elif found is not None:
+            break
+        elif opening["text"] == heading:
+            found = []
+    if found is None:
+        raise KeyError(f"{document}: no heading {heading}")
+    return "\n".join(found)
+
+
 def list_links(document: str) -> list[str]:
     """Targets of links and images, outside of code."""
     prose = _INLINE_CODE.sub("", _without_blocks(read_document(document)))

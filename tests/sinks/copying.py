@@ -147,6 +147,17 @@ class Copying:
         consumer.close()
 
 
+@contextmanager
+def small_arrow_batches(spark: SparkSession, records: int) -> Iterator[None]:
+    name = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    before = str(spark.conf.get(name))
+    spark.conf.set(name, records)
+    try:
+        yield
+    finally:
+        spark.conf.set(name, before)
+
+
 def delete_group(settings: ExactlyOnceSettings) -> None:
     """With all of its offsets, if it has any."""
     admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})

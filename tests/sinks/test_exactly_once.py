@@ -10,7 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,6 @@ import pytest
 from confluent_kafka import OFFSET_INVALID, Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from pyspark import TaskContext
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from lib.broker import create_topics
@@ -44,7 +43,15 @@ from lib.sinks.partition_writers import settings_of_partition
 from lib.sinks.stamp import Author, Committer, make_run_id
 from lib.sinks.transaction import TransactionalWriter
 from tests.conftest import TopicFactory
-from tests.sinks.copying import PARTITIONS, Copying, answers, as_bytes, delete_group, orders
+from tests.sinks.copying import (
+    PARTITIONS,
+    Copying,
+    answers,
+    as_bytes,
+    delete_group,
+    orders,
+    small_arrow_batches,
+)
 from tests.sinks.writing import cut_connections
 from tests.topics import read_topic
 from tests.waiting import wait_until
@@ -157,17 +164,6 @@ def test_pieces_that_a_task_wrote_before_it_failed_are_not_written_again(copying
     assert isinstance(sink.failure, SinkRejectedError)
     assert 0 < written.total() < 200
     assert copying.read() == answers(0, 200)
-
-
-@contextmanager
-def small_arrow_batches(spark: SparkSession, records: int) -> Iterator[None]:
-    name = "spark.sql.execution.arrow.maxRecordsPerBatch"
-    before = str(spark.conf.get(name))
-    spark.conf.set(name, records)
-    try:
-        yield
-    finally:
-        spark.conf.set(name, before)
 
 
 def test_what_the_hint_about_rows_out_of_order_says_loses_no_row(copying: Copying) -> None:
