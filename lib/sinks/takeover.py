@@ -14,6 +14,7 @@ from lib.errors import SinkTakenOverError
 from lib.sinks.checkpoint import CheckpointReader
 from lib.sinks.commit import CommitStrategy
 from lib.sinks.lease import Owner
+from lib.sinks.overlap import warn_of_overlaps
 from lib.sinks.partition_writers import Predecessors
 from lib.sinks.resume import CheckpointPosition, ResumePlan
 from lib.sinks.settings import ExactlyOnceSettings
@@ -120,6 +121,7 @@ def take_over(
         _set_aside(checkpoint, plan, settings)
     checkpoint.note_topic_id(topic_id)
     _tell(settings, after, plan)
+    warn_of_overlaps(admin, settings.source_topic, settings.query_name, commit.committed.keys())
     found = after.position
     if not (isinstance(found, CheckpointPosition) and is_kept) or found.is_complete:
         return Takeover(plan, None)
