@@ -112,6 +112,7 @@ def _describe(
 
 def _refuse_group_of_a_query(admin: AdminClient, group_id: str, own_topic: str) -> None:
     """Make sure that the name is not that of a query: to use it would end the query's job."""
+    # Asked after a consumer was answered: while the coordinator loads, this call ends the process.
     asked = ConsumerGroupTopicPartitions(group_id)
     answers = admin.list_consumer_group_offsets([asked], request_timeout=ANSWER_TIMEOUT_S)
     for position in answers[group_id].result().topic_partitions or ():

@@ -11,7 +11,6 @@ from functools import partial
 from confluent_kafka import (
     OFFSET_INVALID,
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     TopicPartition,
@@ -32,6 +31,10 @@ _POLL_S = 0.1
 # How long a look that changes nothing waits for the end of a transaction that may be a batch of a
 # job that is running.
 _PATIENCE_S = 1.0
+# What the client says when its time is over.
+_NOT_STABLE_YET = (KafkaError.UNSTABLE_OFFSET_COMMIT, KafkaError._TIMED_OUT)
+# Partitions beyond the last one that is known, which another run may have claimed already.
+_BEYOND = 64
 
 
 def read_stamps(settings: TransactionSettings) -> dict[int, str | None]:
@@ -89,83 +92,76 @@ def read_committed(
     return offsets, {p: None if offsets[p] is None else text for p, text in texts.items()}
 
 
-_NO_COORDINATOR = (
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-)
-# The client may ask again by itself until the time is over.
-_NOT_STABLE_YET = (KafkaError.UNSTABLE_OFFSET_COMMIT, KafkaError._TIMED_OUT)
-
-
 @dataclass(frozen=True)
 class GroupOffsets:
-    """All that a group has committed, for whatever topics.
+    """What a group has committed for the source topic.
 
     Attributes:
-        offsets: (topic, partition) → offset.
-        stamps: (topic, partition) → metadata of that offset.
+        offsets: partition → offset, of those that have one.
+        stamps: partition → metadata of that offset.
         is_stable: whether no transaction was pending that changes them.
     """
 
-    offsets: Mapping[tuple[str, int], int]
-    stamps: Mapping[tuple[str, int], str]
+    offsets: Mapping[int, int]
+    stamps: Mapping[int, str]
     is_stable: bool = True
 
 
-def list_group_offsets(
+def look_at_group(
     admin: AdminClient, settings: TransactionSettings, *, waits: bool = True
 ) -> GroupOffsets:
-    """What the group has committed, by a question that needs no consumer and fences nobody.
+    """What the group has committed, by a client that fences nobody.
 
     Waits a little for pending transactions, no longer: one that a dead process has left open lasts
-    until its id is initialised again.
+    until its id is initialised again. By a consumer: the admin client's own call for this ends the
+    process with a segmentation fault while the group's coordinator is still loading, as it does on
+    a broker that has just started (seen with confluent-kafka 2.16.1).
 
     Args:
-        admin: asks the brokers.
-        settings: name the group.
+        admin: knows the topic's partitions.
+        settings: name group and topic.
         waits: for pending transactions at all.
 
     Raises:
+        KafkaSetupError: the topic lacks partitions that the settings name.
         KafkaException: the brokers do not tell.
     """
-    started_s = time.monotonic()
-    while True:
-        waited_s = time.monotonic() - started_s
+    partitions = choose_partitions(settings, list_partitions(admin, settings.source_topic))
+    if settings.partitions is None:
+        # A run that was replaced may have claimed partitions that this client does not see yet.
+        first = partitions[-1] + 1
+        partitions = [*partitions, *range(first, first + _BEYOND)]
+    asked = [TopicPartition(settings.source_topic, partition) for partition in partitions]
+    for is_stable in (True, False) if waits else (False,):
+        reader = Consumer(build_consumer_settings(settings, waits=is_stable))
         try:
-            found = _ask_group(admin, settings, is_stable=waits and waited_s < _PATIENCE_S)
-            if found is not None:
-                return found
-        except KafkaException as error:
-            # A broker that has just started, or taken the group from another one, reads it first.
-            if error.args[0].code() not in _NO_COORDINATOR or waited_s > settings.request_timeout_s:
-                raise
-        time.sleep(_POLL_S)
+            found = _ask_group(reader, asked, settings, is_stable=is_stable)
+        finally:
+            reader.close()
+        if found is not None:
+            return found
+    raise AssertionError("offsets that need not be stable are always told")
 
 
 def _ask_group(
-    admin: AdminClient, settings: TransactionSettings, *, is_stable: bool
+    reader: Consumer, asked: list[TopicPartition], settings: TransactionSettings, *, is_stable: bool
 ) -> GroupOffsets | None:
-    """None where a transaction holds an offset back."""
-    group = settings.query_name
-    answers = admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group)],
-        require_stable=is_stable,
-        request_timeout=_PATIENCE_S if is_stable else settings.request_timeout_s,
-    )
+    """None where a transaction holds an offset back, or the coordinator does not answer yet."""
+    timeout_s = _PATIENCE_S if is_stable else settings.request_timeout_s
     try:
-        answered = answers[group].result().topic_partitions
-        for answer in answered:
+        answers = reader.committed(asked, timeout=timeout_s)
+        for answer in answers:
             if answer.error is not None:
                 raise KafkaException(answer.error)
     except KafkaException as error:
+        # The client asks again by itself until the time is over.
         if is_stable and error.args[0].code() in _NOT_STABLE_YET:
             return None
         raise
-    committed = [answer for answer in answered if answer.offset != OFFSET_INVALID]
+    committed = [answer for answer in answers if answer.offset != OFFSET_INVALID]
     return GroupOffsets(
-        {(it.topic, it.partition): it.offset for it in committed},
-        {(it.topic, it.partition): it.metadata or "" for it in committed},
+        {it.partition: it.offset for it in committed},
+        {it.partition: it.metadata or "" for it in committed},
         is_stable,
     )
 

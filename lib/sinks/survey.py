@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from lib.kafka.admin import ANSWER_TIMEOUT_S, count_members, list_partitions, read_offsets
 from lib.sinks.checkpoint import CheckpointReader
-from lib.sinks.group_offsets import choose_partitions, list_group_offsets
+from lib.sinks.group_offsets import choose_partitions, look_at_group
 from lib.sinks.ownership import Evidence, check_ownership
 from lib.sinks.resume import CheckpointFinding, GroupPosition, Offsets, ResumePlan, decide_resume
 from lib.sinks.settings import ExactlyOnceSettings, TransactionSettings
@@ -64,7 +64,7 @@ def take_survey(
     position, query_id = checkpoint.look(), checkpoint.find_query_id()
     earliest = read_offsets(admin, topic, "earliest")
     mine = choose_partitions(settings, sorted(earliest))
-    group = list_group_offsets(admin, settings)
+    group = look_at_group(admin, settings)
     return Survey(
         position=position,
         query_id=query_id,
@@ -74,8 +74,8 @@ def take_survey(
         brokers=len(admin.list_topics(topic, timeout=ANSWER_TIMEOUT_S).brokers),
         earliest=earliest,
         latest=read_offsets(admin, topic, "latest"),
-        committed={p: group.offsets.get((topic, p)) for p in mine},
-        stamps={p: group.stamps.get((topic, p)) for p in mine},
+        committed={p: group.offsets.get(p) for p in mine},
+        stamps={p: group.stamps.get(p) for p in mine},
         is_stable=group.is_stable,
     )
 
@@ -93,9 +93,7 @@ def find_partitions(admin: AdminClient, settings: TransactionSettings) -> list[i
     existing = choose_partitions(settings, list_partitions(admin, topic))
     if settings.partitions is not None:
         return existing
-    group = list_group_offsets(admin, settings, waits=False)
-    claimed = {p for name, p in group.offsets if name == topic}
-    return sorted(claimed.union(existing))
+    return sorted({*existing, *look_at_group(admin, settings, waits=False).offsets})
 
 
 def check_survey(settings: ExactlyOnceSettings, survey: Survey) -> bool:

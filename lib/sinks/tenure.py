@@ -15,7 +15,7 @@ from lib.kafka.retention import find_shortest_retention_s
 from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.checkpoint import CheckpointReader
 from lib.sinks.commit import CommitStrategy, RenewalTimes
-from lib.sinks.group_offsets import list_group_offsets, peek_stamps
+from lib.sinks.group_offsets import look_at_group, peek_stamps
 from lib.sinks.keep_alive import KeepAlive
 from lib.sinks.lease import Owner, find_owner
 from lib.sinks.settings import ExactlyOnceSettings
@@ -150,7 +150,7 @@ class Tenure:
         def look() -> Owner | None:
             nonlocal looks
             looks += 1
-            group = list_group_offsets(admin, self._settings, waits=False)
+            group = look_at_group(admin, self._settings, waits=False)
             return find_owner(group.stamps.values(), self._run_id)
 
         stand_by(
