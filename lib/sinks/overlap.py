@@ -10,18 +10,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from lib.kafka.admin import ANSWER_TIMEOUT_S
+from lib.sinks.group_offsets import look_at_group
+from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Stamp
 
 logger = logging.getLogger(__name__)
 
-# Each is a request of its own, and a start must not wait for thousands of them.
+# Each is asked by a client of its own, and a start must not wait for thousands of them.
 _MOST_GROUPS = 200
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -77,46 +81,47 @@ def find_overlaps(
     return found
 
 
-def warn_of_overlaps(admin: AdminClient, topic: str, own_group: str, mine: Collection[int]) -> None:
+def warn_of_overlaps(
+    admin: AdminClient, settings: TransactionSettings, mine: Collection[int]
+) -> None:
     """Log a line for each other query that is alive on the same partitions, as far as can be seen.
 
     Says nothing where the brokers do not tell: the user may have no right to other groups.
 
     Args:
         admin: of the cluster.
-        topic: the source topic.
-        own_group: the group of this query.
+        settings: of this query.
         mine: partitions that this query reads.
     """
     try:
-        stamps = _read_stamps(admin, topic, own_group)
+        stamps = _read_stamps(admin, settings)
     except KafkaException as error:
         logger.info("other groups are not shown error=%s", error)
         return
     for overlap in find_overlaps(stamps, mine, time.time()):
-        logger.warning("%s", overlap.describe(topic))
+        logger.warning("%s", overlap.describe(settings.source_topic))
 
 
-def _read_stamps(admin: AdminClient, topic: str, own_group: str) -> dict[str, dict[int, Stamp]]:
+def _read_stamps(admin: AdminClient, settings: TransactionSettings) -> dict[str, dict[int, Stamp]]:
     """Group → partition of the topic → stamp, of all groups whose offsets may be read."""
     listing = admin.list_consumer_groups(request_timeout=ANSWER_TIMEOUT_S).result()
-    others = sorted({group.group_id for group in listing.valid} - {own_group})
+    # Nobody joins the group of a query: it is a "simple" one, which has offsets and no members.
+    simple = {group.group_id for group in listing.valid if group.is_simple_consumer_group}
+    others = sorted(simple - {settings.query_name})
     if len(others) > _MOST_GROUPS:
         logger.info("only %d of %d groups are looked at", _MOST_GROUPS, len(others))
-    answers = {
-        group: admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group)], request_timeout=ANSWER_TIMEOUT_S
-        )[group]
-        for group in others[:_MOST_GROUPS]
-    }
+    # The other query may read other partitions too, and renew its lease there.
+    asked = [replace(settings, query_name=it, partitions=None) for it in others[:_MOST_GROUPS]]
+    with ThreadPoolExecutor(_AT_ONCE, "overlap") as pool:
+        looks = [pool.submit(look_at_group, admin, it, waits=False) for it in asked]
     found: dict[str, dict[int, Stamp]] = {}
-    for group, answer in answers.items():
+    for other, look in zip(asked, looks, strict=True):
         try:
-            positions = answer.result().topic_partitions or ()
+            texts = look.result().stamps
         except KafkaException:
             continue  # not for this user's eyes, or gone meanwhile
-        for position in positions:
-            stamp = Stamp.from_metadata(position.metadata)
-            if position.topic == topic and stamp is not None:
-                found.setdefault(group, {})[position.partition] = stamp
+        for partition, text in texts.items():
+            stamp = Stamp.from_metadata(text)
+            if stamp is not None:
+                found.setdefault(other.query_name, {})[partition] = stamp
     return found

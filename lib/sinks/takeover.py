@@ -121,7 +121,7 @@ def take_over(
         _set_aside(checkpoint, plan, settings)
     checkpoint.note_topic_id(topic_id)
     _tell(settings, after, plan)
-    warn_of_overlaps(admin, settings.source_topic, settings.query_name, commit.committed.keys())
+    warn_of_overlaps(admin, settings, commit.committed.keys())
     found = after.position
     if not (isinstance(found, CheckpointPosition) and is_kept) or found.is_complete:
         return Takeover(plan, None)

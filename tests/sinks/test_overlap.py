@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,9 +76,8 @@ def test_a_query_that_runs_is_seen_by_others_and_not_by_itself(
         wait_until(lambda: len(read_group(servers, settings.query_name)) == 2)
 
         with caplog.at_level(logging.WARNING, LOGGER):
-            warn_of_overlaps(admin, source, "another", {1, 2})
-            warn_of_overlaps(admin, source, "low", {0, 1})
-            warn_of_overlaps(admin, source, settings.query_name, {2, 3})
+            for name, mine in (("another", {1, 2}), ("low", {0, 1}), (settings.query_name, {2, 3})):
+                warn_of_overlaps(admin, replace(settings, query_name=name), mine)
 
     assert [record.message for record in caplog.records if record.name == LOGGER] == [
         f"query high-{source} (run host:1:aa) answers the partitions [2] of {source} too: their"
