@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 # Each is asked by a client of its own, and a start must not wait for thousands of them.
 _MOST_GROUPS = 200
-_AT_ONCE = 8
+_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
