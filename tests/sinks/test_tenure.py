@@ -108,9 +108,11 @@ def test_a_start_that_waits_can_be_given_up(copying: Copying) -> None:
     assert "given up" in second.error.message
 
 
-def test_of_two_runs_that_start_at_once_one_goes_first(copying: Copying) -> None:
+@COMMITS
+def test_of_two_runs_that_start_at_once_one_goes_first(copying: Copying, commit: str) -> None:
     copying.produce(*orders(0, 20))
-    starts = [Start(copying), Start(copying, commit="executor")]
+    # On a busy machine the winner may not be able to say every second that it is alive.
+    starts = [Start(copying, commit=commit, lease_s=20) for _ in range(2)]
     wait_until(lambda: any(start.is_over for start in starts))
     (winner,) = [start for start in starts if start.is_over]
     (other,) = [start for start in starts if start is not winner]
