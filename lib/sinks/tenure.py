@@ -15,7 +15,7 @@ from lib.kafka.retention import find_shortest_retention_s
 from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.checkpoint import CheckpointReader
 from lib.sinks.commit import CommitStrategy, RenewalTimes
-from lib.sinks.group_offsets import look_at_group, peek_stamps
+from lib.sinks.group_offsets import look_at_group
 from lib.sinks.keep_alive import KeepAlive
 from lib.sinks.lease import Owner, find_owner
 from lib.sinks.settings import ExactlyOnceSettings
@@ -88,9 +88,6 @@ class Tenure:
             SinkError: see ``take_over``.
         """
         self._given_up.clear()
-        # A consumer waits for a coordinator that is still loading; librdkafka's admin client, which
-        # asks next, fails there, and has crashed.
-        peek_stamps(self._settings)
         races = fences = 0
         while True:
             try:

@@ -141,12 +141,12 @@ def test_a_start_that_is_refused_leaves_the_running_job_alone(
 
 @contextmanager
 def counting_threads() -> Iterator[list[int]]:
-    """The first number within grows to the most threads that this process had at once."""
-    most, done = [0], threading.Event()
+    """The first number within grows to the most threads that came on top of those before."""
+    before, most, done = _count_threads(), [0], threading.Event()
 
     def count() -> None:
         while not done.wait(0.01):
-            most[0] = max(most[0], sum(1 for _ in Path("/proc/self/task").iterdir()))
+            most[0] = max(most[0], _count_threads() - before)
 
     watcher = threading.Thread(target=count)
     watcher.start()
@@ -155,6 +155,10 @@ def counting_threads() -> Iterator[list[int]]:
     finally:
         done.set()
         watcher.join()
+
+
+def _count_threads() -> int:
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
 
 
 def test_a_start_on_many_partitions_takes_few_threads(
