@@ -31,6 +31,12 @@ _POLL_S = 0.1
 # How long a look that changes nothing waits for the end of a transaction that may be a batch of a
 # job that is running.
 _PATIENCE_S = 1.0
+# A broker that has just started, or taken the group from another one, reads it first.
+_NO_COORDINATOR = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
 # What the client says when its time is over.
 _NOT_STABLE_YET = (KafkaError.UNSTABLE_OFFSET_COMMIT, KafkaError._TIMED_OUT)
 # Partitions beyond the last one that is known, which another run may have claimed already.
@@ -132,21 +138,28 @@ def look_at_group(
         first = partitions[-1] + 1
         partitions = [*partitions, *range(first, first + _BEYOND)]
     asked = [TopicPartition(settings.source_topic, partition) for partition in partitions]
-    for is_stable in (True, False) if waits else (False,):
+    deadline_s = time.monotonic() + settings.request_timeout_s
+    is_stable = waits
+    while True:
         reader = Consumer(build_consumer_settings(settings, waits=is_stable))
         try:
             found = _ask_group(reader, asked, settings, is_stable=is_stable)
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_COORDINATOR or time.monotonic() > deadline_s:
+                raise
+            time.sleep(_POLL_S)
+            continue
         finally:
             reader.close()
         if found is not None:
             return found
-    raise AssertionError("offsets that need not be stable are always told")
+        is_stable = False
 
 
 def _ask_group(
     reader: Consumer, asked: list[TopicPartition], settings: TransactionSettings, *, is_stable: bool
 ) -> GroupOffsets | None:
-    """None where a transaction holds an offset back, or the coordinator does not answer yet."""
+    """None where a transaction holds an offset back for longer than this waits."""
     timeout_s = _PATIENCE_S if is_stable else settings.request_timeout_s
     try:
         answers = reader.committed(asked, timeout=timeout_s)
