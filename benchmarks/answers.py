@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from benchmarks.telco import CUSTOMER
 from lib.inference_backend import load_model, predict
-from lib.synth import iter_records, make_customers
+from lib.synth import iter_records
+from lib.synth.telco import make_customers
 
 # Compared among all answers: the first customers of every topic that a benchmark fills.
 SAMPLE_RECORDS = 2_000
@@ -23,10 +25,10 @@ def expect_answers(model: Path, seed: int) -> dict[bytes, float]:
         seed: that the topics are filled with.
     """
     customers = make_customers(SAMPLE_RECORDS, seed)
-    records = list(iter_records(customers))
+    records = list(iter_records(customers, CUSTOMER))
     _, probabilities = predict(load_model("sklearn", model), records)
     keys = (str(record["customerID"]).encode() for record in records)
-    return dict(zip(keys, probabilities.tolist(), strict=True))
+    return dict(zip(keys, probabilities, strict=True))
 
 
 class Comparison:

@@ -33,6 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.environment import describe_machine, describe_versions
+from benchmarks.telco import CUSTOMER
 from benchmarks.topics import PARTITIONS, encode_records, fill_topic, name_topic
 from benchmarks.trial import BenchmarkSettings, provide_model, write_report
 from lib.broker import EmbeddedBroker, create_topics
@@ -41,7 +42,6 @@ from lib.cli import run_job
 from lib.codec.decode_batch import decode_batch
 from lib.codec.encode_batch import encode_batch
 from lib.codec.messages import MessageSettings, OutputSettings
-from lib.contract import CUSTOMER
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.pipeline import plan_scoring
 from lib.scoring.base import ModelBackend
@@ -58,7 +58,8 @@ from lib.sinks.stamp import Author, make_run_id
 from lib.sinks.topic_watch import TopicWatch
 from lib.sources.kafka import FETCH_OPTIONS, as_records
 from lib.spark.local_session import build_local_session
-from lib.synth import iter_records, make_customers
+from lib.synth import iter_records
+from lib.synth.telco import make_customers
 
 _BATCH_RECORDS = 10_000
 _BATCH_ROUNDS = 30
@@ -221,7 +222,7 @@ def measure_batch(scorer: ModelBackend, spark: SparkSession) -> dict[str, float]
 def _make_batch() -> pa.RecordBatch:
     """Records as a worker gets them."""
     now = datetime.now(UTC)
-    records = list(iter_records(make_customers(_BATCH_RECORDS, seed=1)))
+    records = list(iter_records(make_customers(_BATCH_RECORDS, seed=1), CUSTOMER))
     values = encode_records(records)
     count = len(values)
     return pa.RecordBatch.from_pydict(
@@ -281,7 +282,7 @@ def measure(settings: CostSettings) -> int:
         fill_topic(servers, topic, settings.records, lambda _: None)
         spark = build_local_session("cost")
         chosen = ModelSettings(model=str(model), backend=settings.backend)
-        scorer = load_backend(spark, chosen, CUSTOMER)
+        scorer = load_backend(spark, chosen)
         bench = Bench(spark, servers, topic, scorer, settings.records)
         stages, commits = bench.measure_stages(), bench.measure_commits()
         parts = measure_batch(scorer, spark)

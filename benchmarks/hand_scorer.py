@@ -16,13 +16,13 @@ from typing import Any, Protocol
 import numpy as np
 import orjson
 
-from lib.contract import CUSTOMER
+from benchmarks.telco import CUSTOMER, EVENT_TIME
 
 _BLANKS = {field.name: field.blank for field in CUSTOMER.numeric if field.blank is not None}
 # One call in C for all fields of a record.
-_read = itemgetter(*CUSTOMER.feature_names, CUSTOMER.identifier.name, CUSTOMER.event_time.name)
+_read = itemgetter(*CUSTOMER.feature_names, CUSTOMER.identifier.name, EVENT_TIME)
 _UNREADABLE = (orjson.JSONDecodeError, KeyError, TypeError)
-# The fields of lib.codec.messages.Prediction. Formatting is twice as fast as encoding a dict.
+# The fields of lib.record.prediction. Formatting is twice as fast as encoding a dict.
 _PREDICTION = (
     '{"customerID":"%s","churn_probability":%.6f,"prediction":"%s","event_ts":"%s"'
     ',"processed_ts":"%s","model_version":"%s"}'

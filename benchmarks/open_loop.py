@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
+from benchmarks.telco import CUSTOMER
 from benchmarks.topics import PARTITIONS, SEED, encode_records
 from lib.background import Background
 from lib.errors import SinkError
 from lib.producing.mixture import Message
 from lib.producing.sending import Target, send_messages
-from lib.synth import iter_records, make_customers
+from lib.synth import iter_records
+from lib.synth.telco import make_customers
 
 _DIFFERENT_CUSTOMERS = 2_000
 _POLL_S = 0.1
@@ -107,7 +109,7 @@ def send_on_schedule(bootstrap_servers: str, topic: str, records: int, rate: flo
         SinkError: not all of them were delivered.
     """
     started_s: list[float] = []
-    values = encode_records(iter_records(make_customers(_DIFFERENT_CUSTOMERS, SEED)))
+    values = encode_records(iter_records(make_customers(_DIFFERENT_CUSTOMERS, SEED), CUSTOMER))
 
     def iter_messages() -> Iterator[Message]:
         started_s.append(time.monotonic())

@@ -21,9 +21,11 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
+from benchmarks.telco import CUSTOMER
 from lib.broker import create_topics
 from lib.errors import SinkError
-from lib.synth import encode_record, iter_customers, iter_records
+from lib.synth import encode_record, iter_records
+from lib.synth.telco import iter_customers
 
 PARTITIONS = 4
 #: Of all customers that are sent.
@@ -76,7 +78,7 @@ def name_topic(purpose: str) -> str:
 def encode_records(records: Iterable[Mapping[str, Any]]) -> list[bytes]:
     """JSON of customers, each with the time of now as its event time."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return [encode_record(record, event_time=now) for record in records]
+    return [encode_record(record, CUSTOMER, event_time=now) for record in records]
 
 
 def fill_topic(
@@ -118,7 +120,7 @@ def fill_topic(
     )
     sent = size = 0
     for customers in iter_customers(records, SEED):
-        records_sent = list(iter_records(customers))
+        records_sent = list(iter_records(customers, CUSTOMER))
         messages = [
             {"key": str(record["customerID"]), "value": value}
             for record, value in zip(records_sent, encode_records(records_sent), strict=True)

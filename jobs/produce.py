@@ -13,16 +13,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.broker import create_topics
 from lib.cli import run_job
-from lib.contract import CUSTOMER
 from lib.errors import SinkError
 from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
 from lib.kafka.options import for_librdkafka, signs_in
-from lib.producing.customers import iter_source
 from lib.producing.mixture import mix_messages
 from lib.producing.progress import build_send_view
+from lib.producing.records import iter_source
 from lib.producing.sending import SendReport, Target, send_messages
+from lib.settings.domain import find_contract
 from lib.settings.produce import ProduceSettings
 
 
@@ -32,9 +32,10 @@ def produce(settings: ProduceSettings) -> int:
     Raises:
         ScoringError: source or topic cannot be used, or not everything was delivered.
     """
-    customers, total = iter_source(settings.source, settings.count, settings.seed, CUSTOMER)
+    contract = find_contract(settings.contract)
+    customers, total = iter_source(settings.source, settings.count, settings.seed, contract)
     prepare_topic(settings)
-    messages = mix_messages(customers, CUSTOMER, bad_share=settings.bad_share, seed=settings.seed)
+    messages = mix_messages(customers, contract, bad_share=settings.bad_share, seed=settings.seed)
     target = Target(settings.bootstrap_servers, settings.input_topic, settings.kafka)
     view = build_send_view(sys.stdout, settings.input_topic, total)
     numbers = count(1)

@@ -14,9 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.cli import run_job
 from lib.codec.messages import DeadLetterFormat, OutputSettings
-from lib.contract import CUSTOMER
 from lib.pipeline import score_records
-from lib.scoring.choice import decodes_in_python, load_backend
+from lib.scoring.choice import decodes_in_python, find_contract, find_model, load_backend
 from lib.settings.replay import ReplaySettings
 from lib.sinks.parquet import DEAD_LETTERS, PREDICTIONS, ParquetSink
 from lib.sources.parquet import read_parquet
@@ -30,10 +29,11 @@ def replay(settings: ReplaySettings) -> int:
         ScoringError: input, model or output cannot be used.
     """
     spark = build_local_session("replay")
-    records = read_parquet(spark, settings.input, CUSTOMER)
+    contract = find_contract(settings, find_model(settings))
+    records = read_parquet(spark, settings.input, contract)
     sink = ParquetSink(settings.output, overwrite=settings.overwrite)
     sink.check(records)
-    scorer = load_backend(spark, settings, CUSTOMER)
+    scorer = load_backend(spark, settings)
     output = OutputSettings(
         output_topic=PREDICTIONS,
         dead_letter_topic=DEAD_LETTERS,
@@ -42,8 +42,8 @@ def replay(settings: ReplaySettings) -> int:
     )
     started_s = time.monotonic()
     in_python = decodes_in_python(spark, settings, scorer)
-    messages = score_records(records, scorer, CUSTOMER, output, decodes_in_python=in_python)
-    report = sink.write(messages, output)
+    messages = score_records(records, scorer, contract, output, decodes_in_python=in_python)
+    report = sink.write(messages, output, contract)
     total, duration_s = report.predictions + report.dead_letters, time.monotonic() - started_s
     print(
         f"{total:,} records in {duration_s:.1f} s by {scorer.scored_by}:"

@@ -14,11 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pyspark.sql import SparkSession
 
 from lib.cli import report_error, run_job
-from lib.contract import CUSTOMER
 from lib.errors import QueryHungError, ScoringError
 from lib.exit_codes import ExitCode
 from lib.kafka.preflight import check_kafka
-from lib.scoring.choice import decodes_in_python, load_backend
+from lib.scoring.choice import decodes_in_python, find_contract, find_model, load_backend
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.sinks.session import Hook, ignore
 from lib.spark.session import build_session, check_connector, stop_session
@@ -67,11 +66,12 @@ def run_stream(
     """
     check_connector(spark)
     native_only = settings.is_real_time
-    scorer = load_backend(spark, settings, CUSTOMER, native_only=native_only)
+    contract = find_contract(settings, find_model(settings))
+    scorer = load_backend(spark, settings, native_only=native_only)
     check_mode(spark, settings, scorer)
     in_python = decodes_in_python(spark, settings, scorer, native_only=native_only)
-    with WarmUp(spark, scorer, CUSTOMER, decodes_in_python=in_python):
-        stream = start_stream(spark, settings, scorer, CUSTOMER, hook, stop)
+    with WarmUp(spark, scorer, contract, decodes_in_python=in_python):
+        stream = start_stream(spark, settings, scorer, contract, hook, stop)
     stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
 
 

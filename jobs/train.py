@@ -15,6 +15,8 @@ from rich.console import Console
 
 from lib.cli import run_job
 from lib.errors import SettingsError
+from lib.record.contract import Contract
+from lib.settings.domain import find_contract
 from lib.settings.train import DEFAULT_SYNTHETIC_ROWS, SYNTHETIC, TrainSettings
 from lib.spark.local_session import build_local_session
 from lib.store import ModelStore
@@ -27,13 +29,15 @@ def train_model(settings: TrainSettings) -> int:
     """Read, train, save, promote, report; return the exit code."""
     console = Console(highlight=False)
     store = open_store(settings)
-    data = load_data(settings)
+    contract = find_contract(settings.contract)
+    data = load_data(settings, contract)
     with console.status("starting Spark") as status:
         spark = build_local_session("train")
         version = train(
             data,
             store=store,
             name=settings.name,
+            contract=contract,
             seed=settings.seed,
             spark=spark,
             now=datetime.now(UTC),
@@ -61,11 +65,12 @@ def open_store(settings: TrainSettings) -> ModelStore:
     return store
 
 
-def load_data(settings: TrainSettings) -> TrainingData:
+def load_data(settings: TrainSettings, contract: Contract) -> TrainingData:
     """The rows that the settings ask for."""
     if settings.data == SYNTHETIC:
-        return make_training_data(settings.rows or DEFAULT_SYNTHETIC_ROWS, settings.seed)
-    return read_training_data(Path(settings.data))
+        rows = settings.rows or DEFAULT_SYNTHETIC_ROWS
+        return make_training_data(rows, settings.seed, contract)
+    return read_training_data(Path(settings.data), contract)
 
 
 if __name__ == "__main__":

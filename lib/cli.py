@@ -33,10 +33,23 @@ def run_job(
         report_error(error)
         return find_exit_code(error)
     configure_logging(settings)
+    return run_command(lambda: work(settings), verbose=settings.verbose)
+
+
+def run_command(work: Callable[[], int], *, verbose: bool = False) -> int:
+    """Run a command, and turn what it raises on purpose into one line.
+
+    Args:
+        work: the command; returns its exit code.
+        verbose: whether the trace of an error is logged too.
+
+    Returns:
+        The exit code, one of ``lib.exit_codes``.
+    """
     try:
-        return work(settings)
+        return work()
     except ScoringError as error:
-        if settings.verbose:
+        if verbose:
             logging.getLogger(__name__).exception("the job failed")
         report_error(error)
         return find_exit_code(error)

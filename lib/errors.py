@@ -27,6 +27,12 @@ class SettingsError(ScoringError):
     remedy = "correct the setting; --help lists them all"
 
 
+class ContractError(SettingsError):
+    """A contract's file cannot be read, or says no contract."""
+
+    remedy = "correct the file; docs/contract.md describes its form"
+
+
 class SetupError(ScoringError):
     """Java, the Kafka connector or another part of the installation is missing."""
 

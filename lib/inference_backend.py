@@ -1,6 +1,6 @@
-"""Load a churn model and score with it: the face of :mod:`lib.scoring`.
+"""Load a model and score with it: the face of :mod:`lib.scoring`.
 
-    backend = load_model("sklearn", "models/churn@champion")
+    backend = load_model("sklearn", "models/NAME@champion")
     predictions, probabilities = predict(backend, {"gender": "Female", ...})
 
 The streaming job scores with these same objects. Needs neither PySpark nor Kafka.
@@ -8,13 +8,14 @@ The streaming job scores with these same objects. Needs neither PySpark nor Kafk
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
 from lib.scoring.artefact import find_fallback
 from lib.scoring.backends import BACKENDS, DEFAULT, BackendOptions
-from lib.scoring.base import ModelBackend, ModelPath, Predictions, Probabilities
+from lib.scoring.base import ModelBackend, ModelPath
 from lib.scoring.features import list_records
 from lib.scoring.jvm import SPARK_AVAILABLE
 from lib.scoring.onnx import OnnxBackend
@@ -25,10 +26,13 @@ from lib.scoring.sql import SqlBackend
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from lib.record.contract import Contract
+
 __all__ = [
     "SPARK_AVAILABLE",
     "ModelBackend",
     "OnnxBackend",
+    "Predictor",
     "SklearnBackend",
     "SparkBackend",
     "SqlBackend",
@@ -44,6 +48,8 @@ def load_model(
     preprocessor_path: ModelPath | None = None,
     fallback_path: ModelPath | None = None,
     spark_session: SparkSession | None = None,
+    *,
+    contract: Contract | None = None,
 ) -> ModelBackend:
     """Load a model.
 
@@ -51,11 +57,13 @@ def load_model(
         backend: "sklearn", "spark", "onnx" or "sql".
         model_path: a joblib, ONNX or SQL file, a PipelineModel's folder, the folder of a stored
             version, or ``NAME@champion`` or ``NAME@VERSION``, looked up in ``models`` or in the
-            store's folder before it, as in ``/srv/models/churn@champion``.
+            store's folder before it, as in ``/srv/models/NAME@champion``.
         preprocessor_path: a joblib file with a transformer that comes before a scikit-learn model.
         fallback_path: what scores instead of a model of another kind that cannot be used. Without
             it, that is the scikit-learn pipeline of the same stored version, if there is one.
         spark_session: for spark and sql; else the active session, else a new one.
+        contract: of a model outside a store: its labels, columns and rules for numbers. A stored
+            version carries its own.
 
     Returns:
         A loaded backend.
@@ -69,28 +77,35 @@ def load_model(
         raise _invalid_backend(backend)
     if fallback_path is None and backend != DEFAULT:
         fallback_path = find_fallback(model_path)
-    options = BackendOptions(fallback_path, preprocessor_path, spark_session)
+    options = BackendOptions(fallback_path, preprocessor_path, spark_session, contract=contract)
     loaded = BACKENDS[backend].build(model_path, options)
     loaded.load()
     return loaded
 
 
+class Predictor(Protocol):
+    """What :func:`predict` needs of a backend: anything with this method can stand in for one."""
+
+    def predict(self, features: pd.DataFrame) -> tuple[Iterable[Any], Iterable[Any]]:
+        """Labels and probabilities of the rows, one of each for a row."""
+
+
 def predict(
-    model_backend: ModelBackend,
+    model_backend: Predictor,
     features: dict[str, Any] | list[dict[str, Any]] | pd.DataFrame,
     backend: str | None = None,
-) -> tuple[Predictions, Probabilities]:
+) -> tuple[list[str], list[float]]:
     """Score one record or many.
 
     Args:
-        model_backend: from :func:`load_model`.
+        model_backend: from :func:`load_model`, or anything with ``predict(DataFrame)``.
         features: a record, a list of records, or a frame of them.
         backend: a name as for :func:`load_model`: insists on the one that was loaded or really
             scores.
 
     Returns:
-        predictions: str [n_rows], "Yes" or "No";
-        probabilities: float64 [n_rows] in [0, 1], of "Yes".
+        predictions: [n_rows], the contract's positive label or its negative one;
+        probabilities: [n_rows] in [0, 1], of the positive label.
 
     Raises:
         ValueError: the features are of another type or empty, nothing is loaded, or the backend is
@@ -100,8 +115,15 @@ def predict(
     if backend is not None:
         _check_backend(model_backend, backend)
     if isinstance(features, pd.DataFrame):
-        return model_backend.predict(features)
-    return model_backend.predict_records(list_records(features))
+        labels, probabilities = model_backend.predict(features)
+    else:
+        records = list_records(features)
+        # Backends that score records without a frame are faster so.
+        by_records = getattr(model_backend, "predict_records", None)
+        labels, probabilities = (
+            by_records(records) if by_records else model_backend.predict(pd.DataFrame(records))
+        )
+    return [str(label) for label in labels], [float(it) for it in probabilities]
 
 
 def get_backend_info(model_backend: ModelBackend) -> dict[str, Any]:
@@ -115,12 +137,13 @@ def get_backend_info(model_backend: ModelBackend) -> dict[str, Any]:
     return model_backend.describe()
 
 
-def _check_backend(model_backend: ModelBackend, backend: str) -> None:
+def _check_backend(model_backend: Predictor, backend: str) -> None:
     if backend not in BACKENDS:
         raise _invalid_backend(backend)
     scores_by_fallback = backend == "sklearn" and getattr(model_backend, "using_fallback", False)
-    if backend != model_backend.backend_type and not scores_by_fallback:
-        raise ValueError(f"found a {model_backend.backend_type} backend, expected {backend}")
+    found = getattr(model_backend, "backend_type", type(model_backend).__name__)
+    if backend != found and not scores_by_fallback:
+        raise ValueError(f"found a {found} backend, expected {backend}")
 
 
 def _invalid_backend(backend: object) -> ValueError:

@@ -11,7 +11,7 @@ from lib.codec.decode_spark import decode_records
 from lib.codec.decode_workers import decode_in_workers, select_for_workers
 from lib.codec.encode_spark import encode_messages
 from lib.codec.messages import MessageSettings, OutputSettings
-from lib.contract import Contract
+from lib.record.contract import Contract
 from lib.score_batch import BatchPlan, BatchScorer
 from lib.sinks.columns import MESSAGE_TYPES
 
@@ -25,7 +25,7 @@ class Scorer(Protocol):
 
     @property
     def scored_by(self) -> str:
-        """Model and backend that really score, like ``churn@3/spark``."""
+        """Model and backend that really score, like ``model@3/spark``."""
 
     def with_probability(self, frame: DataFrame) -> DataFrame:
         """Append ``probability``: double in [0, 1], null where the model failed on a row."""

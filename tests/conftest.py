@@ -184,19 +184,20 @@ def model_store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     """A store with churn@1, the champion: all backends, fitted on 2,000 synthetic customers."""
     from datetime import UTC, datetime
 
-    from lib.contract import CUSTOMER
     from lib.store import ModelStore, installed_libraries
     from lib.training.data import make_training_data
     from lib.training.training import fit, write_artefacts
+    from tests.telco import CUSTOMER
 
     root = tmp_path_factory.mktemp("models")
-    fitted = fit(make_training_data(2_000, seed=1), seed=1, spark=spark)
+    data = make_training_data(2_000, seed=1, contract=CUSTOMER)
+    fitted = fit(data, seed=1, spark=spark, contract=CUSTOMER)
     version = ModelStore(root).save(
         "churn",
         lambda folder: write_artefacts(fitted, folder),
         metrics={},
         threshold=0.4,
-        fingerprint=CUSTOMER.fingerprint,
+        contract=CUSTOMER,
         libraries=installed_libraries(),
         training={"rows": 2_000},
         now=datetime(2026, 1, 1, tzinfo=UTC),

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.codec.decode import decode_value
-from lib.contract import CUSTOMER
 from lib.inference_backend import load_model, predict
 from tests.numbered import NumberedRecords
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -12,9 +12,9 @@ import pyarrow as pa
 from confluent_kafka import Producer
 
 from lib.codec.messages import DeadLetterFormat, MessageSettings, OutputSettings
-from lib.contract import CUSTOMER
 from lib.score_batch import BatchPlan
 from lib.sinks.header_text import Header
+from tests.telco import CUSTOMER
 
 Row = tuple[bytes, bytes | None, list[Header]]
 

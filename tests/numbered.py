@@ -14,9 +14,10 @@ from functools import cached_property
 from itertools import islice
 from random import Random
 
-from lib.contract import CUSTOMER
 from lib.producing.mixture import iter_kinds
-from lib.synth import break_record, encode_record, iter_records, make_customers
+from lib.synth import break_record, encode_record, iter_records
+from lib.synth.telco import make_customers
+from tests.telco import CUSTOMER
 
 # One record of these is broken: 2 %. The number of faults in a round divides no such number, so
 # every kind comes.
@@ -25,7 +26,7 @@ BROKEN_PERIOD = 50
 MAX_RECORDS = 10**9
 
 _KINDS_IN_A_CYCLE = 121  # ten rounds of twelve kinds and one bulky one
-_KINDS = tuple(islice(iter_kinds(), _KINDS_IN_A_CYCLE))
+_KINDS = tuple(islice(iter_kinds(CUSTOMER), _KINDS_IN_A_CYCLE))
 _EVENT_TIME = re.compile(rb"2026-01-01T00:00:00\.(\d{9})Z")
 _BROKEN_KEY = re.compile(rb"broken-(\d{9})")
 _VALID_KEY = re.compile(rb"C(\d{6})")
@@ -46,13 +47,13 @@ class NumberedRecords:
     @cached_property
     def features(self) -> Sequence[dict[str, object]]:
         """The customers' features, by place in the pool."""
-        records = iter_records(make_customers(self.pool_size, self.seed))
+        records = iter_records(make_customers(self.pool_size, self.seed), CUSTOMER)
         identifier = CUSTOMER.identifier.name
         return [{k: v for k, v in record.items() if k != identifier} for record in records]
 
     @cached_property
     def _bodies(self) -> Sequence[bytes]:
-        return [encode_record(record)[1:-1] for record in self.features]
+        return [encode_record(record, CUSTOMER)[1:-1] for record in self.features]
 
     def valid(self, number: int, key: int) -> tuple[bytes, bytes]:
         """(key, value) of a record that ends as a prediction."""
@@ -68,7 +69,7 @@ class NumberedRecords:
         """(key, value) of a record that ends as a dead letter; all kinds come in turn."""
         _, value = self.valid(number, number % self.pool_size)
         kind = _KINDS[number // BROKEN_PERIOD % len(_KINDS)]
-        return b"broken-%09d" % number, break_record(value, Random(number), kind)
+        return b"broken-%09d" % number, break_record(value, Random(number), CUSTOMER, kind)
 
 
 def is_broken(number: int) -> bool:

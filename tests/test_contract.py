@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from lib.codec.decode import check_record
-from lib.contract import CUSTOMER, Kind
+from lib.record.checks import check_value
+from lib.record.contract import Kind
+from lib.record.violations import Rule
+from tests.telco import CUSTOMER
 
 
 def test_the_customer_has_19_features_in_the_order_of_the_data_set() -> None:
@@ -30,10 +33,11 @@ def test_stand_ins_are_valid_themselves() -> None:
 
 
 def test_the_event_times_stand_in_matches_its_pattern() -> None:
-    pattern = CUSTOMER.event_time.pattern
+    time = CUSTOMER.event_time
 
-    assert pattern is not None
-    assert re.fullmatch(pattern, str(CUSTOMER.event_time.stand_in))
+    assert time is not None
+    assert time.pattern is not None
+    assert re.fullmatch(time.pattern, str(time.stand_in))
 
 
 def test_fingerprint_changes_with_what_a_model_depends_on() -> None:
@@ -56,10 +60,12 @@ def test_expected_names_values_ranges_and_exceptions() -> None:
     )
 
 
-def test_an_open_range_is_infinite() -> None:
+def test_an_open_range_ends_before_infinity() -> None:
     field = replace(CUSTOMER.field("tenure"), maximum=None)
 
-    assert field.range == (0.0, float("inf"))
+    assert field.range == (0.0, 9007199254740992.0)
+    assert check_value(float("inf"), field) == (None, Rule.OUT_OF_RANGE)
+    assert field.expected == "an integer from 0 on"
 
 
 def test_unknown_field_is_a_key_error() -> None:

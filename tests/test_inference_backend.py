@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 
-from lib.contract import CUSTOMER
 from lib.inference_backend import (
     SPARK_AVAILABLE,
     ModelBackend,
+    OnnxBackend,
     SklearnBackend,
     SparkBackend,
     get_backend_info,
     load_model,
     predict,
 )
-from lib.scoring.sample import SAMPLE_RECORD, main
+from lib.scoring.sample import main
 from tests.process import run_python
 from tests.scoring.conftest import save_version
 from tests.scoring.models import build_customers, build_labels, fit_sklearn_pipeline
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from lib.store import ModelVersion
@@ -176,16 +178,20 @@ def test_command_scores_a_sample_record(
 ) -> None:
     assert main([str(stored.path)]) == 0
     lines = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
-    _, (expected,) = predict(load_model("sklearn", stored.path), SAMPLE_RECORD)
+    _, (expected,) = predict(load_model("sklearn", stored.path), CUSTOMER.stand_ins)
     assert lines["probability"] == f"{expected:.6f}"
     assert lines["prediction"] == ("Yes" if expected >= 0.32 else "No")
     assert (lines["scored_by"], lines["threshold"]) == ("churn@1/sklearn", "0.32")
     assert (lines["backend_type"], lines["preprocessor_path"]) == ("sklearn", "-")
 
 
-def test_sample_record_is_a_customer_whose_charges_are_text() -> None:
-    assert SAMPLE_RECORD.keys() == set(CUSTOMER.feature_names)
-    assert SAMPLE_RECORD["TotalCharges"] == "600.0"
+def test_command_asks_for_a_record_where_no_contract_says_what_one_is(
+    model_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(model_path)]) == 1
+    assert capsys.readouterr().err == (
+        "error: the model is outside a store, so a record is needed: --record JSON\n"
+    )
 
 
 def test_command_scores_a_record_that_is_given(
@@ -219,7 +225,8 @@ def test_one_liner_loads_a_joblib_file_alone(model_path: Path) -> None:
 
 
 def test_module_runs_as_a_command(model_path: Path) -> None:
-    done = run_python("-m", "lib.inference_backend", str(model_path))
+    record = build_customers(1, seed=2).to_json(orient="records")
+    done = run_python("-m", "lib.inference_backend", str(model_path), "--record", record)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("prediction")
 
@@ -229,11 +236,11 @@ def test_everything_but_spark_works_without_pyspark(model_path: Path) -> None:
 import logging
 logging.basicConfig(format="%(levelname)s %(message)s")
 from lib import inference_backend as face
-from lib.scoring.sample import SAMPLE_RECORD
+record = {CUSTOMER.stand_ins!r}
 assert face.SPARK_AVAILABLE is False
 plain = face.load_model("sklearn", {str(model_path)!r})
 fallen_back = face.load_model("spark", "some/model", fallback_path={str(model_path)!r})
-assert face.predict(plain, SAMPLE_RECORD)[1] == face.predict(fallen_back, SAMPLE_RECORD)[1]
+assert face.predict(plain, record)[1] == face.predict(fallen_back, record)[1]
 info = face.get_backend_info(fallen_back)
 print(info["using_fallback"], info["spark_available"], info["model_type"])
 try:
@@ -259,3 +266,48 @@ print(get_backend_info(backend)["using_fallback"], backend.scored_by)
     done = run_python("-c", code, JAVA_HOME=str(tmp_path / "no-java"))
     assert done.stdout == "True churn/sklearn\n"
     assert "cause=the session cannot start: " in done.stderr
+
+
+class Standing:
+    """No backend, but it has what a backend needs."""
+
+    def predict(self, features: pd.DataFrame) -> tuple[list[str], list[float]]:
+        return ["left"] * len(features), [0.25] * len(features)
+
+
+@pytest.mark.parametrize("features", [{"a": 1}, [{"a": 1}], pd.DataFrame([{"a": 1}])])
+def test_anything_that_predicts_frames_can_stand_in_for_a_backend(features: Any) -> None:
+    assert predict(Standing(), features) == (["left"], [0.25])
+
+
+def test_a_stand_in_is_no_backend_of_a_name() -> None:
+    with pytest.raises(ValueError, match="found a Standing backend, expected onnx"):
+        predict(Standing(), {"a": 1}, backend="onnx")
+
+
+def test_loading_returns_the_model(model_path: Path) -> None:
+    backend = SklearnBackend(model_path)
+    assert backend.load() is backend.model is not None
+    fallen_back = OnnxBackend("absent.onnx", model_path)
+    assert fallen_back.load() is fallen_back.model is not None
+
+
+def test_a_backend_can_be_told_to_fall_back(model_path: Path) -> None:
+    model = SklearnBackend(model_path).load()
+    customers = build_customers(3, seed=2)
+    expected = predict(load_model("sklearn", model_path), customers)
+    for set_first in (True, False):
+        backend = SparkBackend("some/model")
+        if set_first:
+            backend.model = model
+            backend.using_fallback = True
+        else:
+            backend.using_fallback = True
+            backend.model = model
+        assert backend.using_fallback
+        assert backend.model is model
+        assert predict(backend, customers) == expected
+        assert predict(backend, customers, backend="sklearn") == expected
+        backend.using_fallback = False
+        assert not backend.using_fallback
+        assert backend.model is model

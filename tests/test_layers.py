@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # Every module of lib has a layer; it may import from its own and from those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
-        *("errors", "background", "interruption", "contract", "codec", "score_batch", "cli"),
+        *("errors", "background", "interruption", "record", "codec", "score_batch", "cli"),
         *("exit_codes", "settings", "setup", "spark"),
         *("kafka.options", "kafka.rights", "kafka.secrets", "kafka.topic_limits"),
         *("sinks.resume", "sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns"),

@@ -10,10 +10,10 @@ import pytest
 
 from lib.codec.decode import decode_value
 from lib.codec.messages import HEADER_OFFSET, HEADER_PARTITION
-from lib.contract import CUSTOMER
 from lib.synth import FAULTS
 from tests.ledger import Fault, Ledger
 from tests.numbered import BROKEN_PERIOD, NumberedRecords, is_broken, read_event_time
+from tests.telco import CUSTOMER
 
 RECORDS = NumberedRecords(pool_size=10, seed=3)
 PROBABILITIES = {

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from chispa import assert_df_equality
 
-from lib.codec.messages import DeadLetter, DeadLetterFormat, ErrorType, Prediction
-from lib.contract import CUSTOMER
+from lib.codec.messages import DeadLetter, DeadLetterFormat, ErrorType
+from lib.record.prediction import Prediction
 from tests.codec.test_decoders_agree import RECORDS_TYPE
 from tests.hostile.mutations import mutate_value
 from tests.records import BROKEN, VALID, record, record_with_raw
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -114,12 +115,12 @@ def test_a_valid_record_becomes_a_prediction(run: Run) -> None:
     assert bytes(row.key) == b"key-0"
     assert row.headers is None
     assert (row.source_topic, row.source_partition, row.source_offset) == ("in", 3, 0)
-    prediction = Prediction.from_value(row.value)
-    assert prediction.customer_id == "7590-VHVEG"
-    assert prediction.churn_probability == 0.612346
-    assert prediction.prediction == "Yes"
-    assert prediction.model_version == "formula@1/sql"
-    processed = datetime.fromisoformat(prediction.processed_ts)
+    prediction = Prediction.from_value(row.value, CUSTOMER)
+    assert prediction.identifier == "7590-VHVEG"
+    assert prediction.probability == 0.612346
+    assert prediction.label == "Yes"
+    assert prediction.model == "formula@1/sql"
+    processed = datetime.fromisoformat(prediction.processed)
     assert abs((processed - before).total_seconds()) < 60
 
 
@@ -136,13 +137,13 @@ def test_probabilities_have_six_decimals_and_no_exponent(run: Run) -> None:
 def test_the_threshold_itself_is_positive(run: Run, threshold: float, label: str) -> None:
     (row,) = run([record(MonthlyCharges=250)], threshold=threshold)
 
-    assert Prediction.from_value(row.value).prediction == label
+    assert Prediction.from_value(row.value, CUSTOMER).label == label
 
 
 def test_event_time_is_copied_and_else_the_kafka_timestamp(run: Run) -> None:
     rows = run([record(event_ts="2025-12-31T23:59:59+01:00"), record()])
 
-    assert [Prediction.from_value(row.value).event_ts for row in rows] == [
+    assert [Prediction.from_value(row.value, CUSTOMER).event_time for row in rows] == [
         "2025-12-31T23:59:59+01:00",
         "2026-01-02T03:04:05.678Z",
     ]
@@ -155,7 +156,7 @@ def test_times_are_utc_whatever_the_sessions_time_zone(spark: SparkSession, run:
     finally:
         spark.conf.set("spark.sql.session.timeZone", "UTC")
 
-    assert Prediction.from_value(row.value).event_ts == "2026-01-02T03:04:05.678Z"
+    assert Prediction.from_value(row.value, CUSTOMER).event_time == "2026-01-02T03:04:05.678Z"
 
 
 @pytest.fixture(scope="module")

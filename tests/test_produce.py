@@ -17,11 +17,11 @@ import pytest
 from jobs.produce import produce
 from lib.broker.ports import pick_free_ports
 from lib.codec.decode import decode_value
-from lib.contract import CUSTOMER
 from lib.errors import KafkaSetupError, SinkError
 from lib.producing.mixture import Message
 from lib.producing.sending import Target, send_messages
 from lib.settings.produce import ProduceSettings
+from tests.telco import CUSTOMER
 from tests.topics import read_topic
 
 if TYPE_CHECKING:

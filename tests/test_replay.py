@@ -16,10 +16,11 @@ from confluent_kafka import Producer
 
 from jobs.replay import replay
 from lib.codec.decode import decode_value
-from lib.codec.messages import HEADER_MESSAGE, HEADER_VIOLATIONS, DeadLetter, Prediction
-from lib.contract import CUSTOMER, Kind
+from lib.codec.messages import HEADER_MESSAGE, HEADER_VIOLATIONS, DeadLetter
 from lib.errors import SinkError
 from lib.inference_backend import load_model, predict
+from lib.record.contract import Kind
+from lib.record.prediction import Prediction
 from lib.scoring.choice import load_backend
 from lib.settings.base import DecoderChoice
 from lib.settings.replay import ReplaySettings
@@ -27,6 +28,7 @@ from lib.settings.score_stream import ScoreStreamSettings
 from lib.spark.session import apply_runtime_settings
 from lib.streaming.stream import start_stream
 from tests.records import ACCEPTED, BROKEN, VALID, record
+from tests.telco import CUSTOMER
 from tests.topics import read_topic
 
 if TYPE_CHECKING:
@@ -136,7 +138,7 @@ def test_stream_and_replay_say_the_same_of_every_record(
         trigger="available-now",
         checkpoint=str(checkpoint),
     )
-    scorer = load_backend(spark, stream_settings, CUSTOMER)
+    scorer = load_backend(spark, stream_settings)
     stream = start_stream(spark, stream_settings, scorer, CUSTOMER)
     assert stream.query.awaitTermination(120)
     assert stream.sink is not None
@@ -152,7 +154,7 @@ def test_stream_and_replay_say_the_same_of_every_record(
     assert replay(replay_settings) == 0
 
     streamed = {
-        message.key() or b"": Prediction.from_value(message.value() or b"")
+        message.key() or b"": Prediction.from_value(message.value() or b"", CUSTOMER)
         for message in read_topic(broker.bootstrap_servers, predictions)
     }
     replayed = {bytes(row.key): row for row in read(spark, tmp_path / "out" / "predictions")}
@@ -160,12 +162,12 @@ def test_stream_and_replay_say_the_same_of_every_record(
     assert replayed.keys() == streamed.keys()
     for key, prediction in streamed.items():
         row = replayed[key]
-        assert row.churn_probability == prediction.churn_probability
+        assert row.churn_probability == prediction.probability
         assert (row.customerID, row.prediction, row.event_ts, row.model_version) == (
-            prediction.customer_id,
-            prediction.prediction,
-            prediction.event_ts,
-            prediction.model_version,
+            prediction.identifier,
+            prediction.label,
+            prediction.event_time,
+            prediction.model,
         )
 
     streamed_letters = {

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lib.codec.decode import Rule
 from lib.errors import SettingsError
+from lib.record.violations import Rule
 from lib.settings.jobs import JOB_SETTINGS
 from lib.settings.load import load_settings
 from lib.settings.resend import ResendSettings

@@ -323,7 +323,7 @@ def test_a_real_job_runs_from_a_clone_whatever_its_folder_is_called(tmp_path: Pa
     (clone / "jobs" / "job.py").write_text(
         "from pyspark.sql import SparkSession, functions as sf\n"
         "spark = SparkSession.builder.getOrCreate()\n"
-        "count = sf.udf(lambda _: __import__('lib.contract').__file__, 'string')\n"
+        "count = sf.udf(lambda _: __import__('lib.errors').errors.__file__, 'string')\n"
         "print(spark.range(1).select(count('id')).collect()[0][0])\n"
         "spark.read.format('kafka').option('subscribe', 'x')"
         ".option('kafka.bootstrap.servers', '127.0.0.1:9').load()\n"
@@ -346,7 +346,7 @@ def test_a_real_job_runs_from_a_clone_whatever_its_folder_is_called(tmp_path: Pa
     (library,) = (clone / "build").glob("lib-*.zip")
     imported, log_settings = done.stdout.splitlines()
     # The zip that was sent, wherever Spark has put it.
-    assert imported.endswith(f"/{library.name}/lib/__init__.py")
+    assert imported.endswith(f"/{library.name}/lib/errors.py")
     assert log_settings == str(clone / "conf" / "log4j2.properties")
 
 
@@ -359,9 +359,9 @@ def test_a_real_job_runs_from_any_folder_with_lib_and_the_connector(
     job.write_text(
         "import sys\n"
         "from pyspark.sql import SparkSession, functions as sf\n"
-        "from lib.contract import CUSTOMER\n"
+        "from lib.record.contract import Kind\n"
         "spark = SparkSession.builder.getOrCreate()\n"
-        "count = sf.udf(lambda _: len(CUSTOMER.features), 'int')\n"
+        "count = sf.udf(lambda _: len(Kind), 'int')\n"
         "print(spark.range(1).select(count('id')).collect()[0][0])\n"
         "spark.read.format('kafka').option('subscribe', 'x')"
         ".option('kafka.bootstrap.servers', '127.0.0.1:9').load().printSchema()\n"
@@ -382,7 +382,7 @@ def test_a_real_job_runs_from_any_folder_with_lib_and_the_connector(
         check=False,
     )
     assert done.returncode == 5, done.stderr
-    assert done.stdout.splitlines()[0] == "19"
+    assert done.stdout.splitlines()[0] == "6"
     assert " |-- offset: long (nullable = true)" in done.stdout
     from lib.sinks.checkpoint_files import PLAIN_FILE_SYSTEM
 

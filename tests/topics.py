@@ -18,8 +18,11 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from lib.codec.messages import DeadLetter, Prediction
-from lib.synth import break_record, encode_record, iter_records, make_customers
+from lib.codec.messages import DeadLetter
+from lib.record.prediction import Prediction
+from lib.synth import break_record, encode_record, iter_records
+from lib.synth.telco import make_customers
+from tests.telco import CUSTOMER
 
 _READ_TIMEOUT_S = 60.0
 
@@ -31,10 +34,10 @@ def build_customers(count: int, *, bad_share: float = 0.0, seed: int = 1) -> lis
     """Customers with unique keys, some of them broken in all the ways there are."""
     chance = random.Random(seed)
     records: list[Record] = []
-    for customer in iter_records(make_customers(count, seed)):
-        key, value = customer["customerID"].encode(), encode_record(customer)
+    for customer in iter_records(make_customers(count, seed), CUSTOMER):
+        key, value = customer["customerID"].encode(), encode_record(customer, CUSTOMER)
         is_bad = chance.random() < bad_share
-        records.append((key, break_record(value, chance) if is_bad else value))
+        records.append((key, break_record(value, chance, CUSTOMER) if is_bad else value))
     return records
 
 
@@ -142,7 +145,7 @@ def take_account(
     for message in predictions:
         key = _key(message)
         times[key] += 1
-        account.predictions[key] = Prediction.from_value(message.value() or b"")
+        account.predictions[key] = Prediction.from_value(message.value() or b"", CUSTOMER)
     for message in dead_letters:
         key = _key(message)
         times[key] += 1

@@ -187,7 +187,7 @@ class EmbeddedBroker:
 
     def _start_once(self) -> None:
         jars = self._jars or tuple(list_jars(JarSet.BROKER))
-        home = self._home = GuardedFolder.create(prefix="churn-broker-")
+        home = self._home = GuardedFolder.create(prefix="scoring-broker-")
         self._cluster_id = make_cluster_id()
         addresses = self._choose_addresses()
         nodes = []

@@ -14,15 +14,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Never
 
-from lib.contract import Contract, Field, Kind
+from lib.record.checks import check_value
+from lib.record.contract import Contract
+from lib.record.violations import Rule, Violation
 
-# JSON and Java know only these white-space characters in numbers; \s is theirs under re.ASCII.
-# Nothing in it can match the same digits in two ways: hostile text would be tried in all of them.
-NUMERIC_TEXT = r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*"
-BLANK_TEXT = r"\s*"
 # Longest excerpt of a value that a violation quotes.
 MAX_FOUND_CHARS = 80
 # What goes beyond these is refused as JSON. They are the limits of Jackson, the parser in Spark,
@@ -35,66 +32,21 @@ _PLAIN_DEPTH = 200
 _WHITE_SPACE = " \t\r\n"
 
 
-class Rule(StrEnum):
-    """What was broken. The first five concern the whole record, the others one field."""
-
-    NULL_VALUE = "null_value"
-    TOO_LARGE = "too_large"
-    NOT_UTF8 = "not_utf8"
-    NOT_JSON = "not_json"
-    NOT_OBJECT = "not_object"
-    MISSING = "missing"
-    WRONG_TYPE = "wrong_type"
-    NOT_ALLOWED = "not_allowed"
-    OUT_OF_RANGE = "out_of_range"
-    MALFORMED = "malformed"
-
-
-RECORD_RULES = frozenset(
-    {Rule.NULL_VALUE, Rule.TOO_LARGE, Rule.NOT_UTF8, Rule.NOT_JSON, Rule.NOT_OBJECT}
-)
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One reason why a record cannot be scored.
-
-    Attributes:
-        field: the field's name; empty where the record as a whole is meant.
-        rule: what was broken.
-        found: an excerpt of what stood there.
-        expected: what would have been valid.
-    """
-
-    field: str
-    rule: Rule
-    found: str
-    expected: str
-
-    def to_dict(self) -> dict[str, str]:
-        """Its attributes by name, as a dead letter lists them."""
-        return {
-            "field": self.field,
-            "rule": str(self.rule),
-            "found": self.found,
-            "expected": self.expected,
-        }
-
-
 @dataclass(frozen=True)
 class Decoded:
     """A record after its checks.
 
     Attributes:
         violations: all of them, record first, then fields in the contract's order.
-        identifier: the customer; None where it could not be read.
-        features: name → str, int or float; empty unless the record is valid.
+        identifier: of the record; None where it could not be read.
+        features: name → str, int or float, None where it is missing and may be; empty unless the
+            record is valid.
         event_time: as it stood in the record; None where missing.
     """
 
     violations: tuple[Violation, ...]
     identifier: str | None = None
-    features: Mapping[str, str | int | float] = field(default_factory=dict)
+    features: Mapping[str, str | int | float | None] = field(default_factory=dict)
     event_time: str | None = None
 
     @property
@@ -144,51 +96,33 @@ def check_record(record: Mapping[str, Any], contract: Contract) -> Decoded:
     values: dict[str, Any] = {}
     violations = []
     for spec in contract.checked:
-        value, rule = _check_field(record.get(spec.name), spec)
+        stands, is_reached = _look_up(record, spec.place)
+        value, rule = check_value(stands, spec) if is_reached else (None, Rule.WRONG_TYPE)
         if rule is not None:
-            found = "nothing" if rule is Rule.MISSING else _excerpt(json.dumps(record[spec.name]))
+            found = "nothing" if rule is Rule.MISSING else _excerpt(json.dumps(stands))
             violations.append(Violation(spec.name, rule, found, spec.expected))
         values[spec.name] = value
     return Decoded(
         violations=tuple(violations),
         identifier=values[contract.identifier.name],
         features={} if violations else {name: values[name] for name in contract.feature_names},
-        event_time=values[contract.event_time.name],
+        event_time=None if contract.event_time is None else values[contract.event_time.name],
     )
 
 
-def _check_field(value: Any, spec: Field) -> tuple[Any, Rule | None]:
-    if value is None:
-        return None, None if spec.nullable else Rule.MISSING
-    if spec.is_numeric:
-        return _check_number(value, spec)
-    if not isinstance(value, str):
-        return None, Rule.WRONG_TYPE
-    if spec.kind is Kind.CATEGORY:
-        return (value, None) if value in spec.allowed else (None, Rule.NOT_ALLOWED)
-    if re.fullmatch(spec.pattern or ".*", value, re.ASCII) is None:
-        return None, Rule.MALFORMED
-    return value, None
+def _look_up(record: Mapping[str, Any], place: tuple[str, ...]) -> tuple[Any, bool]:
+    """What stands at a place, None for nothing, and True.
 
-
-def _check_number(value: Any, spec: Field) -> tuple[int | float | None, Rule | None]:
-    if isinstance(value, str) and spec.numeric_text:
-        if spec.blank is not None and re.fullmatch(BLANK_TEXT, value, re.ASCII):
-            return spec.blank, None
-        if re.fullmatch(NUMERIC_TEXT, value, re.ASCII) is None:
-            return None, Rule.WRONG_TYPE
-    elif isinstance(value, bool) or not isinstance(value, int | float):
-        return None, Rule.WRONG_TYPE
-    try:
-        number = float(value)
-    except OverflowError:  # an integer beyond float64: outside of any range
-        return None, Rule.OUT_OF_RANGE
-    low, high = spec.range
-    if not low <= number <= high:
-        return None, Rule.OUT_OF_RANGE
-    if spec.kind is Kind.INTEGER:
-        return (int(number), None) if number.is_integer() else (None, Rule.WRONG_TYPE)
-    return number, None
+    What stands on the way there instead of an object, and False, where the place is not reached.
+    """
+    outer: Any = record
+    for name in place[:-1]:
+        outer = outer.get(name)
+        if outer is None:
+            return None, True
+        if not isinstance(outer, dict):
+            return outer, False
+    return outer.get(place[-1]), True
 
 
 def _refuse(rule: Rule, found: str, expected: str) -> Decoded:

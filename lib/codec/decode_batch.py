@@ -10,11 +10,11 @@ the two together.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import compress
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,12 +22,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.codec.decode import MAX_NAME_CHARS, NUMERIC_TEXT, Violation, decode_value
-from lib.contract import Contract, Field, Kind
+from lib.codec.decode import MAX_NAME_CHARS, decode_value
+from lib.codec.record_parser import RecordParser, Row, build_parser
+from lib.record.checks import NUMERIC_TEXT
+from lib.record.contract import Contract, Field, Kind
+from lib.record.types import is_float, is_text
+from lib.record.violations import Violation
 
 Values = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
-Row = tuple[Any, ...]  # in the order of Contract.checked
 
 # Shorter values cannot exceed the reference's limits of depth and digits.
 _PLAIN_BYTES = 1_000
@@ -35,12 +38,16 @@ _PLAIN_BRACKETS = 200
 _LONG_NUMBER = re.compile(rb"[0-9.eE+-]{1000}")
 
 
+#: The code of a category that has no value.
+MISSING = -1
+
+
 @dataclass(frozen=True)
 class Category:
     """A column of categories.
 
     Attributes:
-        codes: int64 [n_rows], positions in ``allowed``.
+        codes: int64 [n_rows], positions in ``allowed``; :data:`MISSING` where there is no value.
         allowed: the values.
     """
 
@@ -48,12 +55,14 @@ class Category:
     allowed: tuple[str, ...]
 
     def to_objects(self) -> npt.NDArray[np.object_]:
-        """The values: str [n_rows]."""
-        values: npt.NDArray[np.object_] = np.array(self.allowed, dtype=object)[self.codes]
+        """The values: str [n_rows], None where there is none."""
+        # The code of what is missing is the last position.
+        values: npt.NDArray[np.object_] = np.array([*self.allowed, None], dtype=object)[self.codes]
         return values
 
 
-Column = Category | npt.NDArray[np.int64] | npt.NDArray[np.float64]
+# Numbers, booleans as 0 and 1, NaN for what is missing; texts as objects, None for what is missing.
+Column = Category | npt.NDArray[np.int64] | npt.NDArray[np.float64] | npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ def decode_batch(values: pa.BinaryArray, contract: Contract) -> DecodedBatch:
     """
     decoder = _find_decoder(contract)
     texts = values.to_pylist()
-    rows = _parse(texts, decoder.parse, contract.max_bytes, is_utf8=_is_utf8(values))
+    rows = _parse(texts, decoder.parser, contract.max_bytes, is_utf8=_is_utf8(values))
     checked = decoder.check(rows)
     valid, repaired = checked.valid, False
     violations = {}
@@ -92,7 +101,8 @@ def decode_batch(values: pa.BinaryArray, contract: Contract) -> DecodedBatch:
         decoded = decode_value(texts[position], contract)
         if decoded.is_valid:
             features = [decoded.features[name] for name in contract.feature_names]
-            rows[position] = (decoded.identifier, *features, decoded.event_time)
+            times = () if contract.event_time is None else (decoded.event_time,)
+            rows[position] = (decoded.identifier, *features, *times)
             valid[position] = repaired = True
         else:
             violations[position] = decoded.violations
@@ -112,14 +122,14 @@ def _is_utf8(values: pa.BinaryArray) -> bool:
 
 def _parse(
     values: Sequence[bytes | None],
-    parse: Callable[[bytes], Any],
+    parser: RecordParser,
     max_bytes: int,
     *,
     is_utf8: bool,
 ) -> list[Row | None]:
     """A row for each value that has the contract's types; None for any other."""
     rows: list[Row | None] = []
-    to_tuple = msgspec.structs.astuple
+    parse, to_row = parser.parse, parser.to_row
     for value in values:
         try:
             if value is None or (len(value) > _PLAIN_BYTES and not _is_plain(value, max_bytes)):
@@ -127,7 +137,7 @@ def _parse(
                 continue
             if not is_utf8:
                 value.decode()
-            rows.append(to_tuple(parse(value)))
+            rows.append(to_row(parse(value)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             rows.append(None)
     return rows
@@ -152,19 +162,9 @@ class _Decoder:
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
-        fields = [
-            (f"f{position}", _type_of(spec), None)
-            if spec.nullable
-            else (f"f{position}", _type_of(spec))
-            for position, spec in enumerate(contract.checked)
-        ]
-        names = {f"f{position}": spec.name for position, spec in enumerate(contract.checked)}
-        # Optional fields have to come last in a struct unless all are named.
-        struct = msgspec.defstruct("Record", fields, rename=names, kw_only=True, gc=False)
-        self.parse = msgspec.json.Decoder(struct).decode
+        self.parser = build_parser(contract)
         self._lookups = {
-            spec.name: {value: code for code, value in enumerate(spec.allowed)}.__getitem__
-            for spec in contract.categorical
+            spec.name: _number_values(spec).__getitem__ for spec in contract.categorical
         }
 
     def check(self, rows: list[Row | None]) -> _Checked:
@@ -178,6 +178,8 @@ class _Decoder:
         for spec, column in zip(self.contract.checked, columns, strict=True):
             if spec.kind is Kind.CATEGORY:
                 typed[spec.name] = column
+            elif spec.kind is Kind.BOOLEAN:
+                typed[spec.name] = np.array(column, dtype=np.float64)
             elif spec.is_numeric:
                 numbers = _read_numbers(column, spec)
                 passes &= _is_in_range(numbers, spec)
@@ -197,8 +199,8 @@ class _Decoder:
         self, checked: _Checked, valid: Mask, violations: Mapping[int, tuple[Violation, ...]]
     ) -> DecodedBatch:
         """The columns of the valid rows."""
-        keep = None if checked.passes.all() else checked.passes
-        columns = checked.columns
+        passes, columns = checked.passes, checked.columns
+        keep = None if passes.all() else passes
 
         def pick_texts(spec: Field) -> pa.StringArray:
             texts = columns[spec.name]
@@ -207,7 +209,9 @@ class _Decoder:
         return DecodedBatch(
             valid=valid,
             identifiers=pick_texts(self.contract.identifier),
-            event_times=pick_texts(self.contract.event_time),
+            event_times=pa.nulls(int(passes.sum()), pa.string())
+            if self.contract.event_time is None
+            else pick_texts(self.contract.event_time),
             features={
                 spec.name: self._build_column(spec, columns[spec.name], keep)
                 for spec in self.contract.features
@@ -220,8 +224,11 @@ class _Decoder:
             values = column if keep is None else list(compress(column, keep.tolist()))
             codes = np.fromiter(map(self._lookups[spec.name], values), np.int64, len(values))
             return Category(codes, spec.allowed)
+        if is_text(spec):
+            texts = column if keep is None else column.filter(pa.array(keep))
+            return np.array(texts.to_pylist(), dtype=object)
         numbers: npt.NDArray[np.float64] = column if keep is None else column[keep]
-        return numbers.astype(np.int64) if spec.kind is Kind.INTEGER else numbers
+        return numbers if is_float(spec) else numbers.astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -239,30 +246,27 @@ class _Checked:
     columns: Mapping[str, Any]
 
 
-def _type_of(spec: Field) -> Any:
-    if spec.kind is Kind.CATEGORY:
-        return Literal[spec.allowed]
-    if spec.is_numeric:
-        return float | str if spec.numeric_text else float
-    return str | None if spec.nullable else str
+def _number_values(spec: Field) -> dict[str | None, int]:
+    """Value of a category → its position; None is what is missing."""
+    return {None: MISSING, **{value: code for code, value in enumerate(spec.allowed)}}
 
 
 _READ = re.compile(NUMERIC_TEXT, re.ASCII).fullmatch
 
 
 def _read_numbers(column: Sequence[Any], spec: Field) -> npt.NDArray[np.float64]:
-    """NaN for text that is left to the reference."""
+    """NaN for what is missing, infinity for text that is left to the reference."""
     if spec.numeric_text and str in set(map(type, column)):
         column = [_read_number(value, spec) for value in column]
     return np.array(column, dtype=np.float64)
 
 
-def _read_number(value: float | str, spec: Field) -> float:
+def _read_number(value: float | str | None, spec: Field) -> float | None:
     if not isinstance(value, str):
         return value
     if spec.blank is not None and not value.strip(" "):
         return spec.blank
-    return float(value) if _READ(value) else np.nan
+    return float(value) if _READ(value) else np.inf
 
 
 def _is_in_range(numbers: npt.NDArray[np.float64], spec: Field) -> Mask:
@@ -270,17 +274,25 @@ def _is_in_range(numbers: npt.NDArray[np.float64], spec: Field) -> Mask:
     passes: Mask = (numbers >= low) & (numbers <= high)
     if spec.kind is Kind.INTEGER:
         passes &= np.floor(numbers) == numbers
-    return passes
+    # No JSON number is NaN: it is what is missing.
+    return passes | np.isnan(numbers) if spec.nullable else passes
 
 
 def _matches(texts: pa.StringArray, spec: Field) -> Mask:
-    """Whether each text matches the pattern as a whole; a missing one does, where it may.
+    """Whether each text is short enough and matches the pattern; a missing one does, where it may.
 
     Never true where the reference says otherwise; false for all where it cannot be told.
     """
-    try:
-        found = pc.match_substring_regex(texts, rf"\A(?:{spec.pattern or '.*'})\z")
-    except pa.ArrowInvalid:  # not RE2's syntax
-        return np.zeros(len(texts), dtype=np.bool_)
-    mask: Mask = np.asarray(found.fill_null(spec.nullable))
-    return mask
+    mask = pc.is_valid(texts)
+    if spec.max_chars is not None:
+        mask = pc.and_(mask, pc.less_equal(pc.utf8_length(texts), spec.max_chars))
+    if spec.pattern is not None:
+        try:
+            found = pc.match_substring_regex(texts, rf"\A(?:{spec.pattern})\z")
+        except pa.ArrowInvalid:  # not RE2's syntax
+            return np.zeros(len(texts), dtype=np.bool_)
+        mask = pc.and_(mask, found)
+    if spec.nullable:
+        mask = pc.or_(pc.is_null(texts), mask.fill_null(False))
+    matched: Mask = np.asarray(mask.fill_null(False))
+    return matched

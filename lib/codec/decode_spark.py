@@ -7,17 +7,22 @@ defined by ``decode.py``.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import reduce
 from operator import and_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lib.codec.decode import BLANK_TEXT, NUMERIC_TEXT
 from lib.codec.explain_spark import VIOLATION_TYPE, json_kind_expr, matches_expr, violations_expr
-from lib.contract import Contract, Field, Kind
+from lib.record.checks import BLANK_TEXT, NUMERIC_TEXT
+from lib.record.contract import Contract, Field, Kind
+from lib.record.types import find_spark_type, is_text
 from lib.sinks.columns import HEADERS_TYPE
+from lib.spark.quoting import quote
 
+Place = tuple[str, ...]
 # Of a record, as :mod:`lib.sources` gives it.
 SOURCE_TYPES = {
     "source_key": "binary",
@@ -39,8 +44,8 @@ _END_MARK_JSON = rb',"\u0000end":true}'
 CORRUPT = "\u0000corrupt"
 # It begins where white space begins: tried from each blank on, a long run would take its square.
 _TRAILING_WHITE_SPACE = r"(?<![ \t\r\n])[ \t\r\n]+\z"
-# A JSON number or boolean read into a string column looks like these; so do some identifiers.
-_BARE_JSON_VALUE = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false"
+# JSON that is no string looks like these in a string column; so do some texts.
+_BARE_JSON_VALUE = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|(?s:[\[{].*)"
 # Strict JSON, as RFC 8259 has it and as Python's parser reads it.
 _JSON_OPTIONS = {
     "mode": "PERMISSIVE",
@@ -59,7 +64,8 @@ def decode_records(records: DataFrame, contract: Contract) -> DataFrame:
 
     Returns:
         ``records`` plus the identifier, the event time (string, null where missing), the features
-        (string, bigint or double; stand-ins where the record is invalid) and ``violations``
+        (string, bigint or double; NaN for a number and null for a text that is missing and may be;
+        stand-ins where the record is invalid) and ``violations``
         (array of :data:`VIOLATION_TYPE`, empty where the record is valid).
     """
     names = [spec.name for spec in contract.checked]
@@ -69,13 +75,16 @@ def decode_records(records: DataFrame, contract: Contract) -> DataFrame:
     )
     is_valid = F.size("violations") == 0
     features = [
-        F.when(is_valid, _typed_expr(spec)).otherwise(F.lit(spec.stand_in)).alias(spec.name)
+        F.when(is_valid, _typed_expr(spec)).otherwise(_stand_in_expr(spec)).alias(spec.name)
         for spec in contract.features
     ]
-    identifier = _field_expr(contract.identifier).alias(contract.identifier.name)
-    event_time = _field_expr(contract.event_time).alias(contract.event_time.name)
-    selected = checked.select(*SOURCE_COLUMNS, identifier, *features, event_time, "violations")
-    return selected.select(*SOURCE_COLUMNS, *names, "violations")
+    others = [
+        _field_expr(spec).alias(spec.name)
+        for spec in (contract.identifier, contract.event_time)
+        if spec is not None
+    ]
+    selected = checked.select(*SOURCE_COLUMNS, *others, *features, "violations")
+    return selected.select(*SOURCE_COLUMNS, *map(quote, names), "violations")
 
 
 def _violations_expr(contract: Contract) -> Column:
@@ -105,17 +114,36 @@ def _parse_expr(contract: Contract) -> Column:
     is_readable = (F.octet_length("source_value") <= contract.max_bytes) & F.endswith(
         value, F.lit(b"}")
     )
-    columns = [f"`{spec.name}` {_json_type(spec)}" for spec in contract.checked]
+    columns = _list_columns([(spec, spec.place) for spec in contract.checked], " ")
     schema = ", ".join([*columns, f"`{END_MARK}` boolean", f"`{CORRUPT}` string"])
     return F.when(is_readable, F.from_json(marked, schema, _JSON_OPTIONS))
 
 
+def _list_columns(pending: Sequence[tuple[Field, Place]], colon: str) -> list[str]:
+    """The members of an object as Spark's schema has them, nested ones as structs."""
+    members: dict[str, list[tuple[Field, Place]]] = {}
+    for spec, place in pending:
+        members.setdefault(place[0], []).append((spec, place[1:]))
+    return [
+        f"{quote(name)}{colon}{_json_type(inner[0][0])}"
+        if not inner[0][1]
+        else f"{quote(name)}{colon}struct<{', '.join(_list_columns(inner, ': '))}>"
+        for name, inner in members.items()
+    ]
+
+
 def _json_type(spec: Field) -> str:
+    if spec.kind is Kind.BOOLEAN:
+        return "boolean"
     return "double" if spec.is_numeric and not spec.numeric_text else "string"
 
 
 def _field_expr(spec: Field) -> Column:
-    return F.col("parsed").getField(spec.name)
+    return reduce(Column.getField, spec.place, F.col("parsed"))
+
+
+def _stand_in_expr(spec: Field) -> Column:
+    return F.lit(spec.model_stand_in).cast(find_spark_type(spec))
 
 
 def _passes_expr(contract: Contract) -> Column:
@@ -129,15 +157,28 @@ def _is_valid_field_expr(spec: Field) -> Column:
     value = _field_expr(spec)
     if spec.kind is Kind.CATEGORY:
         check = value.isin(*spec.allowed)
+        bare = [text for text in spec.allowed if re.fullmatch(_BARE_JSON_VALUE, text)]
+        if bare:
+            check = check & _is_string_expr(spec, value.isin(*bare))
     elif spec.is_numeric:
         check = _is_valid_number_expr(spec)
+    elif spec.kind is Kind.BOOLEAN:
+        check = value.isNotNull()
     elif spec.kind is Kind.TEXT:
-        bare = matches_expr(value, _BARE_JSON_VALUE)
-        is_text = F.when(bare, json_kind_expr(spec.name) == "STRING").otherwise(F.lit(True))
-        check = matches_expr(value, spec.pattern or ".*") & is_text
+        checks = [_is_string_expr(spec, matches_expr(value, _BARE_JSON_VALUE))]
+        if spec.pattern is not None:
+            checks.insert(0, matches_expr(value, spec.pattern))
+        if spec.max_chars is not None:
+            checks.insert(0, F.char_length(value) <= spec.max_chars)
+        check = value.isNotNull() & reduce(and_, checks)
     else:  # a timestamp: nothing but a JSON string can match the pattern
         check = matches_expr(value, spec.pattern or ".*")
     return value.isNull() | check if spec.nullable else check
+
+
+def _is_string_expr(spec: Field, is_suspect: Column) -> Column:
+    """boolean: whether what was read as text is a JSON string; looked up only where it may not."""
+    return F.when(is_suspect, json_kind_expr(spec.place) == "STRING").otherwise(F.lit(True))
 
 
 def _is_valid_number_expr(spec: Field) -> Column:
@@ -161,9 +202,13 @@ def _number_expr(spec: Field) -> Column:
 
 def _typed_expr(spec: Field) -> Column:
     """The feature of a valid record."""
-    if not spec.is_numeric:
+    if is_text(spec):
         return _field_expr(spec)
     number = _number_expr(spec)
     if spec.blank is not None:
-        number = F.coalesce(number, F.lit(float(spec.blank)))
-    return number.cast("bigint") if spec.kind is Kind.INTEGER else number
+        blank = F.lit(float(spec.blank))
+        # A blank is no number; nor is what is missing.
+        number = F.coalesce(number, F.when(_field_expr(spec).isNotNull(), blank))
+    if spec.nullable:
+        return F.coalesce(number.cast("double"), F.lit(float("nan")))
+    return number.cast(find_spark_type(spec))

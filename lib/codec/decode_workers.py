@@ -12,19 +12,21 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lib.codec.decode import Violation
-from lib.codec.decode_batch import Category, Column, DecodedBatch, decode_batch
+from lib.codec.decode_batch import MISSING, Category, Column, DecodedBatch, decode_batch
 from lib.codec.decode_spark import SOURCE_COLUMNS, SOURCE_TYPES
 from lib.codec.explain_spark import VIOLATION_TYPE
-from lib.contract import Contract, Field, Kind
+from lib.record.contract import Contract, Field
+from lib.record.types import find_spark_type
+from lib.record.violations import Violation
 from lib.sinks.header_text import parse_header_column
+from lib.spark.quoting import quote
 from lib.spark.worker_batches import map_batches
 
-_ARROW_TYPES = {Kind.INTEGER: pa.int64(), Kind.NUMBER: pa.float64()}
-_SPARK_TYPES = {Kind.INTEGER: "bigint", Kind.NUMBER: "double"}
+_ARROW_TYPES = {"string": pa.string(), "bigint": pa.int64(), "double": pa.float64()}
 _VIOLATION_ARROW = pa.struct([(attribute.name, pa.string()) for attribute in fields(Violation)])
 
 
@@ -40,10 +42,10 @@ def decode_in_workers(records: DataFrame, contract: Contract) -> DataFrame:
     """
     types = {
         **SOURCE_TYPES,
-        **{spec.name: _SPARK_TYPES.get(spec.kind, "string") for spec in contract.checked},
+        **{spec.name: find_spark_type(spec) for spec in contract.checked},
         "violations": f"array<{VIOLATION_TYPE}>",
     }
-    schema = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
+    schema = ", ".join(f"{quote(name)} {kind}" for name, kind in types.items())
     return select_for_workers(records).mapInArrow(DecodeBatches(contract), schema)
 
 
@@ -80,8 +82,11 @@ class DecodeBatches:
         place = _find_places(decoded.valid)
         for spec in self.contract.checked:
             columns[spec.name] = _spread(_read_column(decoded, spec, self.contract), place)
-        for spec in self.contract.features:
-            columns[spec.name] = columns[spec.name].fill_null(spec.stand_in)
+        if place is not None:
+            valid = pa.array(decoded.valid)
+            for spec in self.contract.features:
+                stand_in = pa.scalar(spec.model_stand_in, _find_arrow_type(spec))
+                columns[spec.name] = pc.if_else(valid, columns[spec.name], stand_in)
         columns["violations"] = _list_violations(decoded, records.num_rows)
         return pa.RecordBatch.from_pydict(columns)
 
@@ -105,8 +110,13 @@ def _read_column(decoded: DecodedBatch, spec: Field, contract: Contract) -> pa.A
         return decoded.event_times
     column: Column = decoded.features[spec.name]
     if isinstance(column, Category):
-        return pa.array(column.allowed, pa.string()).take(pa.array(column.codes))
-    return pa.array(column, _ARROW_TYPES[spec.kind])
+        codes = pa.array(column.codes, mask=column.codes == MISSING)
+        return pa.array(column.allowed, pa.string()).take(codes)
+    return pa.array(column, _find_arrow_type(spec))
+
+
+def _find_arrow_type(spec: Field) -> pa.DataType:
+    return _ARROW_TYPES[find_spark_type(spec)]
 
 
 def _list_violations(decoded: DecodedBatch, count: int) -> pa.ListArray:

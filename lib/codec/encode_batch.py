@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.codec import messages
-from lib.codec.decode import RECORD_RULES, Violation
 from lib.codec.decode_batch import DecodedBatch
 from lib.codec.messages import STAGE_OF, DeadLetterFormat, ErrorType, MessageSettings
+from lib.record.contract import Contract
+from lib.record.prediction import Part, list_fields
+from lib.record.violations import RECORD_RULES, Violation
 from lib.sinks.columns import HEADERS_ARROW, MESSAGE_SCHEMA
 from lib.sinks.header_text import Header, parse_headers
 
@@ -86,29 +88,42 @@ def _encode_predictions(
     settings: MessageSettings,
     now: datetime,
 ) -> pa.BinaryArray:
-    """JSON of :class:`lib.codec.messages.Prediction` for each valid record: [m]."""
+    """JSON of the fields in :mod:`lib.record.prediction` for each valid record: [m]."""
     contract = settings.contract
-    label = pc.if_else(
-        pa.array(probabilities >= settings.threshold),
-        _json_text(contract.positive_label),
-        _json_text(contract.negative_label),
-    )
-    end = (
-        f',"processed_ts":{_json_text(_iso_utc(now))}'
-        f',"model_version":{_json_text(settings.model_version)}}}'
-    )
-    joined = pc.binary_join_element_wise(
-        '{"customerID":',
-        _quote(decoded.identifiers),
-        ',"churn_probability":',
-        _format_probabilities(probabilities),
-        ',"prediction":',
-        label,
-        _event_time_part(records, decoded),
-        end,
-        "",
-    )
-    return joined.cast(pa.binary())
+    parts: dict[Part, pa.StringArray | str] = {
+        Part.IDENTIFIER: _quote(decoded.identifiers),
+        Part.PROBABILITY: _format_probabilities(probabilities),
+        Part.LABEL: pc.if_else(
+            pa.array(probabilities >= settings.threshold),
+            _json_text(contract.positive_label),
+            _json_text(contract.negative_label),
+        ),
+        Part.EVENT_TIME: _find_event_times(records, decoded),
+        Part.PROCESSED: _json_text(_iso_utc(now)),
+        Part.MODEL: _json_text(settings.model_version),
+    }
+    return pc.binary_join_element_wise(*_join(contract, parts), "").cast(pa.binary())
+
+
+def _join(
+    contract: Contract, parts: Mapping[Part, pa.StringArray | str]
+) -> Iterator[pa.StringArray | str]:
+    """The pieces of the JSON objects; neighbouring constants are one piece."""
+    constant = "{"
+    for position, field in enumerate(list_fields(contract)):
+        name, part = _json_text(field.name), parts[field.part]
+        start = f"{',' if position else ''}{name}:"
+        if isinstance(part, str):
+            constant += start + part
+        elif field.is_optional and part.null_count:
+            yield constant
+            yield pc.fill_null(pc.binary_join_element_wise(start, part, ""), "")
+            constant = ""
+        else:
+            yield constant + start
+            yield part
+            constant = ""
+    yield constant + "}"
 
 
 def _format_probabilities(probabilities: npt.NDArray[np.float64]) -> pa.StringArray:
@@ -120,15 +135,14 @@ def _format_probabilities(probabilities: npt.NDArray[np.float64]) -> pa.StringAr
     return pc.binary_join_element_wise(whole, pc.utf8_slice_codeunits(digits, 1), ".")
 
 
-def _event_time_part(records: pa.RecordBatch, decoded: DecodedBatch) -> pa.Array:
-    """``,"event_ts":"…"``; empty where neither the record nor Kafka has a time."""
+def _find_event_times(records: pa.RecordBatch, decoded: DecodedBatch) -> pa.StringArray:
+    """JSON strings; null where neither the record nor Kafka has a time."""
     times = decoded.event_times
     if times.null_count:
         kafka = records["source_timestamp"].filter(pa.array(decoded.valid))
         milliseconds = kafka.cast(pa.timestamp("ms"), safe=False)
         times = pc.coalesce(times, pc.strftime(milliseconds, "%Y-%m-%dT%H:%M:%SZ"))
-    part = pc.binary_join_element_wise(',"event_ts":', _quote(times), "")
-    return pc.fill_null(part, "") if part.null_count else part
+    return _quote(times)
 
 
 def _quote(texts: pa.StringArray) -> pa.StringArray:

@@ -6,7 +6,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lib.codec import messages
-from lib.codec.decode import RECORD_RULES
 from lib.codec.messages import (
     STAGE_OF,
     DeadLetterFormat,
@@ -14,7 +13,10 @@ from lib.codec.messages import (
     MessageSettings,
     OutputSettings,
 )
+from lib.record.prediction import Part, list_fields
+from lib.record.violations import RECORD_RULES
 from lib.sinks.columns import HEADERS_TYPE
+from lib.spark.quoting import quote
 
 _ISO_UTC = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
 
@@ -56,22 +58,25 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
 
 
 def prediction_expr(settings: MessageSettings) -> Column:
-    """JSON string of :class:`lib.codec.messages.Prediction`."""
+    """JSON string of the fields in :mod:`lib.record.prediction`."""
     contract, probability = settings.contract, F.col("probability")
-    label = F.when(probability >= settings.threshold, contract.positive_label).otherwise(
-        contract.negative_label
-    )
-    event_time = F.coalesce(F.col(contract.event_time.name), iso_utc_expr("source_timestamp"))
+    kafka_time = iso_utc_expr("source_timestamp")
+    time = contract.event_time
+    parts = {
+        Part.IDENTIFIER: F.col(quote(contract.identifier.name)),
+        # A decimal keeps JSON free of exponents: 0.000010, not 1.0E-5.
+        Part.PROBABILITY: F.round(probability, 6).cast("decimal(7,6)"),
+        Part.LABEL: F.when(probability >= settings.threshold, contract.positive_label).otherwise(
+            contract.negative_label
+        ),
+        Part.EVENT_TIME: kafka_time
+        if time is None
+        else F.coalesce(F.col(quote(time.name)), kafka_time),
+        Part.PROCESSED: now_expr(),
+        Part.MODEL: F.lit(settings.model_version),
+    }
     return F.to_json(
-        F.struct(
-            F.col(contract.identifier.name).alias("customerID"),
-            # A decimal keeps JSON free of exponents: 0.000010, not 1.0E-5.
-            F.round(probability, 6).cast("decimal(7,6)").alias("churn_probability"),
-            label.alias("prediction"),
-            event_time.alias("event_ts"),
-            now_expr().alias("processed_ts"),
-            F.lit(settings.model_version).alias("model_version"),
-        )
+        F.struct(*(parts[field.part].alias(field.name) for field in list_fields(contract)))
     )
 
 

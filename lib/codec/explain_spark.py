@@ -1,20 +1,28 @@
 """What is wrong with an invalid record, as Spark expressions; evaluated for nothing else.
 
-The record is parsed as a VARIANT, which keeps the JSON types, and every field is held against its
-rules by one lambda over the contract's fields. That keeps the plan small: it is planned anew for
-each micro-batch, and written out for each field it would cost more than scoring a small batch.
+The record is parsed as a VARIANT, which keeps the JSON types, and every field is compared with
+its rules by one lambda over the contract's fields. That keeps the plan small: it is planned again
+for each micro-batch, and written out for each field it would cost more than scoring a small
+batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from lib.codec.decode import BLANK_TEXT, MAX_FOUND_CHARS, NUMERIC_TEXT, Rule
-from lib.contract import Contract, Field, Kind
+from lib.codec.decode import MAX_FOUND_CHARS
+from lib.record.checks import BLANK_TEXT, NUMERIC_TEXT
+from lib.record.contract import Contract, Field, Kind
+from lib.record.violations import Rule
 
+Place = tuple[str, ...]
+# A JSON object as Spark's VARIANT gives it.
+_OBJECT = "map<string, variant>"
+# Texts are never longer.
+_MAX_INT = 2**31 - 1
 VIOLATION_TYPE = "struct<field: string, rule: string, found: string, expected: string>"
 
 
@@ -74,9 +82,15 @@ def _is_one_value_expr(text: Column) -> Column:
     return F.coalesce((alone == 1) & (followed == 2), F.lit(False))
 
 
-def json_kind_expr(name: str) -> Column:
+def json_kind_expr(place: Place) -> Column:
     """STRING, BIGINT, DECIMAL(…), DOUBLE, BOOLEAN, VOID, OBJECT<…> or ARRAY<…>; null if missing."""
-    return F.schema_of_variant(F.try_variant_get(_variant_expr(), f"$['{name}']", "variant"))
+    return F.schema_of_variant(_value_at_expr(place))
+
+
+def _value_at_expr(place: Place) -> Column:
+    """VARIANT: what stands at a place of the record; null where nothing does."""
+    path = "".join(f"['{name}']" for name in place)
+    return F.try_variant_get(_variant_expr(), f"${path}", "variant")
 
 
 def matches_expr(column: Column, pattern: str) -> Column:
@@ -107,7 +121,66 @@ def _violation_expr(field: Column, rule: Column, found: Column, expected: Column
 
 def _field_violations_expr(contract: Contract) -> Column:
     """The violations of all fields, in the contract's order; empty where there are none."""
-    specs = F.array(*map(_spec_expr, contract.checked))
+    by_object: dict[Place, list[Field]] = {}
+    for spec in contract.checked:
+        by_object.setdefault(spec.place[:-1], []).append(spec)
+    explained = [
+        _explain_nested_expr(place, specs)
+        if place
+        else _explain_object_expr(specs, _variant_expr().cast(_OBJECT))
+        for place, specs in by_object.items()
+    ]
+    if len(explained) == 1:
+        return explained[0]
+    names = F.array(*(F.lit(spec.name) for spec in contract.checked))
+
+    def number(violation: Column) -> Column:
+        position = F.array_position(names, violation["field"])
+        return F.struct(position.alias("position"), violation.alias("violation"))
+
+    ordered = F.array_sort(F.transform(F.concat(*explained), number))
+    return F.transform(ordered, lambda numbered: numbered["violation"])
+
+
+def _explain_nested_expr(place: Place, fields: Sequence[Field]) -> Column:
+    """The violations of fields in an object inside the record.
+
+    Where something else stands instead of the object, or of one around it, each of them has that as
+    a value of the wrong type; where nothing does, each of them is missing.
+    """
+
+    def explain(outer: Column) -> Column:
+        blocked = F.array(
+            *(
+                _violation_expr(
+                    *(F.lit(spec.name), F.lit(str(Rule.WRONG_TYPE))),
+                    *(F.to_json(outer), F.lit(spec.expected)),
+                )
+                for spec in fields
+            )
+        )
+        inner = _explain_object_expr(fields, _value_at_expr(place).try_cast(_OBJECT))
+        return F.when(outer.isNotNull(), blocked).otherwise(inner)
+
+    outers = [_value_at_expr(place[:length]) for length in range(1, len(place) + 1)]
+    return _bind(F.coalesce(*map(_unless_object_expr, outers)), explain)
+
+
+def _unless_object_expr(value: Column) -> Column:
+    """VARIANT: what stands where an object is expected; null for an object and for nothing."""
+    kind = F.schema_of_variant(value)
+    is_fitting = F.startswith(kind, F.lit("OBJECT")) | (kind == "VOID")
+    return F.when(~is_fitting, value)
+
+
+def _explain_object_expr(fields: Sequence[Field], values: Column) -> Column:
+    """The violations of fields that stand in one object.
+
+    Args:
+        fields: of the object.
+        values: map<string, variant>: the object; null where there is none.
+    """
+    specs = F.array(*map(_spec_expr, fields))
 
     def explain(spec: Column, value: Column, kind: Column) -> Column:
         """A violation; its rule is null where there is none."""
@@ -120,7 +193,7 @@ def _field_violations_expr(contract: Contract) -> Column:
 
     def look_up_and_explain(spec: Column, values: Column) -> Column:
         return _bind(
-            F.try_element_at(values, spec["name"]),
+            F.try_element_at(values, spec["key"]),
             lambda value: _bind(
                 F.schema_of_variant(value), lambda kind: explain(spec, value, kind)
             ),
@@ -130,7 +203,7 @@ def _field_violations_expr(contract: Contract) -> Column:
         explained = F.transform(specs, lambda spec: look_up_and_explain(spec, values))
         return F.filter(explained, lambda violation: violation["rule"].isNotNull())
 
-    return _bind(_variant_expr().cast("map<string, variant>"), explain_all)
+    return _bind(values, explain_all)
 
 
 def _bind(column: Column, body: Callable[[Column], Column]) -> Column:
@@ -147,12 +220,15 @@ def _spec_expr(spec: Field) -> Column:
     low, high = spec.range
     constants = {
         "name": F.lit(spec.name),
+        "key": F.lit(spec.place[-1]),
         "nullable": F.lit(spec.nullable),
         "is_numeric": F.lit(spec.is_numeric),
         "is_integer": F.lit(spec.kind is Kind.INTEGER),
+        "is_boolean": F.lit(spec.kind is Kind.BOOLEAN),
         "is_category": F.lit(spec.kind is Kind.CATEGORY),
         "allowed": F.array(*map(F.lit, spec.allowed)).cast("array<string>"),
-        "pattern": F.lit(_whole(spec.pattern or ".*")),
+        "pattern": F.lit(_whole(spec.pattern or "(?s:.*)")),
+        "max_chars": F.lit(_MAX_INT if spec.max_chars is None else spec.max_chars),
         "low": F.lit(low),
         "high": F.lit(high),
         "takes_text": F.lit(spec.numeric_text),
@@ -169,9 +245,15 @@ def _rule_expr(spec: Column, value: Column, kind: Column) -> Column:
         as_text = F.when(
             spec["is_category"],
             F.when(~F.array_contains(spec["allowed"], text), str(Rule.NOT_ALLOWED)),
-        ).otherwise(F.when(~F.rlike(text, spec["pattern"]), str(Rule.MALFORMED)))
+        ).otherwise(
+            F.when(
+                ~F.rlike(text, spec["pattern"]) | (F.char_length(text) > spec["max_chars"]),
+                str(Rule.MALFORMED),
+            )
+        )
         return (
             F.when(spec["is_numeric"], _number_rule_expr(spec, value, kind, text))
+            .when(spec["is_boolean"], F.when(kind != "BOOLEAN", str(Rule.WRONG_TYPE)))
             .when(text.isNull(), str(Rule.WRONG_TYPE))
             .otherwise(as_text)
         )

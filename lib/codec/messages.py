@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from lib.codec.decode import Rule, Violation
-from lib.contract import Contract
 from lib.errors import name_error
+from lib.record.contract import Contract
+from lib.record.violations import Rule, Violation
 from lib.sinks.header_text import Header
 
 # Kafka Connect's names, so that tools made for its dead letters read these too (KIP-298).
@@ -100,47 +100,6 @@ class MessageSettings:
 
 
 Headers = Iterable[Header] | None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The value of a prediction.
-
-    Attributes:
-        customer_id: the record's identifier.
-        churn_probability: of class "Yes", in [0, 1], rounded to 6 decimals.
-        prediction: "Yes" or "No", by the model's threshold.
-        event_ts: as it came; the Kafka timestamp where the record has none.
-        processed_ts: UTC, ISO 8601: start of the micro-batch; in Python workers, when they scored.
-        model_version: model and backend that scored, like ``churn@3/spark``.
-    """
-
-    customer_id: str
-    churn_probability: float
-    prediction: str
-    event_ts: str | None
-    processed_ts: str
-    model_version: str
-
-    @classmethod
-    def from_value(cls, value: bytes) -> Prediction:
-        """Read a prediction's value.
-
-        Raises:
-            ValueError: it is not JSON or lacks a field.
-        """
-        fields = json.loads(value)
-        try:
-            return cls(
-                customer_id=fields["customerID"],
-                churn_probability=fields["churn_probability"],
-                prediction=fields["prediction"],
-                event_ts=fields.get("event_ts"),
-                processed_ts=fields["processed_ts"],
-                model_version=fields["model_version"],
-            )
-        except KeyError as error:
-            raise ValueError(f"prediction lacks the field {error}") from error
 
 
 @dataclass(frozen=True)

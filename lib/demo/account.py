@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lib.producing.mixture import Message
 
-# Keys that a problem quotes; the customers are synthetic.
+# Keys that a problem quotes; the records are synthetic.
 _MAX_NAMED = 3
 
 

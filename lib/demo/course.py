@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import count, islice
 
-from lib.contract import CUSTOMER
 from lib.demo.account import Account, Balance
 from lib.demo.child import Child
 from lib.demo.narrator import Narrator
@@ -17,12 +16,16 @@ from lib.demo.view import ArrivalView, open_arrival_view
 from lib.demo.watcher import Watcher
 from lib.errors import ScoringError
 from lib.interruption import Interruption
-from lib.producing.customers import iter_synthetic
 from lib.producing.mixture import Message, mix_messages
+from lib.producing.records import KeyedRecord, encode_keyed
 from lib.producing.sending import Target, send_messages
+from lib.record.contract import Contract
 from lib.settings.demo import DemoSettings
+from lib.synth import iter_records
+from lib.synth.telco import BLOCK_ROWS
+from lib.synth.telco import iter_customers as iter_tables
 
-# Small enough that the waiting customers take several batches, which are seen to arrive.
+# Small enough that the waiting records take several batches, which are seen to arrive.
 BATCH_RECORDS = 5_000
 _SEED = 20
 # A start of Spark takes 10 s, on a busy machine several times that.
@@ -34,11 +37,12 @@ class Course:
     """What happens while the job runs.
 
     Args:
-        settings: how many customers, how fast.
+        settings: how many records, how fast.
         topics: where they go and come back.
         narrator: tells each step.
         job: which scores them.
         watcher: sees them come back.
+        contract: of the records.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Course:
         narrator: Narrator,
         job: Child,
         watcher: Watcher,
+        contract: Contract,
     ) -> None:
         self._settings = settings
         self._topics = topics
@@ -57,8 +62,10 @@ class Course:
         self._view: ArrivalView | None = None
         self._account = Account()
         self._sent_s: dict[bytes, float] = {}
-        customers = iter_synthetic(_SEED, CUSTOMER)
-        self._messages = mix_messages(customers, CUSTOMER, bad_share=settings.bad_share, seed=_SEED)
+        self._contract = contract
+        self._messages = mix_messages(
+            _iter_synthetic(contract), contract, bad_share=settings.bad_share, seed=_SEED
+        )
 
     def run(self) -> Measurement:
         """Send, wait for all to come back, send slowly, wait again."""
@@ -68,7 +75,7 @@ class Course:
     def _run(self) -> Measurement:
         settings, narrator = self._settings, self._narrator
         self._send(settings.count, rate=0.0)
-        narrator.tell(f"sent {settings.count:,} customers, {settings.bad_share:.1%} of them broken")
+        narrator.tell(f"sent {settings.count:,} records, {settings.bad_share:.1%} of them broken")
         self._await_answers()
         backlog_s, after_first = self._measure_backlog()
         narrator.tell(f"all {settings.count:,} are back")
@@ -114,7 +121,7 @@ class Course:
 
     def _send(self, count: int, rate: float) -> None:
         topics = self._topics
-        target = Target(topics.bootstrap_servers, topics.customers)
+        target = Target(topics.bootstrap_servers, topics.records)
         messages = islice(self._messages, count)
         report = send_messages(messages, target, rate=rate, on_sent=self._note)
         if report.delivered < report.sent:
@@ -152,7 +159,7 @@ class Course:
     @contextmanager
     def _shown(self) -> Iterator[None]:
         """Show what arrives for as long as it is open."""
-        with open_arrival_view(self._narrator) as self._view:
+        with open_arrival_view(self._narrator, self._contract) as self._view:
             yield
         self._view = None
 
@@ -164,3 +171,11 @@ class Course:
         """Seconds from the first answer to the last, and the answers after the first batch."""
         arrived_s = sorted(self._watcher.arrivals.arrived_s.values())
         return arrived_s[-1] - arrived_s[0], max(0, len(arrived_s) - BATCH_RECORDS)
+
+
+def _iter_synthetic(contract: Contract) -> Iterator[KeyedRecord]:
+    """Calibrated records without end; no identifier comes twice."""
+    for first in count(0, BLOCK_ROWS):
+        for block in iter_tables(BLOCK_ROWS, _SEED, first=first):
+            for record in iter_records(block, contract):
+                yield encode_keyed(record, contract)

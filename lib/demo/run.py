@@ -19,6 +19,7 @@ from lib.errors import ModelNotFoundError
 from lib.interruption import handle_signals, raise_interrupt
 from lib.scoring.choice import find_model
 from lib.settings.demo import DemoSettings
+from lib.settings.domain import find_contract
 from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT
 from lib.store import ModelReference
 
@@ -48,15 +49,16 @@ def run_demo(settings: DemoSettings, narrator: Narrator) -> int:
 
 
 def _run(settings: DemoSettings, narrator: Narrator, stack: ExitStack) -> bool:
-    guard = GuardedFolder.create("churn-demo-")
+    guard = GuardedFolder.create("scoring-demo-")
     stack.callback(guard.remove)
     broker = _start_broker(narrator, stack)
     model = provide_model(settings, guard, narrator)
-    topics = stack.enter_context(provide_topics(broker))
+    contract = find_contract(None)
+    topics = stack.enter_context(provide_topics(broker, contract.defaults))
     narrator.tell("starting the job: ./spark-submit.sh jobs/score_stream.py")
     job = stack.enter_context(build_job(settings, topics, guard))
-    watcher = stack.enter_context(Watcher(topics))
-    course = Course(settings, topics, narrator, job, watcher)
+    watcher = stack.enter_context(Watcher(topics, contract))
+    course = Course(settings, topics, narrator, job, watcher, contract)
     measured = course.run()
     places = {"model": model, "job's log": job.log}
     if settings.keep:
@@ -83,7 +85,7 @@ def provide_model(settings: DemoSettings, guard: GuardedFolder, narrator: Narrat
         reference = ModelReference.parse(settings.model)
         if not reference.name or reference.version is not None or reference.store is not None:
             raise
-        narrator.tell(f"training a model on synthetic customers: {settings.store} has none")
+        narrator.tell(f"training a model on synthetic data: {settings.store} has none")
         command = [sys.executable, str(PROJECT_ROOT / "jobs" / "train.py"), "--data", "synthetic"]
         command += ["--store", str(settings.store), "--name", reference.name]
         with Child("the training", command, _LOGS / "train.log", guard) as training:
@@ -97,7 +99,7 @@ def build_job(settings: DemoSettings, topics: Topics, guard: GuardedFolder) -> C
     """The real job, not started yet, with a checkpoint of its own."""
     options = {
         "--bootstrap-servers": topics.bootstrap_servers,
-        "--input-topic": topics.customers,
+        "--input-topic": topics.records,
         "--output-topic": topics.predictions,
         "--dead-letter-topic": topics.dead_letters,
         "--query-name": topics.query_name,

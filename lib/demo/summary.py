@@ -63,10 +63,10 @@ def list_next_steps(settings: DemoSettings, topics: Topics) -> list[str]:
     """Commands that work now."""
     if settings.keep:
         produce = ".venv/bin/python jobs/produce.py"
-        target = f"--bootstrap-servers {topics.bootstrap_servers} --input-topic {topics.customers}"
+        target = f"--bootstrap-servers {topics.bootstrap_servers} --input-topic {topics.records}"
         return [
             f"{produce} {target} --count 1000 --rate 100 --bad-share 0.05",
-            "  sends more customers; run it in another terminal and watch them arrive here",
+            "  sends more records; run it in another terminal and watch them arrive here",
             "Ctrl-C  ends the job and the demonstration",
         ]
     commands = {
@@ -115,7 +115,7 @@ def _format_letter(letter: DeadLetter) -> str:
 def _place_lines(topics: Topics, places: dict[str, Path]) -> Iterator[str]:
     rows = {
         "Kafka": topics.bootstrap_servers,
-        "topics": f"{topics.customers} → {topics.predictions}, {topics.dead_letters}",
+        "topics": f"{topics.records} → {topics.predictions}, {topics.dead_letters}",
         **{name: str(path) for name, path in places.items()},
         "documents": f"{PROJECT_ROOT / 'README.md'} and docs/",
     }

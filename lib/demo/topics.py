@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 from lib.broker import Broker, EmbeddedBroker, create_topics
 from lib.errors import KafkaSetupError
 from lib.kafka.reading import iter_until_end, open_reader
+from lib.record.contract import Names
 
 logger = logging.getLogger(__name__)
 
@@ -33,40 +34,42 @@ class Topics:
 
     Attributes:
         bootstrap_servers: of the broker.
+        names: the domain's own.
         prefix: of all names; empty on a broker of our own.
     """
 
     bootstrap_servers: str
+    names: Names
     prefix: str = ""
 
     @property
-    def customers(self) -> str:
+    def records(self) -> str:
         """The job's input."""
-        return f"{self.prefix}telco.raw.customers"
+        return f"{self.prefix}{self.names.input_topic}"
 
     @property
     def predictions(self) -> str:
         """The job's output."""
-        return f"{self.prefix}telco.churn.predictions"
+        return f"{self.prefix}{self.names.output_topic}"
 
     @property
     def dead_letters(self) -> str:
         """Where records go that cannot be scored."""
-        return f"{self.prefix}telco.deadletter"
+        return f"{self.prefix}{self.names.dead_letter_topic}"
 
     @property
     def all_names(self) -> set[str]:
         """All three."""
-        return {self.customers, self.predictions, self.dead_letters}
+        return {self.records, self.predictions, self.dead_letters}
 
     @property
     def query_name(self) -> str:
         """The job's name, which is its consumer group."""
-        return f"{self.prefix}churn-scoring"
+        return f"{self.prefix}{self.names.query}"
 
 
 @contextmanager
-def provide_topics(broker: Broker) -> Iterator[Topics]:
+def provide_topics(broker: Broker, names: Names) -> Iterator[Topics]:
     """Create the topics; remove them again from a broker that is the user's.
 
     Raises:
@@ -74,8 +77,8 @@ def provide_topics(broker: Broker) -> Iterator[Topics]:
     """
     is_ours = isinstance(broker, EmbeddedBroker)
     prefix = "" if is_ours else f"demo-{uuid.uuid4().hex[:8]}."
-    topics = Topics(broker.bootstrap_servers, prefix)
-    partitions = dict.fromkeys((topics.customers, topics.predictions), _PARTITIONS)
+    topics = Topics(broker.bootstrap_servers, names, prefix)
+    partitions = dict.fromkeys((topics.records, topics.predictions), _PARTITIONS)
     try:
         create_topics(topics.bootstrap_servers, partitions)
         create_topics(topics.bootstrap_servers, {topics.dead_letters: 1}, _DEAD_LETTER_SETTINGS)

@@ -11,10 +11,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lib.codec.messages import Prediction
-from lib.contract import CUSTOMER
 from lib.demo.narrator import Narrator
 from lib.demo.watcher import Arrivals
+from lib.record.contract import Contract
+from lib.record.prediction import Prediction
 
 _PLAIN_INTERVAL_S = 2.0
 _LIVE_INTERVAL_S = 0.1
@@ -27,18 +27,20 @@ class ArrivalView(Protocol):
         """Show them, if it is time to."""
 
 
-def open_arrival_view(narrator: Narrator) -> AbstractContextManager[ArrivalView]:
+def open_arrival_view(
+    narrator: Narrator, contract: Contract
+) -> AbstractContextManager[ArrivalView]:
     """The view that fits where the narrator's lines go to."""
     if narrator.console.is_interactive:
-        return _LiveArrivalView(narrator.console)
+        return _LiveArrivalView(narrator.console, contract)
     return nullcontext(_PlainArrivalView(narrator))
 
 
 def format_prediction(prediction: Prediction) -> str:
     """One line."""
     return (
-        f"{prediction.customer_id}  {prediction.churn_probability:.6f}  {prediction.prediction:<3}"
-        f"  {prediction.model_version}"
+        f"{prediction.identifier}  {prediction.probability:.6f}  {prediction.label:<3}"
+        f"  {prediction.model}"
     )
 
 
@@ -58,7 +60,9 @@ class _PlainArrivalView:
 
 
 class _LiveArrivalView(AbstractContextManager[ArrivalView]):
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, contract: Contract) -> None:
+        self._positive_label = contract.positive_label
+        self._names = contract.output
         # Drawn by whoever calls show(): a thread that draws, and Ctrl-C, do not go well together.
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._last_s = 0.0
@@ -75,12 +79,11 @@ class _LiveArrivalView(AbstractContextManager[ArrivalView]):
         if not arrivals.recent or now_s - self._last_s < _LIVE_INTERVAL_S:
             return
         self._last_s = now_s
-        table = Table("customer", "probability", "leaves", "scored by")
+        table = Table(self._names.identifier, "probability", self._names.label, "scored by")
         for prediction in list(arrivals.recent):
-            style = "bold red" if prediction.prediction == CUSTOMER.positive_label else ""
-            probability = f"{prediction.churn_probability:.6f}"
-            row = (prediction.customer_id, probability, prediction.prediction)
-            table.add_row(*row, prediction.model_version, style=style)
+            style = "bold red" if prediction.label == self._positive_label else ""
+            row = (prediction.identifier, f"{prediction.probability:.6f}", prediction.label)
+            table.add_row(*row, prediction.model, style=style)
         self._live.update(Group(Text(_format_counts(arrivals)), table), refresh=True)
 
 

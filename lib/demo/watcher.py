@@ -10,8 +10,10 @@ from typing import cast
 from confluent_kafka import KafkaException, Message
 
 from lib.background import Background
-from lib.codec.messages import DeadLetter, Headers, Prediction
+from lib.codec.messages import DeadLetter, Headers
 from lib.demo.topics import Topics, open_consumer
+from lib.record.contract import Contract
+from lib.record.prediction import Prediction
 
 _SHOWN = 8
 _POLL_S = 0.1
@@ -45,12 +47,14 @@ class Watcher(Background):
 
     Args:
         topics: where.
+        contract: of the records.
     """
 
-    def __init__(self, topics: Topics) -> None:
+    def __init__(self, topics: Topics, contract: Contract) -> None:
         super().__init__("watcher")
         self.arrivals = Arrivals()
         self._topics = topics
+        self._contract = contract
 
     def _run(self) -> None:
         topics = self._topics
@@ -70,7 +74,7 @@ class Watcher(Background):
         arrivals.arrived_s.setdefault(message.key() or b"", time.monotonic())
         value = message.value()
         if message.topic() == self._topics.predictions:
-            arrivals.recent.append(Prediction.from_value(value or b""))
+            arrivals.recent.append(Prediction.from_value(value or b"", self._contract))
             arrivals.predictions += 1
         else:
             headers = cast("Headers", message.headers())  # a consumer gives them so

@@ -19,6 +19,9 @@ ENVIRONMENT_NAME = "environment"
 MODELS_NAME = "models"
 _SETTINGS_NAME = "settings.toml"
 _SECRETS_NAME = "secrets.toml"
+_CONTRACT_NAME = "contract.toml"
+# Settings whose files are sent, wherever they are named.
+_SENT = ("config", "kafka_secrets", "contract")
 _PYTHON = f"./{ENVIRONMENT_NAME}/bin/python"
 
 # Options whose value is a file of this machine.
@@ -100,12 +103,15 @@ def plan_arguments(
     remaining = list(arguments)
     config, remaining = take_option(remaining, "--config")
     secrets, remaining = take_option(remaining, "--kafka-secrets")
+    contract, remaining = take_option(remaining, "--contract")
     config = config or environment.get(f"{ENVIRONMENT_PREFIX}CONFIG")
     secrets = secrets or getattr(settings, "kafka_secrets", None)
+    contract = contract or getattr(settings, "contract", None)
     files, flags = [], list(_read_variables(type(settings), remaining, environment))
     for path, option, name in (
         (config, "--config", _SETTINGS_NAME),
         (secrets, "--kafka-secrets", _SECRETS_NAME),
+        (contract, "--contract", _CONTRACT_NAME),
     ):
         if path is not None:
             files.append(name_sent(Path(path), name))
@@ -146,7 +152,7 @@ def _read_variables(
     variables["KAFKA_BOOTSTRAP_SERVERS"] = "bootstrap_servers"
     for variable, name in variables.items():
         text = environment.get(variable)
-        if text is None or name in ("config", "kafka_secrets") or name not in kind.model_fields:
+        if text is None or name in _SENT or name not in kind.model_fields:
             continue
         flag = f"--{name.replace('_', '-')}"
         if name == "kafka":

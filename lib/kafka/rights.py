@@ -46,7 +46,7 @@ class Right:
         """How to grant it with Kafka's own tool.
 
         Args:
-            principal: such as ``User:churn-scoring``.
+            principal: such as ``User:scoring``.
         """
         words = ["kafka-acls.sh", "--add", "--allow-principal", principal]
         words += ["--operation", self.operation, _FLAGS[self.kind], self.name]

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lib.codec.decode import Rule
 from lib.codec.messages import DeadLetter, ErrorType
+from lib.record.violations import Rule
 
 
 class Outcome(StrEnum):

@@ -19,6 +19,8 @@ from lib.store.version import ONNX_ARTEFACT, SKLEARN_ARTEFACT, SPARK_ARTEFACT, S
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from lib.record.contract import Contract
+
 
 @dataclass(frozen=True)
 class BackendOptions:
@@ -29,12 +31,14 @@ class BackendOptions:
         preprocessor_path: of the transformer that comes before a scikit-learn model.
         spark_session: for backends that score in Spark's JVM.
         onnx_provider: "cpu" or "cuda".
+        contract: of a model outside a store; None where it is not known.
     """
 
     fallback_path: ModelPath | None = None
     preprocessor_path: ModelPath | None = None
     spark_session: SparkSession | None = None
     onnx_provider: str = "cpu"
+    contract: Contract | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ def _build_onnx(path: ModelPath, options: BackendOptions) -> OnnxBackend:
         options.fallback_path,
         provider=options.onnx_provider,
         fallback_preprocessor_path=options.preprocessor_path,
+        contract=options.contract,
     )
 
 
@@ -73,11 +78,12 @@ def _build_in_jvm(
         options.fallback_path,
         options.spark_session,
         fallback_preprocessor_path=options.preprocessor_path,
+        contract=options.contract,
     )
 
 
 def _build_sklearn(path: ModelPath, options: BackendOptions) -> SklearnBackend:
-    return SklearnBackend(path, options.preprocessor_path)
+    return SklearnBackend(path, options.preprocessor_path, contract=options.contract)
 
 
 #: By name, in the order of measured rates, which is that of ``--backend auto``.

@@ -1,8 +1,8 @@
 """What all backends have in common: the model, its threshold, and the way from features to labels.
 
-A backend takes any model and any columns that the model takes. Of the contract it uses the labels,
-the rule for numbers that come as text (see :mod:`lib.scoring.features`), and the features' names
-for models that do not know theirs; to hold records against it is the stream's business.
+A backend takes any model and any columns that the model takes. Of the model's contract it uses the
+labels, the rules for numbers (see :mod:`lib.scoring.features`), and the features' names for models
+that do not know theirs. Checking whole records is the stream's business.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.contract import CUSTOMER
 from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError
-from lib.scoring.features import Record, parse_numeric_text
-from lib.store import ModelVersion
+from lib.scoring.features import Record, read_numeric_text
+from lib.store import ModelVersion, read_version_contract
 
 if TYPE_CHECKING:  # backends work without PySpark
     from pyspark.sql import DataFrame, SparkSession
 
+    from lib.record.contract import Contract
     from lib.score_batch import BatchScorer
 
 ModelPath = str | os.PathLike[str]
@@ -31,7 +31,8 @@ Probabilities = npt.NDArray[np.float64]
 Predictions = npt.NDArray[np.str_]
 
 DEFAULT_THRESHOLD = 0.5
-POSITIVE, NEGATIVE = CUSTOMER.positive_label, CUSTOMER.negative_label
+# Of a model whose contract is not known: class 0 and class 1.
+DEFAULT_LABELS = ("No", "Yes")
 PROBABILITY_COLUMN = "probability"
 
 
@@ -53,14 +54,18 @@ class ModelBackend(ABC):
     Attributes:
         backend_type: "sklearn", "spark", "onnx" or "sql".
         model_path: as given: a path, or a reference into the store ``models``.
-        threshold: probability in [0, 1] from which the prediction is "Yes": the store's, else 0.5.
+        threshold: probability in [0, 1] from which the prediction is the positive label: the
+            store's, else 0.5.
         version: the stored version that is loaded; None for a model outside a store.
+        contract: what the model's records look like: the version's; for a model outside a store the
+            one that was given, else None.
     """
 
     backend_type: ClassVar[str]
 
-    def __init__(self, model_path: ModelPath) -> None:
+    def __init__(self, model_path: ModelPath, contract: Contract | None = None) -> None:
         self.model_path = model_path
+        self.contract = contract
         self.threshold = DEFAULT_THRESHOLD
         self.version: ModelVersion | None = None
         self._label = ""
@@ -82,6 +87,8 @@ class ModelBackend(ABC):
         """Use this model from now on."""
         self._model = model
         self.version = version
+        if version is not None:
+            self.contract = read_version_contract(version)
         self.threshold = version.metadata.threshold if version else DEFAULT_THRESHOLD
         self._label = version.reference if version else label
 
@@ -92,7 +99,7 @@ class ModelBackend(ABC):
 
     @property
     def scored_by(self) -> str:
-        """Model and backend that really score, as in ``churn@3/sklearn``; for the output.
+        """Model and backend that really score, as in ``model@3/sklearn``; for the output.
 
         A model outside a store goes by its file's stem, one that was set by hand by its class.
 
@@ -108,8 +115,8 @@ class ModelBackend(ABC):
         return False
 
     @abstractmethod
-    def load(self) -> None:
-        """Load the model. Errors are the subclass's."""
+    def load(self) -> Any:
+        """Load the model and return it. Errors are the subclass's."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -153,31 +160,28 @@ class ModelBackend(ABC):
     def predict(self, features: pd.DataFrame) -> tuple[Predictions, Probabilities]:
         """Score rows in this process.
 
-        Numbers that come as text and that the model does not take as they are, such as a blank
-        TotalCharges, are read by the contract's rule and scored again.
+        Numbers that come as text are read by the contract's rules, as the stream does: where the
+        contract takes numeric text, it is a number, and a blank is what the contract says.
 
         Args:
             features: at least one row, with the columns that the model takes.
 
         Returns:
-            predictions: str [n_rows], "Yes" where the probability reaches the threshold, else "No";
+            predictions: str [n_rows], the positive label where the probability reaches the
+            threshold, else the negative one;
             probabilities: float64 [n_rows] in [0, 1], of class 1.
 
         Raises:
             ValueError: no model is loaded, or there are no rows.
             ModelError: the model gave no probability for some row.
+            FeaturesValueError: text where the contract wants a number.
         """
         self._require_model()
         if features.empty:
             raise ValueError("Features DataFrame is empty")
-        try:
-            probabilities = self._score_all(features)
-        except Exception:
-            # Only now: what a model takes as it is, it gets as it is, at no cost.
-            parsed = parse_numeric_text(features)
-            if parsed is None:
-                raise
-            probabilities = self._score_all(parsed)
+        if self.contract is not None:
+            features = read_numeric_text(features, self.contract)
+        probabilities = self._score_all(features)
         return self._label_all(probabilities), probabilities
 
     def predict_records(self, records: Sequence[Record]) -> tuple[Predictions, Probabilities]:
@@ -197,7 +201,10 @@ class ModelBackend(ABC):
         return probabilities
 
     def _label_all(self, probabilities: Probabilities) -> Predictions:
-        return np.where(probabilities >= self.threshold, POSITIVE, NEGATIVE)
+        negative, positive = DEFAULT_LABELS
+        if self.contract is not None:
+            negative, positive = self.contract.negative_label, self.contract.positive_label
+        return np.where(probabilities >= self.threshold, positive, negative)
 
     def _require_model(self) -> None:
         if self.model is None:

@@ -7,14 +7,24 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
-from lib.contract import Contract, Kind
-from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError, name_error
+from lib.errors import (
+    ContractError,
+    ModelError,
+    ModelMismatchError,
+    ModelNotFoundError,
+    name_error,
+)
+from lib.record.contract import Contract
+from lib.record.contract_file import read_contract
+from lib.record.types import find_spark_type
 from lib.scoring.backends import BACKENDS, DEFAULT, BackendOptions, find_by_suffix
 from lib.scoring.base import ModelBackend, refuse_missing_columns
 from lib.scoring.spark import SparkBackend
 from lib.settings.base import ModelSettings, PlanSettings
+from lib.settings.domain import choose_model
+from lib.spark.quoting import quote
 from lib.spark.session import is_local
-from lib.store import ModelReference, ModelStore
+from lib.store import ModelReference, ModelStore, read_version_contract
 from lib.store.compatibility import check_contract
 from lib.store.version import find_version
 
@@ -22,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_backend(
-    spark: SparkSession, settings: ModelSettings, contract: Contract, *, native_only: bool = False
+    spark: SparkSession, settings: ModelSettings, *, native_only: bool = False
 ) -> ModelBackend:
     """Load the model that the settings name.
 
@@ -31,19 +41,20 @@ def load_backend(
 
     Args:
         spark: the session to score in.
-        settings: store, model and backend.
-        contract: what the model must have been made for.
+        settings: store, model, backend and, for a model outside a store, contract.
         native_only: whether ``auto``, where it can choose, takes none that needs Python workers.
+
+    Returns:
+        The loaded backend.
 
     Raises:
         ModelError: there is no such model, it is damaged, or it does not match the contract.
+        ContractError: the model is outside a store, and no contract is named.
     """
     path = find_model(settings)
-    version = find_version(path)
-    if version is not None:
-        check_contract(version.metadata, contract)
+    contract = find_contract(settings, path)
     native_only = native_only or not is_local(spark)
-    backend = _build_backend(spark, settings, path, native_only=native_only)
+    backend = _build_backend(spark, settings, path, contract, native_only=native_only)
     try:
         backend.load()
     except (FileNotFoundError, ValueError) as error:
@@ -55,29 +66,61 @@ def load_backend(
     return backend
 
 
+def find_contract(settings: ModelSettings, path: Path) -> Contract:
+    """The contract that a model's version carries; of a model outside a store, ``--contract``.
+
+    Raises:
+        ModelMismatchError: ``--contract`` names another one than the version carries.
+        ContractError: the model is outside a store, and no contract is named.
+    """
+    version = find_version(path)
+    given = None if settings.contract is None else read_contract(settings.contract)
+    if version is not None:
+        if given is not None:
+            check_contract(version.metadata, given)
+        return read_version_contract(version)
+    if given is None:
+        raise ContractError(
+            f"--model {settings.model}: found a model outside a store, which carries no contract",
+            hint="name the contract of its records with --contract FILE",
+        )
+    return given
+
+
 def find_model(settings: ModelSettings) -> Path:
     """The folder or file that ``--store`` and ``--model`` name.
 
     Raises:
         ModelNotFoundError: there is none.
     """
-    reference = ModelReference.parse(settings.model)
+    name = settings.model or f"{choose_model(settings)}@champion"
+    reference = ModelReference.parse(name)
     if reference.path is None:
-        return ModelStore(settings.store).resolve(settings.model).path
+        return ModelStore(settings.store).resolve(name).path
     if not reference.path.exists():
         raise ModelNotFoundError(f"--model {settings.model}: no such file or folder")
     return reference.path
 
 
 def _build_backend(
-    spark: SparkSession, settings: ModelSettings, path: Path, *, native_only: bool
+    spark: SparkSession,
+    settings: ModelSettings,
+    path: Path,
+    contract: Contract,
+    *,
+    native_only: bool,
 ) -> ModelBackend:
     name: str = settings.backend
     # Whoever asks for a backend by name wants no other; auto takes what there is.
     fallback = None
     if name == "auto":
         name, fallback = choose_backend(path, native_only=native_only), path
-    options = BackendOptions(fallback, spark_session=spark, onnx_provider=settings.onnx_provider)
+    options = BackendOptions(
+        fallback,
+        spark_session=spark,
+        onnx_provider=settings.onnx_provider,
+        contract=contract,
+    )
     return BACKENDS[name].build(path, options)
 
 
@@ -161,6 +204,5 @@ def _check_columns(spark: SparkSession, backend: ModelBackend, contract: Contrac
 
 def build_empty_frame(spark: SparkSession, contract: Contract) -> DataFrame:
     """No rows, with the features as ``lib.codec.decode_spark`` gives them."""
-    kinds = {Kind.INTEGER: "bigint", Kind.NUMBER: "double"}
-    columns = [f"`{field.name}` {kinds.get(field.kind, 'string')}" for field in contract.features]
+    columns = [f"{quote(field.name)} {find_spark_type(field)}" for field in contract.features]
     return spark.createDataFrame([], ", ".join(columns))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame, SparkSession
 
+    from lib.record.contract import Contract
     from lib.score_batch import BatchScorer
 
 logger = logging.getLogger(__name__)
@@ -52,16 +53,28 @@ class FallbackBackend(ModelBackend):
         fallback_path: ModelPath | None = None,
         *,
         fallback_preprocessor_path: ModelPath | None = None,
+        contract: Contract | None = None,
     ) -> None:
-        super().__init__(model_path)
+        super().__init__(model_path, contract)
         self.fallback_path = fallback_path
         self.fallback_preprocessor_path = fallback_preprocessor_path
         self.fallback_backend: SklearnBackend | None = None
+        self._is_told_to_fall_back = False
 
     @property
     def using_fallback(self) -> bool:
-        """Whether the fallback scores."""
+        """Whether the fallback scores.
+
+        Setting it to True by hand makes the backend score the model that it has, or that is set
+        next, as a scikit-learn one; to False, as one of its own kind.
+        """
         return self.fallback_backend is not None
+
+    @using_fallback.setter
+    def using_fallback(self, value: bool) -> None:
+        model, self._is_told_to_fall_back = self.model, value
+        if value != self.using_fallback:
+            self._use(model)
 
     @property
     def model(self) -> Any:
@@ -70,7 +83,17 @@ class FallbackBackend(ModelBackend):
 
     @model.setter
     def model(self, model: Any) -> None:
+        self._use(model)
+
+    def _use(self, model: Any) -> None:
+        """Score with a model that was set by hand."""
         self._leave_fallback()
+        if self._is_told_to_fall_back:
+            path = self.fallback_path or self.model_path
+            fallback = SklearnBackend(path, contract=self.contract)
+            fallback.model = model
+            self.fallback_backend = fallback
+            model = None
         self._adopt(model, version=None, label="" if model is None else type(model).__name__)
 
     @property
@@ -78,8 +101,8 @@ class FallbackBackend(ModelBackend):
         """See :attr:`ModelBackend.scored_by`; names the fallback while that scores."""
         return self.fallback_backend.scored_by if self.fallback_backend else super().scored_by
 
-    def load(self) -> None:
-        """Load the model, or the fallback.
+    def load(self) -> Any:
+        """Load the model, or the fallback, and return what was loaded.
 
         Raises:
             ValueError: the model cannot be used and there is no fallback; says the cause.
@@ -88,6 +111,7 @@ class FallbackBackend(ModelBackend):
             ModelError: the fallback cannot be used.
         """
         self._leave_fallback()
+        self._is_told_to_fall_back = False
         try:
             self._load_own()
         except NotUsableError as cause:
@@ -100,6 +124,7 @@ class FallbackBackend(ModelBackend):
                 *(self.kind, cause, self.model_path, self.fallback_path),
             )
             self._load_fallback(self.fallback_path)
+        return self.model
 
     @abstractmethod
     def _load_own(self) -> None:
@@ -177,8 +202,9 @@ class FallbackBackend(ModelBackend):
         return None
 
     def _load_fallback(self, path: ModelPath) -> None:
-        fallback = SklearnBackend(path, self.fallback_preprocessor_path)
+        fallback = SklearnBackend(path, self.fallback_preprocessor_path, contract=self.contract)
         fallback.load()
+        self.contract = fallback.contract
         self._adopt(None, version=fallback.version, label="")
         self.fallback_backend = fallback
 

@@ -7,13 +7,20 @@ from typing import Any
 
 import pandas as pd
 
-from lib.contract import CUSTOMER
-
-_NUMERIC_TEXT = tuple(field for field in CUSTOMER.numeric if field.numeric_text)
+from lib.errors import ModelError
+from lib.record.checks import check_value
+from lib.record.contract import Contract, Field
+from lib.record.violations import Rule
 
 
 class FeaturesTypeError(TypeError, ValueError):
     """Features of a type that cannot be scored; a ValueError like all that is wrong with them."""
+
+
+class FeaturesValueError(ModelError, ValueError):
+    """A value that the contract does not take."""
+
+    remedy = "correct the value, or see the contract for what it may be"
 
 
 Record = Mapping[str, Any]
@@ -38,28 +45,41 @@ def list_records(features: object) -> list[Record]:
     raise _unexpected(type(features).__name__)
 
 
-def parse_numeric_text(features: pd.DataFrame) -> pd.DataFrame | None:
-    """A copy with text in the contract's number-or-text fields read as numbers.
+def read_numeric_text(features: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """The features with every number that comes as text read by the contract's rules.
 
-    A blank string stands for the field's ``blank``.
+    Args:
+        features: any columns; those that the contract does not name stay as they are.
+        contract: says which numbers may come as text, and what a blank means.
 
     Returns:
-        None where there is no such text, or some of it is no number: then there is nothing to gain.
+        The same frame where there is no such text, else a copy.
+
+    Raises:
+        FeaturesValueError: text that stands for no number, or where the contract takes none.
     """
-    parsed: dict[str, Any] = {}
-    for field in _NUMERIC_TEXT:
-        if field.name not in features.columns:
+    read: dict[str, Any] = {}
+    for field in contract.numeric:
+        if field.name not in features.columns or features[field.name].dtype != object:
             continue
-        column = features[field.name]
-        is_text = column.map(lambda value: isinstance(value, str))
-        if not is_text.any():
-            continue
-        blank = is_text & (column.astype(str).str.strip() == "")
-        try:
-            parsed[field.name] = pd.to_numeric(column.mask(blank, field.blank))
-        except (TypeError, ValueError):
-            return None
-    return features.assign(**parsed) if parsed else None
+        values = features[field.name].tolist()
+        if any(isinstance(value, str) for value in values):
+            read[field.name] = [_read(value, field, row) for row, value in enumerate(values)]
+    return features.assign(**read) if read else features
+
+
+def _read(value: Any, field: Field, row: int) -> Any:
+    """A number for text, by the rules of :mod:`lib.record.checks`; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    number, rule = check_value(value, field)
+    if rule is Rule.WRONG_TYPE:
+        raise FeaturesValueError(
+            f"{field.name} in row {row}: found text that is no such number, expected"
+            f" {field.expected}"
+        )
+    # Whether a number is in its range is for the stream to check: a model may score any.
+    return float(value) if rule is not None else number
 
 
 def _unexpected(found: str) -> FeaturesTypeError:

@@ -18,6 +18,8 @@ from lib.scoring.fallback import FallbackBackend, NotUsableError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from lib.record.contract import Contract
+
 try:
     import pyspark as _pyspark  # noqa: F401 - only whether it is there; starts no JVM
 except ImportError:
@@ -40,9 +42,13 @@ class JvmBackend(FallbackBackend):
         spark_session: SparkSession | None = None,
         *,
         fallback_preprocessor_path: ModelPath | None = None,
+        contract: Contract | None = None,
     ) -> None:
         super().__init__(
-            model_path, fallback_path, fallback_preprocessor_path=fallback_preprocessor_path
+            model_path,
+            fallback_path,
+            fallback_preprocessor_path=fallback_preprocessor_path,
+            contract=contract,
         )
         self.spark_session = spark_session
 

@@ -21,6 +21,7 @@ from lib.store.version import ONNX_ARTEFACT
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from lib.record.contract import Contract
     from lib.scoring.onnx_scorer import OnnxScorer
     from lib.scoring.shared import SharedContent
 
@@ -45,9 +46,13 @@ class OnnxBackend(FallbackBackend):
         *,
         provider: str = "cpu",
         fallback_preprocessor_path: ModelPath | None = None,
+        contract: Contract | None = None,
     ) -> None:
         super().__init__(
-            model_path, fallback_path, fallback_preprocessor_path=fallback_preprocessor_path
+            model_path,
+            fallback_path,
+            fallback_preprocessor_path=fallback_preprocessor_path,
+            contract=contract,
         )
         self.provider = provider
         self._content = b""
@@ -75,7 +80,8 @@ class OnnxBackend(FallbackBackend):
 
     def predict_records(self, records: Sequence[Record]) -> tuple[Predictions, Probabilities]:
         """See :meth:`ModelBackend.predict_records`; without a frame, which costs more than ONNX."""
-        if self.fallback_backend is None and self.model is not None and records:
+        is_own = self.fallback_backend is None and self.model is not None
+        if is_own and records and not self._has_numeric_text(records):
             model: OnnxModel = self.model
             # What it does not take as it is goes the usual way, which says what is wrong.
             with suppress(KeyError, TypeError, ValueError):
@@ -83,6 +89,11 @@ class OnnxBackend(FallbackBackend):
                 if ((probabilities >= 0) & (probabilities <= 1)).all():
                     return self._label_all(probabilities), probabilities
         return super().predict_records(records)
+
+    def _has_numeric_text(self, records: Sequence[Record]) -> bool:
+        """Whether a number comes as text anywhere; what that means, the contract says."""
+        numeric = () if self.contract is None else self.contract.numeric
+        return any(isinstance(record.get(it.name), str) for it in numeric for record in records)
 
     def _list_own_columns(self) -> list[str] | None:
         model: OnnxModel = self.model

@@ -2,9 +2,10 @@
 
 No pyspark here: a worker imports this module once, and the in-process path needs none.
 
-The graph has one input for each column, shaped [n_rows, 1] and named like it: int64, float, double
-or string. An int64 input that the model's metadata list under ``categories`` takes the position of
-the value in that list, -1 for any other: so no text passes through Python objects. The probability
+The graph has one input for each column, shaped [n_rows, 1]: int64, float, double or string. It has
+the column's name, or the model's metadata say under ``columns`` whose it is. An int64 input whose
+column the metadata list under ``categories`` takes the position of the value in that list, -1 for
+any other: so no text passes through Python objects. The probability
 of class 1 is the second column of the output ``probabilities``.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 #: Where the model's metadata keep column → list of its categories, as JSON.
 CATEGORIES_KEY = "categories"
+#: Where they keep input → column, of inputs that have not their column's name.
+COLUMNS_KEY = "columns"
+#: Where they keep input → column that may be missing. The input takes 1.0 where the column is NaN,
+#: else 0.0, and the column's own input 0.0 there. NaN in any other column gives no probability.
+MISSING_KEY = "missing"
 OUTPUT = "probabilities"
 UNSEEN = -1
 
@@ -51,11 +57,13 @@ class Input:
     """One input of the graph.
 
     Attributes:
+        node: the graph's name of it.
         name: of the column.
         type: that the graph wants.
         categories: the values whose positions it takes; None where it takes the values.
     """
 
+    node: str
     name: str
     type: type
     categories: tuple[str, ...] | None
@@ -77,7 +85,9 @@ class OnnxModel:
     def __init__(self, content: bytes, name: str, provider: str = "cpu") -> None:
         self.name = name
         self._session = _open_session(content, name, provider)
-        self.inputs = _read_inputs(self._session, name)
+        # Column → the input that says whether it is missing.
+        self._indicators = _read_indicators(self._session)
+        self.inputs = _read_inputs(self._session, name, self._indicators.values())
         self._lookups = {
             spec.name: {value: code for code, value in enumerate(spec.categories)}
             for spec in self.inputs
@@ -159,13 +169,18 @@ class OnnxModel:
         for spec in self.inputs:
             values = columns[spec.name]
             if values.dtype == np.float64:
+                indicator = self._indicators.get(spec.name)
+                if indicator is not None:
+                    missing = np.isnan(values)
+                    feed[indicator] = missing.astype(np.float32).reshape(-1, 1)
+                    values = np.where(missing, 0.0, values)
                 wrong = ~np.isfinite(values)
                 if spec.type is np.int64:
                     wrong |= np.floor(values) != values
                 if wrong.any():
                     values = np.where(wrong, 0.0, values)
                     invalid = wrong if invalid is None else invalid | wrong
-            feed[spec.name] = values.astype(spec.type, copy=False).reshape(-1, 1)
+            feed[spec.node] = values.astype(spec.type, copy=False).reshape(-1, 1)
         probabilities: npt.NDArray[np.float64] = self._session.run([OUTPUT], feed)[0][:, 1].astype(
             np.float64
         )
@@ -226,19 +241,32 @@ def _open_session(content: bytes, name: str, provider: str) -> Any:
     return session
 
 
-def _read_inputs(session: Any, name: str) -> tuple[Input, ...]:
-    categories = json.loads(session.get_modelmeta().custom_metadata_map.get(CATEGORIES_KEY, "{}"))
+def _read_indicators(session: Any) -> dict[str, str]:
+    """Column → the input that says whether it is missing."""
+    return {column: indicator for indicator, column in _read_fact(session, MISSING_KEY).items()}
+
+
+def _read_fact(session: Any, key: str) -> dict[str, Any]:
+    """An object in the model's metadata; empty where there is none of that name."""
+    held: dict[str, Any] = json.loads(session.get_modelmeta().custom_metadata_map.get(key, "{}"))
+    return held
+
+
+def _read_inputs(session: Any, name: str, indicators: Collection[str]) -> tuple[Input, ...]:
+    categories, columns = _read_fact(session, CATEGORIES_KEY), _read_fact(session, COLUMNS_KEY)
     inputs = []
     for node in session.get_inputs():
+        if node.name in indicators:
+            continue
         if node.type not in _NUMPY_TYPES:
             raise ModelError(
                 f"{name}: input {node.name} is a {node.type}, expected {', '.join(_NUMPY_TYPES)}",
                 hint="export it with one input of such a type for each column",
             )
-        values = categories.get(node.name)
-        inputs.append(
-            Input(node.name, _NUMPY_TYPES[node.type], None if values is None else tuple(values))
-        )
+        column = columns.get(node.name, node.name)
+        values = categories.get(column)
+        allowed = None if values is None else tuple(values)
+        inputs.append(Input(node.name, column, _NUMPY_TYPES[node.type], allowed))
     if OUTPUT not in [node.name for node in session.get_outputs()]:
         raise ModelError(
             f"{name}: found no output {OUTPUT}",

@@ -9,20 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.contract import CUSTOMER
 from lib.errors import ScoringError
 from lib.inference_backend import get_backend_info, load_model, predict
 from lib.scoring.artefact import find_artefact
 from lib.scoring.backends import BACKENDS, DEFAULT, find_by_suffix
+from lib.scoring.base import ModelBackend
 from lib.store.version import SKLEARN_ARTEFACT, SPARK_ARTEFACT
-
-# A customer of a year; TotalCharges comes as text, as it often does.
-SAMPLE_RECORD: dict[str, Any] = {
-    **CUSTOMER.stand_ins,
-    "tenure": 12,
-    "MonthlyCharges": 50.0,
-    "TotalCharges": "600.0",
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _build_parser().parse_args(arguments)
     try:
         backend = load_model(options.backend or _guess_backend(options.model), options.model)
-        predictions, probabilities = predict(backend, options.record)
+        predictions, probabilities = predict(backend, options.record or _build_record(backend))
     except (ScoringError, OSError, TypeError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -61,11 +53,21 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--record",
         type=json.loads,
-        default=SAMPLE_RECORD,
         metavar="JSON",
-        help="the record to score",
+        help="the record to score; the harmless one of the model's contract where not given",
     )
     return parser
+
+
+def _build_record(backend: ModelBackend) -> dict[str, Any]:
+    """The stand-ins of the model's contract.
+
+    Raises:
+        ValueError: the model has no contract.
+    """
+    if backend.contract is None:
+        raise ValueError("the model is outside a store, so a record is needed: --record JSON")
+    return {field.name: field.model_stand_in for field in backend.contract.features}
 
 
 def _guess_backend(model: str) -> str:

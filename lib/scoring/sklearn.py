@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.contract import CUSTOMER
-from lib.errors import ModelError, ModelNotFoundError
+from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError
 from lib.scoring.artefact import Artefact, find_artefact
 from lib.scoring.base import (
     ModelBackend,
@@ -28,6 +27,7 @@ from lib.store.version import SKLEARN_ARTEFACT
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from lib.record.contract import Contract
     from lib.score_batch import BatchScorer
     from lib.scoring.udf import SharedModel, SklearnScorer
 
@@ -46,14 +46,20 @@ class SklearnBackend(ModelBackend):
 
     backend_type = "sklearn"
 
-    def __init__(self, model_path: ModelPath, preprocessor_path: ModelPath | None = None) -> None:
-        super().__init__(model_path)
+    def __init__(
+        self,
+        model_path: ModelPath,
+        preprocessor_path: ModelPath | None = None,
+        *,
+        contract: Contract | None = None,
+    ) -> None:
+        super().__init__(model_path, contract)
         self.preprocessor_path = preprocessor_path
         self.preprocessor: Any = None
         self._shared: SharedModel | None = None
 
-    def load(self) -> None:
-        """Read the model and, where there is one, the preprocessor.
+    def load(self) -> Any:
+        """Read the model and, where there is one, the preprocessor; return the model.
 
         Raises:
             FileNotFoundError: there is no such file or version.
@@ -70,6 +76,7 @@ class SklearnBackend(ModelBackend):
             )
         self.preprocessor = preprocessor
         self._adopt(model, version=artefact.version, label=artefact.label)
+        return model
 
     def describe(self) -> dict[str, Any]:
         """See :meth:`ModelBackend.describe`."""
@@ -123,7 +130,14 @@ class SklearnBackend(ModelBackend):
         """See :meth:`ModelBackend.list_columns`."""
         self._require_model()
         names = self._feature_names()
-        return list(CUSTOMER.feature_names if names is None else names)
+        if names is not None:
+            return list(names)
+        if self.contract is None:
+            raise ModelMismatchError(
+                f"{self.scored_by}: found a model that does not list its columns, and no contract",
+                hint="name the model's contract, with --contract or load_model(contract=…)",
+            )
+        return list(self.contract.feature_names)
 
     def _feature_names(self) -> Any:
         """The columns that the model was fitted on: object [n_features]; None if it lists none."""

@@ -11,6 +11,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lib.kafka.options import check_options
 
 ENVIRONMENT_PREFIX = "SCORE_"
+#: Ends the description of a setting whose default is the domain's own name.
+OF_THE_DOMAIN = "; the contract's own where not given"
+CONTRACT_OF_RECORDS = (
+    "TOML file that says what a record looks like; the only one in conf/contracts where not given"
+)
+CONTRACT_OF_NAMES = (
+    "TOML file whose domain's topics are meant; the only one in conf/contracts where not given"
+)
 
 BackendChoice = Literal["auto", "onnx", "sql", "spark", "sklearn"]
 DecoderChoice = Literal["auto", "spark", "python"]
@@ -37,12 +45,19 @@ class ModelSettings(JobSettings):
 
     store: Path = Field(Path("models"), description="folder of the model store")
     model: str = Field(
-        "churn@champion", description="NAME@champion, NAME@VERSION, or a path to a model"
+        "",
+        description="NAME@champion, NAME@VERSION, or a path to a model; the champion of the only"
+        " model in the store where not given",
     )
     backend: BackendChoice = Field(
         "auto",
         description="auto takes the first that the model has of onnx (not on a cluster), sql and"
         " spark, and falls back to sklearn",
+    )
+    contract: Path | None = Field(
+        None,
+        description="TOML file of the contract, for a model outside a store; a stored version"
+        " carries its own",
     )
     onnx_provider: OnnxProvider = Field(
         "cpu", description="what onnxruntime runs on; cuda needs onnxruntime-gpu and a GPU"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from lib.settings.base import KafkaSettings
+from lib.settings.base import CONTRACT_OF_NAMES, OF_THE_DOMAIN, KafkaSettings
 
 
 class ConsumeSettings(KafkaSettings):
@@ -15,8 +16,9 @@ class ConsumeSettings(KafkaSettings):
     show: Literal["predictions", "dead-letters"] = Field(
         "predictions", description="which of the two topics"
     )
-    output_topic: str = Field("telco.churn.predictions", description="topic of predictions")
-    dead_letter_topic: str = Field("telco.deadletter", description="topic of dead letters")
+    output_topic: str = Field("", description=f"topic of predictions{OF_THE_DOMAIN}")
+    dead_letter_topic: str = Field("", description=f"topic of dead letters{OF_THE_DOMAIN}")
+    contract: Path | None = Field(None, description=CONTRACT_OF_NAMES)
     start: Literal["earliest", "latest"] = Field(
         "earliest", description="from the topic's beginning, or only what comes from now on"
     )

@@ -27,6 +27,7 @@ from lib.kafka.secrets import (
     refuse_on_command_line,
 )
 from lib.settings.base import ENVIRONMENT_PREFIX, JobSettings
+from lib.settings.domain import find_names
 
 Settings = TypeVar("Settings", bound=JobSettings)
 
@@ -87,7 +88,10 @@ def load_settings(
 
     Loaded.__doc__ = f"{kind.__doc__}\n\n{describe_exit_codes()}"
     try:
-        return kind.model_validate(Loaded(**chosen).model_dump())
+        settings = kind.model_validate(Loaded(**chosen).model_dump())
+        # This late: the names of the domain depend on the other settings.
+        names = find_names(settings)
+        return kind.model_validate(settings.model_dump() | names) if names else settings
     except ValidationError as error:
         raise SettingsError(_describe(error)) from error
 

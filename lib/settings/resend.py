@@ -7,19 +7,22 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from lib.codec.decode import Rule
 from lib.codec.messages import ErrorType
+from lib.record.violations import Rule
+from lib.settings.base import CONTRACT_OF_NAMES, OF_THE_DOMAIN
 from lib.settings.topics import DistinctTopicSettings
 
 
 class ResendSettings(DistinctTopicSettings):
     """Send dead letters to the input topic again, each once: all of them, or those chosen."""
 
-    dead_letter_topic: str = Field("telco.deadletter", description="topic to read")
+    dead_letter_topic: str = Field("", description=f"topic to read{OF_THE_DOMAIN}")
     input_topic: str = Field(
-        "telco.raw.customers",
-        description="topic to send to; dead letters of records from other topics are left alone",
+        "",
+        description="topic to send to; dead letters of records from other topics are left alone"
+        f"{OF_THE_DOMAIN}",
     )
+    contract: Path | None = Field(None, description=CONTRACT_OF_NAMES)
     error_type: tuple[ErrorType, ...] = Field(
         (), description=f"only these errors: {', '.join(ErrorType)}; repeatable"
     )

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lib.settings.base import PlanSettings
+from lib.settings.base import OF_THE_DOMAIN, PlanSettings
 from lib.settings.topics import DistinctTopicSettings
 from lib.sinks.acceptance import EXPECTED, is_acceptance
 from lib.sources.partitions import ALL_PARTITIONS, parse_partitions
@@ -23,17 +23,17 @@ Commit = Literal["driver", "executor"]
 
 
 class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
-    """Score a Kafka topic of customers, exactly once."""
+    """Score a Kafka topic of records, exactly once."""
 
-    input_topic: str = Field("telco.raw.customers", description="topic of customer records")
-    output_topic: str = Field("telco.churn.predictions", description="topic for predictions")
+    input_topic: str = Field("", description=f"topic of records{OF_THE_DOMAIN}")
+    output_topic: str = Field("", description=f"topic for predictions{OF_THE_DOMAIN}")
     dead_letter_topic: str = Field(
-        "telco.deadletter", description="topic for records that cannot be scored"
+        "", description=f"topic for records that cannot be scored{OF_THE_DOMAIN}"
     )
     query_name: str = Field(
-        "churn-scoring",
-        pattern=r"^[A-Za-z0-9._-]{1,200}$",
-        description="consumer group and transactional id; one running job for each",
+        "",
+        pattern=r"^[A-Za-z0-9._-]{0,200}$",
+        description=f"consumer group and transactional id; one running job for each{OF_THE_DOMAIN}",
     )
     mode: Mode = Field(
         "micro-batch",
@@ -60,7 +60,8 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
         " end is a pause",
     )
     checkpoint: str = Field(
-        "checkpoints/churn-scoring", description="path or URL of Spark's checkpoint"
+        "",
+        description="path or URL of Spark's checkpoint; checkpoints/QUERY_NAME where not given",
     )
     starting_offsets: Literal["earliest", "latest"] = Field(
         "earliest", description="where the very first start begins"

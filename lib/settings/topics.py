@@ -34,10 +34,10 @@ def find_conflict(topics: Mapping[str, str]) -> str | None:
     """What two roles of one topic would lead to; None where each has a topic of its own.
 
     Args:
-        topics: name of the setting → topic.
+        topics: name of the setting → topic; empty where it is not known yet.
     """
     for (first, topic), (second, other) in combinations(topics.items(), 2):
-        if topic == other:
+        if topic == other != "":
             consequence = (
                 "what is written there would come back as input, without end"
                 if _INPUT in (first, second)

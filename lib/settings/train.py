@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from lib.settings.base import JobSettings
+from lib.settings.base import CONTRACT_OF_RECORDS, OF_THE_DOMAIN, JobSettings
 
 SYNTHETIC = "synthetic"
 # Enough that the metrics' spread over folds is near 0.01, few enough for a demo.
@@ -24,14 +24,15 @@ class TrainSettings(JobSettings):
     data: str = Field(
         SYNTHETIC, description="CSV file with the contract's features and label, or 'synthetic'"
     )
+    contract: Path | None = Field(None, description=CONTRACT_OF_RECORDS)
     store: Path = Field(Path("models"), description="folder of the model store")
-    name: str = Field("churn", description="name of the model")
-    seed: int = Field(7, ge=0, description="of the folds, and of synthetic customers")
+    name: str = Field("", description=f"name of the model{OF_THE_DOMAIN}")
+    seed: int = Field(7, ge=0, description="of the folds, and of synthetic records")
     rows: int | None = Field(
         None,
         ge=100,
         le=10_000_000,
-        description=f"number of synthetic customers; {DEFAULT_SYNTHETIC_ROWS:,} where not given",
+        description=f"number of synthetic records; {DEFAULT_SYNTHETIC_ROWS:,} where not given",
     )
     promote: bool = Field(True, description="make the new version the champion")
 

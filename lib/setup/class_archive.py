@@ -103,7 +103,7 @@ def record_archive(java: Java) -> Path:
     options = [f"-XX:ArchiveClassesAtExit={fresh}", *_QUIET]
     home = provide_spark_home()
     try:
-        with tempfile.TemporaryDirectory(prefix="churn-record-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="class-record-") as scratch:
             run = subprocess.run(
                 [
                     str(home / "bin" / "spark-submit"),

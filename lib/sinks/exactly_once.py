@@ -1,6 +1,6 @@
 """Exactly once from one Kafka topic to others, for any Structured Streaming query without state.
 
-Knows nothing of models or customers; ``docs/exactly_once_sink.md`` shows it on another job.
+Knows nothing of models or records' fields; ``docs/exactly_once_sink.md`` shows it on another job.
 """
 
 from __future__ import annotations

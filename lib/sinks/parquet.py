@@ -17,16 +17,14 @@ from lib.codec import messages
 from lib.codec.explain_spark import VIOLATION_TYPE
 from lib.codec.messages import DeadLetterFormat, OutputSettings
 from lib.errors import SinkError
+from lib.record.contract import Contract
+from lib.record.prediction import list_fields
+from lib.spark.quoting import quote
 from lib.spark.root_cause import find_root_cause
 
 PREDICTIONS = "predictions"
 DEAD_LETTERS = "dead_letters"
 _SOURCE_COLUMNS = ("source_topic", "source_partition", "source_offset")
-# The fields of a prediction's value, as they stand there.
-_PREDICTION_SCHEMA = (
-    "customerID string, churn_probability double, prediction string,"
-    " event_ts string, processed_ts string, model_version string"
-)
 _ENVELOPE_SCHEMA = (
     f"error_type string, error_message string, validation_errors array<{VIOLATION_TYPE}>"
 )
@@ -85,18 +83,19 @@ class ParquetSink:
                     hint="name another folder",
                 )
 
-    def write(self, frame: DataFrame, output: OutputSettings) -> ParquetReport:
+    def write(self, frame: DataFrame, output: OutputSettings, contract: Contract) -> ParquetReport:
         """Run the plan and write its messages.
 
         Args:
             frame: ``lib.sinks.columns.MESSAGE_SCHEMA``.
             output: topics and format of the messages.
+            contract: of the records; names the fields of predictions.
 
         Raises:
             SinkError: the plan failed, or its result cannot be written.
         """
         try:
-            return self._write(frame, output)
+            return self._write(frame, output, contract)
         except (PySparkException, Py4JJavaError) as error:
             raise SinkError(
                 f"reading, scoring or writing to --output {self._root} failed:"
@@ -104,7 +103,7 @@ class ParquetSink:
                 hint="--verbose shows the whole trace; start again with --overwrite",
             ) from error
 
-    def _write(self, frame: DataFrame, output: OutputSettings) -> ParquetReport:
+    def _write(self, frame: DataFrame, output: OutputSettings, contract: Contract) -> ParquetReport:
         # Written last, it says that all is there; until then it must not speak of an older replay.
         _Place(frame.sparkSession, self._root).remove(f"{PREDICTIONS}/_SUCCESS")
         predictions = F.col("topic") == output.output_topic
@@ -113,7 +112,7 @@ class ParquetSink:
                 DEAD_LETTERS, _dead_letters(kept.where(~predictions), output)
             )
             predictions_count = self._write_folder(
-                PREDICTIONS, _predictions(kept.where(predictions))
+                PREDICTIONS, _predictions(kept.where(predictions), contract)
             )
         return ParquetReport(predictions_count, dead_letters_count)
 
@@ -135,8 +134,9 @@ def _kept(frame: DataFrame) -> Iterator[DataFrame]:
         kept.unpersist()
 
 
-def _predictions(frame: DataFrame) -> DataFrame:
-    value = F.from_json(F.col("value").cast("string"), _PREDICTION_SCHEMA)
+def _predictions(frame: DataFrame, contract: Contract) -> DataFrame:
+    columns = (f"{quote(field.name)} {field.spark_type}" for field in list_fields(contract))
+    value = F.from_json(F.col("value").cast("string"), ", ".join(columns))
     return frame.select("key", value.alias("fields"), *_SOURCE_COLUMNS).select(
         "fields.*", "key", *_SOURCE_COLUMNS
     )

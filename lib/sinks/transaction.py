@@ -1,6 +1,6 @@
 """Writes messages and the source offsets they answer in one Kafka transaction.
 
-Knows nothing of Spark, models or customers: it takes Arrow tables of messages.
+Knows nothing of Spark, models or records' fields: it takes Arrow tables of messages.
 """
 
 from __future__ import annotations

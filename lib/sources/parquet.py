@@ -10,10 +10,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType, StringType, TimestampType
 
-from lib.contract import Contract
 from lib.errors import SourceError, first_line
+from lib.record.contract import Contract
 from lib.sinks.columns import HEADERS_TYPE
 from lib.sources.kafka import as_records
+from lib.spark.quoting import quote
 
 # A record that no partition of a topic holds; librdkafka's PARTITION_UA.
 NO_PARTITION = -1
@@ -27,7 +28,8 @@ def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) 
 
     - dumps of a topic, with a column ``value`` (binary or string) and, where they have them, the
       other columns of Spark's Kafka source: key, headers, topic, partition, offset, timestamp;
-    - tables of customers, with the contract's columns (in any case) and any others. Each row
+    - tables of records, with the contract's columns (in any case) and any others: each named like
+      its field, wherever that stands in the JSON object. Each row
       becomes the JSON object that a producer would have sent, so that the same plan checks and
       scores it: a null is a missing field, a number of any type is a JSON number, a timestamp is
       ISO 8601. The identifier is the key. Dead letters carry this JSON as their original bytes.
@@ -56,7 +58,7 @@ def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) 
         value, key = F.col(names["value"]), _key_expr(frame, names)
     else:
         value = _json_expr(frame, names, contract)
-        key = F.col(names[contract.identifier.name.lower()]).cast("string")
+        key = F.col(quote(names[contract.identifier.name.lower()])).cast("string")
     return as_records(
         frame.select(
             key.cast("binary").alias("key"),
@@ -121,18 +123,31 @@ def _json_expr(frame: DataFrame, names: dict[str, str], contract: Contract) -> C
             f"--input has no column value, and of the columns of {contract.name} it lacks"
             f" {', '.join(missing)}; found {found}"
         )
-    fields = [
-        _field_expr(frame, names[spec.name.lower()]).alias(spec.name)
+    present = [
+        (spec.place, _field_expr(frame, names[spec.name.lower()]))
         for spec in contract.checked
         if spec.name.lower() in names
     ]
-    return F.to_json(F.struct(*fields))
+    return F.to_json(_object_expr(present))
+
+
+def _object_expr(values: Sequence[tuple[tuple[str, ...], Column]]) -> Column:
+    """struct: values at their places, in structs of its own where these are nested."""
+    members: dict[str, list[tuple[tuple[str, ...], Column]]] = {}
+    for place, value in values:
+        members.setdefault(place[0], []).append((place[1:], value))
+    return F.struct(
+        *(
+            (_object_expr(inner) if inner[0][0] else inner[0][1]).alias(name)
+            for name, inner in members.items()
+        )
+    )
 
 
 def _field_expr(frame: DataFrame, name: str) -> Column:
     if not isinstance(frame.schema[name].dataType, TimestampType):
-        return F.col(name)
-    utc = F.to_utc_timestamp(name, F.current_timezone())
+        return F.col(quote(name))
+    utc = F.to_utc_timestamp(quote(name), F.current_timezone())
     # The text of a timestamp has as many decimals as it needs.
     return F.concat(F.replace(utc.cast("string"), F.lit(" "), F.lit("T")), F.lit("Z"))
 

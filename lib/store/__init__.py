@@ -1,6 +1,7 @@
 """Numbered, checksummed model versions in a folder. Pure Python: no Spark, no scikit-learn."""
 
 from lib.store.compatibility import installed_libraries
+from lib.store.contract import read_version_contract
 from lib.store.metadata import ModelMetadata
 from lib.store.model_store import ModelStore
 from lib.store.reference import ModelReference
@@ -12,4 +13,5 @@ __all__ = [
     "ModelStore",
     "ModelVersion",
     "installed_libraries",
+    "read_version_contract",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from lib.contract import Contract
 from lib.errors import ModelMismatchError
+from lib.record.contract import Contract
 from lib.store.metadata import ModelMetadata
 
 # Distributions whose versions are recorded with a model.

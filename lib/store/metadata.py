@@ -27,7 +27,7 @@ class ModelMetadata:
         created: ISO 8601, UTC.
         metrics: estimator ("sklearn", "spark") → metric → {"mean", "std"} over the folds.
         threshold: probability in [0, 1] from which the prediction is "Yes".
-        contract_fingerprint: :attr:`lib.contract.Contract.fingerprint` of the training data.
+        contract_fingerprint: :attr:`lib.record.contract.Contract.fingerprint` of the training data.
         libraries: distribution → version that it was trained with.
         artefacts: relative POSIX path of each file → its sha256.
         training: rows, kind of source, seed.

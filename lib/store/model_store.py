@@ -18,13 +18,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lib.contract import Contract
 from lib.errors import ModelCorruptError, ModelNotFoundError, SettingsError
+from lib.record.contract import Contract
+from lib.record.contract_writer import write_contract
 from lib.store.checksum import hash_tree, list_files
 from lib.store.compatibility import check_contract
 from lib.store.metadata import METADATA_FILE, ModelMetadata
 from lib.store.reference import CHAMPION, VERSION, ModelReference, is_name
-from lib.store.version import ModelVersion, open_version
+from lib.store.version import CONTRACT_ARTEFACT, ModelVersion, open_version
 
 # What renaming a folder onto an existing, filled one raises, by platform.
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EACCES})
@@ -43,7 +44,7 @@ class ModelStore:
         *,
         metrics: Mapping[str, Mapping[str, Mapping[str, float]]],
         threshold: float,
-        fingerprint: str,
+        contract: Contract,
         libraries: Mapping[str, str],
         training: Mapping[str, Any],
         now: datetime,
@@ -55,15 +56,15 @@ class ModelStore:
             write_artefacts: writes all files into the folder that it is given.
             metrics: estimator → metric → {"mean", "std"}.
             threshold: probability in [0, 1] from which the prediction is "Yes".
-            fingerprint: of the contract that the training data kept.
+            contract: that the training data kept; the version carries it.
             libraries: distribution → version, from :func:`lib.store.installed_libraries`.
             training: rows, kind of source, seed; anything that JSON holds.
             now: the time of saving, with a time zone.
 
         Raises:
             SettingsError: the name is no valid one.
-            ValueError: ``write_artefacts`` wrote nothing or a ``metadata.json``, a value does not
-                fit the metadata, or ``now`` has no time zone.
+            ValueError: ``write_artefacts`` wrote nothing, a ``metadata.json`` or another contract,
+                a value does not fit the metadata, or ``now`` has no time zone.
         """
         folder = self._folder(name)
         if now.tzinfo is None:
@@ -75,19 +76,20 @@ class ModelStore:
             write_artefacts(aside)
             if (aside / METADATA_FILE).exists():
                 raise ValueError(f"write_artefacts wrote {METADATA_FILE}, which is the store's own")
+            if not hash_tree(aside):
+                raise ValueError("write_artefacts wrote no file")
+            _write_contract(contract, aside / CONTRACT_ARTEFACT)
             draft = ModelMetadata(
                 name=name,
                 version=1,
                 created=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 metrics={k: {m: dict(s) for m, s in v.items()} for k, v in metrics.items()},
                 threshold=float(threshold),
-                contract_fingerprint=fingerprint,
+                contract_fingerprint=contract.fingerprint,
                 libraries=dict(libraries),
                 artefacts=hash_tree(aside),
                 training=dict(training),
             )
-            if not draft.artefacts:
-                raise ValueError("write_artefacts wrote no file")
             for file in list_files(aside):
                 _sync(file)
             return self._claim_number(folder, aside, draft)
@@ -160,6 +162,12 @@ class ModelStore:
             check_contract(found.metadata, contract)
         return found
 
+    def names(self) -> list[str]:
+        """The names of the models that have versions, in order."""
+        if not self.root.is_dir():
+            return []
+        return sorted(it.name for it in self.root.iterdir() if is_name(it.name) and _numbers(it))
+
     def versions(self, name: str) -> list[int]:
         """The numbers of a model's versions, ascending; empty where there is no such model."""
         folder = self._folder(name)
@@ -214,6 +222,16 @@ class ModelStore:
                 hint="choose another name",
             )
         return self.root / name
+
+
+def _write_contract(contract: Contract, file: Path) -> None:
+    """Write the contract, unless the artefacts were copied from a version that has the same one."""
+    text = write_contract(contract)
+    if file.exists() and file.read_text(encoding="utf-8") != text:
+        raise ValueError(
+            f"write_artefacts wrote a {file.name} that is not the contract {contract.name}"
+        )
+    file.write_text(text, encoding="utf-8")
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""How a model is named on a command line: ``churn@champion``, ``churn@3`` or a path."""
+"""How a model is named on a command line: ``NAME@champion``, ``NAME@3`` or a path."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ModelReference:
     Attributes:
         name: of the model in a store; empty for a path.
         version: its number; None stands for the champion.
-        store: the store's folder where the text names one, as in ``models/churn@3``.
+        store: the store's folder where the text names one, as in ``models/NAME@3``.
         path: of a file or folder, when the text is no name.
     """
 

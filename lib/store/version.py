@@ -13,6 +13,7 @@ SKLEARN_ARTEFACT = "pipeline.joblib"
 SPARK_ARTEFACT = "spark_model"
 ONNX_ARTEFACT = "pipeline.onnx"
 SQL_ARTEFACT = "probability.sql"
+CONTRACT_ARTEFACT = "contract.toml"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class ModelVersion:
 
     @property
     def reference(self) -> str:
-        """Names this version for good, as in ``churn@3``."""
+        """Names this version for good, as in ``NAME@3``."""
         return f"{self.name}@{self.version}"
 
     @property

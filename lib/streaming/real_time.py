@@ -81,7 +81,7 @@ def check_backend(scored_by: str, *, is_native: bool) -> None:
     """Refuse a model that needs Python workers: Spark's real-time mode has none.
 
     Args:
-        scored_by: model and backend that really score, as in ``churn@3/sklearn``.
+        scored_by: model and backend that really score, as in ``model@3/sklearn``.
         is_native: whether it scores inside Spark's JVM.
 
     Raises:

@@ -11,8 +11,8 @@ from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.codec.messages import DeadLetterFormat, OutputSettings
-from lib.contract import Contract
 from lib.pipeline import ScoringPlan, plan_scoring
+from lib.record.contract import Contract
 from lib.scoring.base import ModelBackend
 from lib.scoring.choice import decodes_in_python
 from lib.settings.score_stream import AVAILABLE_NOW, ScoreStreamSettings

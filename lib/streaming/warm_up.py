@@ -11,9 +11,9 @@ from pyspark.sql import functions as F
 from lib.background import Background
 from lib.codec.decode_spark import SOURCE_TYPES
 from lib.codec.messages import OutputSettings
-from lib.contract import Contract
 from lib.errors import name_error
 from lib.pipeline import Scorer, score_records
+from lib.record.contract import Contract
 from lib.spark.session import is_local
 
 logger = logging.getLogger(__name__)

@@ -1,15 +1,15 @@
-"""Seeded synthetic customers of the contract's schema, and what is wrong with bad ones."""
+"""Seeded synthetic records of any contract, and ways to break them."""
 
-from lib.synth.customers import BLOCK_ROWS, iter_customers, make_customers
-from lib.synth.faults import FAULTS, break_record
+from lib.synth.faults import FAULTS, break_record, list_faults
 from lib.synth.records import encode_record, iter_records
+from lib.synth.sampler import draw_features, draw_records
 
 __all__ = [
-    "BLOCK_ROWS",
     "FAULTS",
     "break_record",
+    "draw_features",
+    "draw_records",
     "encode_record",
-    "iter_customers",
     "iter_records",
-    "make_customers",
+    "list_faults",
 ]

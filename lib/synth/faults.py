@@ -1,4 +1,4 @@
-"""Ways to break a customer record so that the contract rejects it.
+"""Ways to break a record so that its contract rejects it.
 
 Used to show and test what becomes of bad records. Every fault starts from a valid record's bytes
 and takes its choices from the random generator that it is given.
@@ -7,25 +7,31 @@ and takes its choices from the random generator that it is given.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import reduce
 from random import Random
 from typing import Any
 
-from lib.contract import CUSTOMER, Field
+from lib.record.contract import Contract, Field, Kind
+from lib.synth.sampler import put
 
 # Far above what the contract parses, just below the 1 MB that brokers accept by default.
 OVERSIZED_BYTES = 900_000
 
-Fault = Callable[[bytes, Random], bytes | None]
+Place = tuple[str, ...]
+Fault = Callable[[bytes, Random, Contract], bytes | None]
 
 
-def break_record(value: bytes, rng: Random, kind: str | None = None) -> bytes | None:
+def break_record(
+    value: bytes, rng: Random, contract: Contract, kind: str | None = None
+) -> bytes | None:
     """Break a record.
 
     Args:
         value: a valid record, as :func:`lib.synth.encode_record` gives it.
         rng: decides what the fault leaves open.
-        kind: one of :data:`FAULTS`; drawn where not given.
+        contract: of the record.
+        kind: one of :func:`list_faults`; drawn where not given.
 
     Returns:
         What is to be sent instead; None is a message without a value.
@@ -33,83 +39,104 @@ def break_record(value: bytes, rng: Random, kind: str | None = None) -> bytes | 
     Raises:
         KeyError: there is no such kind.
     """
-    return FAULTS[rng.choice(list(FAULTS)) if kind is None else kind](value, rng)
+    return FAULTS[rng.choice(list_faults(contract)) if kind is None else kind](value, rng, contract)
 
 
-def drop_value(value: bytes, rng: Random) -> None:
+def list_faults(contract: Contract) -> list[str]:
+    """The kinds of :data:`FAULTS` that records of a contract can have."""
+    impossible = set()
+    if not contract.categorical:
+        impossible.add("value not allowed")
+    if not contract.numeric:
+        impossible |= {"NaN", "Infinity"}
+    if not _list_bounded(contract):
+        impossible.add("out of range")
+    return [kind for kind in FAULTS if kind not in impossible]
+
+
+def drop_value(value: bytes, rng: Random, contract: Contract) -> None:
     """A message without a value: what compacted topics call a tombstone."""
 
 
-def replace_by_text(value: bytes, rng: Random) -> bytes:
+def replace_by_text(value: bytes, rng: Random, contract: Contract) -> bytes:
     """No JSON at all."""
-    return rng.choice((b"", b"customer left", b"<customer/>", b"{'tenure': 1}", b"{}{}"))
+    return rng.choice((b"", b"no record", b"<record/>", b"{'name': 1}", b"{}{}"))
 
 
-def truncate(value: bytes, rng: Random) -> bytes:
+def truncate(value: bytes, rng: Random, contract: Contract) -> bytes:
     """The beginning of the record, as after an interrupted write."""
     return value[: rng.randrange(1, len(value))]
 
 
-def spoil_encoding(value: bytes, rng: Random) -> bytes:
+def spoil_encoding(value: bytes, rng: Random, contract: Contract) -> bytes:
     """A byte in a string that no UTF-8 text has."""
-    name = rng.choice(CUSTOMER.categorical).name
+    field = rng.choice(contract.categorical or (contract.identifier,))
     marker = "@spoiled@"
-    return _change(value, {name: marker}).replace(marker.encode(), b"Ma\xfdnnlich")
+    return _change(value, {field.place: marker}).replace(marker.encode(), b"Ma\xfdnnlich")
 
 
-def replace_by_other_json(value: bytes, rng: Random) -> bytes:
+def replace_by_other_json(value: bytes, rng: Random, contract: Contract) -> bytes:
     """JSON, but no object."""
     return rng.choice((b"[" + value + b"]", json.dumps(value.decode()).encode(), b"42", b"null"))
 
 
-def drop_feature(value: bytes, rng: Random) -> bytes:
-    """A feature is missing."""
-    record = json.loads(value)
-    del record[rng.choice(CUSTOMER.feature_names)]
+def drop_field(value: bytes, rng: Random, contract: Contract) -> bytes:
+    """A field that a record needs is missing."""
+    record, place = json.loads(value), _choose_needed(rng, contract).place
+    outer: dict[str, Any] = reduce(lambda found, name: found[name], place[:-1], record)
+    del outer[place[-1]]
     return _encode(record)
 
 
-def empty_feature(value: bytes, rng: Random) -> bytes:
-    """A feature is null."""
-    return _change(value, {rng.choice(CUSTOMER.feature_names): None})
+def empty_field(value: bytes, rng: Random, contract: Contract) -> bytes:
+    """A field that a record needs is null."""
+    return _change(value, {_choose_needed(rng, contract).place: None})
 
 
-def replace_category(value: bytes, rng: Random) -> bytes:
+def replace_category(value: bytes, rng: Random, contract: Contract) -> bytes:
     """A category has a value that is not allowed; close ones count too."""
-    field = rng.choice(CUSTOMER.categorical)
+    field = rng.choice(contract.categorical)
     wrong = rng.choice(("Maybe", "", rng.choice(field.allowed).upper(), field.allowed[0] + " "))
-    return _change(value, {field.name: wrong if wrong not in field.allowed else "?"})
+    return _change(value, {field.place: wrong if wrong not in field.allowed else "?"})
 
 
-def exceed_range(value: bytes, rng: Random) -> bytes:
+def exceed_range(value: bytes, rng: Random, contract: Contract) -> bytes:
     """A number is below its minimum or above its maximum."""
-    field = rng.choice(CUSTOMER.numeric)
-    low, high = field.range
-    return _change(value, {field.name: rng.choice((int(low) - 1, int(high) + 1, 10 * int(high)))})
+    field = rng.choice(_list_bounded(contract))
+    beyond = []
+    if field.minimum is not None:
+        beyond.append(int(field.minimum) - 1)
+    if field.maximum is not None:
+        beyond += [int(field.maximum) + 1, 10 * abs(int(field.maximum)) + 10]
+    return _change(value, {field.place: rng.choice(beyond)})
 
 
-def change_type(value: bytes, rng: Random) -> bytes:
+def change_type(value: bytes, rng: Random, contract: Contract) -> bytes:
     """A value of a JSON type that its field does not take."""
-    field = rng.choice(CUSTOMER.features)
-    wrong: tuple[Any, ...] = ([], {"value": 1}, True, "many" if field.is_numeric else 7)
-    return _change(value, {field.name: rng.choice(wrong)})
+    field = rng.choice(contract.features)
+    scalars: tuple[Any, ...] = (True, 7)
+    if field.is_numeric:
+        scalars = (True, "many")
+    elif field.kind is Kind.BOOLEAN:
+        scalars = (7, "many")
+    return _change(value, {field.place: rng.choice(([], {"value": 1}, *scalars))})
 
 
-def write_nan(value: bytes, rng: Random) -> bytes:
+def write_nan(value: bytes, rng: Random, contract: Contract) -> bytes:
     """NaN in place of a number: not JSON, though many writers write it."""
-    return _change(value, {_choose_number(rng).name: float("nan")})
+    return _change(value, {rng.choice(contract.numeric).place: float("nan")})
 
 
-def write_infinity(value: bytes, rng: Random) -> bytes:
+def write_infinity(value: bytes, rng: Random, contract: Contract) -> bytes:
     """Infinity in place of a number."""
     infinite = rng.choice((float("inf"), float("-inf")))
-    return _change(value, {_choose_number(rng).name: infinite})
+    return _change(value, {rng.choice(contract.numeric).place: infinite})
 
 
-def inflate(value: bytes, rng: Random) -> bytes:
+def inflate(value: bytes, rng: Random, contract: Contract) -> bytes:
     """A valid record in :data:`OVERSIZED_BYTES` bytes, by one more field."""
-    empty = len(_change(value, {"note": ""}))
-    return _change(value, {"note": "x" * (OVERSIZED_BYTES - empty)})
+    empty = len(_change(value, {("note",): ""}))
+    return _change(value, {("note",): "x" * (OVERSIZED_BYTES - empty)})
 
 
 FAULTS: dict[str, Fault] = {
@@ -118,8 +145,8 @@ FAULTS: dict[str, Fault] = {
     "truncated": truncate,
     "invalid UTF-8": spoil_encoding,
     "no object": replace_by_other_json,
-    "missing feature": drop_feature,
-    "null feature": empty_feature,
+    "missing feature": drop_field,
+    "null feature": empty_field,
     "value not allowed": replace_category,
     "out of range": exceed_range,
     "wrong type": change_type,
@@ -129,12 +156,22 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def _choose_number(rng: Random) -> Field:
-    return rng.choice(CUSTOMER.numeric)
+def _choose_needed(rng: Random, contract: Contract) -> Field:
+    """A feature that may not be missing; the identifier where all of them may."""
+    needed = tuple(field for field in contract.features if not field.nullable)
+    return rng.choice(needed or (contract.identifier,))
 
 
-def _change(value: bytes, changes: dict[str, Any]) -> bytes:
-    return _encode(json.loads(value) | changes)
+def _list_bounded(contract: Contract) -> list[Field]:
+    """The numbers that have a range."""
+    return [it for it in contract.numeric if it.minimum is not None or it.maximum is not None]
+
+
+def _change(value: bytes, changes: Mapping[Place, Any]) -> bytes:
+    record = json.loads(value)
+    for place, content in changes.items():
+        put(record, place, content)
+    return _encode(record)
 
 
 def _encode(record: dict[str, Any]) -> bytes:

@@ -13,11 +13,11 @@ import pandas as pd
 from pyspark.sql import SparkSession
 from sklearn.pipeline import Pipeline
 
-from lib.contract import Contract
 from lib.errors import name_error
+from lib.record.contract import Contract
 from lib.scoring.onnx_model import OnnxModel
 from lib.store.version import ONNX_ARTEFACT, SQL_ARTEFACT
-from lib.training.data import make_training_data
+from lib.synth import draw_features
 from lib.training.edges import Score, make_edges
 from lib.training.export import export_onnx, export_sql
 from lib.training.spark_fit import score_expression
@@ -60,7 +60,7 @@ def compile_pipeline(
 ) -> Compiled:
     """Export to ONNX and to Spark SQL, and compare each with the pipeline.
 
-    They are compared on the training data, on :data:`GENERATED_ROWS` synthetic customers and on the
+    They are compared on the training data, on :data:`GENERATED_ROWS` synthetic records and on the
     edges of ``lib/training/edges.py``.
 
     Args:
@@ -68,17 +68,17 @@ def compile_pipeline(
         features: that it was fitted on.
         contract: of the features.
         spark: session to evaluate the expression in.
-        seed: of the synthetic customers.
+        seed: of the synthetic records.
     """
 
     def score(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
         probabilities: npt.NDArray[np.float64] = pipeline.predict_proba(rows)[:, 1]
         return probabilities
 
-    generated = make_training_data(GENERATED_ROWS, seed + 1, contract).features
+    generated = draw_features(contract, GENERATED_ROWS, seed + 1)
     samples = {
         "the training data": features,
-        "generated customers": generated,
+        "generated records": generated,
         "the edges": make_edges(score, contract, seed),
     }
 

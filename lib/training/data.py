@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.codec.decode import BLANK_TEXT, NUMERIC_TEXT
-from lib.contract import CUSTOMER, Contract, Field, Kind
 from lib.errors import SettingsError, SourceError, first_line
-from lib.synth import make_customers
+from lib.record.cells import read_cell
+from lib.record.checks import check_value
+from lib.record.contract import Contract, Field
+from lib.record.types import is_float, is_text
+from lib.synth.telco import make_customers as make_table
 
 # How many places, and how many fields, a message names.
 _MAX_NAMED = 5
@@ -33,8 +35,9 @@ class TrainingData:
     """Rows to learn from.
 
     Attributes:
-        features: the contract's features in its order: categories as str, integers as int64,
-            numbers as float64.
+        features: the contract's features in its order: categories and texts as str, integers and
+            booleans as int64, numbers as float64. What is missing and may be is None in texts and
+            NaN in numbers; integers and booleans that may be missing are float64.
         labels: int64 [n_rows], 1 for the positive label, else 0.
         origin: where the rows come from, for the model's metadata.
     """
@@ -49,7 +52,7 @@ class TrainingData:
         return len(self.labels)
 
 
-def read_training_data(path: Path, contract: Contract = CUSTOMER) -> TrainingData:
+def read_training_data(path: Path, contract: Contract) -> TrainingData:
     """Read a CSV file with the contract's features and its label; other columns are ignored.
 
     Raises:
@@ -73,11 +76,21 @@ def read_training_data(path: Path, contract: Contract = CUSTOMER) -> TrainingDat
     return clean_table(table, contract, place=str(path), origin=origin)
 
 
-def make_training_data(rows: int, seed: int, contract: Contract = CUSTOMER) -> TrainingData:
-    """Synthetic customers, checked like any others."""
-    table = make_customers(rows, seed).astype(str)
+def make_training_data(rows: int, seed: int, contract: Contract) -> TrainingData:
+    """Calibrated synthetic records, checked like any other rows.
+
+    Raises:
+        SettingsError: the contract is of another domain.
+    """
+    table = make_table(rows, seed).astype(str)
+    if not {*contract.feature_names, contract.label.name} <= {*table.columns}:
+        raise SettingsError(
+            f"--data synthetic: there are no synthetic training data for the contract"
+            f" {contract.name}",
+            hint="name a CSV file with --data FILE",
+        )
     origin = {"source": "synthetic"}
-    return clean_table(table, contract, place="synthetic customers", origin=origin)
+    return clean_table(table, contract, place="synthetic data", origin=origin)
 
 
 def clean_table(
@@ -94,7 +107,7 @@ def clean_table(
     Raises:
         SourceError: a column is missing, the table is empty, or rows are not valid; lists where.
     """
-    wanted = [*contract.features, contract.label]
+    wanted = [*contract.features, replace(contract.label, nullable=False)]
     missing = [spec.name for spec in wanted if spec.name not in table.columns]
     if missing:
         raise SourceError(
@@ -102,7 +115,7 @@ def clean_table(
             hint="the first line has to name the columns; see docs/contract.md",
         )
     if table.empty:
-        raise SourceError(f"{place}: found no rows, expected customers", hint="name another file")
+        raise SourceError(f"{place}: found no rows, expected records", hint="name another file")
     typed = {spec.name: _read_column(table[spec.name], spec) for spec in wanted}
     problems = list(_list_problems(typed, contract))
     if problems:
@@ -128,15 +141,13 @@ def _list_problems(
 
 def _read_column(text: pd.Series[Any], spec: Field) -> tuple[pd.Series[Any], Mask]:
     """The column as the model gets it, and bool [n_rows]: where it is valid."""
-    if spec.kind is Kind.CATEGORY:
-        return text.astype(object), text.isin(spec.allowed).to_numpy()
-    # CSV knows nothing but text: what JSON would have to send as a number stands here as text too.
-    is_number = text.str.fullmatch(NUMERIC_TEXT).to_numpy(dtype=np.bool_)
-    numbers = pd.to_numeric(text.where(is_number, "nan"), errors="coerce").astype(np.float64)
-    if spec.blank is not None:
-        numbers = numbers.mask(text.str.fullmatch(BLANK_TEXT), float(spec.blank))
-    valid = numbers.between(*spec.range).to_numpy()
-    if spec.kind is Kind.INTEGER:
-        valid = valid & (numbers % 1 == 0).to_numpy()
-        return numbers.where(valid, 0).astype(np.int64), valid
-    return numbers, valid
+    codes, different = pd.factorize(text)
+    checked = [check_value(read_cell(cell, spec), spec) for cell in different.tolist()]
+    valid = np.array([rule is None for _, rule in checked], dtype=np.bool_)[codes]
+    values = [value for value, _ in checked]
+    if is_text(spec):
+        return pd.Series(np.array(values, dtype=object)[codes], index=text.index), valid
+    numbers = np.array(values, dtype=np.float64)[codes]
+    if not is_float(spec):
+        numbers = np.where(valid, numbers, 0).astype(np.int64)
+    return pd.Series(numbers, index=text.index), valid

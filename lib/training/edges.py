@@ -1,4 +1,4 @@
-"""Customers on the edges of a contract, on which two forms of one model are likeliest to differ."""
+"""Records on the edges of a contract, on which two forms of one model are likeliest to differ."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.contract import Contract, Field, Kind
-from lib.training.data import make_training_data
-from lib.training.encoding import SINGLED_OUT
+from lib.record.contract import Contract, Field, Kind
+from lib.synth import draw_features
+from lib.synth.sampler import find_sampled_range
 
 Score = Callable[[pd.DataFrame], npt.NDArray[np.float64]]
 Values = npt.NDArray[np.float64]
@@ -25,7 +25,7 @@ _JUMP = 1e-9
 
 
 def make_edges(score: Score, contract: Contract, seed: int) -> pd.DataFrame:
-    """Rows with each edge in turn, on a few different customers.
+    """Rows with each edge in turn, on a few different records.
 
     Every category, none of them, blank text, the ends of each number's range, the values that have
     an indicator of their own, and both sides of every value at which the model jumps, to the bit:
@@ -34,19 +34,26 @@ def make_edges(score: Score, contract: Contract, seed: int) -> pd.DataFrame:
     Args:
         score: the model: features → float64 [n_rows].
         contract: of the features.
-        seed: of the customers.
+        seed: of the records.
 
     Returns:
         the contract's features, typed as training data.
     """
-    bases = make_training_data(_BASES, seed, contract).features
+    bases = draw_features(contract, _BASES, seed)
     rows = [bases]
     for field in contract.features:
+        nulls = [None] if field.nullable else []
         if field.kind is Kind.CATEGORY:
-            rows.append(_cross(bases, field.name, [*field.allowed, UNSEEN_CATEGORY, "", " "]))
+            values = [*field.allowed, UNSEEN_CATEGORY, "", " ", *nulls]
+            rows.append(_cross(bases, field.name, values))
+            continue
+        if field.kind is Kind.TEXT:
+            continue
+        if field.kind is Kind.BOOLEAN:
+            rows.append(_cross(bases, field.name, [0, 1, *nulls]))
             continue
         jumps = [] if field.kind is Kind.INTEGER else list(find_jumps(score, bases, field))
-        rows.append(_cross(bases, field.name, [*_list_ends(field), *jumps]))
+        rows.append(_cross(bases, field.name, [*_list_ends(field), *jumps, *nulls]))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -55,7 +62,7 @@ def find_jumps(score: Score, bases: pd.DataFrame, field: Field) -> Values:
 
     Args:
         score: the model.
-        bases: customers in whose place the number varies.
+        bases: records in whose place the number varies.
         field: a number with a finite range.
 
     Returns:
@@ -66,7 +73,7 @@ def find_jumps(score: Score, bases: pd.DataFrame, field: Field) -> Values:
 
 
 def _find_jumps(score: Score, base: pd.DataFrame, field: Field) -> Values:
-    low, high = field.range
+    low, high = find_sampled_range(field)
     edges = np.linspace(low, high, _INTERVALS + 1)
     probabilities = score(_cross(base, field.name, edges))
     left, right = edges[:-1].copy(), edges[1:].copy()
@@ -88,8 +95,8 @@ def _find_jumps(score: Score, base: pd.DataFrame, field: Field) -> Values:
 
 
 def _list_ends(field: Field) -> list[float]:
-    low, high = field.range
-    ends = [low, high, *SINGLED_OUT.get(field.name, ())]
+    low, high = find_sampled_range(field)
+    ends = [low, high, *field.singled_out]
     if field.blank is not None:
         ends.append(field.blank)
     if field.kind is Kind.NUMBER:

@@ -15,8 +15,8 @@ from sklearn.metrics import (
 )
 from sklearn.model_selection import StratifiedKFold
 
-from lib.contract import Contract
 from lib.errors import SourceError
+from lib.record.contract import Contract
 from lib.training.data import TrainingData
 from lib.training.sklearn_pipeline import build_sklearn_pipeline
 
@@ -38,7 +38,7 @@ _THRESHOLDS = np.arange(1, 100) / 100
 
 
 def assign_folds(labels: Integers, seed: int) -> Integers:
-    """The fold in which each row is held out, from 0; all have the same share of churn.
+    """The fold in which each row is held out, from 0; all have the same share of positives.
 
     Raises:
         SourceError: a class has fewer rows than there are folds.
@@ -46,8 +46,8 @@ def assign_folds(labels: Integers, seed: int) -> Integers:
     counts = np.bincount(labels, minlength=2)
     if counts.min() < FOLDS:
         raise SourceError(
-            f"training data: found {counts[1]} customers who left and {counts[0]} who stayed, "
-            f"expected at least {FOLDS} of each",
+            f"training data: found {counts[1]} rows of the positive label and {counts[0]} of the"
+            f" negative one, expected at least {FOLDS} of each",
             hint="bring more data",
         )
     folds = np.empty(len(labels), dtype=np.int64)
@@ -83,7 +83,7 @@ def measure(labels: Integers, probabilities: Probabilities, folds: Integers) -> 
 def choose_threshold(labels: Integers, probabilities: Probabilities) -> tuple[float, float]:
     """The threshold with the best F1 score, and that score.
 
-    F1 because the classes are unequal: at 0.5 a churn model misses nearly half of those who leave.
+    F1 because the classes are unequal: at 0.5 a model of rare events misses many of them.
 
     Args:
         labels: int64 [n_rows], 0 or 1.

@@ -21,7 +21,7 @@ _TITLES = {
 def build_metrics_table(version: ModelVersion) -> Table:
     """One row an engine, mean ± standard deviation over the folds."""
     training = version.metadata.training
-    title = f"{version.reference}: {training['rows']:,} customers, {training['folds']}-fold CV"
+    title = f"{version.reference}: {training['rows']:,} rows, {training['folds']}-fold CV"
     table = Table(title=title, title_justify="left", box=box.SIMPLE)
     table.add_column("engine")
     for name in _TITLES.values():

@@ -7,16 +7,20 @@ where this project is not installed.
 from __future__ import annotations
 
 from operator import methodcaller
+from typing import Any
 
 from sklearn.compose import ColumnTransformer
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from lib.contract import Contract
+from lib.record.contract import Contract
 from lib.training.encoding import build_encoding
 from lib.training.penalty import INVERSE_PENALTY
 
+# The parts of the encoding besides that of categories, by name.
+NUMBER, FILLED, MISSING = "number", "filled", "missing"
 # Newton's method needs about ten steps to this; more digits are not in the data.
 _TOLERANCE = 1e-10
 
@@ -25,7 +29,8 @@ def build_sklearn_pipeline(contract: Contract) -> Pipeline:
     """An unfitted pipeline that takes frames with the contract's features.
 
     Numbers may come as numeric text, blanks stand for what the contract says, unseen categories
-    count as none of the known ones. Text that is no number, NaN and infinity raise ValueError.
+    count as none of the known ones. Text that is no number and infinity raise ValueError, and so
+    does NaN where the contract does not let the field be missing.
 
     The first step, ``read``, only matters for raw text. Exporters that know no Python functions
     (skl2onnx, orbital) take ``pipeline[1:]``.
@@ -36,12 +41,17 @@ def build_sklearn_pipeline(contract: Contract) -> Pipeline:
         handle_unknown="ignore",
         sparse_output=False,
     )
-    columns = ColumnTransformer(
-        [
-            ("known", known, [group.field.name for group in encoding.indicators]),
-            ("number", "passthrough", [field.name for field in encoding.numbers]),
+    parts: list[tuple[str, Any, list[str]]] = [
+        ("known", known, [group.field.name for group in encoding.indicators]),
+        (NUMBER, "passthrough", [field.name for field in encoding.numbers]),
+    ]
+    if encoding.nullable:
+        nullable = [field.name for field in encoding.nullable]
+        parts += [
+            (FILLED, SimpleImputer(strategy="constant", fill_value=0.0), nullable),
+            (MISSING, MissingIndicator(features="all"), nullable),
         ]
-    )
+    columns = ColumnTransformer(parts)
     return Pipeline(
         [
             ("read", _build_text_reader(contract)),

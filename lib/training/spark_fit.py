@@ -10,7 +10,7 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lib.contract import Contract
+from lib.record.contract import Contract
 from lib.training.data import TrainingData
 from lib.training.evaluation import FOLDS, Integers, Probabilities
 from lib.training.spark_pipeline import (

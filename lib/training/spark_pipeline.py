@@ -10,7 +10,7 @@ from pyspark.ml import Pipeline
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import SQLTransformer, VectorAssembler
 
-from lib.contract import Contract, Field
+from lib.record.contract import Contract, Field
 from lib.spark.quoting import quote
 from lib.training.encoding import Encoding, build_encoding
 from lib.training.penalty import compute_spark_penalty
@@ -71,7 +71,15 @@ def list_expressions(encoding: Encoding) -> list[str]:
         for group in encoding.indicators
         for value in group.values
     ]
-    return indicators + [_number_expression(field) for field in encoding.numbers]
+    numbers = [_number_expression(field) for field in encoding.numbers]
+    filled = [f"NANVL({_nullable_expression(field)}, 0D)" for field in encoding.nullable]
+    missing = [f"IF(ISNAN({_nullable_expression(field)}), 1D, 0D)" for field in encoding.nullable]
+    return indicators + numbers + filled + missing
+
+
+def _nullable_expression(field: Field) -> str:
+    """A double; NaN where there is no number in the field."""
+    return f"COALESCE({_number_expression(field)}, DOUBLE('NaN'))"
 
 
 def _number_expression(field: Field) -> str:

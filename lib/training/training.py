@@ -15,8 +15,8 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 from sklearn.pipeline import Pipeline
 
-from lib.contract import CUSTOMER, Contract
 from lib.errors import ModelError
+from lib.record.contract import Contract
 from lib.store import ModelStore, ModelVersion, installed_libraries
 from lib.store.version import SKLEARN_ARTEFACT, SPARK_ARTEFACT
 from lib.training import evaluation
@@ -71,7 +71,7 @@ def train(
     seed: int,
     spark: SparkSession,
     now: datetime,
-    contract: Contract = CUSTOMER,
+    contract: Contract,
     report: Callable[[str], None] = logger.info,
 ) -> ModelVersion:
     """Make one version: cross-validate, fit on all rows, check that the engines agree, save.
@@ -99,7 +99,7 @@ def train(
         lambda folder: write_artefacts(fitted, folder),
         metrics=evaluated.metrics,
         threshold=evaluated.threshold,
-        fingerprint=contract.fingerprint,
+        contract=contract,
         libraries=installed_libraries(),
         training=_describe(data, evaluated, fitted, seed),
         now=now,
@@ -111,7 +111,7 @@ def evaluate(
     *,
     seed: int,
     spark: SparkSession,
-    contract: Contract = CUSTOMER,
+    contract: Contract,
     report: Callable[[str], None] = logger.info,
 ) -> Evaluation:
     """Cross-validate in both engines, on the same folds.
@@ -136,7 +136,7 @@ def fit(
     *,
     seed: int,
     spark: SparkSession,
-    contract: Contract = CUSTOMER,
+    contract: Contract,
     report: Callable[[str], None] = logger.info,
 ) -> FittedModels:
     """Fit both engines on all rows, and compile.

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.codec.decode import MAX_FOUND_CHARS, Rule, decode_value
-from lib.contract import CUSTOMER
+from lib.codec.decode import MAX_FOUND_CHARS, decode_value
+from lib.record.violations import Rule
 from tests.records import ACCEPTED, BROKEN, VALID, record
+from tests.telco import CUSTOMER
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 JSON_VALUES = st.recursive(
@@ -79,7 +80,7 @@ def test_a_valid_decision_means_valid_features(changes: dict[str, Any]) -> None:
             assert value in field.allowed
         else:
             low, high = field.range
-            assert low <= float(value) <= high
+            assert low <= float(value or 0) <= high
 
 
 @given(st.integers(0, 200) | st.floats(0, 200))

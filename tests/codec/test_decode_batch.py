@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from lib.codec.decode import decode_value
 from lib.codec.decode_batch import Category, DecodedBatch, decode_batch
-from lib.contract import CUSTOMER
 from tests.hostile.mutations import mutate_value
 from tests.records import ACCEPTED, BROKEN, VALID
+from tests.telco import CUSTOMER
 
 BATCH = 1_000
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lib.codec.decode import decode_value
-from lib.contract import CUSTOMER
 from tests.hostile.mutations import mutate_value
 from tests.records import ACCEPTED, BROKEN, VALID, record
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.codec.decode import Rule, Violation
-from lib.codec.messages import DeadLetter, ErrorType, Prediction
+from lib.codec.messages import DeadLetter, ErrorType
+from lib.record.prediction import Prediction
+from lib.record.violations import Rule, Violation
+from tests.telco import CUSTOMER
 
 PREDICTION = {
     "customerID": "7590-VHVEG",
@@ -45,7 +47,7 @@ ENVELOPE: dict[str, Any] = {
 
 
 def test_a_prediction_is_read() -> None:
-    prediction = Prediction.from_value(json.dumps(PREDICTION).encode())
+    prediction = Prediction.from_value(json.dumps(PREDICTION).encode(), CUSTOMER)
 
     assert prediction == Prediction(
         "7590-VHVEG", 0.25, "No", None, "2026-01-02T03:04:05.678Z", "churn@1/spark"
@@ -57,7 +59,7 @@ def test_a_prediction_without_a_field_is_refused_by_name(field: str) -> None:
     fields = {name: value for name, value in PREDICTION.items() if name != field}
 
     with pytest.raises(ValueError, match=f"lacks the field '{field}'"):
-        Prediction.from_value(json.dumps(fields).encode())
+        Prediction.from_value(json.dumps(fields).encode(), CUSTOMER)
 
 
 @given(st.binary() | st.none(), st.binary() | st.none())

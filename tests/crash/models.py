@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib.contract import CUSTOMER
 from lib.spark.local_session import build_local_session
 from lib.store import ModelStore, installed_libraries
 from lib.training.data import make_training_data
@@ -22,6 +21,7 @@ from tests.crash.arena import MODEL_NAME
 from tests.expected import expect_probabilities
 from tests.ledger import Probabilities
 from tests.numbered import NumberedRecords
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -35,13 +35,14 @@ def make_models(spark: SparkSession, folder: Path) -> None:
     """Fit two different versions on different customers; the first one is the champion."""
     store = ModelStore(folder)
     for seed in (1, 2):
-        fitted = fit(make_training_data(_ROWS, seed=seed), seed=seed, spark=spark)
+        data = make_training_data(_ROWS, seed=seed, contract=CUSTOMER)
+        fitted = fit(data, seed=seed, spark=spark, contract=CUSTOMER)
         store.save(
             MODEL_NAME,
             partial(write_artefacts, fitted),
             metrics={},
             threshold=0.4,
-            fingerprint=CUSTOMER.fingerprint,
+            contract=CUSTOMER,
             libraries=installed_libraries(),
             training={"rows": _ROWS},
             now=datetime(2026, 1, seed, tzinfo=UTC),

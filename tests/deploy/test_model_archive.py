@@ -12,6 +12,7 @@ from lib.deploy.model_archive import pack_model
 from lib.errors import ModelNotFoundError
 from lib.settings.base import ModelSettings
 from lib.store import ModelStore, ModelVersion
+from tests.telco import CUSTOMER
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def version(tmp_path: Path) -> ModelVersion:
         write,
         metrics={},
         threshold=0.5,
-        fingerprint="0" * 64,
+        contract=CUSTOMER,
         libraries={},
         training={},
         now=datetime(2026, 1, 1, tzinfo=UTC),

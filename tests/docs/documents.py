@@ -150,7 +150,7 @@ def _render_default(field: FieldInfo) -> str:
         return "required"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return "–" if value in (None, {}, ()) else f"`{value}`"
+    return "–" if value in (None, {}, (), "") else f"`{value}`"
 
 
 def _render_choices(field: FieldInfo) -> str:

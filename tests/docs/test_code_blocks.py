@@ -35,8 +35,9 @@ WITH_BROKER = ("docs/kafka_inference.md", "docs/operations.md", "docs/exactly_on
 
 @pytest.fixture
 def workspace(model_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a store of one's own."""
+    """A working directory as the clone is, with a store of one's own."""
     shutil.copytree(model_store, tmp_path / "models")
+    (tmp_path / "conf").symlink_to(ROOT / "conf")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -117,10 +118,10 @@ def test_blocks_of_the_sinks_guide_run_without_any_model(
 
 def score_topic(spark: SparkSession, substitutes: Mapping[str, str]) -> None:
     """Run the stream once over what is there, with its defaults."""
-    from lib.contract import CUSTOMER
     from lib.scoring.choice import load_backend
     from lib.settings.score_stream import ScoreStreamSettings
     from lib.streaming.stream import start_stream
+    from tests.telco import CUSTOMER
 
     settings = ScoreStreamSettings(
         bootstrap_servers=substitutes[SERVERS],
@@ -131,7 +132,7 @@ def score_topic(spark: SparkSession, substitutes: Mapping[str, str]) -> None:
         checkpoint=f"{substitutes[CHECKPOINTS]}operations",
         trigger="available-now",
     )
-    stream = start_stream(spark, settings, load_backend(spark, settings, CUSTOMER), CUSTOMER)
+    stream = start_stream(spark, settings, load_backend(spark, settings), CUSTOMER)
     stream.query.awaitTermination(120)
     assert stream.sink is not None
     stream.sink.close()

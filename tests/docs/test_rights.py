@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lib.kafka.rights import Right, list_rights
+from lib.settings.load import load_settings
 from lib.settings.score_stream import ScoreStreamSettings
 from tests.docs.documents import iter_blocks, read_document
 
@@ -11,7 +12,7 @@ DOCUMENT = "docs/security.md"
 
 def list_default_rights(*, executors_commit: bool = False) -> tuple[Right, ...]:
     """Those of a job with the default settings."""
-    settings = ScoreStreamSettings()
+    settings = load_settings(ScoreStreamSettings, [], {})
     return list_rights(
         input_topic=settings.input_topic,
         output_topic=settings.output_topic,

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from lib.contract import CUSTOMER
 from lib.errors import SettingsError
 from lib.scoring.base import ModelBackend
 from lib.scoring.choice import load_backend
@@ -25,6 +24,7 @@ from lib.streaming.stream import start_stream
 from tests.conftest import TopicFactory
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, kill_group, start_job
 from tests.end_to_end.test_stream import RecordingView, read_answers, score
+from tests.telco import CUSTOMER
 from tests.topics import Record, build_customers, produce, read_topic
 
 REAL_TIME = {
@@ -59,7 +59,7 @@ def score_in_real_time(
     settings, view = deployment.settings(**REAL_TIME), RecordingView()
     servers, half = deployment.bootstrap_servers, len(records) // 2
     produce(servers, deployment.input_topic, records[:half])
-    scorer = load_backend(spark, settings, CUSTOMER, native_only=True)
+    scorer = load_backend(spark, settings, native_only=True)
     check_mode(spark, settings, scorer)
 
     def feed() -> None:
@@ -99,9 +99,9 @@ def test_the_answers_are_those_of_micro_batches(
     assert account.dead_letters == expected.dead_letters
     assert len(account.dead_letters) > 10
     for key, prediction in expected.predictions.items():
-        found = replace(account.predictions[key], processed_ts=prediction.processed_ts)
+        found = replace(account.predictions[key], processed=prediction.processed)
         assert found == prediction
-    starts = {prediction.processed_ts for prediction in account.predictions.values()}
+    starts = {prediction.processed for prediction in account.predictions.values()}
     assert len(starts) == len(view.batches)
     assert view.totals.records == 600
     assert view.totals.predictions == len(account.predictions)
@@ -160,7 +160,7 @@ def test_too_short_a_batch_and_too_few_slots_are_refused(
     spark: SparkSession, deployment: Deployment
 ) -> None:
     settings = deployment.settings(**REAL_TIME)
-    scorer = load_backend(spark, settings, CUSTOMER, native_only=True)
+    scorer = load_backend(spark, settings, native_only=True)
     short = deployment.settings(**{**REAL_TIME, "real_time_batch": "1 second"})
 
     assert "found 1 second, expected at least 5,000 milliseconds" in refuse(spark, short, scorer)

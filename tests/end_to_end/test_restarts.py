@@ -16,7 +16,6 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from lib.broker import EmbeddedBroker, create_topics
-from lib.contract import CUSTOMER
 from lib.errors import (
     BrokersAwayError,
     QueryFailedError,
@@ -34,6 +33,7 @@ from lib.streaming.stop_signal import StopSignal
 from lib.streaming.stream import build_guard, start_stream
 from lib.telemetry.progress import BatchProgress, Totals
 from tests.end_to_end.jobs import Deployment
+from tests.telco import CUSTOMER
 from tests.topics import build_customers, produce, read_topic, take_account
 from tests.waiting import wait_until
 
@@ -64,7 +64,7 @@ class Fault:
 
 def drain(spark: SparkSession, deployment: Deployment, fault: Fault, **options: Any) -> Totals:
     settings = deployment.settings(max_offsets_per_trigger=200, **options)
-    view, scorer = Totalled(), load_backend(spark, settings, CUSTOMER)
+    view, scorer = Totalled(), load_backend(spark, settings)
     with StopSignal() as stop:
         start_stream(spark, settings, scorer, CUSTOMER, fault).follow(view, stop)
     return view.totals
@@ -120,7 +120,7 @@ def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(
                 silence.wait(60)
                 steps.append("heard again")
 
-        scorer = load_backend(spark, settings, CUSTOMER)
+        scorer = load_backend(spark, settings)
         start_stream(spark, settings, scorer, CUSTOMER, hang_in_the_batch).follow(Totalled(), stop)
 
     assert steps[-1] == "offsets_sent"
@@ -184,7 +184,7 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
     settings = deployment.settings(backend="sklearn", commit=commit, trigger="100 milliseconds")
     # Less than a setting may be, as transactions might take longer.
     settings = settings.model_copy(update={"batch_timeout": 5.0})
-    view, scorer = Totalled(), load_backend(spark, settings, CUSTOMER)
+    view, scorer = Totalled(), load_backend(spark, settings)
     hung: list[psutil.Process] = []
 
     def count_answers() -> int:
@@ -261,7 +261,7 @@ def test_an_outage_of_the_brokers_costs_no_restart_and_is_told(
             raise SinkRetryExhaustedError("the broker is silent")
 
     settings = deployment.settings(restart_limit=0)
-    scorer = load_backend(spark, settings, CUSTOMER)
+    scorer = load_backend(spark, settings)
     try:
         with StopSignal() as stop:
             stream = start_stream(spark, settings, scorer, CUSTOMER, lose_the_broker, stop)
@@ -296,7 +296,7 @@ def test_an_outage_ends_the_job_only_at_its_limit(
 def test_a_stop_ends_the_wait_for_a_restart(spark: SparkSession, deployment: Deployment) -> None:
     produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(20))
     settings = deployment.settings()
-    scorer = load_backend(spark, settings, CUSTOMER)
+    scorer = load_backend(spark, settings)
     steps: list[str] = []
 
     with StopSignal() as stop:

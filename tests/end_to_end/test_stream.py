@@ -12,13 +12,13 @@ from confluent_kafka import Consumer, TopicPartition
 from pyspark.sql import SparkSession
 
 from lib.codec.decode import decode_value
-from lib.contract import CUSTOMER
 from lib.inference_backend import load_model, predict
 from lib.scoring.choice import load_backend
 from lib.streaming.stop_signal import StopSignal
 from lib.streaming.stream import start_stream
 from lib.telemetry.progress import BatchProgress, Totals
-from tests.end_to_end.jobs import Deployment
+from tests.end_to_end.jobs import ROOT, Deployment
+from tests.telco import CUSTOMER
 from tests.topics import Record, build_customers, produce, read_topic, take_account
 
 
@@ -39,7 +39,7 @@ class RecordingView:
 def score(spark: SparkSession, deployment: Deployment, **options: Any) -> RecordingView:
     settings = deployment.settings(**options)
     view = RecordingView()
-    scorer = load_backend(spark, settings, CUSTOMER)
+    scorer = load_backend(spark, settings)
     with StopSignal() as stop:
         start_stream(spark, settings, scorer, CUSTOMER).follow(view, stop)
     return view
@@ -99,16 +99,16 @@ def test_stream_and_predict_give_the_same_probability(
     labels, probabilities = predict(model, features)
     for (key, _), label, probability in zip(records, labels, probabilities, strict=True):
         prediction = account.predictions[key]
-        assert prediction.churn_probability == pytest.approx(probability, abs=5.1e-7)
-        assert prediction.prediction == label
-        assert prediction.model_version == f"churn@1/{backend}"
+        assert prediction.probability == pytest.approx(probability, abs=5.1e-7)
+        assert prediction.label == label
+        assert prediction.model == f"churn@1/{backend}"
 
 
 def explain_stream(spark: SparkSession, deployment: Deployment, backend: str) -> str:
     """Spark's plan of a query that has scored a few records."""
     produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(100))
     settings = deployment.settings(backend=backend)
-    scorer = load_backend(spark, settings, CUSTOMER)
+    scorer = load_backend(spark, settings)
     with StopSignal() as stop:
         stream = start_stream(spark, settings, scorer, CUSTOMER)
         stream.follow(RecordingView(), stop)
@@ -144,10 +144,11 @@ def test_the_fallback_is_visible_in_every_prediction(
     lone = tmp_path / "alone.joblib"
     lone.write_bytes((deployment.store / "churn" / "1" / "pipeline.joblib").read_bytes())
 
-    score(spark, deployment, model=str(lone))
+    contract = ROOT / "conf" / "contracts" / "telco_churn.toml"
+    score(spark, deployment, model=str(lone), contract=contract)
 
     account = read_answers(deployment, records)
-    assert {p.model_version for p in account.predictions.values()} == {"alone/sklearn"}
+    assert {p.model for p in account.predictions.values()} == {"alone/sklearn"}
 
 
 def test_envelopes_hold_the_original_message(spark: SparkSession, deployment: Deployment) -> None:
@@ -216,7 +217,7 @@ def test_a_stop_request_ends_a_running_stream_after_its_batch(
     settings = deployment.settings(trigger="0 seconds")
     view = RecordingView()
     with StopSignal() as stop:
-        stream = start_stream(spark, settings, load_backend(spark, settings, CUSTOMER), CUSTOMER)
+        stream = start_stream(spark, settings, load_backend(spark, settings), CUSTOMER)
         while stream.query.lastProgress is None:
             time.sleep(0.1)
         stop.request("TEST")

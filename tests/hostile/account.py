@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lib.codec.decode import decode_value
-from lib.codec.messages import CONNECT_PREFIX, SCORING_PREFIX, DeadLetter, Prediction
-from lib.contract import CUSTOMER
+from lib.codec.messages import CONNECT_PREFIX, SCORING_PREFIX, DeadLetter
+from lib.record.prediction import Prediction
 from tests.hostile.records import Headers, build_record, find_index
+from tests.telco import CUSTOMER
 
 _MAX_EXAMPLES = 20
 
@@ -41,10 +42,10 @@ class HostileAccount:
     def add_prediction(self, key: bytes | None, value: bytes | None) -> None:
         """Count and check a message of the output topic."""
         self.predictions += 1
-        prediction = Prediction.from_value(value or b"")
+        prediction = Prediction.from_value(value or b"", CUSTOMER)
         number = find_index((key or b"").decode("utf-8", "replace"))
         if number is None:
-            number = find_index(prediction.customer_id)
+            number = find_index(prediction.identifier)
         if number is None or not self._note_answer(number):
             self._note("unexpected", number)
             return
@@ -54,9 +55,9 @@ class HostileAccount:
             self._note("invalid but scored", number)
         if key != record.key:
             self._note("key altered", number)
-        if prediction.customer_id != decoded.identifier:
+        if prediction.identifier != decoded.identifier:
             self._note("identifier altered", number)
-        if not 0 <= prediction.churn_probability <= 1:
+        if not 0 <= prediction.probability <= 1:
             self._note("no probability", number)
 
     def add_dead_letter(self, key: bytes | None, value: bytes | None, headers: Headers) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from lib.contract import CUSTOMER
 from lib.synth.faults import FAULTS
 from tests.records import ACCEPTED, BROKEN
+from tests.telco import CUSTOMER
 
 Fields = dict[str, Any]
 Mutation = Callable[[Fields, Random], bytes | None]
@@ -248,7 +248,7 @@ def take_named_case(fields: Fields, chance: Random) -> bytes | None:
 def take_named_fault(fields: Fields, chance: Random) -> bytes | None:
     """A fault of ``lib/synth/faults.py``, but that which is large."""
     name = chance.choice([name for name in FAULTS if name != "oversized"])
-    return FAULTS[name](encode(fields, chance), chance)
+    return FAULTS[name](encode(fields, chance), chance, CUSTOMER)
 
 
 def leave(fields: Fields, chance: Random) -> bytes:

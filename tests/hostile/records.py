@@ -20,9 +20,9 @@ from lib.codec.messages import (
     HEADER_VIOLATIONS,
     SCORING_PREFIX,
 )
-from lib.contract import CUSTOMER
 from tests.hostile.mutations import mutate_value
 from tests.records import VALID
+from tests.telco import CUSTOMER
 
 Headers = tuple[tuple[str, bytes | None], ...]
 

@@ -19,9 +19,9 @@ from lib.codec.messages import (
     HEADER_VIOLATIONS,
     ErrorType,
 )
-from lib.contract import CUSTOMER
 from tests.hostile.account import HostileAccount
 from tests.hostile.records import Headers, build_record
+from tests.telco import CUSTOMER
 
 SEED, NUMBERS, PARTITIONS = 5, range(100, 140), 4
 Answer = tuple[str, bytes | None, bytes | None, Headers]

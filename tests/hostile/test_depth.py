@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lib.codec.decode_spark import decode_records
-from lib.contract import CUSTOMER
 from lib.sinks.columns import HEADERS_TYPE
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

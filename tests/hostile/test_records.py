@@ -6,10 +6,10 @@ from collections import Counter
 import pytest
 
 from lib.codec.decode import decode_value
-from lib.contract import CUSTOMER
 from tests.hostile.mutations import LARGEST_BYTES, VALUE_MUTATIONS, Mutation
 from tests.hostile.records import build_record, find_index, name_record
 from tests.records import VALID
+from tests.telco import CUSTOMER
 
 
 def test_a_record_is_made_from_seed_and_number_alone() -> None:

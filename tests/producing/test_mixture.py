@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.codec.decode import decode_value
-from lib.contract import CUSTOMER
-from lib.producing.customers import Customer
 from lib.producing.mixture import Message, iter_kinds, mix_messages
+from lib.producing.records import KeyedRecord
 from lib.synth import FAULTS
 from tests.records import record
+from tests.telco import CUSTOMER
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 345678, tzinfo=UTC)
 
 
 def mix(count: int, bad_share: float, seed: int = 1) -> list[Message]:
-    customers = [Customer(str(number).encode(), record()) for number in range(count)]
+    customers = [KeyedRecord(str(number).encode(), record()) for number in range(count)]
     mixed = mix_messages(customers, CUSTOMER, bad_share=bad_share, seed=seed, clock=lambda: NOON)
     return list(mixed)
 
@@ -39,7 +39,7 @@ def test_a_valid_record_gets_the_time_of_sending() -> None:
 
 def test_the_time_is_asked_for_when_a_message_is_taken() -> None:
     moments = iter([NOON, NOON.replace(hour=13)])
-    customers = [Customer(b"a", record()), Customer(b"b", record())]
+    customers = [KeyedRecord(b"a", record()), KeyedRecord(b"b", record())]
     messages = mix_messages(customers, CUSTOMER, bad_share=0, seed=1, clock=lambda: next(moments))
 
     next(messages)
@@ -74,7 +74,7 @@ def test_broken_records_are_evenly_spread() -> None:
 
 
 def test_every_kind_comes_in_turn_and_bulky_ones_rarely() -> None:
-    kinds = Counter(islice(iter_kinds(), 10 * (len(FAULTS) - 1) + 1))
+    kinds = Counter(islice(iter_kinds(CUSTOMER), 10 * (len(FAULTS) - 1) + 1))
 
     assert kinds.pop("oversized") == 1
     assert set(kinds.values()) == {10}

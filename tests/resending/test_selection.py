@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lib.codec.decode import Rule, Violation
 from lib.codec.messages import DeadLetter, ErrorType
+from lib.record.violations import Rule, Violation
 from lib.resending.selection import Outcome, Selection, name_cause
 
 TOPIC = "customers"

@@ -10,10 +10,10 @@ import joblib
 import pandas as pd
 import pytest
 
-from lib.contract import CUSTOMER
 from lib.inference_backend import ModelBackend, load_model
 from lib.store import ModelStore, ModelVersion, installed_libraries
 from tests.scoring.models import build_customers, build_labels, fit_sklearn_pipeline
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
@@ -84,7 +84,7 @@ def save_version(root: Path, write: Any, **changes: Any) -> ModelVersion:
     values: dict[str, Any] = {
         "metrics": {},
         "threshold": THRESHOLD,
-        "fingerprint": CUSTOMER.fingerprint,
+        "contract": CUSTOMER,
         "libraries": installed_libraries(),
         "training": {"rows": 600, "source": "random", "seed": 1},
         "now": datetime(2025, 1, 2, tzinfo=UTC),
@@ -138,4 +138,4 @@ def backend(request: pytest.FixtureRequest) -> ModelBackend:
     paths = {"sklearn": "joblib_path", "spark": "pipeline_model_path"}
     path = request.getfixturevalue(paths.get(name, f"{name}_path"))
     session = request.getfixturevalue("spark") if name in ("spark", "sql") else None
-    return load_model(name, path, spark_session=session)
+    return load_model(name, path, spark_session=session, contract=CUSTOMER)

@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from lib.contract import CUSTOMER, Kind
+from lib.record.contract import Kind
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.ml import PipelineModel

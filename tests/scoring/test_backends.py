@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.contract import CUSTOMER
 from lib.errors import ModelError, ModelMismatchError
 from lib.inference_backend import ModelBackend, SklearnBackend, load_model, predict
 from tests.scoring.conftest import THRESHOLD
 from tests.scoring.models import build_customers
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -29,10 +30,11 @@ def score(backend: ModelBackend, features: Any) -> list[float]:
 
 def test_predictions_are_labels_and_probabilities_floats(backend: ModelBackend) -> None:
     predictions, probabilities = predict(backend, CUSTOMERS)
-    assert predictions.shape == probabilities.shape == (20,)
-    assert probabilities.dtype == np.float64
-    assert ((probabilities > 0) & (probabilities < 1)).all()
-    assert {type(label) for label in predictions.tolist()} == {str}
+    assert len(predictions) == len(probabilities) == 20
+    assert {type(probability) for probability in probabilities} == {float}
+    assert json.loads(json.dumps([predictions, probabilities])) == [predictions, probabilities]
+    assert all(0 < probability < 1 for probability in probabilities)
+    assert {type(label) for label in predictions} == {str}
     assert list(predictions) == ["Yes" if p >= 0.5 else "No" for p in probabilities]
     assert set(predictions) == {"Yes", "No"}
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.single_record import RECORD, main, measure_overhead_ms
-from lib.contract import CUSTOMER
 from lib.inference_backend import SklearnBackend, predict
+from tests.telco import CUSTOMER
 
 
 class Instant:

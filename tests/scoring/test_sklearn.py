@@ -14,11 +14,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from lib.contract import CUSTOMER
 from lib.errors import ModelCorruptError, ModelError, ModelMismatchError
 from lib.inference_backend import SklearnBackend, get_backend_info, load_model, predict
 from tests.scoring.conftest import save_version
 from tests.scoring.models import NUMBERS, build_customers
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -182,7 +182,7 @@ def test_blank_that_a_model_makes_nan_of_is_read_by_the_contracts_rule() -> None
             found = pd.to_numeric(features["TotalCharges"], errors="coerce").to_numpy() / 1_000
             return np.column_stack([1 - found, found])
 
-    backend = SklearnBackend("by-hand")
+    backend = SklearnBackend("by-hand", contract=CUSTOMER)
     backend.model = Coerces()
     _, probabilities = predict(backend, [{"TotalCharges": " "}, {"TotalCharges": "600.0"}])
     assert list(probabilities) == [0.0, 0.6]
@@ -226,7 +226,7 @@ def test_model_that_lists_no_columns_gets_the_contracts_features(
     from sklearn.naive_bayes import GaussianNB
 
     customers = build_customers(5, seed=5)
-    backend = SklearnBackend("by-hand")
+    backend = SklearnBackend("by-hand", contract=CUSTOMER)
     backend.model = GaussianNB().fit(training[NUMBERS].to_numpy(), training["label"])
     assert not hasattr(backend.model, "feature_names_in_")
     frame = spark.createDataFrame(customers)

@@ -103,7 +103,7 @@ def test_model_of_another_pyspark_falls_back_to_the_same_version(
             version.path,
             folder,
             dirs_exist_ok=True,
-            ignore=shutil.ignore_patterns("metadata.json"),
+            ignore=shutil.ignore_patterns("metadata.json", "contract.toml"),
         ),
         libraries={**version.metadata.libraries, "pyspark": "3.5.1"},
     )
@@ -314,7 +314,9 @@ def test_last_stage_adds_the_probability_alone_and_it_is_the_same(
 
 
 def test_command_starts_a_session_of_its_own(pipeline_model_path: Path) -> None:
-    done = run_python("-m", "lib.inference_backend", str(pipeline_model_path))
+    record = build_customers(1, seed=2).to_json(orient="records")
+    command = ("-m", "lib.inference_backend", str(pipeline_model_path), "--record", record)
+    done = run_python(*command)
     assert done.returncode == 0, done.stderr
     lines = dict(line.split(None, 1) for line in done.stdout.splitlines())
     assert (lines["scored_by"], lines["model_type"]) == ("churn_lr/spark", "PipelineModel")

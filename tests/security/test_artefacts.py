@@ -14,12 +14,12 @@ import joblib
 import numpy as np
 import pytest
 
-from lib.contract import CUSTOMER
 from lib.errors import ModelCorruptError
 from lib.scoring.choice import find_model
 from lib.scoring.sklearn import SklearnBackend
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.store import ModelStore, ModelVersion
+from tests.telco import CUSTOMER
 
 
 class Harmless:
@@ -68,7 +68,7 @@ def version(tmp_path: Path) -> ModelVersion:
         write,
         metrics={},
         threshold=0.5,
-        fingerprint=CUSTOMER.fingerprint,
+        contract=CUSTOMER,
         libraries={},
         training={},
         now=datetime(2026, 1, 1, tzinfo=UTC),

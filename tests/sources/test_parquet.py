@@ -14,10 +14,10 @@ import pytest
 
 from lib.codec.decode import decode_value
 from lib.codec.decode_spark import SOURCE_COLUMNS
-from lib.contract import CUSTOMER
 from lib.errors import SourceError
 from lib.sources.parquet import read_parquet
 from tests.records import VALID
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from lib.codec.messages import MessageSettings, OutputSettings
-from lib.contract import CUSTOMER
 from lib.score_batch import BatchPlan
 from lib.spark.worker_memory import exempt_what_is_loaded, pause_collection
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

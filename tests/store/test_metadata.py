@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from lib.contract import CUSTOMER
 from lib.errors import ModelCorruptError, ModelMismatchError
 from lib.store.compatibility import check_contract, check_library, installed_libraries
 from lib.store.metadata import ModelMetadata, is_version_metadata
+from tests.telco import CUSTOMER
 
 METADATA = ModelMetadata(
     name="churn",

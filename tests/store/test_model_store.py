@@ -5,16 +5,17 @@ import multiprocessing
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lib.contract import CUSTOMER
 from lib.errors import ModelCorruptError, ModelMismatchError, ModelNotFoundError, SettingsError
 from lib.store import ModelStore, ModelVersion
 from lib.store.version import find_version
+from tests.telco import CUSTOMER
 
 NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 FORK = multiprocessing.get_context("forkserver")
@@ -30,7 +31,7 @@ def save(store: ModelStore, name: str = "churn", write: Any = write_two_files, *
     values: dict[str, Any] = {
         "metrics": {"sklearn": {"roc_auc": {"mean": 0.85, "std": 0.01}}},
         "threshold": 0.32,
-        "fingerprint": CUSTOMER.fingerprint,
+        "contract": CUSTOMER,
         "libraries": {"scikit-learn": "1.9.1"},
         "training": {"rows": 100, "source": "synthetic", "seed": 1},
         "now": NOW,
@@ -54,7 +55,11 @@ def test_saved_version_is_found_by_number_champion_and_path(store: ModelStore) -
         found.verify()
     assert saved.metadata.created == "2025-01-02T03:04:05Z"
     assert saved.metadata.threshold == 0.32
-    assert sorted(saved.metadata.artefacts) == ["pipeline.joblib", "spark_model/metadata/part-0"]
+    assert sorted(saved.metadata.artefacts) == [
+        "contract.toml",
+        "pipeline.joblib",
+        "spark_model/metadata/part-0",
+    ]
 
 
 def test_time_is_saved_as_utc(store: ModelStore) -> None:
@@ -241,9 +246,12 @@ def test_copied_version_is_refused_under_its_new_number(store: ModelStore) -> No
 
 
 def test_version_of_another_contract_is_refused(store: ModelStore) -> None:
-    save(store, fingerprint="0" * 64)
+    other = replace(CUSTOMER, features=CUSTOMER.features[1:])
+    save(store, contract=other)
     assert store.resolve("churn@1").version == 1
-    with pytest.raises(ModelMismatchError, match=f"{'0' * 64}, expected {CUSTOMER.fingerprint}"):
+    with pytest.raises(
+        ModelMismatchError, match=f"{other.fingerprint}, expected {CUSTOMER.fingerprint}"
+    ):
         store.resolve("churn@1", contract=CUSTOMER)
 
 

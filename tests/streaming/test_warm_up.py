@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from lib.codec.messages import OutputSettings
-from lib.contract import CUSTOMER
 from lib.pipeline import score_records
 from lib.streaming.warm_up import WarmUp, build_stand_ins
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

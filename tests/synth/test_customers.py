@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from sklearn.model_selection import cross_val_score
 
-from lib.contract import CUSTOMER
 from lib.errors import SettingsError
-from lib.synth import BLOCK_ROWS, iter_customers, make_customers, tables
-from lib.synth.identifiers import MAX_INDEX, make_identifiers
+from lib.synth.telco import BLOCK_ROWS, iter_customers, make_customers, tables
+from lib.synth.telco.identifiers import MAX_INDEX, make_identifiers
 from lib.training.data import clean_table
 from lib.training.sklearn_pipeline import build_sklearn_pipeline
+from tests.telco import CUSTOMER
 
 # One lot for all tests that look at shares; drawing it takes half a second.
 CUSTOMERS = make_customers(100_000, seed=1)

@@ -6,11 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.codec.decode import Rule, decode_value
-from lib.contract import CUSTOMER
-from lib.synth import FAULTS, break_record, encode_record, iter_records, make_customers
+from lib.codec.decode import decode_value
+from lib.record.violations import Rule
+from lib.synth import FAULTS, break_record, encode_record, iter_records
+from lib.synth.telco import make_customers
+from tests.telco import CUSTOMER
 
-VALUES = [encode_record(record) for record in iter_records(make_customers(50, seed=6))]
+RECORDS = iter_records(make_customers(50, seed=6), CUSTOMER)
+VALUES = [encode_record(record, CUSTOMER) for record in RECORDS]
 
 # kind → the rules that it breaks; some leave a choice
 EXPECTED = {
@@ -39,7 +42,7 @@ def test_a_broken_record_has_one_violation_of_the_right_rule(kind: str) -> None:
     rng = Random(1)
     found = set()
     for value in VALUES * 4:
-        violations = decode_value(break_record(value, rng, kind), CUSTOMER).violations
+        violations = decode_value(break_record(value, rng, CUSTOMER, kind), CUSTOMER).violations
         assert len(violations) == 1
         found.add(violations[0].rule)
     assert found == EXPECTED[kind]
@@ -48,12 +51,12 @@ def test_a_broken_record_has_one_violation_of_the_right_rule(kind: str) -> None:
 @settings(deadline=None)
 @given(seed=st.integers(0, 2**32), value=st.sampled_from(VALUES))
 def test_no_broken_record_is_valid(seed: int, value: bytes) -> None:
-    assert not decode_value(break_record(value, Random(seed)), CUSTOMER).is_valid
+    assert not decode_value(break_record(value, Random(seed), CUSTOMER), CUSTOMER).is_valid
 
 
 def test_the_same_generator_gives_the_same_faults() -> None:
-    assert [break_record(value, Random(3)) for value in VALUES] == [
-        break_record(value, Random(3)) for value in VALUES
+    assert [break_record(value, Random(3), CUSTOMER) for value in VALUES] == [
+        break_record(value, Random(3), CUSTOMER) for value in VALUES
     ]
 
 
@@ -61,17 +64,17 @@ def test_all_kinds_are_drawn() -> None:
     rng = Random(0)
     rules = set()
     for value in VALUES * 4:
-        violations = decode_value(break_record(value, rng), CUSTOMER).violations
+        violations = decode_value(break_record(value, rng, CUSTOMER), CUSTOMER).violations
         rules |= {violation.rule for violation in violations}
     assert rules == set().union(*EXPECTED.values())
 
 
 def test_an_oversized_record_is_what_a_broker_just_takes() -> None:
-    value = break_record(VALUES[0], Random(0), "oversized")
+    value = break_record(VALUES[0], Random(0), CUSTOMER, "oversized")
     assert value is not None
     assert len(value) == 900_000
 
 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(KeyError):
-        break_record(VALUES[0], Random(0), "typo")
+        break_record(VALUES[0], Random(0), CUSTOMER, "typo")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,19 +12,19 @@ import pytest
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from lib.contract import CUSTOMER
 from lib.scoring.onnx_model import CATEGORIES_KEY, OnnxModel
 from lib.training.data import make_training_data
 from lib.training.edges import UNSEEN_CATEGORY, find_jumps, make_edges
 from lib.training.export import export_onnx, export_sql
 from lib.training.sklearn_pipeline import build_sklearn_pipeline
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from lib.training.compiled import Compiled
 
-DATA = make_training_data(1_500, seed=3)
+DATA = make_training_data(1_500, seed=3, contract=CUSTOMER)
 MONTHLY = CUSTOMER.field("MonthlyCharges")
 
 
@@ -51,7 +52,7 @@ def probabilities(pipeline: Pipeline, rows: pd.DataFrame) -> Any:
 def test_onnx_agrees_on_customers_and_on_edges(pipeline: Pipeline) -> None:
     model = OnnxModel(export_onnx(pipeline, CUSTOMER), "churn")
     for rows in (
-        make_training_data(20_000, seed=9).features,
+        make_training_data(20_000, seed=9, contract=CUSTOMER).features,
         make_edges(lambda rows: probabilities(pipeline, rows), CUSTOMER, seed=2),
     ):
         difference = np.abs(model.score_frame(rows) - probabilities(pipeline, rows))
@@ -61,9 +62,13 @@ def test_onnx_agrees_on_customers_and_on_edges(pipeline: Pipeline) -> None:
 def test_no_text_enters_the_graph(pipeline: Pipeline) -> None:
     graph = onnx.load_from_string(export_onnx(pipeline, CUSTOMER))
     types = {node.name: node.type.tensor_type.elem_type for node in graph.graph.input}
-    assert set(types) == set(CUSTOMER.feature_names)
+    facts = {entry.key: json.loads(entry.value) for entry in graph.metadata_props}
+    assert facts["columns"] == {
+        f"x{position}": name for position, name in enumerate(CUSTOMER.feature_names)
+    }
+    assert set(types) == facts["columns"].keys()
     assert onnx.TensorProto.STRING not in types.values()
-    assert CATEGORIES_KEY in {entry.key for entry in graph.metadata_props}
+    assert facts[CATEGORIES_KEY].keys() == {field.name for field in CUSTOMER.categorical}
 
 
 def test_sql_is_one_expression_over_the_contracts_columns(pipeline: Pipeline) -> None:

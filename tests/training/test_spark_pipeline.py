@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.contract import CUSTOMER
 from lib.training.data import make_training_data
 from lib.training.encoding import build_encoding
 from lib.training.sklearn_pipeline import build_sklearn_pipeline
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lib.training.evaluation import Probabilities
 
-DATA = make_training_data(2_000, seed=1)
+DATA = make_training_data(2_000, seed=1, contract=CUSTOMER)
 SKLEARN = build_sklearn_pipeline(CUSTOMER).fit(DATA.features, DATA.labels)
 
 
@@ -51,7 +51,7 @@ def test_both_engines_have_the_same_design(model: PipelineModel) -> None:
 def test_both_engines_give_the_same_probabilities(
     spark: SparkSession, model: PipelineModel
 ) -> None:
-    others = make_training_data(2_000, seed=2).features
+    others = make_training_data(2_000, seed=2, contract=CUSTOMER).features
     np.testing.assert_allclose(
         score(spark, model, others), SKLEARN.predict_proba(others)[:, 1], rtol=0, atol=1e-6
     )
@@ -105,7 +105,7 @@ def test_no_rows_give_no_probabilities(spark: SparkSession, model: PipelineModel
 
 
 def test_names_and_values_are_quoted_in_sql(spark: SparkSession) -> None:
-    from lib.contract import Field, Kind
+    from lib.record.contract import Field, Kind
     from lib.training.encoding import Encoding, Indicators
     from lib.training.spark_pipeline import list_expressions
 

@@ -12,7 +12,7 @@ from lib.errors import SettingsError
 from lib.settings.load import load_settings
 from lib.settings.train import TrainSettings
 from lib.setup.jars import PROJECT_ROOT
-from lib.synth import make_customers
+from lib.synth.telco import make_customers
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -100,7 +100,7 @@ def test_versions_become_champion_unless_told_otherwise(
     assert champion_after("--no-promote") == "1\n"
     assert champion_after() == "3\n"
     shown = capsys.readouterr().out
-    assert "churn@3: 300 customers, 5-fold CV" in shown
+    assert "churn@3: 300 rows, 5-fold CV" in shown
     assert "champion     churn@3" in shown
 
 

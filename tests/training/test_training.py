@@ -8,15 +8,15 @@ import joblib
 import numpy as np
 import pytest
 
-from lib.contract import CUSTOMER
 from lib.errors import ModelError
 from lib.store import ModelStore, ModelVersion, installed_libraries
 from lib.training.data import make_training_data
+from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-DATA = make_training_data(1_500, seed=3)
+DATA = make_training_data(1_500, seed=3, contract=CUSTOMER)
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,7 @@ def version(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Mo
         store=ModelStore(tmp_path_factory.mktemp("store")),
         name="churn",
         seed=5,
+        contract=CUSTOMER,
         spark=spark,
         now=datetime(2026, 1, 31, 12, 0, tzinfo=UTC),
     )
@@ -86,7 +87,7 @@ def test_the_saved_models_agree(spark: SparkSession, version: ModelVersion) -> N
 
     from lib.training.spark_fit import score_with_spark
 
-    others = make_training_data(500, seed=4).features
+    others = make_training_data(500, seed=4, contract=CUSTOMER).features
     model = PipelineModel.load(version.spark_path.as_uri())
     pipeline = joblib.load(version.sklearn_path)
     np.testing.assert_allclose(
@@ -113,4 +114,4 @@ def test_engines_that_disagree_are_not_saved(
     # No two solvers agree to the last bit.
     monkeypatch.setattr(training, "MAX_DISAGREEMENT", 0.0)
     with pytest.raises(ModelError, match="expected at most 0"):
-        training.fit(DATA, seed=5, spark=spark)
+        training.fit(DATA, seed=5, spark=spark, contract=CUSTOMER)

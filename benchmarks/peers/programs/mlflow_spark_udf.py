@@ -10,7 +10,7 @@ import mlflow
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from lib.contract import CUSTOMER
+from benchmarks.telco import CUSTOMER, EVENT_TIME
 
 BATCH_RECORDS = 100_000
 
@@ -41,7 +41,7 @@ def main() -> None:
     )
     fields = {
         field.name: "double" if field.is_numeric and not field.numeric_text else "string"
-        for field in (*CUSTOMER.features, CUSTOMER.identifier, CUSTOMER.event_time)
+        for field in CUSTOMER.checked
     }
     schema = ", ".join(f"`{name}` {kind}" for name, kind in fields.items())
     rows = records.select("key", F.from_json(F.col("value").cast("string"), schema).alias("it"))
@@ -56,7 +56,7 @@ def main() -> None:
         F.col(CUSTOMER.identifier.name).alias("customerID"),
         F.round("probability", 6).cast("decimal(7,6)").alias("churn_probability"),
         F.when(F.col("probability") >= float(threshold), "Yes").otherwise("No").alias("prediction"),
-        F.col(CUSTOMER.event_time.name).alias("event_ts"),
+        F.col(EVENT_TIME).alias("event_ts"),
         F.date_format(F.current_timestamp(), "yyyy-MM-dd'T'HH:mm:ss.SSSX").alias("processed_ts"),
         F.lit("mlflow-spark-udf").alias("model_version"),
     )

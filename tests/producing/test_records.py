@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from lib.codec.decode import decode_value
-from lib.contract import CUSTOMER
 from lib.errors import SourceError
-from lib.producing.customers import Customer, iter_csv, iter_source
+from lib.producing.records import KeyedRecord, iter_csv, iter_source
 from tests.records import VALID
+from tests.telco import CUSTOMER
 
 WriteCsv = Callable[..., str]
 
@@ -31,12 +31,12 @@ def write_csv(tmp_path: Path) -> WriteCsv:
     return write
 
 
-def take(source: str, count: int | None, limit: int = 100) -> list[Customer]:
+def take(source: str, count: int | None, limit: int = 100) -> list[KeyedRecord]:
     customers, _ = iter_source(source, count, seed=1, contract=CUSTOMER)
     return list(islice(customers, limit))
 
 
-def field(customer: Customer, name: str) -> Any:
+def field(customer: KeyedRecord, name: str) -> Any:
     return json.loads(customer.body)[name]
 
 

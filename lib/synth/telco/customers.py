@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.contract import CUSTOMER
-from lib.synth import tables
-from lib.synth.identifiers import make_identifiers
+from lib.synth.telco import tables
+from lib.synth.telco.identifiers import make_identifiers
 
 BLOCK_ROWS = 8_192
 
@@ -32,8 +31,8 @@ def make_customers(count: int, seed: int, *, first: int = 0) -> pd.DataFrame:
         first: index of the first one, to continue where an earlier call ended.
 
     Returns:
-        One row a customer, as a CSV file has them: the identifier, the contract's features and the
-        label. TotalCharges is text, " " in month 0. The index counts from ``first``.
+        One row a customer, as a CSV file has them: the columns of :data:`tables.COLUMNS`.
+        TotalCharges is text, " " in month 0. The index counts from ``first``.
     """
     blocks = list(iter_customers(count, seed, first=first))
     return pd.concat(blocks) if blocks else _draw_block(seed, 0).iloc[:0]
@@ -54,10 +53,10 @@ def _draw_block(seed: int, block: int) -> pd.DataFrame:
     drawn = _draw_person(rng)
     drawn |= _draw_services(rng, drawn)
     drawn |= _draw_charges(rng, drawn)
-    drawn[CUSTOMER.identifier.name] = make_identifiers(index, seed)
-    drawn[CUSTOMER.label.name] = _draw_churn(rng, drawn)
-    names = [CUSTOMER.identifier.name, *CUSTOMER.feature_names, CUSTOMER.label.name]
-    return pd.DataFrame({name: drawn[name] for name in names}, index=pd.Index(index))
+    drawn["customerID"] = make_identifiers(index, seed)
+    drawn["Churn"] = _draw_churn(rng, drawn)
+    columns = {name: drawn[name] for name in tables.COLUMNS}
+    return pd.DataFrame(columns, index=pd.Index(index))
 
 
 def _draw_person(rng: np.random.Generator) -> Columns:

@@ -12,6 +12,14 @@ from dataclasses import dataclass
 
 Chances = Mapping[str, float]
 
+#: The columns of a customer, in the order of the data set.
+COLUMNS = (
+    *("customerID", "gender", "SeniorCitizen", "Partner", "Dependents", "tenure", "PhoneService"),
+    *("MultipleLines", "InternetService", "OnlineSecurity", "OnlineBackup", "DeviceProtection"),
+    *("TechSupport", "StreamingTV", "StreamingMovies", "Contract", "PaperlessBilling"),
+    *("PaymentMethod", "MonthlyCharges", "TotalCharges", "Churn"),
+)
+
 # ---- who the customer is
 
 SENIOR = 0.162

@@ -1,0 +1,136 @@
+"""Records as they are to be sent, from a CSV file or made up. Pure Python."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lib.errors import SourceError
+from lib.record.cells import read_cell
+from lib.record.contract import Contract, Field
+from lib.synth import draw_records, encode_record
+from lib.synth.sampler import put
+
+SYNTHETIC = "synthetic"
+DEFAULT_SYNTHETIC_COUNT = 10_000
+
+
+class KeyedRecord(NamedTuple):
+    """One record.
+
+    Attributes:
+        key: the identifier.
+        body: the JSON object of identifier and features, without an event time.
+    """
+
+    key: bytes
+    body: bytes
+
+
+def iter_source(
+    source: str, count: int | None, seed: int, contract: Contract
+) -> tuple[Iterator[KeyedRecord], int | None]:
+    """Records, and how many of them there will be.
+
+    Args:
+        source: "synthetic" or the path of a CSV file.
+        count: how many; 0 for no end; None for each row of the file once, or for
+            :data:`DEFAULT_SYNTHETIC_COUNT` synthetic ones. A file with fewer rows is read again
+            from its start, so that its records come several times.
+        seed: of synthetic records.
+        contract: names the columns.
+
+    Returns:
+        The records, one at a time, and their number; None where it is not known before the end.
+
+    Raises:
+        SourceError: the file is missing, has no rows or lacks columns.
+    """
+    if source == SYNTHETIC:
+        wanted = DEFAULT_SYNTHETIC_COUNT if count is None else count
+        records = iter_synthetic(seed, contract)
+    else:
+        wanted = 0 if count is None else count
+        records = iter_csv(Path(source), contract, cycle=count is not None)
+        first = next(records, None)  # opens the file, so that what is wrong shows at once
+        if first is None:
+            raise SourceError(f"{source}: found no rows, expected records", hint=_CSV_HINT)
+        records = _prepend(first, records)
+    if wanted:
+        return islice(records, wanted), wanted
+    return records, None
+
+
+def iter_synthetic(seed: int, contract: Contract) -> Iterator[KeyedRecord]:
+    """Synthetic records without end, drawn from the contract."""
+    return (encode_keyed(record, contract) for record in draw_records(contract, seed))
+
+
+def iter_csv(path: Path, contract: Contract, *, cycle: bool) -> Iterator[KeyedRecord]:
+    """The rows of a CSV file, from its start again and again if ``cycle``.
+
+    A number that is no number is sent as the text that stands there: what the contract makes of it
+    is the job's business.
+
+    Raises:
+        SourceError: the file cannot be read or lacks columns; lists which.
+    """
+    specs = [contract.identifier, *contract.features]
+    position = 0
+    while True:
+        start = position
+        try:
+            # utf-8-sig skips a byte order mark, which spreadsheets like to write.
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                rows = csv.reader(file)
+                columns = _find_columns(next(rows, []), specs, path)
+                for position, row in enumerate(filter(None, rows), start + 1):
+                    yield encode_keyed(_read_row(row, columns, position), contract)
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise SourceError(f"--source {path}: {error}", hint=_CSV_HINT) from error
+        if not cycle or position == start:
+            return
+
+
+_CSV_HINT = "name a CSV file with the contract's columns, or say --source synthetic"
+
+
+# Position in the row, and the field of the column.
+_Column = tuple[int, Field]
+
+
+def _find_columns(header: list[str], specs: list[Field], path: Path) -> list[_Column]:
+    missing = [spec.name for spec in specs if spec.name not in header]
+    if missing:
+        raise SourceError(f"{path}: found no column {', '.join(missing)}", hint=_CSV_HINT)
+    return [(header.index(spec.name), spec) for spec in specs]
+
+
+def _read_row(row: list[str], columns: list[_Column], position: int) -> dict[str, Any]:
+    """A record; a row that is too short lacks its last fields.
+
+    Where the contract lets text stand for a number, every second row has text.
+    """
+    record: dict[str, Any] = {}
+    for index, spec in columns:
+        if index < len(row):
+            is_text = spec.numeric_text and position % 2
+            put(record, spec.place, row[index] if is_text else read_cell(row[index], spec))
+    return record
+
+
+def encode_keyed(record: dict[str, Any], contract: Contract) -> KeyedRecord:
+    """A record as it is sent, under its identifier as key."""
+    found: Any = record
+    for name in contract.identifier.place:
+        found = found.get(name) if isinstance(found, dict) else None
+    key = b"" if found is None else str(found).encode()
+    return KeyedRecord(key, encode_record(record, contract))
+
+
+def _prepend(first: KeyedRecord, others: Iterator[KeyedRecord]) -> Iterator[KeyedRecord]:
+    yield first
+    yield from others

@@ -1,0 +1,307 @@
+"""The language of contracts: what a record of some domain has to look like.
+
+A contract is data: ``conf/contracts/NAME.toml``, read by :mod:`lib.record.contract_file`. The
+checks, Spark's schema, the model's columns, synthetic records and the documented table are derived
+from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import sys
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import cached_property
+
+Value = str | int | float | bool | None
+
+
+class Kind(StrEnum):
+    """What a field's JSON value has to be."""
+
+    CATEGORY = "category"  # JSON string out of `allowed`
+    INTEGER = "integer"  # JSON number without a fraction (3 and 3.0 are both the integer 3)
+    NUMBER = "number"  # JSON number, finite
+    BOOLEAN = "boolean"  # JSON true or false; reaches the model as 1 or 0
+    TEXT = "text"  # JSON string of at most `max_chars` characters that matches `pattern`
+    TIMESTAMP = "timestamp"  # JSON string, ISO 8601
+
+
+#: Kinds that a contract's features may have.
+FEATURE_KINDS = (Kind.CATEGORY, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.TEXT)
+
+#: Beyond it a float64 skips integers.
+MAX_INTEGER = 2**53
+
+# Attributes that came later: where they have their default, fingerprints are what they were.
+_LATER = ("max_chars",)
+# Attributes that say nothing about what the model gets.
+_PROSE = ("description", "unit", "path", "singled_out")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the record.
+
+    Attributes:
+        name: the field's name in training data, in the model's columns and, where no path is given,
+            in the JSON object.
+        kind: type of the JSON value.
+        description: for the documentation, in the language of the business.
+        stand_in: a harmless value, used to score a record whose own values cannot be.
+        unit: of a number; empty for counts, flags and categories.
+        allowed: the values of a category, in a fixed order: models may encode by position.
+        minimum, maximum: inclusive range of a number.
+        pattern: a text or timestamp has to match it whole. Only syntax that Java and Python share.
+        nullable: whether the field may be missing or null.
+        numeric_text: whether a number may also come as a string that holds one.
+        blank: the number that a string of nothing but white space stands for; None forbids it.
+        max_chars: the longest text, in Unicode code points; None for no bound.
+        singled_out: values of an integer that a trained model sees as categories of their own, on
+            top of the number: where the risk jumps from one to the next, a line cannot follow.
+        path: names of the objects that hold the value in JSON, from the outermost to the value's
+            own; empty where the value stands at the top under the field's name.
+    """
+
+    name: str
+    kind: Kind
+    description: str
+    stand_in: Value
+    unit: str = ""
+    allowed: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    pattern: str | None = None
+    nullable: bool = False
+    numeric_text: bool = False
+    blank: float | None = None
+    max_chars: int | None = None
+    singled_out: tuple[int, ...] = ()
+    path: tuple[str, ...] = ()
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the record holds a number here."""
+        return self.kind in (Kind.INTEGER, Kind.NUMBER)
+
+    @property
+    def model_stand_in(self) -> str | int | float | None:
+        """The stand-in as the model gets it: 0 or 1 for a boolean."""
+        return int(self.stand_in) if isinstance(self.stand_in, bool) else self.stand_in
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where the value stands in the JSON object: one name, or several for a nested value."""
+        return self.path or (self.name,)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest valid number.
+
+        Where the contract sets no limit, the end is the largest finite float64, for integers the
+        largest up to which it holds each of them. Infinity and NaN are never valid.
+        """
+        end = float(MAX_INTEGER) if self.kind is Kind.INTEGER else sys.float_info.max
+        low = -end if self.minimum is None else float(self.minimum)
+        high = end if self.maximum is None else float(self.maximum)
+        return low, high
+
+    @property
+    def expected(self) -> str:
+        """What a valid value is, as one phrase for error messages and documents."""
+        match self.kind:
+            case Kind.CATEGORY:
+                return "one of " + ", ".join(json.dumps(value) for value in self.allowed)
+            case Kind.BOOLEAN:
+                return "true or false"
+            case Kind.TIMESTAMP:
+                return "an ISO 8601 timestamp string"
+            case Kind.TEXT:
+                parts = ["a string"]
+                if self.max_chars is not None:
+                    parts.append(f"of at most {self.max_chars:,} characters")
+                if self.pattern is not None:
+                    parts.append(f"matching {self.pattern}")
+                return " ".join(parts)
+        noun = "an integer" if self.kind is Kind.INTEGER else "a finite number"
+        text = " or a string holding one" if self.numeric_text else ""
+        blank = f" (blank means {self.blank:g})" if self.blank is not None else ""
+        return f"{noun}{self._expected_range}{text}{blank}"
+
+    @property
+    def _expected_range(self) -> str:
+        low, high = self.minimum, self.maximum
+        if low is not None and high is not None:
+            return f" from {low:g} to {high:g}"
+        if low is not None:
+            return f" from {low:g} on"
+        return "" if high is None else f" of at most {high:g}"
+
+
+@dataclass(frozen=True)
+class OutputNames:
+    """The names of a prediction's fields that the domain chooses.
+
+    Attributes:
+        identifier: holds the record's identifier.
+        probability: holds the probability of the positive label.
+        label: holds the label that was decided on.
+    """
+
+    identifier: str
+    probability: str = "probability"
+    label: str = "prediction"
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a domain's topics, query and model are called where nobody says otherwise.
+
+    Attributes:
+        input_topic: of records.
+        output_topic: of predictions.
+        dead_letter_topic: of records that cannot be scored.
+        query: consumer group and transactional id of the job.
+        model: in the store.
+    """
+
+    input_topic: str
+    output_topic: str
+    dead_letter_topic: str
+    query: str
+    model: str
+
+    @classmethod
+    def derive(cls, domain: str) -> Names:
+        """Names that no other domain has."""
+        return cls(
+            f"{domain}.records",
+            f"{domain}.predictions",
+            f"{domain}.dead-letters",
+            f"{domain}-scoring",
+            domain,
+        )
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A record's fields and limits.
+
+    Attributes:
+        name: of the domain, for messages and metadata.
+        identifier: names what the record is about; copied into the prediction.
+        features: what the model sees, in the order of the training data.
+        event_time: when the record came to be; copied into the prediction. None where records say
+            nothing of it: the Kafka timestamp stands for it.
+        label: the class to learn, of two; present in training data only, ignored in a stream.
+        positive_label: the label's value whose probability is predicted.
+        max_bytes: size of the largest record that is parsed at all.
+        output: names in the prediction.
+        names: of topics, query and model; None for those that follow from the contract's name.
+    """
+
+    name: str
+    identifier: Field
+    features: tuple[Field, ...]
+    event_time: Field | None
+    label: Field
+    positive_label: str
+    max_bytes: int
+    output: OutputNames = dataclasses.field(default_factory=lambda: OutputNames("id"))
+    names: Names | None = None
+
+    @property
+    def defaults(self) -> Names:
+        """What topics, query and model are called where nobody says otherwise."""
+        return self.names or Names.derive(self.name)
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """The model's columns, in order."""
+        return tuple(field.name for field in self.features)
+
+    @cached_property
+    def categorical(self) -> tuple[Field, ...]:
+        """The features that are categories."""
+        return tuple(field for field in self.features if field.kind is Kind.CATEGORY)
+
+    @cached_property
+    def numeric(self) -> tuple[Field, ...]:
+        """The features that are numbers."""
+        return tuple(field for field in self.features if field.is_numeric)
+
+    @cached_property
+    def checked(self) -> tuple[Field, ...]:
+        """The fields that a record is checked for, in the order in which violations are listed."""
+        times = () if self.event_time is None else (self.event_time,)
+        return (self.identifier, *self.features, *times)
+
+    @cached_property
+    def negative_label(self) -> str:
+        """The label's other value."""
+        return next(label for label in self.label.allowed if label != self.positive_label)
+
+    @cached_property
+    def stand_ins(self) -> dict[str, Value]:
+        """Harmless feature values, to score a record whose own cannot be."""
+        return {field.name: field.stand_in for field in self.features}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over what a model depends on: the features and the label, not their prose."""
+        text = json.dumps(
+            [[_describe(field) for field in (*self.features, self.label)], self.positive_label],
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def field(self, name: str) -> Field:
+        """The field of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for field in (*self.checked, self.label):
+            if field.name == name:
+                return field
+        raise KeyError(name)
+
+    def to_markdown(self) -> str:
+        """The table of the fields, as ``docs/contract.md`` shows it."""
+        rows = ["| field | role | value | unit | meaning |", "|---|---|---|---|---|"]
+        for field in (*self.checked, self.label):
+            optional = "; may be missing" if field.nullable else ""
+            inside = f"; at `{'.'.join(field.path)}`" if field.path else ""
+            value = field.expected.replace("|", "\\|")
+            rows.append(
+                f"| `{field.name}` | {self._find_role(field)} | {value}{optional}{inside} "
+                f"| {field.unit or '–'} | {field.description or '–'} |"
+            )
+        return "\n".join(rows) + "\n"
+
+    def _find_role(self, field: Field) -> str:
+        if field is self.identifier:
+            return "identifier"
+        if field is self.label:
+            return "label"
+        return "event time" if field is self.event_time else "feature"
+
+
+def _describe(field: Field) -> dict[str, object]:
+    """What the fingerprint holds of a field."""
+    return {
+        name: value
+        for name, value in asdict(field).items()
+        if name not in _PROSE and not (name in _LATER and value is None)
+    }
+
+
+# Accepts what both Spark and Python read as ISO 8601: a date, or a date and a time, with or
+# without fraction and offset.
+ISO_8601 = (
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    r"(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
+)

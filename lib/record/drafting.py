@@ -1,0 +1,270 @@
+"""Drafts a contract from a table: a start that a person reads and corrects."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lib.errors import SettingsError
+from lib.record.cells import BOOLEANS
+from lib.record.checks import BLANK_TEXT, NUMERIC_TEXT
+from lib.record.contract import ISO_8601, MAX_INTEGER, Contract, Field, Kind, OutputNames
+from lib.record.stand_in import derive_stand_in
+from lib.record.tables import Columns
+
+# More different texts than this, and a column is no category.
+MAX_CATEGORIES = 30
+# Of the spread of a number's values, this much is let be on both sides.
+_SLACK = 0.1
+_ID_NAMES = re.compile(r"(?i)(?:.*[_ .-])?(?:id|key|uuid|number|nr)|.*(?:Id|ID|Key)")
+_LABEL_NAMES = re.compile(r"(?i)label|target|outcome|class|y")
+_POSITIVE = ("yes", "true", "1", "y", "positive")
+_NUMBER = re.compile(NUMERIC_TEXT, re.ASCII)
+_BLANK = re.compile(BLANK_TEXT, re.ASCII)
+_TIME = re.compile(ISO_8601, re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which columns are no features; what is None is guessed.
+
+    Attributes:
+        identifier: names what a record is about.
+        label: the class to learn.
+        positive: the label's value whose probability is to be predicted.
+        event_time: when a record came to be.
+    """
+
+    identifier: str | None = None
+    label: str | None = None
+    positive: str | None = None
+    event_time: str | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A contract, and what a person should look at in it.
+
+    Attributes:
+        contract: as far as it can be told.
+        notes: guesses and what was left out, one sentence each.
+    """
+
+    contract: Contract
+    notes: list[str] = field(default_factory=list)
+
+
+def draft_contract(name: str, columns: Columns, roles: Roles) -> Draft:
+    """Draft a contract from a table.
+
+    Args:
+        name: of the domain.
+        columns: from :func:`lib.record.tables.read_table`.
+        roles: which columns are identifier, label and event time, where that is known.
+
+    Raises:
+        SettingsError: a named column is not there, or no column can be the identifier or the label.
+    """
+    notes: list[str] = []
+    identifier = _find(columns, roles.identifier, "--identifier") or _guess_identifier(columns)
+    label = _find(columns, roles.label, "--label") or _guess_label(columns, identifier)
+    time = _find(columns, roles.event_time, "--event-time") or _guess_time(columns)
+    for role, found, given in (
+        ("identifier", identifier, roles.identifier),
+        ("label", label, roles.label),
+        ("event time", time, roles.event_time),
+    ):
+        if found is not None and given is None:
+            notes.append(f"{found} was taken for the {role}.")
+    features = []
+    for column, values in columns.items():
+        if column in (identifier, label, time):
+            continue
+        drafted, note = draft_field(column, values)
+        notes += [note] if note else []
+        if drafted is not None:
+            features.append(drafted)
+    negative, positive = _order_label(label, columns[label], roles.positive)
+    contract = Contract(
+        name=name,
+        identifier=_draft_identifier(identifier, columns[identifier]),
+        features=tuple(features),
+        event_time=None if time is None else build_event_time(time),
+        label=build_label(label, negative, positive),
+        positive_label=positive,
+        max_bytes=65_536,
+        output=OutputNames(identifier),
+    )
+    return Draft(contract, notes)
+
+
+def draft_field(name: str, values: Sequence[Any]) -> tuple[Field | None, str | None]:
+    """A feature from the values of its column, and what should be looked at.
+
+    Returns:
+        None for the field where the column says nothing.
+    """
+    present = [value for value in values if value is not None and value != ""]
+    nullable = len(present) < len(values)
+    if not present:
+        return None, f"{name} was left out: it has no values."
+    texts = [value for value in present if isinstance(value, str)]
+    if all(isinstance(value, bool) or value in BOOLEANS for value in present):
+        return _finish(Field(name, Kind.BOOLEAN, "", None, nullable=nullable)), None
+    blanks = [text for text in texts if _BLANK.fullmatch(text)]
+    numbers = [_as_number(value) for value in present if value not in blanks]
+    if numbers and all(number is not None for number in numbers):
+        found = [number for number in numbers if number is not None]
+        drafted = _draft_number(name, found, nullable=nullable, blanks=bool(blanks))
+        note = f"{name} has blanks, which were taken for 0." if blanks else None
+        return drafted, note
+    different = sorted({str(value) for value in present})
+    if len(different) <= MAX_CATEGORIES:
+        allowed = tuple(different)
+        return _finish(
+            Field(name, Kind.CATEGORY, "", None, allowed=allowed, nullable=nullable)
+        ), None
+    longest = max(len(text) for text in different)
+    drafted = _finish(Field(name, Kind.TEXT, "", None, nullable=nullable, max_chars=2 * longest))
+    return drafted, f"{name} has {len(different):,} different texts: most models cannot use it."
+
+
+def _draft_number(name: str, numbers: Sequence[float], *, nullable: bool, blanks: bool) -> Field:
+    is_whole = all(
+        number == math.floor(number) and abs(number) <= MAX_INTEGER for number in numbers
+    )
+    low, high = min(numbers), max(numbers)
+    slack = _SLACK * (high - low)
+    minimum = low if low in (0.0, 1.0) else max(low - slack, 0.0 if low >= 0 else -math.inf)
+    bounds = [math.floor(minimum), math.ceil(high + slack)]
+    if is_whole and {*numbers} <= {0.0, 1.0}:
+        bounds = [0, 1]
+    return _finish(
+        Field(
+            name,
+            Kind.INTEGER if is_whole and not blanks else Kind.NUMBER,
+            "",
+            None,
+            minimum=bounds[0],
+            maximum=bounds[1],
+            nullable=nullable,
+            numeric_text=blanks,
+            blank=0.0 if blanks else None,
+        )
+    )
+
+
+def _finish(drafted: Field) -> Field:
+    if drafted.blank is not None and not drafted.range[0] <= drafted.blank <= drafted.range[1]:
+        drafted = replace(drafted, minimum=min(0.0, drafted.range[0]))
+    return replace(drafted, stand_in=derive_stand_in(drafted))
+
+
+def _as_number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value) if math.isfinite(value) else None
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else None
+
+
+def _find(columns: Columns, name: str | None, flag: str) -> str | None:
+    if name is not None and name not in columns:
+        raise SettingsError(f"{flag} {name}: found the columns {', '.join(columns)}")
+    return name
+
+
+def _guess_identifier(columns: Columns) -> str:
+    """A column of different values: one that is called like an identifier, else the first."""
+    unique = [
+        name
+        for name, values in columns.items()
+        if len(values) > 1
+        and len({*map(str, values)}) == len(values)
+        and all(isinstance(value, str | int) and value != "" for value in values)
+    ]
+    named = [name for name in unique if _ID_NAMES.fullmatch(name)]
+    texts = [name for name in unique if all(isinstance(it, str) for it in columns[name])]
+    for names in (named, texts, unique):
+        if names:
+            return names[0]
+    raise SettingsError(
+        "found no column whose values are all different, expected one for the identifier",
+        hint="name it with --identifier",
+    )
+
+
+def _guess_label(columns: Columns, identifier: str) -> str:
+    """A column of two values: one that is called like a label, else the last."""
+    binary = [
+        name
+        for name, values in columns.items()
+        if name != identifier
+        and len({str(value) for value in values if value not in (None, "")}) == 2
+    ]
+    named = [name for name in binary if _LABEL_NAMES.fullmatch(name)]
+    if not binary:
+        raise SettingsError(
+            "found no column of two values, expected one for the label",
+            hint="name it with --label",
+        )
+    return (named or binary)[-1]
+
+
+def _guess_time(columns: Columns) -> str | None:
+    for name, values in columns.items():
+        present = [value for value in values if value not in (None, "")]
+        if present and all(isinstance(it, str) and _TIME.fullmatch(it) for it in present):
+            return name
+    return None
+
+
+def _order_label(name: str, values: Sequence[Any], positive: str | None) -> tuple[str, str]:
+    """The label's negative and positive value."""
+    different = sorted({str(value) for value in values if value not in (None, "")})
+    if len(different) != 2 or (positive is not None and positive not in different):
+        raise SettingsError(
+            f"column {name}: found the values {', '.join(different[:10])}, expected two"
+            + ("" if positive is None else f", one of them {positive}"),
+            hint="name another column with --label, or another value with --positive",
+        )
+    if positive is None:
+        positive = next((it for it in different if it.lower() in _POSITIVE), different[1])
+    return next(it for it in different if it != positive), positive
+
+
+def _draft_identifier(name: str, values: Sequence[Any]) -> Field:
+    texts = [str(value) for value in values]
+    longest = max(map(len, texts))
+    is_plain = all(_PLAIN.fullmatch(text) for text in texts)
+    pattern = r"[A-Za-z0-9][A-Za-z0-9._:-]*" if is_plain else r"\S(?:.*\S)?"
+    drafted = Field(name, Kind.TEXT, "", None, pattern=pattern, max_chars=2 * longest)
+    return replace(drafted, stand_in=derive_stand_in(drafted))
+
+
+def build_event_time(name: str, path: tuple[str, ...] = ()) -> Field:
+    """The field of an event time."""
+    return Field(
+        name,
+        Kind.TIMESTAMP,
+        "",
+        "1970-01-01T00:00:00Z",
+        pattern=ISO_8601,
+        nullable=True,
+        path=path,
+    )
+
+
+def build_label(name: str, negative: str, positive: str) -> Field:
+    """The field of a label."""
+    allowed = (negative, positive)
+    return Field(name, Kind.CATEGORY, "", negative, allowed=allowed, nullable=True)
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """A JSON object; an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}

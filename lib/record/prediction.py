@@ -1,0 +1,101 @@
+"""The fields of a prediction: one definition, from which writers, readers and documents derive.
+
+One more field is one more row of :func:`list_fields`, and what it holds in each encoder's table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from lib.record.contract import Contract
+
+
+class Part(StrEnum):
+    """What a field of a prediction holds."""
+
+    IDENTIFIER = "identifier"  # the record's
+    PROBABILITY = "probability"  # of the positive label, rounded to 6 decimals
+    LABEL = "label"  # by the model's threshold
+    EVENT_TIME = "event_time"  # as it came; Kafka's timestamp where the record has none
+    PROCESSED = "processed"  # UTC, ISO 8601: start of the micro-batch, or when a worker scored
+    MODEL = "model"  # model and backend that scored, like ``model@3/spark``
+
+
+@dataclass(frozen=True)
+class PredictionField:
+    """One field.
+
+    Attributes:
+        part: what it holds.
+        name: in the JSON object, and of the column in Parquet.
+        spark_type: of the column in Parquet.
+        is_optional: whether it is left out where nothing is known of it.
+    """
+
+    part: Part
+    name: str
+    spark_type: str = "string"
+    is_optional: bool = False
+
+
+#: The event time's name where the contract has no such field.
+DEFAULT_EVENT_TIME = "event_ts"
+
+
+def list_fields(contract: Contract) -> tuple[PredictionField, ...]:
+    """The fields of a prediction for records of a contract, in the order of writing."""
+    names, time = contract.output, contract.event_time
+    return (
+        PredictionField(Part.IDENTIFIER, names.identifier),
+        PredictionField(Part.PROBABILITY, names.probability, "double"),
+        PredictionField(Part.LABEL, names.label),
+        PredictionField(
+            Part.EVENT_TIME, DEFAULT_EVENT_TIME if time is None else time.name, is_optional=True
+        ),
+        PredictionField(Part.PROCESSED, "processed_ts"),
+        PredictionField(Part.MODEL, "model_version"),
+    )
+
+
+def find_name(contract: Contract, part: Part) -> str:
+    """The name of the field that holds this part."""
+    return next(field.name for field in list_fields(contract) if field.part is part)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A prediction, read back.
+
+    Attributes:
+        identifier, probability, label, event_time, processed, model: see :class:`Part`.
+    """
+
+    identifier: str
+    probability: float
+    label: str
+    event_time: str | None
+    processed: str
+    model: str
+
+    @classmethod
+    def from_value(cls, value: bytes, contract: Contract) -> Prediction:
+        """Read a prediction's value.
+
+        Raises:
+            ValueError: it is no JSON object or lacks a field.
+        """
+        fields = json.loads(value)
+        if not isinstance(fields, Mapping):
+            raise ValueError("a prediction is a JSON object")
+        try:
+            values: dict[str, Any] = {
+                str(field.part): fields.get(field.name) if field.is_optional else fields[field.name]
+                for field in list_fields(contract)
+            }
+        except KeyError as error:
+            raise ValueError(f"prediction lacks the field {error}") from error
+        return cls(**values)

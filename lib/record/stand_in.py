@@ -1,0 +1,50 @@
+"""Harmless values that follow from a field's rules, for records whose own cannot be scored."""
+
+from __future__ import annotations
+
+from random import Random
+
+from lib.record.checks import check_value
+from lib.record.contract import Field, Kind, Value
+
+# Tried before a text is made up from the pattern: they read better.
+_TEXTS = ("", "unknown", "A", "a", "0", "1970-01-01T00:00:00Z")
+_ATTEMPTS = 100
+
+
+def derive_stand_in(field: Field) -> Value:
+    """A valid value for a field; the same one each time.
+
+    Returns:
+        None where the field's pattern gives none; a nullable field always has a value all the same.
+    """
+    match field.kind:
+        case Kind.CATEGORY:
+            return field.allowed[0]
+        case Kind.BOOLEAN:
+            return False
+        case Kind.INTEGER | Kind.NUMBER:
+            low, high = field.range
+            number = min(max(0.0, low), high)
+            return int(number) if field.kind is Kind.INTEGER else number
+    return next((text for text in _TEXTS if _is_valid(text, field)), None) or _make_text(field)
+
+
+def find_fault(value: Value, field: Field) -> str | None:
+    """What was expected of a stand-in or another given value that the field refuses, else None."""
+    return None if _is_valid(value, field) else field.expected
+
+
+def _is_valid(value: Value, field: Field) -> bool:
+    return value is not None and check_value(value, field)[1] is None
+
+
+def _make_text(field: Field) -> str | None:
+    """A text that matches the pattern, made from it."""
+    if _is_valid("", field):
+        return ""
+    import rstr  # here, for few contracts need it
+
+    maker = rstr.Rstr(Random(1))
+    texts = (maker.xeger(field.pattern or "") for _ in range(_ATTEMPTS))
+    return next((text for text in texts if _is_valid(text, field)), None)
