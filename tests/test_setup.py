@@ -331,7 +331,9 @@ def test_a_real_job_runs_from_a_clone_whatever_its_folder_is_called(tmp_path: Pa
         "print(log4j.getConfiguration().getConfigurationSource().getLocation())\n"
         "spark.stop()\n"
     )
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    # Other tests of this process leave Spark's variables behind.
+    others = ("PYTHONPATH", "SPARK_", "PYSPARK_", "JDK_JAVA_", "JAVA_TOOL_", "_JAVA_")
+    environment = {key: it for key, it in os.environ.items() if not key.startswith(others)}
     done = subprocess.run(
         [str(clone / "spark-submit.sh"), "--conf", "spark.ui.enabled=false", "jobs/job.py"],
         cwd=tmp_path,
