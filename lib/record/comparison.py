@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from lib.record.contract import Contract, Field, Kind
 
@@ -65,8 +65,8 @@ def _compare_labels(old: Contract, new: Contract) -> Iterator[Change]:
 
 
 def _compare_output(old: Contract, new: Contract) -> Iterator[Change]:
-    for part in ("identifier", "probability", "label"):
-        before, after = getattr(old.output, part), getattr(new.output, part)
+    for part, before in asdict(old.output).items():
+        after = getattr(new.output, part)
         if before != after:
             what = f"output.{part}: {before} → {after}; readers of predictions have to follow"
             yield Change(what, records_fit=True, models_fit=True)

@@ -5,6 +5,7 @@ The form of the file is described in ``docs/contract.md``.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -23,15 +24,15 @@ from lib.record.contract import (
     Value,
 )
 from lib.record.contract_table import ContractTable, is_number
-from lib.record.prediction import list_fields
+from lib.record.prediction import FIXED_NAMES, list_fields
 from lib.record.stand_in import derive_stand_in, find_fault
 
 _TOP = ("name", "max_bytes", "identifier", "event_time", "label", "output", "names", "features")
 _IDENTIFIER = ("name", "description", "pattern", "max_chars", "path", "stand_in")
 _EVENT_TIME = ("name", "description", "path")
 _LABEL = ("name", "description", "negative", "positive")
-_NAMES = ("input_topic", "output_topic", "dead_letter_topic", "query", "model")
-_OUTPUT = ("identifier", "probability", "label")
+_NAMES = tuple(field.name for field in dataclasses.fields(Names))
+_OUTPUT = tuple(field.name for field in dataclasses.fields(OutputNames))
 _FEATURE = (
     *("name", "kind", "description", "unit", "allowed", "minimum", "maximum", "pattern"),
     *("max_chars", "nullable", "numeric_text", "blank", "singled_out", "path", "stand_in"),
@@ -64,8 +65,6 @@ _TAKEN = frozenset(
         *("source_offset", "source_timestamp", "parsed", "passes", "violations", "probability"),
     }
 )
-# Fields of a prediction that every domain has.
-_TAKEN_IN_OUTPUT = ("processed_ts", "model_version")
 
 
 def read_contract(path: Path) -> Contract:
@@ -163,18 +162,14 @@ def _read_label(table: ContractTable) -> tuple[Field, str]:
 
 
 def _read_output(table: ContractTable, identifier: Field) -> OutputNames:
-    names = OutputNames(
-        identifier=table.text("identifier", identifier.name),
-        probability=table.text("probability", "probability"),
-        label=table.text("label", "prediction"),
-    )
-    for key in _OUTPUT:
-        name = getattr(names, key)
+    default = OutputNames(identifier.name)
+    found = {key: table.text(key, getattr(default, key)) for key in _OUTPUT}
+    for key, name in found.items():
         if _FORBIDDEN_IN_NAMES.search(name):
             table.refuse(key, name, "a name without quotes, backslashes and control characters")
-        if name in _TAKEN_IN_OUTPUT:
+        if name in FIXED_NAMES.values():
             table.refuse(key, name, "another name: every prediction has a field of this one")
-    return names
+    return OutputNames(**found)
 
 
 def _read_names(table: ContractTable, domain: str) -> Names:

@@ -16,19 +16,13 @@ def write_contract(contract: Contract) -> str:
 
     ``parse_contract`` makes an equal contract of it, with the same fingerprint.
     """
-    label, output = contract.label, contract.output
     parts = [_write({"name": contract.name, "max_bytes": contract.max_bytes})]
     parts.append(_write(dict(_list_text(contract.identifier)), "[identifier]"))
     if contract.event_time is not None:
         parts.append(_write(dict(_list_common(contract.event_time)), "[event_time]"))
     names = {"negative": contract.negative_label, "positive": contract.positive_label}
-    parts.append(_write({**dict(_list_common(label)), **names}, "[label]"))
-    fields = {
-        "identifier": output.identifier,
-        "probability": output.probability,
-        "label": output.label,
-    }
-    parts.append(_write(fields, "[output]"))
+    parts.append(_write({**dict(_list_common(contract.label)), **names}, "[label]"))
+    parts.append(_write(dataclasses.asdict(contract.output), "[output]"))
     if contract.names is not None:
         parts.append(_write(dataclasses.asdict(contract.names), "[names]"))
     parts += [_write(dict(_list_feature(field)), "[[features]]") for field in contract.features]

@@ -44,6 +44,8 @@ class PredictionField:
 
 #: The event time's name where the contract has no such field.
 DEFAULT_EVENT_TIME = "event_ts"
+#: The names of the fields that are called the same in every domain.
+FIXED_NAMES = {Part.PROCESSED: "processed_ts", Part.MODEL: "model_version"}
 
 
 def list_fields(contract: Contract) -> tuple[PredictionField, ...]:
@@ -56,14 +58,9 @@ def list_fields(contract: Contract) -> tuple[PredictionField, ...]:
         PredictionField(
             Part.EVENT_TIME, DEFAULT_EVENT_TIME if time is None else time.name, is_optional=True
         ),
-        PredictionField(Part.PROCESSED, "processed_ts"),
-        PredictionField(Part.MODEL, "model_version"),
+        PredictionField(Part.PROCESSED, FIXED_NAMES[Part.PROCESSED]),
+        PredictionField(Part.MODEL, FIXED_NAMES[Part.MODEL]),
     )
-
-
-def find_name(contract: Contract, part: Part) -> str:
-    """The name of the field that holds this part."""
-    return next(field.name for field in list_fields(contract) if field.part is part)
 
 
 @dataclass(frozen=True)
