@@ -34,6 +34,9 @@ FEATURE_KINDS = (Kind.CATEGORY, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.TE
 
 #: Beyond it a float64 skips integers.
 MAX_INTEGER = 2**53
+#: Size of the largest record, and length of the longest text, where a contract says neither.
+DEFAULT_MAX_BYTES = 65_536
+DEFAULT_MAX_CHARS = 1_000
 
 # Attributes that came later: where they have their default, fingerprints are what they were.
 _LATER = ("max_chars",)
@@ -305,3 +308,22 @@ ISO_8601 = (
     r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
     r"(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 )
+
+
+def build_event_time(name: str, description: str = "", path: tuple[str, ...] = ()) -> Field:
+    """The field of an event time."""
+    return Field(
+        name,
+        Kind.TIMESTAMP,
+        description,
+        "1970-01-01T00:00:00Z",
+        pattern=ISO_8601,
+        nullable=True,
+        path=path,
+    )
+
+
+def build_label(name: str, negative: str, positive: str, description: str = "") -> Field:
+    """The field of a label."""
+    allowed = (negative, positive)
+    return Field(name, Kind.CATEGORY, description, negative, allowed=allowed, nullable=True)

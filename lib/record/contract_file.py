@@ -13,8 +13,9 @@ from pathlib import Path
 
 from lib.errors import ContractError
 from lib.record.contract import (
+    DEFAULT_MAX_BYTES,
+    DEFAULT_MAX_CHARS,
     FEATURE_KINDS,
-    ISO_8601,
     MAX_INTEGER,
     Contract,
     Field,
@@ -22,6 +23,8 @@ from lib.record.contract import (
     Names,
     OutputNames,
     Value,
+    build_event_time,
+    build_label,
 )
 from lib.record.contract_table import ContractTable, is_number
 from lib.record.prediction import FIXED_NAMES, list_fields
@@ -49,8 +52,6 @@ _KEYS_OF_KINDS = {
     "pattern": (Kind.TEXT,),
     "max_chars": (Kind.TEXT,),
 }
-_DEFAULT_MAX_BYTES = 65_536
-_DEFAULT_MAX_CHARS = 1_000
 _DEFAULT_IDENTIFIER_PATTERN = r"\S(?:.{0,198}\S)?"
 # Names of a domain go into topics, groups and folders.
 _DOMAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -110,7 +111,7 @@ def parse_contract(text: str, place: str) -> Contract:
         event_time=event_time,
         label=label,
         positive_label=positive,
-        max_bytes=top.count("max_bytes", _DEFAULT_MAX_BYTES) or _DEFAULT_MAX_BYTES,
+        max_bytes=top.count("max_bytes", None) or DEFAULT_MAX_BYTES,
         output=_read_output(top.table("output", _OUTPUT), identifier),
         names=_read_names(top.table("names", _NAMES), name) if top.has("names") else None,
     )
@@ -134,15 +135,7 @@ def _read_identifier(table: ContractTable) -> Field:
 
 def _read_event_time(top: ContractTable) -> Field:
     table = top.table("event_time", _EVENT_TIME)
-    return Field(
-        name=table.text("name"),
-        kind=Kind.TIMESTAMP,
-        description=table.text("description", ""),
-        stand_in="1970-01-01T00:00:00Z",
-        pattern=ISO_8601,
-        nullable=True,
-        path=_read_path(table),
-    )
+    return build_event_time(table.text("name"), table.text("description", ""), _read_path(table))
 
 
 def _read_label(table: ContractTable) -> tuple[Field, str]:
@@ -150,15 +143,8 @@ def _read_label(table: ContractTable) -> tuple[Field, str]:
     negative, positive = table.text("negative"), table.text("positive")
     if negative == positive:
         table.refuse("positive", f'"{positive}" twice', "two different values")
-    field = Field(
-        name=table.text("name"),
-        kind=Kind.CATEGORY,
-        description=table.text("description", ""),
-        stand_in=negative,
-        allowed=(negative, positive),
-        nullable=True,
-    )
-    return field, positive
+    name, description = table.text("name"), table.text("description", "")
+    return build_label(name, negative, positive, description), positive
 
 
 def _read_output(table: ContractTable, identifier: Field) -> OutputNames:
@@ -200,7 +186,7 @@ def _read_feature(table: ContractTable) -> Field:
         nullable=table.flag("nullable"),
         numeric_text=table.flag("numeric_text"),
         blank=table.number("blank"),
-        max_chars=table.count("max_chars", _DEFAULT_MAX_CHARS if kind is Kind.TEXT else None),
+        max_chars=table.count("max_chars", DEFAULT_MAX_CHARS if kind is Kind.TEXT else None),
         singled_out=_read_integers(table, "singled_out"),
         path=_read_path(table),
     )

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib.errors import SettingsError
 from lib.record.cells import BOOLEANS
 from lib.record.checks import BLANK_TEXT, NUMERIC_TEXT
-from lib.record.contract import ISO_8601, MAX_INTEGER, Contract, Field, Kind, OutputNames
+from lib.record.contract import (
+    DEFAULT_MAX_BYTES,
+    ISO_8601,
+    MAX_INTEGER,
+    Contract,
+    Field,
+    Kind,
+    OutputNames,
+    build_event_time,
+    build_label,
+)
 from lib.record.stand_in import derive_stand_in
 from lib.record.tables import Columns
 
@@ -96,7 +106,7 @@ def draft_contract(name: str, columns: Columns, roles: Roles) -> Draft:
         event_time=None if time is None else build_event_time(time),
         label=build_label(label, negative, positive),
         positive_label=positive,
-        max_bytes=65_536,
+        max_bytes=DEFAULT_MAX_BYTES,
         output=OutputNames(identifier),
     )
     return Draft(contract, notes)
@@ -244,27 +254,3 @@ def _draft_identifier(name: str, values: Sequence[Any]) -> Field:
     pattern = r"[A-Za-z0-9][A-Za-z0-9._:-]*" if is_plain else r"\S(?:.*\S)?"
     drafted = Field(name, Kind.TEXT, "", None, pattern=pattern, max_chars=2 * longest)
     return replace(drafted, stand_in=derive_stand_in(drafted))
-
-
-def build_event_time(name: str, path: tuple[str, ...] = ()) -> Field:
-    """The field of an event time."""
-    return Field(
-        name,
-        Kind.TIMESTAMP,
-        "",
-        "1970-01-01T00:00:00Z",
-        pattern=ISO_8601,
-        nullable=True,
-        path=path,
-    )
-
-
-def build_label(name: str, negative: str, positive: str) -> Field:
-    """The field of a label."""
-    allowed = (negative, positive)
-    return Field(name, Kind.CATEGORY, "", negative, allowed=allowed, nullable=True)
-
-
-def as_mapping(value: Any) -> Mapping[str, Any]:
-    """A JSON object; an empty one for anything else."""
-    return value if isinstance(value, Mapping) else {}

@@ -7,8 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from lib.errors import SettingsError
-from lib.record.contract import Contract, Field, Kind, OutputNames
-from lib.record.drafting import Draft, Roles, as_mapping, build_event_time, build_label
+from lib.record.contract import (
+    DEFAULT_MAX_BYTES,
+    DEFAULT_MAX_CHARS,
+    Contract,
+    Field,
+    Kind,
+    OutputNames,
+    build_event_time,
+    build_label,
+)
+from lib.record.drafting import Draft, Roles
 from lib.record.stand_in import derive_stand_in
 
 Place = tuple[str, ...]
@@ -54,10 +63,10 @@ def draft_from_schema(name: str, schema: Mapping[str, Any], roles: Roles) -> Dra
         name=name,
         identifier=_draft_identifier(place, described),
         features=tuple(features),
-        event_time=None if time is None else build_event_time(time, _path(by_name[time][0])),
+        event_time=None if time is None else build_event_time(time, path=_path(by_name[time][0])),
         label=label,
         positive_label=label.allowed[1],
-        max_bytes=65_536,
+        max_bytes=DEFAULT_MAX_BYTES,
         output=OutputNames(roles.identifier),
     )
     return Draft(contract, notes)
@@ -66,8 +75,8 @@ def draft_from_schema(name: str, schema: Mapping[str, Any], roles: Roles) -> Dra
 def _iter_properties(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[_Property]:
     """The values of an object and of the objects in it."""
     required = set(schema.get("required", ()))
-    for name, described in as_mapping(schema.get("properties")).items():
-        described = _resolve(as_mapping(described), root)
+    for name, described in _as_mapping(schema.get("properties")).items():
+        described = _resolve(_as_mapping(described), root)
         if "properties" in described:
             for place, inner, needed in _iter_properties(described, root):
                 yield (name, *place), inner, needed and name in required
@@ -82,8 +91,8 @@ def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str,
         return schema
     found: Any = root
     for part in reference.removeprefix("#/").split("/"):
-        found = as_mapping(found).get(part.replace("~1", "/").replace("~0", "~"))
-    return as_mapping(found)
+        found = _as_mapping(found).get(part.replace("~1", "/").replace("~0", "~"))
+    return _as_mapping(found)
 
 
 def _name(place: Place) -> str:
@@ -121,7 +130,8 @@ def _draft_field(
             notes.append(f"{name}: the bounds of a contract are inclusive.")
     elif types == {"string"}:
         kind = Kind.TEXT
-        facts |= {"max_chars": schema.get("maxLength", 1_000), "pattern": _read_pattern(schema)}
+        facts["max_chars"] = schema.get("maxLength", DEFAULT_MAX_CHARS)
+        facts["pattern"] = _read_pattern(schema)
     else:
         listed = ", ".join(sorted(types)) or "no type"
         notes.append(f"{name} was left out: {listed} is no kind of a feature.")
@@ -185,3 +195,8 @@ def _draft_identifier(place: Place, schema: Mapping[str, Any]) -> Field:
         path=_path(place),
     )
     return replace(drafted, stand_in=derive_stand_in(drafted))
+
+
+def _as_mapping(value: Any) -> Mapping[str, Any]:
+    """A JSON object; an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}

@@ -8,7 +8,14 @@ from itertools import islice
 from random import Random
 from typing import Any
 
-from lib.record.contract import ISO_8601, Contract, Field, Kind, OutputNames
+from lib.record.contract import (
+    Contract,
+    Field,
+    Kind,
+    OutputNames,
+    build_event_time,
+    build_label,
+)
 from lib.record.stand_in import derive_stand_in
 from lib.synth import break_record, draw_records, encode_record
 from lib.synth.sampler import put
@@ -49,21 +56,13 @@ def draw_contract(seed: int) -> Contract:
         pattern=r"[A-Z]{2}-\d{3,9}",
         path=_draw_path(chance, nested, "key"),
     )
-    time = Field(
-        "at",
-        Kind.TIMESTAMP,
-        "",
-        "1970-01-01T00:00:00Z",
-        pattern=ISO_8601,
-        nullable=True,
-        path=_draw_path(chance, nested, "at"),
-    )
+    time = build_event_time("at", path=_draw_path(chance, nested, "at"))
     return Contract(
         name=f"random-{seed}",
         identifier=identifier,
         features=tuple(_draw_field(chance, name, nested=nested) for name in names),
         event_time=time if chance.random() < 0.7 else None,
-        label=Field("label", Kind.CATEGORY, "", "n", allowed=("n", "p"), nullable=True),
+        label=build_label("label", "n", "p"),
         positive_label="p",
         max_bytes=8_192,
         output=OutputNames("id"),
