@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from lib.codec.decode import MAX_NAME_CHARS, decode_value
 from lib.codec.record_parser import RecordParser, Row, build_parser
-from lib.record.checks import NUMERIC_TEXT
+from lib.record.checks import NUMBER
 from lib.record.contract import Contract, Field, Kind
 from lib.record.types import is_float, is_text
 from lib.record.violations import Violation
@@ -251,9 +251,6 @@ def _number_values(spec: Field) -> dict[str | None, int]:
     return {None: MISSING, **{value: code for code, value in enumerate(spec.allowed)}}
 
 
-_READ = re.compile(NUMERIC_TEXT, re.ASCII).fullmatch
-
-
 def _read_numbers(column: Sequence[Any], spec: Field) -> npt.NDArray[np.float64]:
     """NaN for what is missing, infinity for text that is left to the reference."""
     if spec.numeric_text and str in set(map(type, column)):
@@ -266,7 +263,7 @@ def _read_number(value: float | str | None, spec: Field) -> float | None:
         return value
     if spec.blank is not None and not value.strip(" "):
         return spec.blank
-    return float(value) if _READ(value) else np.inf
+    return float(value) if NUMBER.fullmatch(value) else np.inf
 
 
 def _is_in_range(numbers: npt.NDArray[np.float64], spec: Field) -> Mask:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
-from lib.record.checks import NUMERIC_TEXT
+from lib.record.checks import NUMBER
 from lib.record.contract import Field, Kind, Value
 
 #: How a CSV file and a Parquet file's text write a boolean.
 BOOLEANS = {"true": True, "false": False}
-_NUMBER = re.compile(NUMERIC_TEXT, re.ASCII)
 
 
 def read_cell(text: str, spec: Field) -> Value:
@@ -27,7 +24,7 @@ def read_cell(text: str, spec: Field) -> Value:
         return None
     if spec.kind is Kind.BOOLEAN:
         return BOOLEANS.get(text, text)
-    if not spec.is_numeric or _NUMBER.fullmatch(text) is None:
+    if not spec.is_numeric or NUMBER.fullmatch(text) is None:
         return text
     number = float(text)
     return int(number) if spec.kind is Kind.INTEGER and number.is_integer() else number

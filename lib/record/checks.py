@@ -17,6 +17,8 @@ from lib.record.violations import Rule
 # Nothing in it can match the same digits in two ways: hostile text would be tried in all of them.
 NUMERIC_TEXT = r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*"
 BLANK_TEXT = r"\s*"
+#: The same for engines in Python.
+NUMBER, BLANK = (re.compile(text, re.ASCII) for text in (NUMERIC_TEXT, BLANK_TEXT))
 
 Checked = tuple[Any, Rule | None]
 
@@ -53,9 +55,9 @@ def _is_well_formed(text: str, spec: Field) -> bool:
 
 def _check_number(value: Any, spec: Field) -> Checked:
     if isinstance(value, str) and spec.numeric_text:
-        if spec.blank is not None and _compile(BLANK_TEXT).fullmatch(value):
+        if spec.blank is not None and BLANK.fullmatch(value):
             return spec.blank, None
-        if _compile(NUMERIC_TEXT).fullmatch(value) is None:
+        if NUMBER.fullmatch(value) is None:
             return None, Rule.WRONG_TYPE
     elif isinstance(value, bool) or not isinstance(value, int | float):
         return None, Rule.WRONG_TYPE

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib.errors import SettingsError
 from lib.record.cells import BOOLEANS
-from lib.record.checks import BLANK_TEXT, NUMERIC_TEXT
+from lib.record.checks import BLANK, check_value
 from lib.record.contract import (
     DEFAULT_MAX_BYTES,
-    ISO_8601,
-    MAX_INTEGER,
     Contract,
     Field,
     Kind,
@@ -27,15 +25,16 @@ from lib.record.tables import Columns
 
 # More different texts than this, and a column is no category.
 MAX_CATEGORIES = 30
-# Of the spread of a number's values, this much is let be on both sides.
+# A drafted range goes beyond the smallest and the largest value by this share of their difference.
 _SLACK = 0.1
 _ID_NAMES = re.compile(r"(?i)(?:.*[_ .-])?(?:id|key|uuid|number|nr)|.*(?:Id|ID|Key)")
 _LABEL_NAMES = re.compile(r"(?i)label|target|outcome|class|y")
 _POSITIVE = ("yes", "true", "1", "y", "positive")
-_NUMBER = re.compile(NUMERIC_TEXT, re.ASCII)
-_BLANK = re.compile(BLANK_TEXT, re.ASCII)
-_TIME = re.compile(ISO_8601, re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*", re.ASCII)
+# Fields that a column may turn out to be, with the widest rules.
+_NUMBER = Field("", Kind.NUMBER, "", None, numeric_text=True)
+_WHOLE = Field("", Kind.INTEGER, "", None)
+_TIME = build_event_time("")
 
 
 @dataclass(frozen=True)
@@ -125,11 +124,11 @@ def draft_field(name: str, values: Sequence[Any]) -> tuple[Field | None, str | N
     texts = [value for value in present if isinstance(value, str)]
     if all(isinstance(value, bool) or value in BOOLEANS for value in present):
         return _finish(Field(name, Kind.BOOLEAN, "", None, nullable=nullable)), None
-    blanks = [text for text in texts if _BLANK.fullmatch(text)]
-    numbers = [_as_number(value) for value in present if value not in blanks]
-    if numbers and all(number is not None for number in numbers):
-        found = [number for number in numbers if number is not None]
-        drafted = _draft_number(name, found, nullable=nullable, blanks=bool(blanks))
+    blanks = {text for text in texts if BLANK.fullmatch(text)}
+    others = [value for value in present if value not in blanks]
+    if others and _are_all(_NUMBER, others):
+        numbers = [float(value) for value in others]
+        drafted = _draft_number(name, numbers, nullable=nullable, blanks=bool(blanks))
         note = f"{name} has blanks, which were taken for 0." if blanks else None
         return drafted, note
     different = sorted({str(value) for value in present})
@@ -144,9 +143,7 @@ def draft_field(name: str, values: Sequence[Any]) -> tuple[Field | None, str | N
 
 
 def _draft_number(name: str, numbers: Sequence[float], *, nullable: bool, blanks: bool) -> Field:
-    is_whole = all(
-        number == math.floor(number) and abs(number) <= MAX_INTEGER for number in numbers
-    )
+    is_whole = _are_all(_WHOLE, numbers)
     low, high = min(numbers), max(numbers)
     slack = _SLACK * (high - low)
     minimum = low if low in (0.0, 1.0) else max(low - slack, 0.0 if low >= 0 else -math.inf)
@@ -174,12 +171,9 @@ def _finish(drafted: Field) -> Field:
     return replace(drafted, stand_in=derive_stand_in(drafted))
 
 
-def _as_number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        return float(value) if math.isfinite(value) else None
-    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else None
+def _are_all(spec: Field, values: Iterable[Any]) -> bool:
+    """Whether all values keep the rules of a field."""
+    return all(check_value(value, spec)[1] is None for value in values)
 
 
 def _find(columns: Columns, name: str | None, flag: str) -> str | None:
@@ -228,7 +222,7 @@ def _guess_label(columns: Columns, identifier: str) -> str:
 def _guess_time(columns: Columns) -> str | None:
     for name, values in columns.items():
         present = [value for value in values if value not in (None, "")]
-        if present and all(isinstance(it, str) and _TIME.fullmatch(it) for it in present):
+        if present and _are_all(_TIME, present):
             return name
     return None
 
@@ -251,6 +245,6 @@ def _draft_identifier(name: str, values: Sequence[Any]) -> Field:
     texts = [str(value) for value in values]
     longest = max(map(len, texts))
     is_plain = all(_PLAIN.fullmatch(text) for text in texts)
-    pattern = r"[A-Za-z0-9][A-Za-z0-9._:-]*" if is_plain else r"\S(?:.*\S)?"
+    pattern = _PLAIN.pattern if is_plain else r"\S(?:.*\S)?"
     drafted = Field(name, Kind.TEXT, "", None, pattern=pattern, max_chars=2 * longest)
     return replace(drafted, stand_in=derive_stand_in(drafted))

@@ -86,6 +86,12 @@ def test_all_customers_keep_the_contract_that_is_drafted_from_them(tmp_path: Pat
     assert (survey.records, survey.valid) == (2_000, 2_000)
 
 
+def test_text_of_a_number_beyond_every_range_is_no_number(tmp_path: Path) -> None:
+    contract, _ = draft(tmp_path, "id,size,label\na,1e999,no\nb,2,yes\nc,3,no\n")
+
+    assert contract.field("size").kind is Kind.CATEGORY
+
+
 def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     path = tmp_path / "orders.parquet"
     columns = {
