@@ -265,7 +265,7 @@ def _with_stand_in(table: ContractTable, field: Field) -> Field:
         table.refuse("stand_in", repr(given) if isinstance(given, str) else given, fault)
     if is_number(stand_in) and field.kind is Kind.NUMBER:
         stand_in = float(stand_in or 0.0)
-    return Field(**{**vars(field), "stand_in": stand_in})
+    return dataclasses.replace(field, stand_in=stand_in)
 
 
 def _check_names(contract: Contract, top: ContractTable) -> None:

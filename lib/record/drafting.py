@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from lib.errors import SettingsError
@@ -20,7 +20,7 @@ from lib.record.contract import (
     build_event_time,
     build_label,
 )
-from lib.record.stand_in import derive_stand_in
+from lib.record.stand_in import add_stand_in
 from lib.record.tables import Columns
 
 # More different texts than this, and a column is no category.
@@ -123,7 +123,7 @@ def draft_field(name: str, values: Sequence[Any]) -> tuple[Field | None, str | N
         return None, f"{name} was left out: it has no values."
     texts = [value for value in present if isinstance(value, str)]
     if all(isinstance(value, bool) or value in BOOLEANS for value in present):
-        return _finish(Field(name, Kind.BOOLEAN, "", None, nullable=nullable)), None
+        return add_stand_in(Field(name, Kind.BOOLEAN, "", None, nullable=nullable)), None
     blanks = {text for text in texts if BLANK.fullmatch(text)}
     others = [value for value in present if value not in blanks]
     if others and _are_all(_NUMBER, others):
@@ -134,11 +134,13 @@ def draft_field(name: str, values: Sequence[Any]) -> tuple[Field | None, str | N
     different = sorted({str(value) for value in present})
     if len(different) <= MAX_CATEGORIES:
         allowed = tuple(different)
-        return _finish(
+        return add_stand_in(
             Field(name, Kind.CATEGORY, "", None, allowed=allowed, nullable=nullable)
         ), None
     longest = max(len(text) for text in different)
-    drafted = _finish(Field(name, Kind.TEXT, "", None, nullable=nullable, max_chars=2 * longest))
+    drafted = add_stand_in(
+        Field(name, Kind.TEXT, "", None, nullable=nullable, max_chars=2 * longest)
+    )
     return drafted, f"{name} has {len(different):,} different texts: most models cannot use it."
 
 
@@ -150,7 +152,9 @@ def _draft_number(name: str, numbers: Sequence[float], *, nullable: bool, blanks
     bounds = [math.floor(minimum), math.ceil(high + slack)]
     if is_whole and {*numbers} <= {0.0, 1.0}:
         bounds = [0, 1]
-    return _finish(
+    if blanks:  # they stand for 0
+        bounds = [min(bounds[0], 0), max(bounds[1], 0)]
+    return add_stand_in(
         Field(
             name,
             Kind.INTEGER if is_whole and not blanks else Kind.NUMBER,
@@ -163,12 +167,6 @@ def _draft_number(name: str, numbers: Sequence[float], *, nullable: bool, blanks
             blank=0.0 if blanks else None,
         )
     )
-
-
-def _finish(drafted: Field) -> Field:
-    if drafted.blank is not None and not drafted.range[0] <= drafted.blank <= drafted.range[1]:
-        drafted = replace(drafted, minimum=min(0.0, drafted.range[0]))
-    return replace(drafted, stand_in=derive_stand_in(drafted))
 
 
 def _are_all(spec: Field, values: Iterable[Any]) -> bool:
@@ -247,4 +245,4 @@ def _draft_identifier(name: str, values: Sequence[Any]) -> Field:
     is_plain = all(_PLAIN.fullmatch(text) for text in texts)
     pattern = _PLAIN.pattern if is_plain else r"\S(?:.*\S)?"
     drafted = Field(name, Kind.TEXT, "", None, pattern=pattern, max_chars=2 * longest)
-    return replace(drafted, stand_in=derive_stand_in(drafted))
+    return add_stand_in(drafted)

@@ -18,7 +18,7 @@ from lib.record.contract import (
     build_label,
 )
 from lib.record.drafting import Draft, Roles
-from lib.record.stand_in import derive_stand_in
+from lib.record.stand_in import add_stand_in
 
 Place = tuple[str, ...]
 # A property's place, its schema, and whether it has to be there.
@@ -136,9 +136,8 @@ def _draft_field(
         listed = ", ".join(sorted(types)) or "no type"
         notes.append(f"{name} was left out: {listed} is no kind of a feature.")
         return None
-    drafted = Field(name, kind, str(schema.get("description", "")), None, **facts)
-    stand_in = schema.get("default", derive_stand_in(drafted))
-    return replace(drafted, stand_in=stand_in)
+    drafted = add_stand_in(Field(name, kind, str(schema.get("description", "")), None, **facts))
+    return replace(drafted, stand_in=schema.get("default", drafted.stand_in))
 
 
 def _read_bounds(schema: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
@@ -194,7 +193,7 @@ def _draft_identifier(place: Place, schema: Mapping[str, Any]) -> Field:
         max_chars=schema.get("maxLength"),
         path=_path(place),
     )
-    return replace(drafted, stand_in=derive_stand_in(drafted))
+    return add_stand_in(drafted)
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:

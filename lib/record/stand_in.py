@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from lib.record.checks import check_value
@@ -28,6 +29,11 @@ def derive_stand_in(field: Field) -> Value:
             number = min(max(0.0, low), high)
             return int(number) if field.kind is Kind.INTEGER else number
     return next((text for text in _TEXTS if _is_valid(text, field)), None) or _make_text(field)
+
+
+def add_stand_in(field: Field) -> Field:
+    """The field with the stand-in that follows from its rules."""
+    return replace(field, stand_in=derive_stand_in(field))
 
 
 def find_fault(value: Value, field: Field) -> str | None:

@@ -16,7 +16,7 @@ from lib.record.contract import (
     build_event_time,
     build_label,
 )
-from lib.record.stand_in import derive_stand_in
+from lib.record.stand_in import add_stand_in
 from lib.synth import break_record, draw_records, encode_record
 from lib.synth.sampler import put
 
@@ -130,5 +130,4 @@ def _draw_field(chance: Random, name: str, *, nested: bool) -> Field:
         facts["numeric_text"] = chance.random() < 0.5
         if facts["numeric_text"] and chance.random() < 0.5:
             facts["blank"] = 0.0
-    field = Field(name, kind, "", None, **facts)
-    return Field(**{**vars(field), "stand_in": derive_stand_in(field)})
+    return add_stand_in(Field(name, kind, "", None, **facts))

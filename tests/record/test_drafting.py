@@ -92,6 +92,14 @@ def test_text_of_a_number_beyond_every_range_is_no_number(tmp_path: Path) -> Non
     assert contract.field("size").kind is Kind.CATEGORY
 
 
+def test_a_blank_is_in_the_range_of_its_number(tmp_path: Path) -> None:
+    contract, notes = draft(tmp_path, "id,balance,label\na,-5,no\nb,-3,yes\nc, ,no\n")
+
+    balance = contract.field("balance")
+    assert (balance.minimum, balance.maximum, balance.blank) == (-6, 0, 0.0)
+    assert notes[-1] == "balance has blanks, which were taken for 0."
+
+
 def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     path = tmp_path / "orders.parquet"
     columns = {
