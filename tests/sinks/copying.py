@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions  # where it is defined: .admin does not export it
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+from lib.broker import create_topics
 from lib.errors import ResumeRefusedError
+from lib.kafka.admin import build_admin, list_partitions
 from lib.sinks.columns import HEADERS_TYPE
 from lib.sinks.commit import ArrowMap
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
@@ -70,6 +73,20 @@ class Copying:
         finally:
             sink.close()
         return sink
+
+    def die_in_batch(self, *, is_written: bool, **changes: Any) -> None:
+        """Start, and die in the next batch, before or after it was written to Kafka."""
+        sink = self.start_sink(**changes)
+
+        def write(frame: DataFrame, batch_id: int) -> None:
+            if is_written:
+                sink(frame, batch_id)
+            raise RuntimeError("killed here")
+
+        writer = sink.write_stream(self.messages(sink.read_stream())).foreachBatch(write)
+        query = writer.trigger(availableNow=True).start()
+        wait_until(lambda: not query.isActive)
+        sink.close()
 
     def drain_through(self, change: ArrowMap, **changes: Any) -> ExactlyOnceSink:
         """The same with messages that tasks change; the query may fail."""
@@ -173,6 +190,31 @@ def delete_records(copying: Copying, before: dict[int, int]) -> None:
     asked = [TopicPartition(topic, partition, offset) for partition, offset in before.items()]
     for answer in admin.delete_records(asked).values():
         answer.result(30)
+
+
+def add_partition(copying: Copying, *records: Record) -> None:
+    """The source topic gets one more, with these records in it."""
+    servers, topic = copying.settings.bootstrap_servers, copying.settings.source_topic
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.create_partitions([NewPartitions(topic, PARTITIONS + 1)])[topic].result(30)
+    wait_until(lambda: len(list_partitions(build_admin(servers, {}), topic)) == PARTITIONS + 1)
+    producer = Producer({"bootstrap.servers": servers})
+    for key, value in records:
+        producer.produce(topic, key=key, value=value, partition=PARTITIONS)
+    assert producer.flush(30) == 0
+
+
+def delete_topic(copying: Copying) -> None:
+    topic = copying.settings.source_topic
+    admin = AdminClient({"bootstrap.servers": copying.settings.bootstrap_servers})
+    admin.delete_topics([topic], operation_timeout=30)[topic].result()
+    wait_until(lambda: topic not in admin.list_topics(timeout=10).topics)
+
+
+def recreate_topic(copying: Copying) -> None:
+    """Of the same name, and empty."""
+    delete_topic(copying)
+    create_topics(copying.settings.bootstrap_servers, {copying.settings.source_topic: PARTITIONS})
 
 
 def find_set_aside(checkpoint: Path) -> list[Path]:

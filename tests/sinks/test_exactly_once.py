@@ -19,11 +19,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from confluent_kafka import OFFSET_INVALID, Consumer, Producer
-from confluent_kafka.admin import AdminClient
 from pyspark import TaskContext
 from pyspark.sql import functions as F
 
-from lib.broker import create_topics
 from lib.errors import (
     PlanRefusedError,
     ResumeRefusedError,
@@ -50,6 +48,7 @@ from tests.sinks.copying import (
     as_bytes,
     delete_group,
     orders,
+    recreate_topic,
     small_arrow_batches,
 )
 from tests.sinks.writing import cut_connections
@@ -608,11 +607,7 @@ def test_offsets_of_another_query_are_refused(copying: Copying, tmp_path: Path) 
 def test_a_topic_that_was_made_anew_is_refused(copying: Copying) -> None:
     copying.produce(*orders(0, 100))
     copying.drain()
-    servers, source = copying.settings.bootstrap_servers, copying.settings.source_topic
-    admin = AdminClient({"bootstrap.servers": servers})
-    admin.delete_topics([source], operation_timeout=30)[source].result()
-    wait_until(lambda: source not in admin.list_topics(timeout=10).topics)
-    create_topics(servers, {source: PARTITIONS})
+    recreate_topic(copying)
     copying.produce(*orders(0, 500))  # longer than the one before: only the id tells
 
     with pytest.raises(ResumeRefusedError, match="was made with another topic"):

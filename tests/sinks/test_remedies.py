@@ -20,8 +20,7 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
-from confluent_kafka.cimpl import NewPartitions, NewTopic
-from pyspark.sql import DataFrame
+from confluent_kafka.cimpl import NewPartitions
 from pyspark.sql import functions as F
 
 from lib.errors import ResumeRefusedError, SinkRejectedError
@@ -38,7 +37,9 @@ from tests.sinks.copying import (
     answers,
     as_bytes,
     delete_group,
+    delete_records,
     orders,
+    recreate_topic,
     small_arrow_batches,
 )
 from tests.topics import read_topic
@@ -110,21 +111,6 @@ def set_to_unanswered(copying: Copying) -> None:
         carry_out(copying, command, partition=partition, offset=offset)
 
 
-def die(copying: Copying, *, is_written: bool, **changes: Any) -> None:
-    """Die in the next batch, before or after it was written to Kafka."""
-    sink = copying.start_sink(**changes)
-
-    def write(frame: DataFrame, batch_id: int) -> None:
-        if is_written:
-            sink(frame, batch_id)
-        raise RuntimeError("killed here")
-
-    writer = sink.write_stream(copying.messages(sink.read_stream())).foreachBatch(write)
-    query = writer.trigger(availableNow=True).start()
-    wait_until(lambda: not query.isActive)
-    sink.close()
-
-
 def drain_at_least_once(copying: Copying) -> None:
     """With Spark's own sink, on the same checkpoint, to its end."""
     settings = copying.settings
@@ -152,10 +138,7 @@ def test_records_that_were_deleted_unscored_are_given_up_and_no_others(copying: 
         for p, offset in [(m.partition() or 0, m.offset() or 0)]
         if answered[p] <= offset < cut.get(p, 0)
     }
-    admin = build_admin(servers, {})
-    asked = [TopicPartition(source, p, offset) for p, offset in cut.items()]
-    for answer in admin.delete_records(asked).values():
-        answer.result(30)
+    delete_records(copying, cut)
     (command,) = find_commands(OPERATIONS, REFUSAL_1)
     accepted = None
 
@@ -201,7 +184,7 @@ def test_a_group_that_was_set_back_by_mistake_goes_on_where_it_was(
     copying.drain()
     if not is_noted:
         copying.produce(*orders(200, 300))
-        die(copying, is_written=True)
+        copying.die_in_batch(is_written=True)
     command = find_commands(OPERATIONS, LOOKING)[0]
     for partition in range(2):
         carry_out(copying, command, partition=partition, offset=0)
@@ -268,7 +251,7 @@ def test_a_batch_of_which_nobody_knows_is_looked_for_and_the_group_set(
     copying.produce(*orders(0, 100))
     copying.drain(commit=commit)
     copying.produce(*orders(100, 200))
-    die(copying, is_written=is_written, commit=commit)
+    copying.die_in_batch(is_written=is_written, commit=commit)
     delete_group(copying.settings)
 
     follow_refusal_3(copying, commit=commit)
@@ -312,7 +295,7 @@ def test_a_query_gets_a_new_name_with_the_offsets_of_the_old_one(copying: Copyin
     copying.produce(*orders(0, 200))
     copying.drain()
     copying.produce(*orders(200, 300))
-    die(copying, is_written=True)
+    copying.die_in_batch(is_written=True)
     copying.produce(*orders(300, 400))
     renamed = copy_offsets(copying, f"{copying.settings.query_name}-new")
 
@@ -338,7 +321,7 @@ def test_one_query_becomes_several_that_share_the_topic(copying: Copying, tmp_pa
     copying.produce(*orders(0, 200))
     copying.drain()
     copying.produce(*orders(200, 300))
-    die(copying, is_written=True)
+    copying.die_in_batch(is_written=True)
     copying.produce(*orders(300, 400))
     for number, partitions in enumerate(({0, 1}, {2, 3})):
         name = f"{copying.settings.query_name}-{number}"
@@ -440,7 +423,7 @@ def test_a_cluster_that_was_copied_with_its_offsets_is_accepted(copying: Copying
 def test_a_topic_that_was_recreated_is_begun_anew(copying: Copying, checkpoint: Path) -> None:
     copying.produce(*orders(0, 100))
     copying.drain()
-    recreate(copying)
+    recreate_topic(copying)
     copying.produce(*orders(100, 200))
 
     refusal = refuse(copying)
@@ -451,15 +434,6 @@ def test_a_topic_that_was_recreated_is_begun_anew(copying: Copying, checkpoint: 
     copying.drain()
 
     assert copying.read() == answers(0, 200)
-
-
-def recreate(copying: Copying) -> None:
-    name = copying.settings.source_topic
-    admin = build_admin(copying.settings.bootstrap_servers, {})
-    admin.delete_topics([name], operation_timeout=30)[name].result()
-    wait_until(lambda: name not in admin.list_topics(timeout=10).topics)
-    admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result()
-    wait_until(lambda: name in admin.list_topics(timeout=10).topics)
 
 
 def test_everything_is_scored_anew_from_the_beginning(copying: Copying, checkpoint: Path) -> None:
@@ -480,7 +454,7 @@ def test_another_place_for_the_checkpoint_and_more_partitions_need_nothing(
     copying.produce(*orders(0, 100))
     copying.drain()
     copying.produce(*orders(100, 200))
-    die(copying, is_written=True)
+    copying.die_in_batch(is_written=True)
     source = copying.settings.source_topic
     admin = build_admin(copying.settings.bootstrap_servers, {})
     admin.create_partitions([NewPartitions(source, PARTITIONS + 2)])[source].result()

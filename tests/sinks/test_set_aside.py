@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from pyspark.sql import DataFrame
 
 from lib.errors import ResumeRefusedError, SettingsError
 from tests.sinks.copying import (
@@ -20,7 +19,6 @@ from tests.sinks.copying import (
     orders,
 )
 from tests.topics import read_topic
-from tests.waiting import wait_until
 
 COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 LOGGER = "lib.sinks.takeover"
@@ -33,20 +31,6 @@ def damage(path: Path, how: str) -> None:
     path.unlink()
     if how != "missing":
         path.write_text({"empty": "", "truncated": text[: len(text) // 2]}.get(how, "garbage"))
-
-
-def answer_and_die(copying: Copying, commit: str) -> None:
-    """Answer one batch; die before Spark notes it as done."""
-    sink = copying.start_sink(commit=commit)
-
-    def write(frame: DataFrame, batch_id: int) -> None:
-        sink(frame, batch_id)
-        raise RuntimeError("killed here")
-
-    writer = sink.write_stream(copying.messages(sink.read_stream())).foreachBatch(write)
-    query = writer.trigger(availableNow=True).start()
-    wait_until(lambda: not query.isActive)
-    sink.close()
 
 
 @pytest.mark.parametrize(
@@ -94,7 +78,7 @@ def test_a_damaged_checkpoint_of_a_batch_that_spark_has_not_noted(
     copying.produce(*orders(0, 100))
     copying.drain(commit=commit)
     copying.produce(*orders(100, 200))
-    answer_and_die(copying, commit)
+    copying.die_in_batch(is_written=True, commit=commit)
     damage(checkpoint / "offsets" / "1", "truncated")
     copying.produce(*orders(200, 300))
     copying.drain(commit=commit)
@@ -137,7 +121,7 @@ def test_retention_behind_an_answered_batch_costs_nothing(
     copying.produce(*orders(0, 100))
     copying.drain(commit=commit)
     copying.produce(*orders(100, 200))
-    answer_and_die(copying, commit)
+    copying.die_in_batch(is_written=True, commit=commit)
     answered = {p: offset for p, (offset, _) in copying.committed().items()}
     delete_records(copying, {p: offset - 1 for p, offset in answered.items()})
     copying.produce(*orders(200, 300))

@@ -12,12 +12,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewPartitions  # where it is defined: .admin does not export it
 
 from lib.errors import ResumeRefusedError, SettingsError, SinkFencedError
-from lib.kafka.admin import build_admin, list_partitions, read_topic_id
+from lib.kafka.admin import build_admin, read_topic_id
 from lib.sinks.columns import MESSAGE_SCHEMA
 from lib.sinks.partition_task import PartitionReport, PartitionTask
 from lib.sinks.partition_writers import (
@@ -29,22 +26,13 @@ from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author, Committer, Stamp
 from lib.sinks.transaction import TransactionalWriter
 from tests.conftest import TopicFactory
-from tests.sinks.copying import PARTITIONS, Copying, answers, orders
+from tests.sinks.copying import PARTITIONS, Copying, add_partition, answers, orders
 from tests.waiting import wait_until
 
 COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 
 
-def add_partition(copying: Copying) -> None:
-    """The source gets one more, with two records in it."""
-    servers, source = copying.settings.bootstrap_servers, copying.settings.source_topic
-    admin = AdminClient({"bootstrap.servers": servers})
-    admin.create_partitions([NewPartitions(source, PARTITIONS + 1)])[source].result(30)
-    wait_until(lambda: len(list_partitions(build_admin(servers, {}), source)) == PARTITIONS + 1)
-    producer = Producer({"bootstrap.servers": servers})
-    for key in (b"new 1", b"new 2"):
-        producer.produce(source, key=key, value=key, partition=PARTITIONS)
-    assert producer.flush(30) == 0
+NEW_RECORDS = ((b"new 1", b"new 1"), (b"new 2", b"new 2"))
 
 
 @pytest.mark.parametrize("old", ["driver", "executor"])
@@ -57,7 +45,7 @@ def test_nobody_writes_a_partition_that_the_newest_run_has_not_claimed(
     copying.drain(commit=old)
     first = copying.start_sink(commit=old)
     second = copying.start_sink(commit=new)
-    add_partition(copying)
+    add_partition(copying, *NEW_RECORDS)
     copying.produce(*orders(20, 40))
     with copying.running(first) as query:
         wait_until(lambda: not query.isActive)
@@ -81,7 +69,7 @@ def test_a_task_writes_nothing_to_a_partition_that_its_driver_has_not_claimed(
     seen = {p: stamp.to_metadata() for p, stamp in enumerate(stamps)}
     run = stamps[0].run_id
     copying.start_sink().close()
-    add_partition(copying)
+    add_partition(copying, *NEW_RECORDS)
     topic_id = read_topic_id(build_admin(servers, {}), settings.source_topic)
     task = PartitionTask(
         settings,
@@ -110,7 +98,7 @@ def test_a_start_signs_partitions_that_have_never_been_committed(
 ) -> None:
     copying.produce(*orders(0, 40))
     copying.drain(commit=commit)
-    add_partition(copying)
+    add_partition(copying, *NEW_RECORDS)
     copying.start_sink(commit=commit).close()
 
     found = copying.committed(PARTITIONS + 1)

@@ -8,13 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewPartitions
 from pyspark.sql.streaming.query import StreamingQuery
 
 from lib.background import Background
-from lib.broker import create_topics
 from lib.errors import ResumeRefusedError, SinkTopicChangedError
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.settings.score_stream import ScoreStreamSettings
@@ -27,12 +23,14 @@ from lib.telemetry.progress import BatchProgress, Totals
 from tests.sinks.copying import (
     PARTITIONS,
     Copying,
+    add_partition,
     answers,
     delete_records,
+    delete_topic,
     find_set_aside,
     orders,
+    recreate_topic,
 )
-from tests.waiting import wait_until
 
 COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 
@@ -65,17 +63,9 @@ def read_id(copying: Copying) -> str:
     return read_topic_id(admin, copying.settings.source_topic)
 
 
-def delete_topic(copying: Copying) -> None:
-    topic = copying.settings.source_topic
-    admin = AdminClient({"bootstrap.servers": copying.settings.bootstrap_servers})
-    admin.delete_topics([topic], operation_timeout=30)[topic].result()
-    wait_until(lambda: topic not in admin.list_topics(timeout=10).topics)
-
-
-def recreate_topic(copying: Copying) -> None:
+def recreate_with_more(copying: Copying) -> None:
     """With more records than before, so that its offsets look like those that are expected next."""
-    delete_topic(copying)
-    create_topics(copying.settings.bootstrap_servers, {copying.settings.source_topic: PARTITIONS})
+    recreate_topic(copying)
     copying.produce(*orders(1_000, 1_500))
 
 
@@ -124,7 +114,7 @@ def test_a_topic_that_is_recreated_between_two_batches_ends_the_job_with_both_id
         caplog.at_level(logging.WARNING, "lib.streaming.running_query"),
         pytest.raises(SinkTopicChangedError) as error,
     ):
-        run_with(copying, recreate_topic)
+        run_with(copying, recreate_with_more)
 
     after = read_id(copying)
     assert f"found topic id {after}, expected {before}" in error.value.message
@@ -158,14 +148,7 @@ NEW = PARTITIONS  # the number of the partition that is added
 
 def add_trimmed_partition(copying: Copying) -> None:
     """A partition with the records 0 to 19, of which retention deletes the first 8."""
-    servers, topic = copying.settings.bootstrap_servers, copying.settings.source_topic
-    admin = AdminClient({"bootstrap.servers": servers})
-    admin.create_partitions([NewPartitions(topic, NEW + 1)])[topic].result(30)
-    wait_until(lambda: len(admin.list_topics(topic, timeout=10).topics[topic].partitions) > NEW)
-    producer = Producer({"bootstrap.servers": servers})
-    for number in range(20):
-        producer.produce(topic, key=b"new%d" % number, value=b"order", partition=NEW)
-    assert producer.flush(30) == 0
+    add_partition(copying, *((b"new%d" % number, b"order") for number in range(20)))
     delete_records(copying, {NEW: 8})
 
 
