@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Columns = dict[str, list[Any]]
 
@@ -28,11 +31,20 @@ def read_table(path: Path) -> Columns:
             name: [_as_json(value) for value in table[name].to_pylist()]
             for name in table.column_names
         }
+    frame = read_csv(path)
+    return {str(name): frame[name].tolist() for name in frame.columns}
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A CSV file as a frame of text, so that checks see what stands in its cells.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
     import pandas as pd
 
-    # As text, so that the checks see what stands there; utf-8-sig skips a byte order mark.
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    return {str(name): frame[name].tolist() for name in frame.columns}
+    # utf-8-sig skips a byte order mark.
+    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
 
 
 def _as_json(value: Any) -> Any:

@@ -20,6 +20,7 @@ from lib.errors import SettingsError, SourceError, first_line
 from lib.record.cells import read_cell
 from lib.record.checks import check_value
 from lib.record.contract import Contract, Field
+from lib.record.tables import read_csv
 from lib.record.types import is_float, is_text
 from lib.synth.telco import make_customers as make_table
 
@@ -61,8 +62,7 @@ def read_training_data(path: Path, contract: Contract) -> TrainingData:
     """
     try:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        # As text, so that the checks see what stands there; utf-8-sig skips a byte order mark.
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = read_csv(path)
     except FileNotFoundError as error:
         raise SettingsError(
             f"--data {path}: no such file", hint="name a CSV file, or say --data synthetic"
