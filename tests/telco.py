@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lib.record.contract_file import read_contract
-from lib.setup.jars import PROJECT_ROOT
+from lib.store.contract import CONTRACTS
 
-CUSTOMER = read_contract(PROJECT_ROOT / "conf" / "contracts" / "telco_churn.toml")
+CONTRACT_FILE = CONTRACTS / "telco_churn.toml"
+CUSTOMER = read_contract(CONTRACT_FILE)

@@ -17,8 +17,8 @@ from lib.scoring.choice import load_backend
 from lib.streaming.stop_signal import StopSignal
 from lib.streaming.stream import start_stream
 from lib.telemetry.progress import BatchProgress, Totals
-from tests.end_to_end.jobs import ROOT, Deployment
-from tests.telco import CUSTOMER
+from tests.end_to_end.jobs import Deployment
+from tests.telco import CONTRACT_FILE, CUSTOMER
 from tests.topics import Record, build_customers, produce, read_topic, take_account
 
 
@@ -144,8 +144,7 @@ def test_the_fallback_is_visible_in_every_prediction(
     lone = tmp_path / "alone.joblib"
     lone.write_bytes((deployment.store / "churn" / "1" / "pipeline.joblib").read_bytes())
 
-    contract = ROOT / "conf" / "contracts" / "telco_churn.toml"
-    score(spark, deployment, model=str(lone), contract=contract)
+    score(spark, deployment, model=str(lone), contract=CONTRACT_FILE)
 
     account = read_answers(deployment, records)
     assert {p.model for p in account.predictions.values()} == {"alone/sklearn"}

@@ -13,7 +13,7 @@ from lib.record.contract import Kind, Names, OutputNames
 from lib.record.contract_file import parse_contract, read_contract
 from lib.record.contract_writer import write_contract
 from tests.record.random_contracts import draw_contract
-from tests.telco import CUSTOMER
+from tests.telco import CONTRACT_FILE, CUSTOMER
 
 LOAN = Path(__file__).parents[1] / "domains" / "loan.toml"
 
@@ -105,9 +105,9 @@ def test_what_is_written_is_read_again(seed: int) -> None:
     assert again.fingerprint == contract.fingerprint
 
 
-@pytest.mark.parametrize("path", [LOAN, Path("conf/contracts/telco_churn.toml")])
+@pytest.mark.parametrize("path", [LOAN, CONTRACT_FILE])
 def test_a_file_that_is_written_again_says_the_same(path: Path) -> None:
-    contract = read_contract(Path(__file__).parents[2] / path)
+    contract = read_contract(path)
 
     assert parse_contract(write_contract(contract), "again.toml") == contract
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lib.synth import encode_record
 from tests.process import run_python
 from tests.record.test_contract_file import LOAN
-from tests.telco import CUSTOMER
+from tests.telco import CONTRACT_FILE, CUSTOMER
 
 JOB = str(Path(__file__).parents[2] / "jobs" / "contract.py")
 
@@ -63,8 +63,7 @@ def test_json_lines_are_checked_as_the_stream_checks_them(tmp_path: Path) -> Non
     data = tmp_path / "records.jsonl"
     data.write_bytes(b"\n".join(lines) + b"\n")
 
-    contract = str(Path(__file__).parents[2] / "conf" / "contracts" / "telco_churn.toml")
-    done = run_python(JOB, "check", contract, "--data", str(data), "--json")
+    done = run_python(JOB, "check", str(CONTRACT_FILE), "--data", str(data), "--json")
 
     assert done.returncode == 1
     assert json.loads(done.stdout.splitlines()[1]) == {
