@@ -18,6 +18,7 @@ from typing import Any, Never
 
 from lib.record.checks import check_value
 from lib.record.contract import Contract
+from lib.record.place import look_up
 from lib.record.violations import Rule, Violation
 
 # Longest excerpt of a value that a violation quotes.
@@ -96,7 +97,7 @@ def check_record(record: Mapping[str, Any], contract: Contract) -> Decoded:
     values: dict[str, Any] = {}
     violations = []
     for spec in contract.checked:
-        stands, is_reached = _look_up(record, spec.place)
+        stands, is_reached = look_up(record, spec.place)
         value, rule = check_value(stands, spec) if is_reached else (None, Rule.WRONG_TYPE)
         if rule is not None:
             found = "nothing" if rule is Rule.MISSING else _excerpt(json.dumps(stands))
@@ -108,21 +109,6 @@ def check_record(record: Mapping[str, Any], contract: Contract) -> Decoded:
         features={} if violations else {name: values[name] for name in contract.feature_names},
         event_time=None if contract.event_time is None else values[contract.event_time.name],
     )
-
-
-def _look_up(record: Mapping[str, Any], place: tuple[str, ...]) -> tuple[Any, bool]:
-    """What stands at a place, None for nothing, and True.
-
-    What stands on the way there instead of an object, and False, where the place is not reached.
-    """
-    outer: Any = record
-    for name in place[:-1]:
-        outer = outer.get(name)
-        if outer is None:
-            return None, True
-        if not isinstance(outer, dict):
-            return outer, False
-    return outer.get(place[-1]), True
 
 
 def _refuse(rule: Rule, found: str, expected: str) -> Decoded:

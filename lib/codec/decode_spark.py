@@ -18,11 +18,11 @@ from pyspark.sql import functions as F
 from lib.codec.explain_spark import VIOLATION_TYPE, json_kind_expr, matches_expr, violations_expr
 from lib.record.checks import BLANK_TEXT, NUMERIC_TEXT
 from lib.record.contract import Contract, Field, Kind
+from lib.record.place import Place, group_by_member
 from lib.record.types import find_spark_type, is_text
 from lib.sinks.columns import HEADERS_TYPE
 from lib.spark.quoting import quote
 
-Place = tuple[str, ...]
 # Of a record, as :mod:`lib.sources` gives it.
 SOURCE_TYPES = {
     "source_key": "binary",
@@ -121,14 +121,11 @@ def _parse_expr(contract: Contract) -> Column:
 
 def _list_columns(pending: Sequence[tuple[Field, Place]], colon: str) -> list[str]:
     """The members of an object as Spark's schema has them, nested ones as structs."""
-    members: dict[str, list[tuple[Field, Place]]] = {}
-    for spec, place in pending:
-        members.setdefault(place[0], []).append((spec, place[1:]))
     return [
         f"{quote(name)}{colon}{_json_type(inner[0][0])}"
         if not inner[0][1]
         else f"{quote(name)}{colon}struct<{', '.join(_list_columns(inner, ': '))}>"
-        for name, inner in members.items()
+        for name, inner in group_by_member(pending).items()
     ]
 
 

@@ -16,9 +16,9 @@ from pyspark.sql import functions as F
 from lib.codec.decode import MAX_FOUND_CHARS
 from lib.record.checks import BLANK_TEXT, NUMERIC_TEXT
 from lib.record.contract import Contract, Field, Kind
+from lib.record.place import Place
 from lib.record.violations import Rule
 
-Place = tuple[str, ...]
 # A JSON object as Spark's VARIANT gives it.
 _OBJECT = "map<string, variant>"
 # Texts are never longer.

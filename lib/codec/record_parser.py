@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 
 from lib.record.contract import Contract, Field, Kind
+from lib.record.place import Place, group_by_member
 
 Row = tuple[Any, ...]  # in the order of Contract.checked
-# A field and the names on the way to it that are still to be gone.
-_Pending = tuple[Field, tuple[str, ...]]
+# The attributes, from a struct on, that lead to a field's value.
+_Way = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -30,42 +31,37 @@ class RecordParser:
 
 def build_parser(contract: Contract) -> RecordParser:
     """The parser for records of a contract."""
-    pending = [(spec, spec.place) for spec in contract.checked]
-    struct, ways = _build_struct(pending)
+    struct, by_name = _build_struct([(spec, spec.place) for spec in contract.checked])
+    ways = [by_name[spec.name] for spec in contract.checked]
     parse = msgspec.json.Decoder(struct).decode
     if all(len(way) == 1 for way in ways):
         return RecordParser(parse, msgspec.structs.astuple)
     return RecordParser(parse, lambda record: tuple(_follow(record, way) for way in ways))
 
 
-def _build_struct(pending: Sequence[_Pending]) -> tuple[type[Any], list[tuple[str, ...]]]:
-    """A struct for an object, and the way to each field: names of attributes from it on."""
-    members: dict[str, list[int]] = {}
-    for position, (_, place) in enumerate(pending):
-        members.setdefault(place[0], []).append(position)
+def _build_struct(pending: Iterable[tuple[Field, Place]]) -> tuple[type[Any], dict[str, _Way]]:
+    """A struct for an object, and the way to each field by the field's name."""
     fields: list[Any] = []
     names: dict[str, str] = {}
-    ways: dict[int, tuple[str, ...]] = {}
-    for number, (name, positions) in enumerate(members.items()):
+    ways: dict[str, _Way] = {}
+    for number, (name, inner) in enumerate(group_by_member(pending).items()):
         attribute = f"f{number}"
         names[attribute] = name
-        inner = [pending[position] for position in positions]
-        is_optional = all(spec.nullable for spec, _ in inner)
-        if len(inner[0][1]) == 1:
-            kind: Any = _type_of(inner[0][0])
-            inner_ways: list[tuple[str, ...]] = [()]
+        spec, place = inner[0]
+        if place:
+            kind, inner_ways = _build_struct(inner)
         else:
-            kind, inner_ways = _build_struct([(spec, place[1:]) for spec, place in inner])
+            kind, inner_ways = _type_of(spec), {spec.name: ()}
+        is_optional = all(spec.nullable for spec, _ in inner)
         kind = kind | None if is_optional else kind
         fields.append((attribute, kind, None) if is_optional else (attribute, kind))
-        for position, way in zip(positions, inner_ways, strict=True):
-            ways[position] = (attribute, *way)
+        ways |= {field: (attribute, *way) for field, way in inner_ways.items()}
     # Optional fields have to come last in a struct unless all are named.
     struct = msgspec.defstruct("Record", fields, rename=names, kw_only=True, gc=False)
-    return struct, [ways[position] for position in range(len(pending))]
+    return struct, ways
 
 
-def _follow(record: Any, way: tuple[str, ...]) -> Any:
+def _follow(record: Any, way: _Way) -> Any:
     for attribute in way:
         if record is None:
             return None

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from lib.errors import SourceError
 from lib.record.cells import read_cell
 from lib.record.contract import Contract, Field
+from lib.record.place import look_up, put
 from lib.synth import draw_records, encode_record
-from lib.synth.sampler import put
 
 SYNTHETIC = "synthetic"
 DEFAULT_SYNTHETIC_COUNT = 10_000
@@ -124,10 +124,8 @@ def _read_row(row: list[str], columns: list[_Column], position: int) -> dict[str
 
 def encode_keyed(record: dict[str, Any], contract: Contract) -> KeyedRecord:
     """A record as it is sent, under its identifier as key."""
-    found: Any = record
-    for name in contract.identifier.place:
-        found = found.get(name) if isinstance(found, dict) else None
-    key = b"" if found is None else str(found).encode()
+    found, is_reached = look_up(record, contract.identifier.place)
+    key = str(found).encode() if is_reached and found is not None else b""
     return KeyedRecord(key, encode_record(record, contract))
 
 

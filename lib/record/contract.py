@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
 
+from lib.record.place import Place
+
 Value = str | int | float | bool | None
 
 
@@ -82,7 +84,7 @@ class Field:
     blank: float | None = None
     max_chars: int | None = None
     singled_out: tuple[int, ...] = ()
-    path: tuple[str, ...] = ()
+    path: Place = ()
 
     @property
     def is_numeric(self) -> bool:
@@ -95,7 +97,7 @@ class Field:
         return int(self.stand_in) if isinstance(self.stand_in, bool) else self.stand_in
 
     @property
-    def place(self) -> tuple[str, ...]:
+    def place(self) -> Place:
         """Where the value stands in the JSON object: one name, or several for a nested value."""
         return self.path or (self.name,)
 
@@ -310,7 +312,7 @@ ISO_8601 = (
 )
 
 
-def build_event_time(name: str, description: str = "", path: tuple[str, ...] = ()) -> Field:
+def build_event_time(name: str, description: str = "", path: Place = ()) -> Field:
     """The field of an event time."""
     return Field(
         name,

@@ -18,9 +18,9 @@ from lib.record.contract import (
     build_label,
 )
 from lib.record.drafting import Draft, Roles
+from lib.record.place import Place
 from lib.record.stand_in import add_stand_in
 
-Place = tuple[str, ...]
 # A property's place, its schema, and whether it has to be there.
 _Property = tuple[Place, Mapping[str, Any], bool]
 _NULL = "null"

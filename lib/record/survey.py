@@ -13,6 +13,8 @@ from lib.codec.decode import check_record, decode_value
 from lib.errors import SourceError, first_line
 from lib.record.cells import read_cell
 from lib.record.contract import Contract, Field
+from lib.record.place import put
+from lib.record.tables import read_table
 from lib.record.violations import Rule, Violation
 
 # Of each field and rule.
@@ -79,9 +81,6 @@ _HINT = "name a CSV or Parquet file with the contract's columns, or a file of JS
 
 def _iter_table(path: Path, contract: Contract) -> Iterator[dict[str, Any]]:
     """The rows of a table as JSON objects."""
-    from lib.record.tables import read_table
-    from lib.synth.sampler import put
-
     try:
         table = read_table(path)
     except (OSError, ValueError) as error:

@@ -12,6 +12,7 @@ from pyspark.sql.types import BinaryType, DataType, StringType, TimestampType
 
 from lib.errors import SourceError, first_line
 from lib.record.contract import Contract
+from lib.record.place import Place, group_by_member
 from lib.sinks.columns import HEADERS_TYPE
 from lib.sources.kafka import as_records
 from lib.spark.quoting import quote
@@ -29,10 +30,10 @@ def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) 
     - dumps of a topic, with a column ``value`` (binary or string) and, where they have them, the
       other columns of Spark's Kafka source: key, headers, topic, partition, offset, timestamp;
     - tables of records, with the contract's columns (in any case) and any others: each named like
-      its field, wherever that stands in the JSON object. Each row
-      becomes the JSON object that a producer would have sent, so that the same plan checks and
-      scores it: a null is a missing field, a number of any type is a JSON number, a timestamp is
-      ISO 8601. The identifier is the key. Dead letters carry this JSON as their original bytes.
+      its field, wherever that stands in the JSON object. Each row becomes the JSON object that a
+      producer would have sent, so that the same plan checks and scores it: a null is a missing
+      field, a number of any type is a JSON number, a timestamp is ISO 8601. The identifier is the
+      key. Dead letters carry this JSON as their original bytes.
 
     Where the files do not say topic, partition and offset, a record's position is its file,
     partition -1 and the number of the row in the file.
@@ -124,24 +125,20 @@ def _json_expr(frame: DataFrame, names: dict[str, str], contract: Contract) -> C
             f" {', '.join(missing)}; found {found}"
         )
     present = [
-        (spec.place, _field_expr(frame, names[spec.name.lower()]))
+        (_field_expr(frame, names[spec.name.lower()]), spec.place)
         for spec in contract.checked
         if spec.name.lower() in names
     ]
     return F.to_json(_object_expr(present))
 
 
-def _object_expr(values: Sequence[tuple[tuple[str, ...], Column]]) -> Column:
-    """struct: values at their places, in structs of its own where these are nested."""
-    members: dict[str, list[tuple[tuple[str, ...], Column]]] = {}
-    for place, value in values:
-        members.setdefault(place[0], []).append((place[1:], value))
-    return F.struct(
-        *(
-            (_object_expr(inner) if inner[0][0] else inner[0][1]).alias(name)
-            for name, inner in members.items()
-        )
-    )
+def _object_expr(values: Sequence[tuple[Column, Place]]) -> Column:
+    """struct: values at their places, in structs of their own where these are nested."""
+    members = {
+        name: _object_expr(inner) if inner[0][1] else inner[0][0]
+        for name, inner in group_by_member(values).items()
+    }
+    return F.struct(*(value.alias(name) for name, value in members.items()))
 
 
 def _field_expr(frame: DataFrame, name: str) -> Column:

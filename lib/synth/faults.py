@@ -13,12 +13,11 @@ from random import Random
 from typing import Any
 
 from lib.record.contract import Contract, Field, Kind
-from lib.synth.sampler import put
+from lib.record.place import Place, put
 
 # Far above what the contract parses, just below the 1 MB that brokers accept by default.
 OVERSIZED_BYTES = 900_000
 
-Place = tuple[str, ...]
 Fault = Callable[[bytes, Random, Contract], bytes | None]
 
 

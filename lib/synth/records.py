@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lib.record.contract import Contract
-from lib.synth.sampler import put
+from lib.record.place import put
 
 
 def iter_records(table: pd.DataFrame, contract: Contract) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ import pandas as pd
 import rstr
 
 from lib.record.contract import Contract, Field, Kind
+from lib.record.place import put
 
 # Where a contract leaves a number without an end, values are drawn this far.
 _OPEN_END = 1e6
@@ -68,13 +69,6 @@ def draw_records(contract: Contract, seed: int) -> Iterator[dict[str, Any]]:
             for field, value in zip(contract.features, values, strict=True):
                 put(record, field.place, value)
             yield record
-
-
-def put(record: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
-    """Set a value of a JSON object, in objects below it where its place is nested."""
-    for name in place[:-1]:
-        record = record.setdefault(name, {})
-    record[place[-1]] = value
 
 
 def find_sampled_range(field: Field) -> tuple[float, float]:

@@ -16,9 +16,9 @@ from lib.record.contract import (
     build_event_time,
     build_label,
 )
+from lib.record.place import put
 from lib.record.stand_in import add_stand_in
 from lib.synth import break_record, draw_records, encode_record
-from lib.synth.sampler import put
 
 _NAMES = (
     "amount",
