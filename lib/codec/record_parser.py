@@ -48,6 +48,8 @@ def _build_struct(pending: Iterable[tuple[Field, Place]]) -> tuple[type[Any], di
         attribute = f"f{number}"
         names[attribute] = name
         spec, place = inner[0]
+        kind: Any
+        inner_ways: dict[str, _Way]
         if place:
             kind, inner_ways = _build_struct(inner)
         else:
