@@ -124,13 +124,13 @@ def set_offsets(servers: str, group: str, positions: Mapping[tuple[str, int], in
 
 
 def delete_group(servers: str, group: str) -> None:
-    """With all of its offsets, as ``--delete``; the same as when they expire."""
+    """Delete a group with all of its offsets, as ``--delete``; they look as if they had expired."""
     admin = AdminClient({"bootstrap.servers": servers})
     admin.delete_consumer_groups([group], request_timeout=_TIMEOUT_S)[group].result()
 
 
 def delete_offsets(servers: str, group: str, topic: str, partitions: Iterable[int]) -> None:
-    """Single ones, as ``--delete-offsets``; the same as when these expire."""
+    """Delete single offsets, as ``--delete-offsets``; they look as if they had expired."""
     numbers = list(partitions)
     body = b"".join(
         [

@@ -37,7 +37,7 @@ class PreparedMap:
         self._column: Column | None = None
 
     def apply(self, frame: DataFrame) -> DataFrame:
-        """Lazy, as everything on frames.
+        """The messages of a frame; lazy, as all operations on frames are.
 
         Args:
             frame: with the same columns each time.

@@ -56,7 +56,7 @@ class Attempts:
         hook: called at each step.
         seen: the stamps that the run has seen; None where this producer is the run's first.
         waits: for the end of other writers' transactions, when a producer is opened.
-        reader: a consumer that several writers share; by default each producer has its own.
+        reader: a consumer that several writers share; None where each producer has its own.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Attempts:
         seen: Mapping[int, str | None] | None,
         *,
         waits: bool,
-        reader: Consumer | None = None,
+        reader: Consumer | None,
     ) -> None:
         self._settings = settings
         self._run_id = run_id

@@ -110,7 +110,7 @@ class CheckpointReader:
             raise self._files.damaged("metadata", str(error)) from error
 
     def find_query_id(self) -> str | None:
-        """The same; None where the checkpoint has none, or one that cannot be read."""
+        """Spark's id of the query; None where there is none, or none that can be read."""
         try:
             return self.read_query_id()
         except CheckpointDamagedError:

@@ -58,7 +58,8 @@ class DriverCommit:
         # Batches and the thread that keeps the query alive share the writer.
         self._lock = threading.RLock()
         self._query_id = UNKNOWN_QUERY
-        self._found: Found | None = None
+        # Partition → metadata of its offset as an older run's tasks have left it.
+        self._stamps_of_tasks: Mapping[int, str | None] = {}
         self._is_owner = False
         self._map: PreparedMap | None = None
 
@@ -71,9 +72,9 @@ class DriverCommit:
         self.close()
         if not self._is_owner:
             self._writer.forget()
-        self._found = None
+        self._stamps_of_tasks = {}
         if has_committed(Committer.EXECUTOR, predecessors.stamps):
-            self._found = self._fence_tasks(predecessors)
+            self._stamps_of_tasks = self._fence_tasks(predecessors).stamps
         self._writer.open()
         # This run's own are a driver's.
         if has_committed(Committer.EXECUTOR, self._writer.stamps):
@@ -97,7 +98,7 @@ class DriverCommit:
     @property
     def stamps(self) -> Mapping[int, str | None]:
         """Partition → metadata of that offset as it was found; after :meth:`open`."""
-        return {**self._writer.stamps, **(self._found.stamps if self._found else {})}
+        return {**self._writer.stamps, **self._stamps_of_tasks}
 
     def claim(self, offsets: Offsets, query_id: str) -> None:
         """Commit the group's offsets under this run's stamp."""
@@ -143,7 +144,7 @@ class DriverCommit:
             if self._is_owner and now_s - self._writer.committed_all_s >= times.all_s:
                 self._writer.claim({}, query_id=self._query_id)
             elif self._is_owner and now_s - self._writer.committed_s >= times.one_s:
-                known = _list_known(self._writer.known)
+                known = list(self._writer.known.items())
                 self._writer.renew(dict(known[:1]), query_id=self._query_id)
         finally:
             self._lock.release()
@@ -152,8 +153,7 @@ class DriverCommit:
         """Sign the offsets as those of a run that has ended."""
         with self._lock:
             if self._is_owner:
-                known = dict(_list_known(self._writer.known))
-                self._writer.renew(known, query_id=self._query_id, is_last=True)
+                self._writer.renew(self._writer.known, query_id=self._query_id, is_last=True)
                 self._is_owner = False
 
     def _write_parts(self, batch: Batch, parts: int) -> WriteReport:
@@ -175,7 +175,7 @@ class DriverCommit:
         return -(-(found or 0) // self._settings.part_bytes)
 
     def _build_messages(self, batch: Batch) -> DataFrame:
-        """In as many tasks as pay: one for each partition of the source would be too many."""
+        """The messages, from fewer tasks than the source has partitions where these are many."""
         frame = batch.frame
         slots = find_slots(frame.sparkSession.sparkContext)
         if slots is not None:
@@ -196,10 +196,6 @@ class DriverCommit:
     def close(self) -> None:
         """Let go of the Kafka clients."""
         self._writer.close()
-
-
-def _list_known(committed: Mapping[int, int | None]) -> list[tuple[int, int]]:
-    return [(p, offset) for p, offset in sorted(committed.items()) if offset is not None]
 
 
 def count_tasks(records: int, slots: int) -> int:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 
-from lib.sinks.group_offsets import peek_stamps
+from confluent_kafka import KafkaException
+
+from lib.sinks.bounded import StuckError, run_bounded
+from lib.sinks.group_offsets import read_stamps
 from lib.sinks.ownership import find_foreign
 from lib.sinks.settings import TransactionSettings
+
+logger = logging.getLogger(__name__)
 
 # Between looks whether a rival has signed the offsets.
 _LOOK_S = 0.5
@@ -67,7 +74,7 @@ class Fencing:
         """Who has signed the offsets meanwhile; a new driver does so as soon as it has started."""
         deadline = time.monotonic() + (self._settings.claim_wait_s if waits else 0.0)
         while True:
-            stamps = peek_stamps(self._settings)
+            stamps = self._peek_stamps()
             found = find_foreign(stamps, seen, self._run_id)
             if found is not None:
                 return found[1]
@@ -75,3 +82,15 @@ class Fencing:
                 return "a producer whose stamp is gone, as the group's offsets are,"
             if time.monotonic() >= deadline or self._is_given_up.wait(_LOOK_S):
                 return None
+
+    def _peek_stamps(self) -> dict[int, str | None]:
+        """The group's stamps now; none where Kafka does not tell soon."""
+        try:
+            return run_bounded(
+                partial(read_stamps, self._settings),
+                timeout_s=self._settings.request_timeout_s,
+                what="stamps",
+            )
+        except (KafkaException, StuckError) as error:
+            logger.info("stamps not read error=%s", error)
+            return {}

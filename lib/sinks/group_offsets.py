@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from confluent_kafka import (
     OFFSET_INVALID,
@@ -20,18 +18,15 @@ from confluent_kafka.admin import AdminClient
 from lib.errors import KafkaSetupError
 from lib.kafka.admin import list_partitions
 from lib.kafka.options import for_librdkafka
-from lib.sinks.bounded import StuckError, run_bounded
 from lib.sinks.failures import Failure, classify
 from lib.sinks.settings import TransactionSettings
 
-logger = logging.getLogger(__name__)
-
-# Between looks whether an older transaction has ended.
+# Between two questions, after an error that may pass.
 _POLL_S = 0.1
 # How long a look that changes nothing waits for the end of a transaction that may be a batch of a
 # job that is running.
 _PATIENCE_S = 1.0
-# A broker that has just started, or taken the group from another one, reads it first.
+# A broker that has just started, or has taken the group from another one, loads its offsets first.
 _NO_COORDINATOR = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -56,17 +51,6 @@ def read_stamps(settings: TransactionSettings) -> dict[int, str | None]:
         reader.close()
 
 
-def peek_stamps(settings: TransactionSettings) -> dict[int, str | None]:
-    """:func:`read_stamps` within a time limit; nothing where Kafka does not tell."""
-    try:
-        return run_bounded(
-            partial(read_stamps, settings), timeout_s=settings.request_timeout_s, what="stamps"
-        )
-    except (KafkaException, StuckError) as error:
-        logger.info("stamps not read error=%s", error)
-        return {}
-
-
 def read_committed(
     consumer: Consumer, settings: TransactionSettings
 ) -> tuple[dict[int, int | None], dict[int, str | None]]:
@@ -74,25 +58,19 @@ def read_committed(
 
     Both are None where the group has no offset.
     """
-    topic, timeout_s = settings.source_topic, settings.request_timeout_s
     asked = [
-        TopicPartition(topic, partition) for partition in _choose_partitions(consumer, settings)
+        TopicPartition(settings.source_topic, partition)
+        for partition in _choose_partitions(consumer, settings)
     ]
-    deadline = time.monotonic() + settings.transaction_timeout_s
-    while True:
-        # A read_committed consumer, as by default, asks for stable offsets: the answer waits for
-        # the end of a transaction that holds some.
-        error: KafkaError | None
-        try:
-            answers = consumer.committed(asked, timeout=timeout_s)
-            error = next((answer.error for answer in answers if answer.error is not None), None)
-        except KafkaException as failure:
-            error = failure.args[0]
-        if error is None:
-            break
-        if time.monotonic() > deadline or classify(error) is not Failure.TRANSIENT:
-            raise KafkaException(error)
-        time.sleep(_POLL_S)
+    # A read_committed consumer, as by default, asks for stable offsets: the answer waits for the
+    # end of a transaction that holds some.
+    answers = _ask(
+        consumer,
+        asked,
+        timeout_s=settings.request_timeout_s,
+        deadline_s=time.monotonic() + settings.transaction_timeout_s,
+        may_pass=lambda error: classify(error) is Failure.TRANSIENT,
+    )
     offsets = {a.partition: None if a.offset == OFFSET_INVALID else a.offset for a in answers}
     texts = {answer.partition: answer.metadata or "" for answer in answers}
     return offsets, {p: None if offsets[p] is None else text for p, text in texts.items()}
@@ -110,7 +88,7 @@ class GroupOffsets:
 
     offsets: Mapping[int, int]
     stamps: Mapping[int, str]
-    is_stable: bool = True
+    is_stable: bool
 
 
 def look_at_group(
@@ -119,9 +97,9 @@ def look_at_group(
     """What the group has committed, by a client that fences nobody.
 
     Waits a little for pending transactions, no longer: one that a dead process has left open lasts
-    until its id is initialised again. By a consumer: the admin client's own call for this ends the
-    process with a segmentation fault while the group's coordinator is still loading, as it does on
-    a broker that has just started (seen with confluent-kafka 2.16.1).
+    until its id is initialised again. It asks by a consumer: ``list_consumer_group_offsets`` of the
+    admin client ends the process with a segmentation fault while the group's coordinator is still
+    loading, as it does on a broker that has just started (seen with confluent-kafka 2.16.1).
 
     Args:
         admin: knows the topic's partitions.
@@ -139,44 +117,74 @@ def look_at_group(
         partitions = [*partitions, *range(first, first + _BEYOND)]
     asked = [TopicPartition(settings.source_topic, partition) for partition in partitions]
     deadline_s = time.monotonic() + settings.request_timeout_s
-    is_stable = waits
-    while True:
-        reader = Consumer(build_consumer_settings(settings, waits=is_stable))
+    if waits:
         try:
-            found = _ask_group(reader, asked, settings, is_stable=is_stable)
+            return _look(asked, settings, deadline_s, is_stable=True)
         except KafkaException as error:
-            if error.args[0].code() not in _NO_COORDINATOR or time.monotonic() > deadline_s:
+            # The client asks again by itself until the time is over.
+            if error.args[0].code() not in _NOT_STABLE_YET:
                 raise
-            time.sleep(_POLL_S)
-            continue
-        finally:
-            reader.close()
-        if found is not None:
-            return found
-        is_stable = False
+    return _look(asked, settings, deadline_s, is_stable=False)
 
 
-def _ask_group(
-    reader: Consumer, asked: list[TopicPartition], settings: TransactionSettings, *, is_stable: bool
-) -> GroupOffsets | None:
-    """None where a transaction holds an offset back for longer than this waits."""
-    timeout_s = _PATIENCE_S if is_stable else settings.request_timeout_s
+def _look(
+    asked: list[TopicPartition],
+    settings: TransactionSettings,
+    deadline_s: float,
+    *,
+    is_stable: bool,
+) -> GroupOffsets:
+    """By a consumer of its own, which waits for pending transactions if the result is stable."""
+    reader = Consumer(build_consumer_settings(settings, waits=is_stable))
     try:
-        answers = reader.committed(asked, timeout=timeout_s)
-        for answer in answers:
-            if answer.error is not None:
-                raise KafkaException(answer.error)
-    except KafkaException as error:
-        # The client asks again by itself until the time is over.
-        if is_stable and error.args[0].code() in _NOT_STABLE_YET:
-            return None
-        raise
+        answers = _ask(
+            reader,
+            asked,
+            timeout_s=_PATIENCE_S if is_stable else settings.request_timeout_s,
+            deadline_s=deadline_s,
+            may_pass=lambda error: error.code() in _NO_COORDINATOR,
+        )
+    finally:
+        reader.close()
     committed = [answer for answer in answers if answer.offset != OFFSET_INVALID]
     return GroupOffsets(
         {it.partition: it.offset for it in committed},
         {it.partition: it.metadata or "" for it in committed},
         is_stable,
     )
+
+
+def _ask(
+    consumer: Consumer,
+    asked: list[TopicPartition],
+    *,
+    timeout_s: float,
+    deadline_s: float,
+    may_pass: Callable[[KafkaError], bool],
+) -> list[TopicPartition]:
+    """The group's offsets, of each partition or of none.
+
+    Args:
+        consumer: of the group.
+        asked: partitions of the topic.
+        timeout_s: of each question.
+        deadline_s: by time.monotonic; after it an error is raised, and not asked again.
+        may_pass: whether to ask again after an error.
+
+    Raises:
+        KafkaException: the brokers do not tell.
+    """
+    while True:
+        try:
+            answers: list[TopicPartition] = consumer.committed(asked, timeout=timeout_s)
+            for answer in answers:
+                if answer.error is not None:
+                    raise KafkaException(answer.error)
+            return answers
+        except KafkaException as error:
+            if time.monotonic() > deadline_s or not may_pass(error.args[0]):
+                raise
+        time.sleep(_POLL_S)
 
 
 def _choose_partitions(consumer: Consumer, settings: TransactionSettings) -> list[int]:
@@ -206,7 +214,7 @@ def choose_partitions(settings: TransactionSettings, existing: list[int]) -> lis
 
 
 def build_client_settings(settings: TransactionSettings) -> dict[str, str | int | float | bool]:
-    """Of every librdkafka client of the sink."""
+    """The options of every librdkafka client of the sink."""
     return {
         # After all brokers were gone, the default "rebootstrap" leaves a stale coordinator behind
         # and send_offsets_to_transaction never returns (librdkafka issue 5511).
@@ -219,7 +227,12 @@ def build_client_settings(settings: TransactionSettings) -> dict[str, str | int 
 def build_consumer_settings(
     settings: TransactionSettings, *, waits: bool = True
 ) -> dict[str, str | int | float | bool]:
-    """Of a client that asks for the group's offsets, and may wait for pending transactions."""
+    """The options of a client that asks for the group's offsets.
+
+    Args:
+        settings: name brokers and group.
+        waits: whether an answer waits for pending transactions.
+    """
     return {
         **build_client_settings(settings),
         "group.id": settings.query_name,

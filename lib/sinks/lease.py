@@ -1,8 +1,9 @@
 """Whether the run that has committed a query's offsets is alive. Pure; the tests are the table.
 
 A run's stamps say until when it may be taken for alive; it commits again before that, also while it
-is idle, and says at its end that it has ended. Safety never rests on it: who is taken for dead and
-is not gets fenced, as any older run. It only keeps two runs from fencing each other in turns.
+is idle, and says at its end that it has ended. Safety never rests on it: a run that is taken for
+dead and is alive is fenced, as any older run is. A lease only keeps two runs from fencing each
+other in turns.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Owner:
 
 
 class Life(Enum):
-    """What is to be thought of an owner."""
+    """Whether an owner is alive; if not, how that is known."""
 
     ALIVE = "alive"
     ENDED = "its process has ended"

@@ -130,7 +130,7 @@ def refuse_nulls(rows: pa.Table | pa.RecordBatch, columns: Iterable[str]) -> Non
 
 
 def produce_messages(
-    producer: Producer, messages: pa.Table, flush_timeout_s: float = 60.0
+    producer: Producer, messages: pa.Table, flush_timeout_s: float
 ) -> dict[str, int]:
     """Hand all messages to a producer, in the order of the table within each topic.
 

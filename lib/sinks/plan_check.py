@@ -50,7 +50,7 @@ def check_plan(frame: DataFrame, *, is_by_tasks: bool) -> None:
 
 
 def _check_batches(plan: Any) -> None:
-    """Refuse state: what has been answered is told by offsets, and a late row's were committed."""
+    """Refuse operators with state: the offset of a row that comes in a later batch is committed."""
     for node in _walk(plan, is_streaming=True):
         name = node.nodeName()
         is_lookup = name == "Join" and len(_list_children(node, is_streaming=True)) == 1

@@ -154,9 +154,9 @@ def open_session(
     seen: Mapping[int, str | None] | None,
     hook: Hook,
     *,
-    waits: bool = True,
-    reader: Consumer | None = None,
-    known: Mapping[int, int | None] | None = None,
+    waits: bool,
+    reader: Consumer | None,
+    known: Mapping[int, int | None] | None,
 ) -> ProducerSession:
     """Fence the predecessor, then read what is committed. The order matters.
 
@@ -167,7 +167,7 @@ def open_session(
             one means that another driver took over, and fencing it would steal the query back.
         hook: called at each step.
         waits: for the end of other writers' transactions.
-        reader: a consumer that several writers share; by default the session makes its own.
+        reader: a consumer that several writers share; None where the session makes its own.
         known: partition → offset that was committed last, where nothing can have been committed
             since: it holds for offsets that are gone. None where nobody knows.
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from confluent_kafka.admin import AdminClient
 
-from lib.kafka.admin import ANSWER_TIMEOUT_S, count_members, list_partitions, read_offsets
+from lib.kafka.admin import count_members, list_partitions, read_offsets
 from lib.sinks.checkpoint import CheckpointReader
+from lib.sinks.commit import CommitStrategy
 from lib.sinks.group_offsets import choose_partitions, look_at_group
 from lib.sinks.ownership import Evidence, check_ownership
 from lib.sinks.resume import CheckpointFinding, GroupPosition, Offsets, ResumePlan, decide_resume
@@ -26,7 +27,6 @@ class Survey:
         checkpoint_topic_id: of the topic that the checkpoint was made with; None if not noted.
         topic_id: Kafka's id of the source topic now.
         members: consumers that have joined the group.
-        brokers: of the cluster.
         earliest: partition of the topic → oldest offset that still exists.
         latest: partition of the topic → last stable offset.
         committed: partition that the query reads → the group's offset, None where it has none.
@@ -39,7 +39,6 @@ class Survey:
     checkpoint_topic_id: str | None
     topic_id: str
     members: int
-    brokers: int
     earliest: Offsets
     latest: Offsets
     committed: Mapping[int, int | None]
@@ -48,12 +47,24 @@ class Survey:
 
 
 def take_survey(
-    settings: ExactlyOnceSettings, checkpoint: CheckpointReader, admin: AdminClient, topic_id: str
+    settings: ExactlyOnceSettings,
+    checkpoint: CheckpointReader,
+    admin: AdminClient,
+    topic_id: str,
+    commit: CommitStrategy | None = None,
 ) -> Survey:
-    """Read it, and change nothing.
+    """Read all that decides where the query resumes, and change nothing.
 
     In an order that a job which is running meanwhile cannot turn into a contradiction: the
     checkpoint and the oldest records before the group's offsets, the ends after them.
+
+    Args:
+        settings: of the sink.
+        checkpoint: of the query.
+        admin: for what brokers know of topic and group.
+        topic_id: Kafka's id of the source topic.
+        commit: open, so that no older run commits any more: what it has read of the group holds.
+            None before that.
 
     Raises:
         KafkaSetupError: the topic lacks partitions that the settings name.
@@ -63,20 +74,27 @@ def take_survey(
     topic = settings.source_topic
     position, query_id = checkpoint.look(), checkpoint.find_query_id()
     earliest = read_offsets(admin, topic, "earliest")
-    mine = choose_partitions(settings, sorted(earliest))
-    group = look_at_group(admin, settings)
+    committed: Mapping[int, int | None]
+    stamps: Mapping[int, str | None]
+    if commit is None:
+        mine = choose_partitions(settings, sorted(earliest))
+        group = look_at_group(admin, settings)
+        committed = {p: group.offsets.get(p) for p in mine}
+        stamps = {p: group.stamps.get(p) for p in mine}
+        is_stable = group.is_stable
+    else:
+        committed, stamps, is_stable = commit.committed, commit.stamps, True
     return Survey(
         position=position,
         query_id=query_id,
         checkpoint_topic_id=checkpoint.find_topic_id(),
         topic_id=topic_id,
         members=count_members(admin, settings.query_name),
-        brokers=len(admin.list_topics(topic, timeout=ANSWER_TIMEOUT_S).brokers),
         earliest=earliest,
         latest=read_offsets(admin, topic, "latest"),
-        committed={p: group.offsets.get(p) for p in mine},
-        stamps={p: group.stamps.get(p) for p in mine},
-        is_stable=group.is_stable,
+        committed=committed,
+        stamps=stamps,
+        is_stable=is_stable,
     )
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from confluent_kafka.admin import AdminClient
 
 from lib.errors import SinkTakenOverError
+from lib.kafka.admin import ANSWER_TIMEOUT_S
 from lib.sinks.checkpoint import CheckpointReader
 from lib.sinks.commit import CommitStrategy
 from lib.sinks.lease import Owner
@@ -61,13 +62,14 @@ def take_over(
 
     Args:
         settings: of the sink.
-        checkpoint: of the query; a mark of the topic is left in it.
+        checkpoint: of the query; the topic's id is noted in it.
         commit: not open yet, or to be opened anew.
         admin: for what brokers know of topic and group.
         topic_id: Kafka's id of the source topic.
         stand_by: waits until no other run is alive; whether it had to.
-        find_rival: the run that has signed offsets since a survey, if it is one to be waited for.
-            Fenced by this start, it opens again when it finds no claim.
+        find_rival: given a survey and later stamps, the run that has signed offsets in between, if
+            it is to be waited for. This start has fenced it, so it opens its producer again unless
+            it finds this start's claim.
         distrust: why Spark cannot go on from its checkpoint, if it has said so.
 
     Raises:
@@ -100,18 +102,14 @@ def take_over(
     commit.open(
         Predecessors(
             before.stamps,
-            before.brokers,
+            len(admin.list_topics(settings.source_topic, timeout=ANSWER_TIMEOUT_S).brokers),
             query_id,
             find_partitions=partial(find_partitions, admin, settings),
             check=check,
         )
     )
     refuse_rival(commit.stamps)
-    after = replace(
-        survey(),
-        committed=commit.committed,
-        stamps=commit.stamps,
-    )
+    after = survey(commit)
     plan = decide(settings, after, distrust)
     is_kept = plan.set_aside is None
     # A new checkpoint gives the query a new id.

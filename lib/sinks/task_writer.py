@@ -77,7 +77,6 @@ class TaskWriter:
             return
         if self._lock.acquire(blocking=False):
             try:
-                known = {p: at for p, at in self._writer.known.items() if at is not None}
-                self._writer.renew(known, query_id=self._query_id)
+                self._writer.renew(self._writer.known, query_id=self._query_id)
             finally:
                 self._lock.release()

@@ -103,9 +103,13 @@ class TransactionalWriter:
         return self._attempts.session.committed
 
     @property
-    def known(self) -> Mapping[int, int | None]:
-        """The same as this writer has last read or committed it, also while it is not open."""
-        return self._attempts.known
+    def known(self) -> dict[int, int]:
+        """Partition → the offset that this writer has last read or committed, in order.
+
+        Also while it is not open; without partitions that have no offset.
+        """
+        known = sorted(self._attempts.known.items())
+        return {partition: offset for partition, offset in known if offset is not None}
 
     @property
     def stamps(self) -> Mapping[int, str | None]:

@@ -27,6 +27,7 @@ from lib.sinks.columns import HEADERS_TYPE
 from lib.sinks.commit import ArrowMap
 from lib.sinks.exactly_once import ExactlyOnceSettings, ExactlyOnceSink
 from lib.sinks.stamp import Stamp
+from tests import consumer_groups
 from tests.conftest import TopicFactory
 from tests.topics import Record, produce, read_topic
 from tests.waiting import wait_until
@@ -89,7 +90,7 @@ class Copying:
         sink.close()
 
     def drain_through(self, change: ArrowMap, **changes: Any) -> ExactlyOnceSink:
-        """The same with messages that tasks change; the query may fail."""
+        """Start, answer what is there with messages that tasks change, end; the query may fail."""
         sink = self.start_sink(**{"commit": "executor", **changes})
         writer = self._write_through(sink, change)
         query = writer.trigger(availableNow=True).start()
@@ -120,7 +121,7 @@ class Copying:
 
     @contextmanager
     def running_through(self, sink: ExactlyOnceSink, change: ArrowMap) -> Iterator[StreamingQuery]:
-        """The same with messages that tasks change."""
+        """A query that runs within, with messages that tasks change."""
         with self._run(sink, self._write_through(sink, change)) as query:
             yield query
 
@@ -177,14 +178,17 @@ def small_arrow_batches(spark: SparkSession, records: int) -> Iterator[None]:
 
 def delete_group(settings: ExactlyOnceSettings) -> None:
     """With all of its offsets, if it has any."""
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
-    (answer,) = admin.delete_consumer_groups([settings.query_name]).values()
     with suppress(KafkaException):  # two tasks may do it
-        answer.result(30)
+        consumer_groups.delete_group(settings.bootstrap_servers, settings.query_name)
 
 
 def delete_records(copying: Copying, before: dict[int, int]) -> None:
-    """As retention does: partition → the oldest offset that is left."""
+    """Delete the oldest records, as retention does.
+
+    Args:
+        copying: names the topic.
+        before: partition → the oldest offset that is left.
+    """
     admin = AdminClient({"bootstrap.servers": copying.settings.bootstrap_servers})
     topic = copying.settings.source_topic
     asked = [TopicPartition(topic, partition, offset) for partition, offset in before.items()]
@@ -212,7 +216,7 @@ def delete_topic(copying: Copying) -> None:
 
 
 def recreate_topic(copying: Copying) -> None:
-    """Of the same name, and empty."""
+    """Delete the source topic and create it again, empty."""
     delete_topic(copying)
     create_topics(copying.settings.bootstrap_servers, {copying.settings.source_topic: PARTITIONS})
 

@@ -103,7 +103,7 @@ NO_QUERY_ID = "holds no query id: it is cut off, or no file of Spark's"
 
 
 def damage(root: Path, file: str, how: str) -> None:
-    """As a crash of the machine, a full disk or a careless hand leaves a file."""
+    """Damage a file as a crash of the machine, a full disk or a careless hand may."""
     path = root / file
     text = path.read_text()
     path.unlink()

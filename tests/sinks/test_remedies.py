@@ -112,7 +112,7 @@ def set_to_unanswered(copying: Copying) -> None:
 
 
 def drain_at_least_once(copying: Copying) -> None:
-    """With Spark's own sink, on the same checkpoint, to its end."""
+    """Answer what is there with Spark's own sink, on the same checkpoint."""
     settings = copying.settings
     source = KafkaSourceSettings(
         settings.bootstrap_servers, settings.source_topic, "earliest", 300, settings.kafka

@@ -25,7 +25,10 @@ LOGGER = "lib.sinks.takeover"
 
 
 def damage(path: Path, how: str) -> None:
-    """With the checksum that Hadoop's local file system keeps, as another one would have none."""
+    """Damage a file and remove the checksum that Hadoop's local file system keeps beside it.
+
+    Other file systems keep none.
+    """
     text = path.read_text()
     (path.parent / f".{path.name}.crc").unlink(missing_ok=True)
     path.unlink()

@@ -64,7 +64,7 @@ def read_id(copying: Copying) -> str:
 
 
 def recreate_with_more(copying: Copying) -> None:
-    """With more records than before, so that its offsets look like those that are expected next."""
+    """The new topic gets more records, so that its offsets look like those expected next."""
     recreate_topic(copying)
     copying.produce(*orders(1_000, 1_500))
 

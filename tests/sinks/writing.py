@@ -15,24 +15,13 @@ import psutil
 import pyarrow as pa
 from confluent_kafka import Consumer, TopicPartition
 
+from lib.sinks.columns import MESSAGE_SCHEMA
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.transaction import TransactionalWriter, WriteReport
 from tests.topics import read_topic
 
 # Between the end of a connection and the client's own thread.
 _NOTICED_S = 0.5
-
-SCHEMA = pa.schema(
-    {
-        "topic": pa.string(),
-        "key": pa.binary(),
-        "value": pa.binary(),
-        "headers": pa.list_(pa.struct({"key": pa.string(), "value": pa.binary()})),
-        "source_topic": pa.string(),
-        "source_partition": pa.int32(),
-        "source_offset": pa.int64(),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -76,7 +65,7 @@ class Setting:
             }
             for offset in offsets
         ]
-        return pa.Table.from_pylist(rows, schema=SCHEMA)
+        return pa.Table.from_pylist(rows, schema=MESSAGE_SCHEMA)
 
 
 def build_setting(servers: str, source: str, output: str) -> Setting:
