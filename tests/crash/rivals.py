@@ -21,8 +21,8 @@ from lib.background import Background
 from lib.broker import EmbeddedBroker, create_topics
 from lib.broker.guarded_folder import GuardedFolder
 from tests.crash.supervisor import Supervisor
-from tests.end_to_end.jobs import Deployment, run_job
-from tests.topics import Account, Record, build_customers, produce, read_topic, take_account
+from tests.end_to_end.jobs import Deployment, read_account, run_job
+from tests.topics import Account, Record, build_customers, produce, read_topic
 
 _RESTART_AFTER_S = 2.0
 _BURST = 5
@@ -100,13 +100,7 @@ def run_rivals(
     # Killed, so the third one takes over from the dead.
     done = run_job(deployment.arguments())
     assert done.returncode == 0, done.stdout + done.stderr
-    servers = deployment.bootstrap_servers
-    account = take_account(
-        sent,
-        read_topic(servers, deployment.output_topic),
-        read_topic(servers, deployment.dead_letter_topic),
-    )
-    return Rivalry(account, waits_s, exits)
+    return Rivalry(read_account(deployment, sent), waits_s, exits)
 
 
 def _feed(deployment: Deployment, sent: list[Record], ended: threading.Event) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from lib.sinks.checkpoint_format import parse_offsets
 from tests.crash.supervisor import DYING_JOB
-from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, run_job, start_job
-from tests.topics import Account, Record, build_customers, produce, read_topic, take_account
+from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, read_account, run_job, start_job
+from tests.topics import Record, build_customers, produce, read_topic
 
 RECORDS = 4_000
 # Several batches for each source partition, so that a kill has a before and an after.
@@ -41,15 +41,6 @@ def finish(deployment: Deployment) -> None:
     """Start the job again and let it drain the topic."""
     done = run_job(deployment.arguments(max_offsets_per_trigger=BATCH))
     assert done.returncode == 0, done.stderr
-
-
-def read_account(deployment: Deployment, records: list[Record]) -> Account:
-    servers = deployment.bootstrap_servers
-    return take_account(
-        records,
-        read_topic(servers, deployment.output_topic),
-        read_topic(servers, deployment.dead_letter_topic),
-    )
 
 
 def latest_batch(checkpoint: Path, log: str) -> int:

@@ -107,10 +107,9 @@ def test_what_is_sent_is_enough(deployment: Deployment, tmp_path: Path) -> None:
     own.mkdir()
     there.mkdir()
     shutil.copytree(deployment.store, own / "models")
-    flags = deployment.arguments(backend="onnx")
-    pairs = dict(zip(flags[::2], flags[1::2], strict=True)) | {"--store": str(own / "models")}
-    lines = (f"{k[2:].replace('-', '_')} = {json.dumps(v)}" for k, v in pairs.items())
-    (own / "job.toml").write_text("\n".join(lines))
+    values = deployment.values(backend="onnx", store=str(own / "models"))
+    lines = (f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+    (own / "job.toml").write_text("".join(lines))
     (own / "secrets.toml").touch(0o600)
     (own / "secrets.toml").write_text('"client.id" = "from the secrets"\n')
     job = ["jobs/score_stream.py", "--config", "job.toml", "--kafka-secrets", "secrets.toml"]

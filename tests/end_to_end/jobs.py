@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lib.settings.score_stream import AVAILABLE_NOW, ScoreStreamSettings
+from tests.topics import Account, Record, read_topic, take_account
 
 ROOT = Path(__file__).parents[2]
 SUBMIT = str(ROOT / "spark-submit.sh")
@@ -41,22 +42,9 @@ class Deployment:
     checkpoint: Path
     query_name: str
 
-    def settings(self, **options: Any) -> ScoreStreamSettings:
-        """Of the job in this process; options replace or add."""
-        return ScoreStreamSettings(
-            bootstrap_servers=self.bootstrap_servers,
-            input_topic=self.input_topic,
-            output_topic=self.output_topic,
-            dead_letter_topic=self.dead_letter_topic,
-            store=self.store,
-            checkpoint=str(self.checkpoint),
-            query_name=self.query_name,
-            **{"trigger": AVAILABLE_NOW, **options},
-        )
-
-    def arguments(self, **options: str | int) -> list[str]:
-        """Flags of the job; options replace or add, as ``trigger="available-now"``."""
-        flags = {
+    def values(self, **options: Any) -> dict[str, Any]:
+        """The job's settings by name; options replace or add, as ``trigger="1 second"``."""
+        return {
             "bootstrap_servers": self.bootstrap_servers,
             "input_topic": self.input_topic,
             "output_topic": self.output_topic,
@@ -67,8 +55,34 @@ class Deployment:
             "trigger": AVAILABLE_NOW,
             **options,
         }
-        pairs = ((f"--{name.replace('_', '-')}", str(value)) for name, value in flags.items())
+
+    def settings(self, **options: Any) -> ScoreStreamSettings:
+        """The values as settings of a job that runs in this process."""
+        return ScoreStreamSettings(**self.values(**options))
+
+    def arguments(self, **options: str | int) -> list[str]:
+        """The values as flags of the job."""
+        values = self.values(**options)
+        pairs = ((f"--{name.replace('_', '-')}", str(value)) for name, value in values.items())
         return [part for pair in pairs for part in pair]
+
+
+def read_account(
+    deployment: Deployment, records: Sequence[Record], servers: str | None = None
+) -> Account:
+    """Compare records with what the job has written to both of its topics.
+
+    Args:
+        deployment: names the topics.
+        records: all that went into the input topic.
+        servers: to read from, where the deployment's let in nobody but the job.
+    """
+    servers = servers or deployment.bootstrap_servers
+    return take_account(
+        records,
+        read_topic(servers, deployment.output_topic),
+        read_topic(servers, deployment.dead_letter_topic),
+    )
 
 
 def run_job(arguments: list[str], script: str = SCORE_STREAM) -> subprocess.CompletedProcess[str]:

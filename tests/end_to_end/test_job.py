@@ -18,10 +18,11 @@ from tests.end_to_end.jobs import (
     ROOT,
     SCORE_STREAM,
     Deployment,
+    read_account,
     run_job,
     start_job,
 )
-from tests.topics import build_customers, produce, read_topic, take_account
+from tests.topics import build_customers, produce
 
 # What the user is promised.
 FAIL_WITHIN_S = 30.0
@@ -50,11 +51,7 @@ def test_drains_and_tells_what_it_did(deployment: Deployment) -> None:
     done = run_job(deployment.arguments())
 
     assert done.returncode == 0, done.stderr
-    account = take_account(
-        records,
-        read_topic(deployment.bootstrap_servers, deployment.output_topic),
-        read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic),
-    )
+    account = read_account(deployment, records)
     assert account.faults == {}
     lines = done.stdout.splitlines()
     assert re.match(r"batch 0: 600 records in [\d,]+ ms \| [\d,]+/s \| lag 0 \| ", lines[0])
@@ -165,12 +162,7 @@ def test_a_signal_finishes_the_batch_and_exits_0(
     assert output.splitlines()[-1].startswith("stopped after ")
     done = run_job(deployment.arguments())
     assert done.returncode == 0, done.stderr
-    account = take_account(
-        records,
-        read_topic(deployment.bootstrap_servers, deployment.output_topic),
-        read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic),
-    )
-    assert account.faults == {}
+    assert read_account(deployment, records).faults == {}
 
 
 def test_a_signal_leaves_no_traceback_where_it_interrupts_a_batch(deployment: Deployment) -> None:

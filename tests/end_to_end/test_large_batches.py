@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, start_job
-from tests.topics import build_customers, produce, read_topic, take_account
+from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, read_account, start_job
+from tests.topics import build_customers, produce
 
 _RECORDS = 3_000
 # Less than the messages of one batch.
@@ -20,12 +20,7 @@ def run_with_small_driver(deployment: Deployment, **arguments: str) -> str:
 
     printed = output + errors
     assert process.returncode == 0, printed
-    account = take_account(
-        records,
-        read_topic(deployment.bootstrap_servers, deployment.output_topic),
-        read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic),
-    )
-    assert account.faults == {}
+    assert read_account(deployment, records).faults == {}
     return printed
 
 

@@ -22,8 +22,8 @@ from lib.streaming.mode_check import check_mode
 from lib.streaming.stop_signal import StopSignal
 from lib.streaming.stream import start_stream
 from tests.conftest import TopicFactory
-from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, kill_group, start_job
-from tests.end_to_end.test_stream import RecordingView, read_answers, score
+from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, kill_group, read_account, start_job
+from tests.end_to_end.test_stream import RecordingView, score
 from tests.telco import CUSTOMER
 from tests.topics import Record, build_customers, produce, read_topic
 
@@ -94,7 +94,7 @@ def test_the_answers_are_those_of_micro_batches(
     view = score_in_real_time(spark, narrow, records)
     score(spark, other, backend="sql")
 
-    account, expected = read_answers(narrow, records), read_answers(other, records)
+    account, expected = read_account(narrow, records), read_account(other, records)
     assert account.faults == expected.faults == {}
     assert account.dead_letters == expected.dead_letters
     assert len(account.dead_letters) > 10
@@ -131,7 +131,7 @@ def test_a_kill_loses_nothing_and_a_signal_ends_it(narrow: Deployment) -> None:
     assert "Traceback" not in output + errors
     assert "Exception" not in output + errors
     assert output.splitlines()[-1].startswith("stopped after ")
-    account = read_answers(narrow, [*first, *second, *third])
+    account = read_account(narrow, [*first, *second, *third])
     assert account.faults.keys() <= {"duplicated"}
     # At least once: what the checkpoint did not have is written again, and nothing else.
     assert account.duplicated <= {key for key, _ in second}

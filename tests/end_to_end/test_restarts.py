@@ -32,7 +32,7 @@ from lib.streaming.running_query import RunningQuery
 from lib.streaming.stop_signal import StopSignal
 from lib.streaming.stream import build_guard, start_stream
 from lib.telemetry.progress import BatchProgress, Totals
-from tests.end_to_end.jobs import Deployment
+from tests.end_to_end.jobs import Deployment, read_account
 from tests.telco import CUSTOMER
 from tests.topics import build_customers, produce, read_topic, take_account
 from tests.waiting import wait_until
@@ -88,12 +88,7 @@ def test_a_failure_that_passes_costs_nothing_but_time(
     with caplog.at_level(logging.WARNING, "lib.streaming.running_query"):
         totals = drain(spark, deployment, fault, commit=commit)
 
-    account = take_account(
-        records,
-        read_topic(deployment.bootstrap_servers, deployment.output_topic),
-        read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic),
-    )
-    assert account.faults == {}
+    assert read_account(deployment, records).faults == {}
     assert totals.records == 600
     told = [
         record.message for record in caplog.records if record.name == "lib.streaming.running_query"
@@ -126,12 +121,7 @@ def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(
     assert steps[-1] == "offsets_sent"
     drain(spark, deployment, Fault(SinkError("never"), "no step"))
     silence.set()
-    account = take_account(
-        records,
-        read_topic(deployment.bootstrap_servers, deployment.output_topic),
-        read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic),
-    )
-    assert account.faults == {}
+    assert read_account(deployment, records).faults == {}
 
 
 def test_what_spark_says_at_the_start_of_a_query_is_an_error_like_any_other(
@@ -212,12 +202,7 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
         stream.follow(view, stop)
         striking.join()
 
-    account = take_account(
-        records,
-        read_topic(deployment.bootstrap_servers, deployment.output_topic),
-        read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic),
-    )
-    assert account.faults == {}
+    assert read_account(deployment, records).faults == {}
     told = "\n".join(record.message for record in caplog.records)
     assert re.search(
         r"starting it again in 1 s \(1 of 10\): the batch has made no progress for [5-9] s:"

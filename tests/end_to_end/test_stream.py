@@ -17,9 +17,9 @@ from lib.scoring.choice import load_backend
 from lib.streaming.stop_signal import StopSignal
 from lib.streaming.stream import start_stream
 from lib.telemetry.progress import BatchProgress, Totals
-from tests.end_to_end.jobs import Deployment
+from tests.end_to_end.jobs import Deployment, read_account
 from tests.telco import CONTRACT_FILE, CUSTOMER
-from tests.topics import Record, build_customers, produce, read_topic, take_account
+from tests.topics import Record, build_customers, produce, read_topic
 
 
 class RecordingView:
@@ -45,15 +45,6 @@ def score(spark: SparkSession, deployment: Deployment, **options: Any) -> Record
     return view
 
 
-def read_answers(deployment: Deployment, records: list[Record]) -> Any:
-    servers = deployment.bootstrap_servers
-    return take_account(
-        records,
-        read_topic(servers, deployment.output_topic),
-        read_topic(servers, deployment.dead_letter_topic),
-    )
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -73,7 +64,7 @@ def test_every_record_ends_as_one_prediction_or_one_dead_letter(
 
     view = score(spark, deployment, **options, max_offsets_per_trigger=3_000)
 
-    account = read_answers(deployment, records)
+    account = read_account(deployment, records)
     assert account.faults == {}
     valid = {key for key, value in records if decode_value(value, CUSTOMER).is_valid}
     assert account.predictions.keys() == valid
@@ -93,7 +84,7 @@ def test_stream_and_predict_give_the_same_probability(
 
     score(spark, deployment, backend=backend)
 
-    account = read_answers(deployment, records)
+    account = read_account(deployment, records)
     model = load_model(backend, f"{deployment.store}/churn@champion", spark_session=spark)
     features = [dict(decode_value(value, CUSTOMER).features) for _, value in records]
     labels, probabilities = predict(model, features)
@@ -146,7 +137,7 @@ def test_the_fallback_is_visible_in_every_prediction(
 
     score(spark, deployment, model=str(lone), contract=CONTRACT_FILE)
 
-    account = read_answers(deployment, records)
+    account = read_account(deployment, records)
     assert {p.model for p in account.predictions.values()} == {"alone/sklearn"}
 
 
@@ -156,7 +147,7 @@ def test_envelopes_hold_the_original_message(spark: SparkSession, deployment: De
 
     score(spark, deployment, dead_letter_format="envelope")
 
-    account = read_answers(deployment, records)
+    account = read_account(deployment, records)
     assert account.faults == {}
     letters = read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic)
     groups = {json.loads(letter.value() or b"")["consumer_group"] for letter in letters}
@@ -171,7 +162,7 @@ def test_at_least_once_answers_every_record_too(
 
     score(spark, deployment, delivery="at-least-once")
 
-    assert read_answers(deployment, records).faults == {}
+    assert read_account(deployment, records).faults == {}
 
 
 def test_committed_offsets_show_the_progress_and_outlive_the_checkpoint(
@@ -195,7 +186,7 @@ def test_committed_offsets_show_the_progress_and_outlive_the_checkpoint(
     produce(deployment.bootstrap_servers, deployment.input_topic, second)
     score(spark, replace(deployment, checkpoint=tmp_path / "fresh checkpoint"))
 
-    assert read_answers(deployment, [*first, *second]).faults == {}
+    assert read_account(deployment, [*first, *second]).faults == {}
 
 
 def test_a_key_may_be_missing(spark: SparkSession, deployment: Deployment) -> None:
@@ -224,4 +215,4 @@ def test_a_stop_request_ends_a_running_stream_after_its_batch(
 
     assert not stream.query.isActive
     assert view.totals.records == 1_000
-    assert read_answers(deployment, records).faults == {}
+    assert read_account(deployment, records).faults == {}

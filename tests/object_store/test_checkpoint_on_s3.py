@@ -10,9 +10,15 @@ import pytest
 
 from lib.sinks.checkpoint_format import parse_offsets
 from tests.crash.supervisor import DYING_JOB
-from tests.end_to_end.jobs import JOB_TIMEOUT_S, SCORE_STREAM, Deployment, start_job
+from tests.end_to_end.jobs import (
+    JOB_TIMEOUT_S,
+    SCORE_STREAM,
+    Deployment,
+    read_account,
+    start_job,
+)
 from tests.object_store.server import S3Server
-from tests.topics import build_customers, produce, read_topic, take_account
+from tests.topics import build_customers, produce
 
 RECORDS = 2_000
 BATCH = 500
@@ -71,11 +77,6 @@ def test_killed_inside_a_batch_and_behind_it_nothing_is_missing_or_repeated(
 
     code, errors = run(s3, deployment, tmp_path)
     assert code == 0, errors
-    account = take_account(
-        records,
-        read_topic(deployment.bootstrap_servers, deployment.output_topic),
-        read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic),
-    )
-    assert account.faults == {}
+    assert read_account(deployment, records).faults == {}
     # Objects are written aside and copied into place; none of those is left.
     assert not [key for key in s3.list_keys(name) if key.endswith(".tmp")]

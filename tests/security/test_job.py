@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from lib.kafka.secrets import is_secret
-from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, start_job
+from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, read_account, start_job
 from tests.security.cluster import SecureBroker, User, grant, list_acls
 from tests.security.test_rights import rights_of
-from tests.topics import Account, build_customers, produce, read_topic, take_account
+from tests.topics import build_customers, produce
 
 pytestmark = pytest.mark.broker
 
@@ -45,14 +45,6 @@ def run_secure_job(
     return process.returncode, output + errors
 
 
-def read_account(
-    broker: SecureBroker, deployment: Deployment, records: list[tuple[bytes, bytes | None]]
-) -> Account:
-    predictions = read_topic(broker.admin_servers, deployment.output_topic)
-    dead_letters = read_topic(broker.admin_servers, deployment.dead_letter_topic)
-    return take_account(records, predictions, dead_letters)
-
-
 @pytest.mark.parametrize(
     ("delivery", "commit"),
     [("exactly-once", "driver"), ("exactly-once", "executor"), ("at-least-once", "driver")],
@@ -76,7 +68,7 @@ def test_the_rights_of_the_table_are_enough(
     code, printed = run_secure_job(secure_broker, deployment, tmp_path, **options)
 
     assert code == 0, printed
-    account = read_account(secure_broker, deployment, records)
+    account = read_account(deployment, records, secure_broker.admin_servers)
     assert account.faults == {}
     assert account.dead_letters
 
@@ -86,7 +78,8 @@ def test_the_rights_of_the_table_are_enough(
     produce(secure_broker.admin_servers, deployment.input_topic, more)
     code, printed = run_secure_job(secure_broker, deployment, tmp_path, **options)
     assert code == 0, printed
-    assert read_account(secure_broker, deployment, [*records, *more]).faults == {}
+    account = read_account(deployment, [*records, *more], secure_broker.admin_servers)
+    assert account.faults == {}
 
 
 @pytest.mark.parametrize("kind", ["topic", "transactional id"])

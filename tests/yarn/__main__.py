@@ -29,11 +29,11 @@ import trustme
 from lib.broker import create_topics
 from lib.kafka.secrets import is_secret
 from lib.setup.jars import PROJECT_ROOT
-from tests.end_to_end.jobs import Deployment
+from tests.end_to_end.jobs import Deployment, read_account
 from tests.security.cluster import SecureBroker, grant
 from tests.security.test_rights import rights_of
 from tests.stored_models import provide_store
-from tests.topics import Record, build_customers, produce, read_topic, take_account
+from tests.topics import Record, build_customers, produce
 from tests.yarn.cluster import YarnCluster
 from tests.yarn.memory import MemoryWatch
 
@@ -73,18 +73,8 @@ RUNS = (
 
 def write_settings(broker: SecureBroker, deployment: Deployment, folder: Path) -> None:
     """``settings.toml`` and ``secrets.toml``, as an operator writes them."""
-    facts = {
-        "bootstrap_servers": deployment.bootstrap_servers,
-        "input_topic": deployment.input_topic,
-        "output_topic": deployment.output_topic,
-        "dead_letter_topic": deployment.dead_letter_topic,
-        "store": str(deployment.store),
-        "checkpoint": str(deployment.checkpoint),
-        "query_name": deployment.query_name,
-        "trigger": "available-now",
-        "max_offsets_per_trigger": _BATCH,
-    }
-    lines = [f"{key} = {json.dumps(value)}\n" for key, value in facts.items()]
+    values = deployment.values(max_offsets_per_trigger=_BATCH)
+    lines = [f"{key} = {json.dumps(value)}\n" for key, value in values.items()]
     options = broker.options()
     shown = {key: value for key, value in options.items() if not is_secret(key)}
     lines += ["[kafka]\n", *(f"{json.dumps(k)} = {json.dumps(v)}\n" for k, v in shown.items())]
@@ -224,11 +214,7 @@ def try_run(
     started_s = time.monotonic()
     with MemoryWatch(cluster.pid) as watch:
         state, printed = submit(run, cluster, own, folder, environment)
-    account = take_account(
-        records,
-        read_topic(broker.admin_servers, deployment.output_topic),
-        read_topic(broker.admin_servers, deployment.dead_letter_topic),
-    )
+    account = read_account(deployment, records, broker.admin_servers)
     print(
         f"{run.name}: {state}, {len(account.predictions)} predictions and"
         f" {len(account.dead_letters)} dead letters of {len(records)} records,"
