@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from confluent_kafka.admin import AdminClient
@@ -22,6 +18,7 @@ from pydantic import Field
 from rich.console import Console
 
 from benchmarks.environment import describe_machine, describe_versions
+from benchmarks.threads import ThreadCount
 from benchmarks.topics import remove_topics
 from benchmarks.trial import BenchmarkSettings, write_report
 from lib.broker import EmbeddedBroker, create_topics, provide_broker
@@ -30,8 +27,6 @@ from lib.sinks.partition_writers import Predecessors, take_partitions
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author, Committer, make_run_id
 from lib.sinks.transaction import TransactionalWriter
-
-_COUNT_EVERY_S = 0.01
 
 
 class TakeoverSettings(BenchmarkSettings):
@@ -75,33 +70,16 @@ def measure_topic(servers: str, partitions: int) -> list[Taken]:
 def _measure_start(settings: TransactionSettings, partitions: int, *, is_first: bool) -> Taken:
     author = Author(make_run_id(), committer=Committer.EXECUTOR)
     predecessors = Predecessors({}, 1, "-", lambda: range(partitions), lambda *offset: None)
-    with _counting_threads() as most:
-        before, started_s = most[0], time.monotonic()
+    with ThreadCount() as threads:
+        started_s = time.monotonic()
         take_partitions(settings, author, predecessors)
-        seconds, threads = time.monotonic() - started_s, most[0] - before
+        seconds = time.monotonic() - started_s
     if is_first:
         writer = TransactionalWriter(settings, author=author)
         writer.open()
         writer.claim(dict.fromkeys(range(partitions), 0), query_id="-")
         writer.close()
-    return Taken(partitions, is_first, seconds, threads)
-
-
-@contextmanager
-def _counting_threads() -> Iterator[list[int]]:
-    """The number within grows to the most threads at once."""
-    tasks, done = Path("/proc/self/task"), threading.Event()
-    most = [sum(1 for _ in tasks.iterdir())]
-
-    def count() -> None:
-        while not done.wait(_COUNT_EVERY_S):
-            most[0] = max(most[0], sum(1 for _ in tasks.iterdir()))
-
-    watcher = threading.Thread(target=count, daemon=True)
-    watcher.start()
-    yield most
-    done.set()
-    watcher.join()
+    return Taken(partitions, is_first, seconds, threads.most)
 
 
 def measure(settings: TakeoverSettings) -> int:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from benchmarks.threads import ThreadCount
 from lib.errors import ResumeRefusedError, SettingsError, SinkFencedError
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.sinks.columns import MESSAGE_SCHEMA
@@ -127,37 +125,15 @@ def test_a_start_that_is_refused_leaves_the_running_job_alone(
     assert running.failure is None
 
 
-@contextmanager
-def counting_threads() -> Iterator[list[int]]:
-    """The first number within grows to the most threads that came on top of those before."""
-    before, most, done = _count_threads(), [0], threading.Event()
-
-    def count() -> None:
-        while not done.wait(0.01):
-            most[0] = max(most[0], _count_threads() - before)
-
-    watcher = threading.Thread(target=count)
-    watcher.start()
-    try:
-        yield most
-    finally:
-        done.set()
-        watcher.join()
-
-
-def _count_threads() -> int:
-    return sum(1 for _ in Path("/proc/self/task").iterdir())
-
-
 def test_a_start_on_many_partitions_takes_few_threads(
     copying: Copying, topic: TopicFactory
 ) -> None:
     """Commits on executors take them, and commits on the driver take them from these."""
     many = replace(copying, settings=replace(copying.settings, source_topic=topic(240)))
     for commit in ("executor", "driver"):
-        with counting_threads() as most:
+        with ThreadCount() as threads:
             many.start_sink(commit=commit).close()
-        assert 0 < most[0] <= 200
+        assert 0 < threads.most <= 200
         signed = [stamp for _, stamp in many.committed(240).values() if stamp]
         assert len(signed) == 240
         assert {stamp.committer for stamp in signed} == {commit}

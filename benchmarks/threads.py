@@ -1,0 +1,31 @@
+"""How many threads something takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lib.background import Background
+
+_COUNT_EVERY_S = 0.01
+
+
+class ThreadCount(Background):
+    """Counts the threads of this process for as long as a ``with`` block lasts.
+
+    Attributes:
+        most: the most at once that came on top of those before the block; the thread that counts
+            is one of them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("thread count")
+        self.most = 0
+        self._before = _count_threads()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_COUNT_EVERY_S):
+            self.most = max(self.most, _count_threads() - self._before)
+
+
+def _count_threads() -> int:
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
