@@ -214,6 +214,7 @@ def try_run(
     started_s = time.monotonic()
     with MemoryWatch(cluster.pid) as watch:
         state, printed = submit(run, cluster, own, folder, environment)
+    watch.check()
     account = read_account(deployment, records, broker.admin_servers)
     print(
         f"{run.name}: {state}, {len(account.predictions)} predictions and"

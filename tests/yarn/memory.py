@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import psutil
+
+from lib.background import Background
 
 _POLL_S = 0.25
 _MIB = 1024 * 1024
@@ -36,34 +35,20 @@ class Usage:
         return self.jvm + self.python
 
 
-class MemoryWatch:
-    """Keeps the largest usage of driver and executors while it is open.
+class MemoryWatch(Background):
+    """Keeps the largest usage of driver and executors for as long as a ``with`` block lasts.
 
     Args:
         root: the process whose descendants the containers are.
     """
 
     def __init__(self, root: int) -> None:
+        super().__init__("memory watch")
         self._root = psutil.Process(root)
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
         self.peaks: dict[str, Usage] = {}
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._done.wait(_POLL_S):
+    def _run(self) -> None:
+        while not self._stopped.wait(_POLL_S):
             for process in self._root.children(recursive=True):
                 try:
                     role = find_role(process.cmdline())
