@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from lib.kafka.admin import build_admin, list_partitions, read_offsets
 
@@ -68,10 +67,9 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 def _choose(servers: str, topics: Iterable[str]) -> dict[str, list[int]]:
     """``topic`` or ``topic:0,2`` → partitions."""
-    chosen = {}
+    admin, chosen = build_admin(servers, {}), {}
     for text in topics:
         topic, _, numbers = text.partition(":")
-        admin = build_admin(servers, {})
         named = [int(number) for number in numbers.split(",") if number]
         chosen[topic] = named or list_partitions(admin, topic)
     return chosen
@@ -104,12 +102,17 @@ def _print(positions: Mapping[tuple[str, int], int]) -> str:
 
 def read_group(servers: str, group: str) -> dict[tuple[str, int], int]:
     """(topic, partition) → the group's offset, where it has one."""
+    return {(it.topic, it.partition): it.offset for it in list_positions(servers, group)}
+
+
+def list_positions(servers: str, group: str) -> list[TopicPartition]:
+    """The group's offsets and their metadata, for each partition where it has one."""
     admin = build_admin(servers, {})
     answers = admin.list_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(group)], request_timeout=_TIMEOUT_S
     )
     found = answers[group].result().topic_partitions or ()
-    return {(it.topic, it.partition): it.offset for it in found if it.offset >= 0}
+    return [it for it in found if it.offset >= 0]
 
 
 def set_offsets(servers: str, group: str, positions: Mapping[tuple[str, int], int]) -> None:
@@ -124,13 +127,13 @@ def set_offsets(servers: str, group: str, positions: Mapping[tuple[str, int], in
 
 
 def delete_group(servers: str, group: str) -> None:
-    """Delete a group with all of its offsets, as ``--delete``; they look as if they had expired."""
-    admin = AdminClient({"bootstrap.servers": servers})
+    """Delete a group and all of its offsets, as ``--delete``; Kafka does so when they expire."""
+    admin = build_admin(servers, {})
     admin.delete_consumer_groups([group], request_timeout=_TIMEOUT_S)[group].result()
 
 
 def delete_offsets(servers: str, group: str, topic: str, partitions: Iterable[int]) -> None:
-    """Delete single offsets, as ``--delete-offsets``; they look as if they had expired."""
+    """Delete a group's offsets of some partitions, as ``--delete-offsets`` or when they expire."""
     numbers = list(partitions)
     body = b"".join(
         [

@@ -34,7 +34,13 @@ from lib.sinks.header_text import Header
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.stamp import Author
 from lib.sinks.transaction import TransactionalWriter
-from tests.consumer_groups import delete_group, delete_offsets, read_group, run_consumer_groups
+from tests.consumer_groups import (
+    delete_group,
+    delete_offsets,
+    list_positions,
+    read_group,
+    run_consumer_groups,
+)
 from tests.letters import Row, send_letters
 from tests.process import run_python
 from tests.records import BROKEN, record
@@ -59,13 +65,25 @@ def letters(topic: TopicFactory) -> str:
 
 
 @pytest.fixture
-def options(broker: Broker, source: str, letters: str) -> dict[str, str]:
+def name(letters: str) -> str:
+    """The consumer group."""
+    return f"resend-{letters}"
+
+
+@pytest.fixture
+def options(broker: Broker, source: str, letters: str, name: str) -> dict[str, str]:
     return {
         "bootstrap_servers": broker.bootstrap_servers,
         "dead_letter_topic": letters,
         "input_topic": source,
-        "resend_name": f"resend-{letters}",
+        "resend_name": name,
     }
+
+
+@pytest.fixture
+def flags(options: dict[str, str]) -> list[str]:
+    """The options, for the job as a process of its own."""
+    return [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
 
 
 @pytest.fixture
@@ -202,7 +220,7 @@ def test_a_correction_makes_the_values(
 
 def test_a_kill_leaves_neither_a_gap_nor_a_second_copy(
     run: Resend,
-    options: dict[str, str],
+    flags: list[str],
     send: Callable[..., None],
     broker: Broker,
     source: str,
@@ -216,7 +234,6 @@ def test_a_kill_leaves_neither_a_gap_nor_a_second_copy(
         "    if next(calls) == 2_500: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return letter.value\n"
     )
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
 
     killed = run_python("jobs/resend.py", *flags, f"--correction={fix}", "--from-beginning")
     first = len(read_back(broker, source))
@@ -248,14 +265,15 @@ def test_a_correction_that_fails_sends_nothing_of_its_transaction(
 
 
 def test_a_second_one_under_the_same_name_stops_the_first(
-    options: dict[str, str], run: Resend, send: Callable[..., None], broker: Broker, source: str
+    run: Resend,
+    letters: str,
+    name: str,
+    send: Callable[..., None],
+    broker: Broker,
+    source: str,
 ) -> None:
     send(build_rows(2_500))
-    transactions = TransactionSettings(
-        bootstrap_servers=options["bootstrap_servers"],
-        query_name=options["resend_name"],
-        source_topic=options["dead_letter_topic"],
-    )
+    transactions = TransactionSettings(broker.bootstrap_servers, name, letters)
 
     def take_over() -> None:
         assert run() == 0
@@ -290,15 +308,14 @@ def test_missing_topics_are_named(run: Resend) -> None:
 
 def test_letters_are_not_sent_twice_because_the_positions_have_expired(
     run: Resend,
-    options: dict[str, str],
+    letters: str,
+    name: str,
     send: Callable[..., None],
     broker: Broker,
     source: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    servers, letters, name = (
-        options[it] for it in ("bootstrap_servers", "dead_letter_topic", "resend_name")
-    )
+    servers = broker.bootstrap_servers
     send(build_rows(10))
     run(from_beginning=True)
     printed = capsys.readouterr().out.splitlines()[-1]
@@ -325,14 +342,13 @@ def test_letters_are_not_sent_twice_because_the_positions_have_expired(
 
 def test_the_position_of_one_partition_that_was_lost_is_missed(
     run: Resend,
-    options: dict[str, str],
+    letters: str,
+    name: str,
     send: Callable[..., None],
     broker: Broker,
     source: str,
 ) -> None:
-    servers, letters, name = (
-        options[it] for it in ("bootstrap_servers", "dead_letter_topic", "resend_name")
-    )
+    servers = broker.bootstrap_servers
     send(build_rows(10))
     run(from_beginning=True)
     position = read_group(servers, name)[letters, 0]
@@ -350,14 +366,13 @@ def test_the_position_of_one_partition_that_was_lost_is_missed(
 
 def test_every_run_commits_every_partition_and_a_new_one_is_known_as_such(
     run: Resend,
-    options: dict[str, str],
+    letters: str,
+    name: str,
     send: Callable[..., None],
     broker: Broker,
     source: str,
 ) -> None:
-    servers, letters, name = (
-        options[it] for it in ("bootstrap_servers", "dead_letter_topic", "resend_name")
-    )
+    servers = broker.bootstrap_servers
 
     assert run() == 0  # no letters, so none can be sent twice
 
@@ -374,11 +389,14 @@ def test_every_run_commits_every_partition_and_a_new_one_is_known_as_such(
 
 
 def test_the_flag_of_the_first_run_cannot_stay_in_a_script(
-    run: Resend, options: dict[str, str], send: Callable[..., None], broker: Broker, source: str
+    flags: list[str],
+    letters: str,
+    name: str,
+    send: Callable[..., None],
+    broker: Broker,
+    source: str,
 ) -> None:
     send(build_rows(10))
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    letters, name = options["dead_letter_topic"], options["resend_name"]
 
     first = run_python("jobs/resend.py", *flags)
     second = run_python("jobs/resend.py", *flags, "--from-beginning")
@@ -393,7 +411,8 @@ def test_the_flag_of_the_first_run_cannot_stay_in_a_script(
         " docs/operations.md)\n"
     )
     assert (second.returncode, second.stderr) == (0, "")
-    positions = ", ".join(f"[{it}]@{at}" for (_, it), at in sorted(find(options).items()))
+    found = read_group(broker.bootstrap_servers, name)
+    positions = ", ".join(f"[{it}]@{at}" for (_, it), at in sorted(found.items()))
     assert second.stdout.splitlines()[-1] == f"{name} has read {letters} up to {positions}"
     assert (third.returncode, third.stdout) == (1, "")
     assert third.stderr == (
@@ -405,10 +424,10 @@ def test_the_flag_of_the_first_run_cannot_stay_in_a_script(
 
 
 def test_the_name_of_a_query_is_refused_before_its_job_is_ended(
-    run: Resend, options: dict[str, str], send: Callable[..., None], broker: Broker, source: str
+    run: Resend, send: Callable[..., None], broker: Broker, source: str
 ) -> None:
     send(build_rows(10))
-    query = TransactionSettings(options["bootstrap_servers"], f"query-{source}", source)
+    query = TransactionSettings(broker.bootstrap_servers, f"query-{source}", source)
     admin = build_admin(query.bootstrap_servers, {})
     author = Author("host:1:aa", read_topic_id(admin, source))
     writer = TransactionalWriter(query, author=author)
@@ -427,11 +446,9 @@ def test_the_name_of_a_query_is_refused_before_its_job_is_ended(
 
 
 def test_a_topic_of_dead_letters_that_was_recreated_is_not_read_from_the_old_position(
-    run: Resend, options: dict[str, str], send: Callable[..., None], broker: Broker, source: str
+    run: Resend, letters: str, name: str, send: Callable[..., None], broker: Broker
 ) -> None:
-    servers, letters, name = (
-        options[it] for it in ("bootstrap_servers", "dead_letter_topic", "resend_name")
-    )
+    servers = broker.bootstrap_servers
     send(build_rows(10))
     run(from_beginning=True)
     metadata = read_metadata(servers, name)
@@ -455,17 +472,9 @@ def test_a_topic_of_dead_letters_that_was_recreated_is_not_read_from_the_old_pos
     assert run(from_beginning=True) == 0
 
 
-def find(options: dict[str, str]) -> dict[tuple[str, int], int]:
-    return read_group(options["bootstrap_servers"], options["resend_name"])
-
-
 def read_metadata(servers: str, group: str) -> dict[tuple[str, int], str]:
-    admin = build_admin(servers, {})
-    answers = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-    return {
-        (it.topic, it.partition): it.metadata or ""
-        for it in answers[group].result().topic_partitions
-    }
+    found = list_positions(servers, group)
+    return {(it.topic, it.partition): it.metadata or "" for it in found}
 
 
 def add_partitions(servers: str, topic: str, total: int) -> None:
