@@ -66,20 +66,15 @@ class Launch:
 
     def list_below(self) -> list[psutil.Process]:
         """Processes that it started, oldest first."""
-        try:
-            return psutil.Process(self.process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
+        return list_below(self.process.pid)
 
     def find_python(self) -> psutil.Process | None:
         """The driver's Python, which runs the job's script."""
         return next((it for it in self.list_below() if _has_word(it, DYING_JOB)), None)
 
     def find_workers(self) -> list[psutil.Process]:
-        """Python workers: what pyspark's daemon has forked."""
-        below = self.list_below()
-        daemons = {it.pid for it in below if _has_word(it, "pyspark.daemon")}
-        return [it for it in below if _parent(it) in daemons]
+        """Python workers of the driver."""
+        return choose_workers(self.list_below())
 
     def read_timeline(self) -> dict[str, float]:
         """Step and how many times it was reached by then → time by the clock."""
@@ -97,6 +92,20 @@ class Launch:
     def read_log_tail(self) -> str:
         """The end of it."""
         return self.read_log()[-_TAIL_BYTES:]
+
+
+def list_below(pid: int) -> list[psutil.Process]:
+    """Processes that another one started, oldest first; there are none if it has ended."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def choose_workers(below: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Python workers among the processes below one: what pyspark's daemon has forked."""
+    daemons = {it.pid for it in below if _has_word(it, "pyspark.daemon")}
+    return [it for it in below if _parent(it) in daemons]
 
 
 def _has_word(process: psutil.Process, word: str) -> bool:

@@ -14,12 +14,8 @@ from tests.crash.network import Member
 from tests.crash.proxy import Action, Interference
 from tests.crash.schedule import REQUESTS
 from tests.crash.strikes.asking import NotPossibleError
-from tests.crash.strikes.processes import (
-    choose,
-    kill_process,
-    list_children,
-    replace_zombie,
-)
+from tests.crash.strikes.processes import choose, kill_process, replace_zombie
+from tests.crash.supervisor import list_below
 
 _DEATH_TIMEOUT_S = 60.0
 # Every batch sends all of them, but for the one that only a new producer sends.
@@ -53,7 +49,7 @@ def strike_owner(arena: Arena, parameters: Mapping[str, Any]) -> None:
     candidates = arena.job.list_below()
     if arena.cluster is not None:
         executors = arena.cluster.list_executors()
-        candidates += [it for each in executors for it in list_children(each)]
+        candidates += [it for each in executors for it in list_below(each.pid)]
     kill_process(choose([it for it in candidates if _has_port(it, port)], "its sender is gone"))
     arena.mark()
 

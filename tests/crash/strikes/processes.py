@@ -12,6 +12,7 @@ import psutil
 
 from tests.crash.arena import Arena, LaboratoryError
 from tests.crash.strikes.asking import RECOVERY_TIMEOUT_S, NotPossibleError
+from tests.crash.supervisor import choose_workers, list_below
 
 # Steps that only a start comes by.
 _START_STEPS = ("opening", "initialised")
@@ -46,12 +47,8 @@ def strike_python(arena: Arena, parameters: Mapping[str, Any]) -> None:
 def strike_worker(arena: Arena, parameters: Mapping[str, Any]) -> None:
     workers = arena.job.find_workers()
     if arena.cluster is not None:
-        workers = [
-            child
-            for executor in arena.cluster.list_executors()
-            for child in list_children(executor)
-            if _is_worker(child)
-        ]
+        executors = arena.cluster.list_executors()
+        workers = [it for executor in executors for it in choose_workers(list_below(executor.pid))]
     kill_process(choose(workers, "no Python worker runs"))
     arena.mark()
 
@@ -156,25 +153,9 @@ def choose(processes: list[psutil.Process], nothing: str) -> psutil.Process:
     return random.choice(processes)
 
 
-def list_children(process: psutil.Process) -> list[psutil.Process]:
-    """List all processes below one; there are none if it has ended."""
-    try:
-        return process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
 def await_death(arena: Arena) -> None:
     """Wait for the end of a job that was told to die, and kill it where it does not."""
     job = arena.job
     if not arena.wait_for(lambda: not job.is_running, _DEATH_TIMEOUT_S, restarts=False):
         job.kill()  # what it was ordered to die at did not come
         raise NotPossibleError("the job did not die by itself")
-
-
-def _is_worker(process: psutil.Process) -> bool:
-    try:
-        parent = process.parent()
-        return parent is not None and "pyspark.daemon" in parent.cmdline()
-    except psutil.Error:
-        return False
