@@ -140,15 +140,11 @@ def crashable_broker() -> Iterator[EmbeddedBroker]:
 
 @pytest.fixture(scope="session")
 def _proxied_broker() -> Iterator[tuple[EmbeddedBroker, Proxy]]:
-    from lib.broker import EmbeddedBroker
-    from lib.broker.configuration import Listener
-    from tests.crash.proxy import Proxy
+    from tests.crash.ground import open_ground
+    from tests.crash.schedule import Site
 
-    with Proxy() as proxy:
-        listener = Listener("PROXIED", advertised_ports=[proxy.port])
-        with EmbeddedBroker(listeners=[listener]) as running:
-            proxy.connect_to(running.port_of("PROXIED"))
-            yield running, proxy
+    with open_ground(Site.ONE, ()) as ground:
+        yield ground.broker, ground.proxy
 
 
 @pytest.fixture
