@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -67,6 +66,29 @@ class Restarting(Background):
                 self._supervisor.tend()
 
 
+class Feeder(Background):
+    """Sends a few records a second, so that there is always something to answer.
+
+    Args:
+        deployment: names the topic.
+
+    Attributes:
+        sent: all records so far.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        super().__init__("feeder")
+        self.sent: list[Record] = []
+        self._deployment = deployment
+
+    def _run(self) -> None:
+        records = iter(build_customers(20_000))
+        while not self._stopped.wait(_PACE_S):
+            burst = [next(records) for _ in range(_BURST)]
+            self.sent.extend(burst)
+            produce(self._deployment.bootstrap_servers, self._deployment.input_topic, burst)
+
+
 def run_rivals(
     deployment: Deployment, folder: Path, seconds: float, *, shares_checkpoint: bool
 ) -> Rivalry:
@@ -83,33 +105,19 @@ def run_rivals(
     supervisors = [Supervisor(folder / name, (), {}, (), guard) for name in ("a", "b")]
     for supervisor, job in zip(supervisors, (deployment, own), strict=True):
         supervisor.configure(job.arguments(trigger="200 milliseconds"))
-    sent: list[Record] = []
-    feeding = threading.Event()
-    feeder = threading.Thread(target=_feed, args=(deployment, sent, feeding), daemon=True)
-    feeder.start()
     try:
-        with Restarting(supervisors[0]), Restarting(supervisors[1]):
+        with Feeder(deployment) as feeder, Restarting(supervisors[0]), Restarting(supervisors[1]):
             waits_s = _watch_answers(deployment, seconds)
             exits = [list(supervisor.exits) for supervisor in supervisors]
     finally:
-        feeding.set()
-        feeder.join()
         for supervisor in supervisors:
             supervisor.end()
         guard.remove()
+    feeder.check()
     # Killed, so the third one takes over from the dead.
     done = run_job(deployment.arguments())
     assert done.returncode == 0, done.stdout + done.stderr
-    return Rivalry(read_account(deployment, sent), waits_s, exits)
-
-
-def _feed(deployment: Deployment, sent: list[Record], ended: threading.Event) -> None:
-    """A few records a second, so that there is always something to answer."""
-    records = iter(build_customers(20_000))
-    while not ended.wait(_PACE_S):
-        burst = [next(records) for _ in range(_BURST)]
-        sent.extend(burst)
-        produce(deployment.bootstrap_servers, deployment.input_topic, burst)
+    return Rivalry(read_account(deployment, feeder.sent), waits_s, exits)
 
 
 def _watch_answers(deployment: Deployment, seconds: float) -> list[float]:
