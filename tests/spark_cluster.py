@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,9 +13,10 @@ from typing import Self
 import psutil
 import pyspark
 
+from tests.waiting import await_output
+
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 15.0
-_POLL_S = 0.05
 _MASTER = "org.apache.spark.deploy.master.Master"
 _WORKER = "org.apache.spark.deploy.worker.Worker"
 _EXECUTOR = "CoarseGrainedExecutorBackend"
@@ -43,15 +42,18 @@ class SparkCluster:
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True)
         try:
-            self._start(_MASTER, "--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
-            self.master = self._await_log(_MASTER, r"Starting Spark master at (spark://\S+)")
+            self.master = self._start(
+                _MASTER,
+                r"Starting Spark master at (spark://\S+)",
+                *("--host", "127.0.0.1", "--port", "0", "--webui-port", "0"),
+            )
             self._start(
                 _WORKER,
+                r"(Successfully registered with master)",
                 *("--host", "127.0.0.1", "--webui-port", "0", "--cores", str(self._cores)),
                 *("--memory", f"{self._memory_mb}m", "--work-dir", str(self._folder / "work")),
                 self.master,
             )
-            self._await_log(_WORKER, r"(Successfully registered with master)")
         except BaseException:
             self._end()
             raise
@@ -89,7 +91,8 @@ class SparkCluster:
                     continue
         return sorted(found, key=lambda child: child.pid)
 
-    def _start(self, name: str, *arguments: str) -> None:
+    def _start(self, name: str, sign: str, *arguments: str) -> str:
+        """Start one of Spark's daemons; return what the sign's group matches in its log."""
         home = Path(pyspark.__file__).parent
         environment = {
             **os.environ,
@@ -100,7 +103,8 @@ class SparkCluster:
             "PYSPARK_PYTHON": sys.executable,
         }
         environment.pop("SPARK_SUBMIT_OPTS", None)
-        with self._log(name).open("wb") as log:
+        path = self._folder / f"{name.rpartition('.')[2].lower()}.log"
+        with path.open("wb") as log:
             process = subprocess.Popen(
                 [str(home / "bin" / "spark-class"), name, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -111,21 +115,7 @@ class SparkCluster:
                 cwd=self._folder,
             )
         self._processes.append(process)
-
-    def _log(self, name: str) -> Path:
-        return self._folder / f"{name.rpartition('.')[2].lower()}.log"
-
-    def _await_log(self, name: str, pattern: str) -> str:
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            text = self._log(name).read_text(errors="replace")
-            found = re.search(pattern, text)
-            if found is not None:
-                return found[1]
-            if self._processes[-1].poll() is not None:
-                break
-            time.sleep(_POLL_S)
-        raise RuntimeError(f"{name} did not start: {text[-2000:]}")
+        return await_output(process, path, sign, _START_TIMEOUT_S)
 
     def _end(self) -> None:
         """The worker first: it ends its executors."""

@@ -12,11 +12,10 @@ from typing import Self
 
 from lib.setup.environments import provide_environment
 from lib.setup.jars import BUILD_ROOT, provide_optional_jars
-from tests.waiting import wait_until
+from tests.waiting import await_output
 
 _REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 _FOLDER = BUILD_ROOT / "s3-server"
-_ADDRESS = re.compile(r"Running on (http://\S+)")
 _SIGNATURE = (
     "AWS4-HMAC-SHA256 Credential=any/20260101/us-east-1/s3/aws4_request,"
     " SignedHeaders=host, Signature=any"
@@ -43,11 +42,12 @@ class S3Server:
         with self._log.open("wb") as log:
             command = [str(python), "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        wait_until(lambda: _ADDRESS.search(self._log.read_text()) is not None)
-        found = _ADDRESS.search(self._log.read_text())
-        assert found is not None
-        self.url = found[1]
-        self._ask("PUT", f"/{self.bucket}")
+        try:
+            self.url = await_output(self._process, self._log, r"Running on (http://\S+)")
+            self._ask("PUT", f"/{self.bucket}")
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(
@@ -56,6 +56,9 @@ class S3Server:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
