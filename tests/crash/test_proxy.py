@@ -112,13 +112,6 @@ def receive(client: socket.socket, count: int) -> bytes:
     return received
 
 
-def await_bytes(echo: EchoServer, count: int) -> None:
-    deadline = time.monotonic() + 10
-    while len(echo.received) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_everything_passes_unchanged(proxy: Proxy, client: socket.socket) -> None:
     sent = frame(0, b"a" * 1_000_000) + frame(END_TXN)
     threading.Thread(target=client.sendall, args=(sent,)).start()
@@ -195,7 +188,7 @@ def test_a_held_request_arrives_after_its_client_has_gone(
     time.sleep(0.1)
 
     assert echo.received == b""
-    await_bytes(echo, 6)
+    wait_until(lambda: len(echo.received) >= 6, 10)
 
 
 def test_a_stray_request_arrives_after_its_client_was_cut_off(
@@ -210,7 +203,7 @@ def test_a_stray_request_arrives_after_its_client_was_cut_off(
     assert receive(client, 6) == b""
     assert echo.received == frame(0)
     proxy.deliver()
-    await_bytes(echo, 12)
+    wait_until(lambda: len(echo.received) >= 12, 10)
     assert echo.received == frame(0) + frame(END_TXN)
     wait_until(lambda: proxy.delivered == [END_TXN])
 

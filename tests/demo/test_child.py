@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from lib.broker.guarded_folder import GuardedFolder
 from lib.demo import child as child_module
 from lib.demo.child import Child
 from lib.errors import ScoringError
+from tests.waiting import wait_until
 
 Start = Callable[[str], Child]
 
@@ -30,10 +30,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def await_line(child: Child, line: str) -> None:
-    deadline_s = time.monotonic() + 20
-    while line not in child.log.read_text():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
+    wait_until(lambda: line in child.log.read_text(), 20)
 
 
 def is_alive(pid: int) -> bool:
@@ -99,7 +96,4 @@ def test_a_child_that_does_not_listen_is_killed_with_all_it_started(
         helper = int(child.log.read_text().split()[1])
         assert is_alive(helper)
 
-    deadline_s = time.monotonic() + 10
-    while is_alive(helper):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
+    wait_until(lambda: not is_alive(helper), 10)
