@@ -75,8 +75,8 @@ def build_configuration(
     advertised = [
         f"{it.name}://{LOOPBACK}:{it.advertised_ports[address.node_id - 1]}"
         if it.advertised_ports
-        else f"{it.name}://{host}:{ports[it.name]}"
-        for it in everyone
+        else own
+        for it, own in zip(everyone, addresses, strict=True)
     ]
     protocols = [f"{it.name}:{it.protocol}" for it in everyone]
     controller = f"{_CONTROLLER_LISTENER}://{host}:{address.controller_port}"

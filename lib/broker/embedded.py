@@ -235,8 +235,7 @@ class EmbeddedBroker:
             node.launch()
         running = {node.address.node_id for node in self._nodes if node.pid is not None}
         for node in nodes:
-            alone = {node.address.node_id}
-            node.await_answer(self._cluster_id, running | alone, self._start_timeout_s)
+            node.await_answer(self._cluster_id, running, self._start_timeout_s)
 
     def _end(self, by_signal: signal.Signals, nodes: Sequence[Node]) -> None:
         for node in nodes:
