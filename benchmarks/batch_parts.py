@@ -18,9 +18,17 @@ from pydantic import Field
 from rich.console import Console
 
 from benchmarks.capacity import join_in_turn
-from benchmarks.contestants import Course, build_job_command
-from benchmarks.topics import PARTITIONS, fill_topic, name_topic, remove_topics
-from benchmarks.trial import FOLDER, Ground, TrialSettings, begin, provide_ground, write_report
+from benchmarks.contestants import build_job_command
+from benchmarks.topics import PARTITIONS, fill_topic, remove_topics
+from benchmarks.trial import (
+    FOLDER,
+    Ground,
+    TrialSettings,
+    begin,
+    plan_course,
+    provide_ground,
+    write_report,
+)
 from lib.broker import create_topics
 from lib.cli import run_job
 from lib.demo.child import Child
@@ -104,23 +112,16 @@ def _read_time(text: str) -> datetime:
 def drain(settings: BatchPartsSettings, ground: Ground) -> Parts:
     """Fill a topic and let the job answer it."""
     servers = ground.bootstrap_servers
-    topics = [name_topic(it) for it in ("customers", "predictions", "dead-letters")]
-    group = name_topic("group")
+    course = plan_course(
+        ground,
+        batch_records=settings.max_offsets_per_trigger,
+        spark_settings=settings.conf,
+    )
+    topics = (course.input_topic, course.output_topic, course.dead_letter_topic)
     log = FOLDER / "batch-parts.log"
     try:
-        fill_topic(servers, topics[0], settings.records, lambda sent: None)
+        fill_topic(servers, course.input_topic, settings.records, lambda sent: None)
         create_topics(servers, dict.fromkeys(topics[1:], PARTITIONS))
-        course = Course(
-            bootstrap_servers=servers,
-            input_topic=topics[0],
-            output_topic=topics[1],
-            dead_letter_topic=topics[2],
-            group=group,
-            model=ground.model,
-            checkpoint=ground.guard.path / group,
-            batch_records=settings.max_offsets_per_trigger,
-            spark_settings=settings.conf,
-        )
         options = {
             "--backend": settings.backend,
             "--trigger": AVAILABLE_NOW,
@@ -130,7 +131,8 @@ def drain(settings: BatchPartsSettings, ground: Ground) -> Parts:
         with Child("the job", command, log, ground.guard) as child:
             child.wait()
     finally:
-        remove_topics(AdminClient({"bootstrap.servers": servers, "log_level": 3}), topics, [group])
+        admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
+        remove_topics(admin, topics, [course.group])
     return split_batches(log.read_text())
 
 

@@ -22,8 +22,16 @@ from benchmarks.contestants import Course, build_job_command
 from benchmarks.delays import Latency, compute_latencies, is_away
 from benchmarks.open_loop import ArrivalReader, send_on_schedule
 from benchmarks.report import format_json
-from benchmarks.topics import PARTITIONS, name_topic, remove_topics
-from benchmarks.trial import FOLDER, Ground, TrialSettings, begin, provide_ground, write_report
+from benchmarks.topics import PARTITIONS, remove_topics
+from benchmarks.trial import (
+    FOLDER,
+    Ground,
+    TrialSettings,
+    begin,
+    plan_course,
+    provide_ground,
+    write_report,
+)
 from lib.broker import create_topics
 from lib.cli import run_job
 from lib.demo.child import Child
@@ -135,19 +143,10 @@ def measure_latency(
     Raises:
         ScoringError: it does not answer.
     """
-    group, servers = name_topic("group"), ground.bootstrap_servers
-    course = Course(
-        bootstrap_servers=servers,
-        input_topic=name_topic("customers"),
-        output_topic=name_topic("predictions"),
-        dead_letter_topic=name_topic("dead-letters"),
-        group=group,
-        model=ground.model,
-        checkpoint=ground.guard.path / group,
-        batch_records=0,
-        # A task slot for each partition in every mode, so that they differ in nothing else.
-        spark_settings=[f"spark.master=local[{load.partitions}]", *spark_settings],
-    )
+    servers = ground.bootstrap_servers
+    # A task slot for each partition in every mode, so that they differ in nothing else.
+    slots = f"spark.master=local[{load.partitions}]"
+    course = plan_course(ground, spark_settings=[slots, *spark_settings])
     topics = (course.input_topic, course.output_topic, course.dead_letter_topic)
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
     create_topics(servers, dict.fromkeys(topics, load.partitions))
@@ -159,7 +158,7 @@ def measure_latency(
         ):
             return _measure(name, load, course, reader, job)
     finally:
-        remove_topics(admin, topics, [group])
+        remove_topics(admin, topics, [course.group])
 
 
 def _measure(

@@ -30,7 +30,15 @@ from benchmarks.topics import (
     name_topic,
     remove_topics,
 )
-from benchmarks.trial import FOLDER, Ground, TrialSettings, begin, provide_ground, write_report
+from benchmarks.trial import (
+    FOLDER,
+    Ground,
+    TrialSettings,
+    begin,
+    plan_course,
+    provide_ground,
+    write_report,
+)
 from lib.broker import create_topics
 from lib.cli import run_job
 from lib.demo.child import Child
@@ -81,25 +89,18 @@ class Track:
 
     def run(self, contestant: Contestant, number: int) -> Run:
         """Let one contestant drain the topic, and check what it wrote."""
-        output_topic, dead_letter_topic = name_topic("predictions"), name_topic("dead-letters")
-        group = name_topic("group")
-        topics = (output_topic, dead_letter_topic)
-        create_topics(self.ground.bootstrap_servers, dict.fromkeys(topics, PARTITIONS))
-        course = Course(
-            bootstrap_servers=self.ground.bootstrap_servers,
+        course = plan_course(
+            self.ground,
             input_topic=self.input_topic,
-            output_topic=output_topic,
-            dead_letter_topic=dead_letter_topic,
-            group=group,
-            model=self.ground.model,
-            checkpoint=self.ground.guard.path / group,
             batch_records=self.settings.batch_records,
             spark_settings=self.settings.conf,
         )
+        topics = (course.output_topic, course.dead_letter_topic)
+        create_topics(self.ground.bootstrap_servers, dict.fromkeys(topics, PARTITIONS))
         try:
             return self._drain(contestant, number, course)
         finally:
-            remove_topics(self.admin, topics, [group])
+            remove_topics(self.admin, topics, [course.group])
 
     def _drain(self, contestant: Contestant, number: int, course: Course) -> Run:
         servers = self.ground.bootstrap_servers

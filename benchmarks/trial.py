@@ -15,13 +15,14 @@ from pydantic import Field, field_validator
 from rich.console import Console
 
 from benchmarks.answers import expect_answers
+from benchmarks.contestants import Course
 from benchmarks.environment import (
     describe_machine,
     describe_versions,
     leave_out_variables,
     read_variables,
 )
-from benchmarks.topics import SEED
+from benchmarks.topics import SEED, name_topic
 from lib.broker import EmbeddedBroker, provide_broker
 from lib.broker.guarded_folder import GuardedFolder
 from lib.demo.child import Child
@@ -93,6 +94,35 @@ class Ground:
     def expected(self) -> dict[bytes, float]:
         """Key → probability of the first customers of every topic that is filled."""
         return expect_answers(self.model, SEED)
+
+
+def plan_course(
+    ground: Ground,
+    *,
+    input_topic: str | None = None,
+    batch_records: int = 0,
+    spark_settings: Sequence[str] = (),
+) -> Course:
+    """A course with names that nobody else uses, of topics that are not there yet.
+
+    Args:
+        ground: that the contestant runs on.
+        input_topic: one that exists; by default it gets a new name as well.
+        batch_records: see :class:`benchmarks.contestants.Course`.
+        spark_settings: see there.
+    """
+    group = name_topic("group")
+    return Course(
+        bootstrap_servers=ground.bootstrap_servers,
+        input_topic=input_topic or name_topic("customers"),
+        output_topic=name_topic("predictions"),
+        dead_letter_topic=name_topic("dead-letters"),
+        group=group,
+        model=ground.model,
+        checkpoint=ground.guard.path / group,
+        batch_records=batch_records,
+        spark_settings=spark_settings,
+    )
 
 
 @contextmanager
