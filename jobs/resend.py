@@ -52,11 +52,13 @@ def resend_dead_letters(settings: ResendSettings) -> int:
     )
     first = settings.from_beginning
     if settings.dry_run:
-        print_report(preview(transactions, selection, correct, from_beginning=first), settings)
+        report = preview(admin, transactions, selection, correct, from_beginning=first)
+        print_report(report, settings)
         return 0
     view = build_send_view(sys.stdout, settings.input_topic, total=None)
     with Interruption() as interruption:
         report = resend(
+            admin,
             transactions,
             selection,
             correct,

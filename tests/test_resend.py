@@ -279,7 +279,13 @@ def test_a_second_one_under_the_same_name_stops_the_first(
         assert run() == 0
 
     with pytest.raises(SinkFencedError):
-        resend(transactions, Selection(source), from_beginning=True, on_part=lambda _: take_over())
+        resend(
+            build_admin(broker.bootstrap_servers, {}),
+            transactions,
+            Selection(source),
+            from_beginning=True,
+            on_part=lambda _: take_over(),
+        )
 
     assert [key for key, _, _ in read_back(broker, source)] == [b"%06d" % it for it in range(2_500)]
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from lib.kafka.admin import build_admin
 from lib.kafka.reading import TELLS_END, iter_until_end
 from lib.resending.correction import Correction
 from lib.resending.group import check_start, claim_start, name_topic
@@ -23,6 +23,7 @@ from lib.sinks.transaction import TransactionalWriter
 
 
 def resend(
+    admin: AdminClient,
     settings: TransactionSettings,
     selection: Selection,
     correct: Correction | None = None,
@@ -39,6 +40,7 @@ def resend(
     how far the reading was: then nothing is sent.
 
     Args:
+        admin: of the cluster.
         settings: ``source_topic`` is that of the dead letters, ``query_name`` the group.
         selection: which of them.
         correct: makes the value to send; without it the record is sent as it was.
@@ -52,7 +54,6 @@ def resend(
         SinkError: Kafka refuses a record, or another process took over.
         SourceError: the dead letters cannot be read.
     """
-    admin = build_admin(settings.bootstrap_servers, settings.kafka)
     # What is to be refused is refused before another run is ended.
     _, topic_id = check_start(admin, settings, from_beginning=from_beginning, waits=False)
     writer = TransactionalWriter(settings, author=Author(make_run_id(), topic_id))
@@ -74,6 +75,7 @@ def resend(
 
 
 def preview(
+    admin: AdminClient,
     settings: TransactionSettings,
     selection: Selection,
     correct: Correction | None = None,
@@ -87,7 +89,6 @@ def preview(
         ResendRefusedError: so would :func:`resend` be.
         SourceError: the dead letters cannot be read.
     """
-    admin = build_admin(settings.bootstrap_servers, settings.kafka)
     starts, _ = check_start(admin, settings, from_beginning=from_beginning, waits=True)
     report = ResendReport(ends=dict(starts))
     with _open_reader(settings) as reader:
