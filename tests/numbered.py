@@ -22,8 +22,6 @@ from tests.telco import CUSTOMER
 # One record of these is broken: 2 %. The number of faults in a round divides no such number, so
 # every kind comes.
 BROKEN_PERIOD = 50
-# Nine digits of a second are as many as the contract's event time may have.
-MAX_RECORDS = 10**9
 
 _KINDS_IN_A_CYCLE = 121  # ten rounds of twelve kinds and one bulky one
 _KINDS = tuple(islice(iter_kinds(CUSTOMER), _KINDS_IN_A_CYCLE))

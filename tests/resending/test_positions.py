@@ -41,6 +41,10 @@ FIRST_RUN = (
     " letters a second time: set the positions to what the last run printed, see 'Sending them"
     " again' in docs/operations.md"
 )
+GO_ON = (
+    "leave it out to go on from there; another --resend-name starts over, and sends every letter"
+    " again"
+)
 RECREATED = (
     "if it was recreated, delete the group's offsets (kafka-consumer-groups.sh --delete-offsets"
     " --group repair --topic dead) and add --from-beginning"
@@ -110,8 +114,7 @@ def test_where_it_begins(found: GroupState, from_beginning: bool, starts: dict[i
             True,
             "--from-beginning is for the first run under a name, but group repair has read dead"
             " before, up to [0]@20, [1]@0",
-            "leave it out to go on from there; another --resend-name starts over, and sends every"
-            " letter again",
+            GO_ON,
             id="flag left in a script",
         ),
         pytest.param(
@@ -119,8 +122,7 @@ def test_where_it_begins(found: GroupState, from_beginning: bool, starts: dict[i
             True,
             "--from-beginning is for the first run under a name, but group repair has read dead"
             " before, up to [0]@20",
-            "leave it out to go on from there; another --resend-name starts over, and sends every"
-            " letter again",
+            GO_ON,
             id="flag left in a script, one new",
         ),
         pytest.param(
