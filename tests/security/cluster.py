@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import trustme
 from confluent_kafka.admin import AdminClient
@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives import serialization
 
 from lib.broker import EmbeddedBroker, Listener
 from lib.broker.ports import LOOPBACK
-from lib.kafka.rights import Right
+from lib.kafka.rights import Right, list_rights
+from tests.end_to_end.jobs import Deployment
 from tests.waiting import wait_until
 
 ANSWER_TIMEOUT_S = 20.0
@@ -110,6 +111,17 @@ def as_pkcs8(certificate: trustme.LeafCert) -> bytes:
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
     parts = [key.private_bytes(*form, serialization.NoEncryption())]
     return b"".join([*parts, *(blob.bytes() for blob in certificate.cert_chain_pems)])
+
+
+def rights_of(deployment: Deployment, **choices: Any) -> tuple[Right, ...]:
+    """What a job needs; the choices are those of ``list_rights``."""
+    return list_rights(
+        input_topic=deployment.input_topic,
+        output_topic=deployment.output_topic,
+        dead_letter_topic=deployment.dead_letter_topic,
+        query_name=deployment.query_name,
+        **choices,
+    )
 
 
 def grant(broker: SecureBroker, rights: Iterable[Right]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
@@ -13,13 +12,13 @@ import trustme
 from lib.broker import create_topics
 from lib.errors import KafkaSetupError, SinkRejectedError
 from lib.kafka.preflight import check_kafka
-from lib.kafka.rights import Right, list_rights
+from lib.kafka.rights import Right
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.sinks.partition_writers import settings_of_partition
 from lib.sinks.settings import TransactionSettings
 from lib.sinks.transaction import TransactionalWriter
 from tests.end_to_end.jobs import Deployment
-from tests.security.cluster import SecureBroker, User, grant
+from tests.security.cluster import SecureBroker, User, grant, rights_of
 
 pytestmark = pytest.mark.broker
 
@@ -30,16 +29,6 @@ def build_settings(
     fields = ("bootstrap_servers", "input_topic", "output_topic", "dead_letter_topic", "query_name")
     values = {name: getattr(deployment, name) for name in fields}
     return ScoreStreamSettings(**{**values, "kafka": broker.options(), **changes})
-
-
-def rights_of(deployment: Deployment, **choices: Any) -> tuple[Right, ...]:
-    return list_rights(
-        input_topic=deployment.input_topic,
-        output_topic=deployment.output_topic,
-        dead_letter_topic=deployment.dead_letter_topic,
-        query_name=deployment.query_name,
-        **choices,
-    )
 
 
 def test_with_all_rights_nothing_is_said(

@@ -30,8 +30,7 @@ from lib.broker import create_topics
 from lib.kafka.secrets import is_secret
 from lib.setup.jars import PROJECT_ROOT
 from tests.end_to_end.jobs import Deployment, read_account
-from tests.security.cluster import SecureBroker, grant
-from tests.security.test_rights import rights_of
+from tests.security.cluster import SecureBroker, grant, rights_of
 from tests.stored_models import provide_store
 from tests.topics import Record, build_customers, produce
 from tests.yarn.cluster import YarnCluster
