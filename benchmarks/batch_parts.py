@@ -1,4 +1,4 @@
-"""How long the parts of a batch take that run in turn, scoring and committing, in the real job.
+"""How long scoring and committing take in the real job, where they run in turn in each batch.
 
 ``.venv/bin/python -m benchmarks.batch_parts``; see docs/scaling.md.
 """
@@ -35,7 +35,7 @@ from lib.demo.child import Child
 from lib.errors import ScoringError
 from lib.settings.score_stream import AVAILABLE_NOW
 
-# Before the clock starts: the workers start, and pages of memory are touched.
+# Not measured: in the first batches workers start, and memory is used for the first time.
 _WARM_UP_BATCHES = 2
 # The sink's line in the log of the job with --verbose.
 _LINE = re.compile(
@@ -79,7 +79,7 @@ class Parts:
 
     @property
     def records_per_s(self) -> float:
-        """Of the whole."""
+        """Records a second that the job answers, scoring and commits together."""
         return self.records / self.duration_s
 
 
@@ -150,7 +150,7 @@ def measure(settings: BatchPartsSettings) -> int:
 
 
 def describe(parts: Parts) -> Sequence[str]:
-    """Lines for people."""
+    """Say in a few lines what the parts took."""
     in_turn = join_in_turn(parts.scoring_per_s, parts.commit_per_s)
     return (
         f"{parts.records:,} records in {parts.duration_s:.1f} s: {parts.records_per_s:,.0f}/s",

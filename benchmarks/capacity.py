@@ -17,7 +17,7 @@ from pydantic import Field
 from lib.cli import run_job
 from lib.settings.base import JobSettings
 
-# Of a record, of its prediction, and of what one disk or network card of a broker takes a second.
+# Bytes of a record, of its prediction, and that a broker's disk or network takes in a second.
 _RECORD_BYTES = 500
 _MESSAGE_BYTES = 200
 _BROKER_BYTES_PER_S = 100_000_000
@@ -25,7 +25,7 @@ _REPLICAS = 3
 _PARTITION_RECORDS_PER_S = 10_000
 # As ``TransactionSettings.part_bytes``: a task on an executor commits its messages in such parts.
 _PART_BYTES = 64 * 1024 * 1024
-# Of a float: 20.000000001 cores are 20.
+# What arithmetic with floats may add: 20.000000001 cores are 20.
 _ROUNDING = 1e-6
 
 
@@ -56,12 +56,12 @@ class Layout:
 
     @property
     def source_partitions(self) -> int:
-        """Of the input topic."""
+        """Partitions that the records need in the input topic."""
         return max(1, ceil(self.records_per_s / _PARTITION_RECORDS_PER_S))
 
     @property
     def brokers(self) -> int:
-        """That take the records and predictions, and as many copies as there are replicas."""
+        """Brokers that records and predictions need, all replicas counted."""
         written = self.records_per_s * (_RECORD_BYTES + _MESSAGE_BYTES) * _REPLICAS
         return max(_REPLICAS, ceil(written / _BROKER_BYTES_PER_S))
 
@@ -174,7 +174,7 @@ def format_rows(*, scoring_per_s: float, commit_per_s: float) -> Iterator[str]:
 
 
 def print_table(settings: CapacitySettings) -> int:
-    """Print the rows; 0."""
+    """Print the table's rows; return the exit code 0."""
     rates = {"scoring_per_s": settings.scoring_per_s, "commit_per_s": settings.commit_per_s}
     for row in format_rows(**rates):
         print(row)

@@ -37,7 +37,7 @@ class TakeoverSettings(BenchmarkSettings):
 
 @dataclass(frozen=True)
 class Taken:
-    """One start.
+    """What one start took.
 
     Attributes:
         partitions: of the topic.
@@ -58,7 +58,7 @@ class Taken:
 
 
 def measure_topic(servers: str, partitions: int) -> list[Taken]:
-    """A first start and one that finds what the first has left, on a topic of their own."""
+    """Measure a first start, and one that finds what it has left, on a topic of their own."""
     topic = f"takeover-{partitions}-{uuid.uuid4().hex[:8]}"
     create_topics(servers, {topic: partitions})
     settings = TransactionSettings(servers, topic, topic)

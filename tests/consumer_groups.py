@@ -133,7 +133,7 @@ def delete_group(servers: str, group: str) -> None:
 
 
 def delete_offsets(servers: str, group: str, topic: str, partitions: Iterable[int]) -> None:
-    """Delete a group's offsets of some partitions, as ``--delete-offsets`` or when they expire."""
+    """Delete a group's offsets of some partitions, as ``--delete-offsets`` does, or expiry."""
     numbers = list(partitions)
     body = b"".join(
         [

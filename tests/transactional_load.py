@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException, Producer
 from tests.ledger import Ledger
 from tests.load import KEYS_PER_PARTITION
 
-# Keys of its own: the order of a key is that of one producer.
+# No other load sends these keys: only one producer keeps the records of a key in order.
 _FIRST_KEY = 500_000
 # The longest that brokers allow by default: nobody but this producer ends its transactions.
 _TRANSACTION_TIMEOUT_MS = 900_000

@@ -1,4 +1,4 @@
-"""The settings of an embedded broker: what there is of others decides what it replicates."""
+"""The settings of an embedded broker, which depend on how many there are in its cluster."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Address:
 
     @property
     def voter(self) -> str:
-        """How the quorum of controllers names it."""
+        """How the quorum of controllers names this broker: ``id@host:port``."""
         return f"{self.node_id}@{self.host}:{self.controller_port}"
 
 
@@ -98,9 +98,8 @@ def build_configuration(
         "transaction.state.log.num.partitions": "4",
         # A lone consumer should not wait 3 s for others to join its group.
         "group.initial.rebalance.delay.ms": "0",
-        # After a crash the controller waits until the session of the former broker, which alone is
-        # itself, has ended: 9 s by default. Much less than this would fence a broker that is merely
-        # starved of CPU.
+        # After a crash the controller waits for the end of the session that the broker had before
+        # it: 9 s by default. Much less than this would fence a broker that merely lacks CPU.
         "broker.session.timeout.ms": "4000",
         "broker.heartbeat.interval.ms": "500",
         # A missing topic is an error to be seen, not one to be papered over.

@@ -26,7 +26,7 @@ _JVM_OPTIONS = (
     "-Djava.awt.headless=true",
     # Log4j's built-in configuration writes to standard output; this is its level.
     "-Dlog4j2.level=INFO",
-    # Kafka 3 has the Log4j before that one, which writes nothing unless it is told to.
+    # Kafka 3 has Log4j 1, which writes nothing without a configuration.
     f"-Dlog4j.configuration={Path(__file__).with_name('kafka_3_log4j.properties').as_uri()}",
 )
 

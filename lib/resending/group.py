@@ -20,7 +20,7 @@ from lib.sinks.transaction import TransactionalWriter
 def check_start(
     admin: AdminClient, settings: TransactionSettings, *, from_beginning: bool, waits: bool
 ) -> tuple[dict[int, int], str]:
-    """Where reading would begin, as far as is known without ending another run.
+    """Find where reading would begin, without ending another run.
 
     Args:
         admin: of the cluster.
@@ -84,7 +84,7 @@ def claim_start(
 
 @contextmanager
 def name_topic(topic: str) -> Iterator[None]:
-    """Within, what Kafka refuses is raised as a :class:`SourceError`."""
+    """Turn what Kafka refuses within the block into a :class:`SourceError` that names the topic."""
     try:
         yield
     except KafkaException as error:
@@ -100,7 +100,7 @@ def _describe(
     committed: Mapping[int, int | None],
     stamps: Mapping[int, str | None],
 ) -> GroupState:
-    """The group's positions beside the ends of the topic."""
+    """Ask where the topic begins and ends, to compare the group's positions with it."""
     return GroupState(
         committed,
         stamps={it: Stamp.from_metadata(text) for it, text in stamps.items()},
@@ -112,7 +112,8 @@ def _describe(
 
 def _refuse_group_of_a_query(admin: AdminClient, group_id: str, own_topic: str) -> None:
     """Make sure that the name is not that of a query: to use it would end the query's job."""
-    # Asked after a consumer was answered: while the coordinator loads, this call ends the process.
+    # Only after a consumer was answered: while the group's coordinator loads, this call makes the
+    # client library end the process.
     asked = ConsumerGroupTopicPartitions(group_id)
     answers = admin.list_consumer_group_offsets([asked], request_timeout=ANSWER_TIMEOUT_S)
     for position in answers[group_id].result().topic_partitions or ():

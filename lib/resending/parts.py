@@ -13,7 +13,7 @@ from lib.codec.messages import HEADER_RETRY_COUNT, DeadLetter, Headers
 from lib.resending.correction import Correction, apply_correction
 from lib.resending.selection import Outcome, Selection, name_cause
 
-# Of one transaction: it ends at whichever comes first.
+# The limits of one transaction, which ends at whichever comes first.
 _PART_MESSAGES = 1_000
 PART_BYTES = 16 * 1024 * 1024
 
@@ -34,7 +34,7 @@ class ResendReport:
 
     @property
     def outcomes(self) -> Counter[Outcome]:
-        """What became of them → letters."""
+        """Outcome → how many letters had it."""
         totals: Counter[Outcome] = Counter()
         for (_, outcome), count in self.counts.items():
             totals[outcome] += count
@@ -51,7 +51,7 @@ class ResendReport:
         return self.outcomes[Outcome.SENT]
 
     def add(self, other: ResendReport) -> None:
-        """Enter those of a later report."""
+        """Add what a later report has counted."""
         self.counts.update(other.counts)
         self.ends.update(other.ends)
 

@@ -1,4 +1,4 @@
-"""Where a run goes on to read the dead letters. Pure; the tests are the table.
+"""Decides where a run goes on to read the dead letters. Pure; its tests list the cases.
 
 Kafka forgets the offsets of a group, a week after their last commit by default, and dead letters
 stay longer than that. So an offset that is missing does not say that nothing was read.
@@ -18,7 +18,7 @@ _READER = re.compile(r"resend:(\d+)")
 
 @dataclass(frozen=True)
 class GroupState:
-    """What is known before anything is read.
+    """The offsets of the group and of the topic, before anything is read.
 
     Attributes:
         committed: partition of the dead-letter topic → the group's offset, None where it has none.
@@ -36,7 +36,7 @@ class GroupState:
 
 
 def name_reader(partition_count: int) -> str:
-    """What stands for the query in the stamps of a run.
+    """Name a run of this job in its stamps, where other jobs have the id of their query.
 
     Args:
         partition_count: partitions whose positions the run commits: all that the topic has. A
@@ -126,5 +126,5 @@ def is_new(found: GroupState, partition: int) -> bool:
 
 
 def spell_positions(positions: Mapping[int, int]) -> str:
-    """For people: ``[0]@20, [1]@15``."""
+    """Write positions for people, as ``[0]@20, [1]@15``."""
     return ", ".join(f"[{it}]@{at}" for it, at in sorted(positions.items()))

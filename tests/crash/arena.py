@@ -128,7 +128,7 @@ class Arena:
         return self
 
     def renew_admin(self) -> None:
-        """A client that has lived through the death of its brokers may ask in vain for ever."""
+        """Make a new admin client: one that has outlived its brokers may ask in vain for ever."""
         self.admin = AdminClient(
             {
                 "bootstrap.servers": self._servers,

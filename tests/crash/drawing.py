@@ -54,12 +54,12 @@ _SETUPS = (
     ("sql", False, Site.ONE),
 )
 _IN_WORKERS = ("sklearn", "onnx")
-# Legs that are slow for their few strikes: one of each for so many kills.
+# Legs of cuts and of idling take long for their few strikes: one of each for so many kills.
 _KILLS_PER_ROUND = 100
 _CUTS_PER_LEG = 10
 CUTS = ("job from a broker", "job from all", "broker from brokers", "broker from all")
 _IDLES_PER_LEG = 2
-# Both expiries, the broker's looks for them, and a margin.
+# Until offsets and transactional id have expired and the broker has seen it, and a margin.
 _IDLE_S = 110.0
 
 
@@ -134,7 +134,7 @@ def _draw_strikes(
 def _draw_parameters(random: Random, kind: Kind, unreachable_s: float) -> Parameters:
     match kind:
         case Kind.STEP:
-            # Those within a transaction come at any batch; the first two at a start only.
+            # Every batch has the steps of a transaction; the first two steps come at a start only.
             return {"step": random.choice(STEPS), "times": random.randint(1, 3)}
         case Kind.START:
             return {"after_s": round(random.uniform(0.2, 6.0), 2)}

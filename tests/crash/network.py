@@ -24,8 +24,8 @@ _CLONE_NEWNET = 0x4000_0000
 _TOOLS = ("ip", "unshare", "nsenter")
 _NETWORK = "10.77.0"
 _OWN_HOST = f"{_NETWORK}.254"
-# Where a packet goes that must not arrive: no member has this address, so the bridge's copies are
-# thrown away by all of them.
+# A hardware address that no member has, for packets that must not arrive: the bridge hands them to
+# all members, and each throws them away.
 _NOBODY = "02:00:00:00:00:01"
 
 
@@ -47,7 +47,7 @@ class Member:
 
     @property
     def place(self) -> Place:
-        """For a broker in this namespace."""
+        """The place of a broker that runs in this namespace."""
         return Place(self.host, self.launcher)
 
     def silence(self, target: Member) -> None:
@@ -131,8 +131,8 @@ class Network:
         self._stack.close()
 
     def _add(self, stack: ExitStack, number: int) -> Member:
-        # It ends when its input does, which is when we close it or are gone. What it says first
-        # shows that it is in a namespace of its own.
+        # It holds the namespace until its input ends, which is when this process closes that or
+        # dies. Its first line shows that it is in a namespace of its own.
         holder = subprocess.Popen(
             ["unshare", "--net", "sh", "-c", "echo; exec cat"],
             stdin=subprocess.PIPE,

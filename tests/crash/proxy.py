@@ -36,7 +36,7 @@ class Action(StrEnum):
     STRAY = "stray"  # the connection ends at once, the request arrives later
 
 
-# The broker acts on the request, and nobody hears of it.
+# After these the broker has acted on the request, and the client has got no answer.
 _WITHOUT_ANSWER = (Action.LOSE_RESPONSE, Action.STRAY)
 
 

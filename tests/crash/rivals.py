@@ -30,7 +30,7 @@ _PACE_S = 1.0
 
 @dataclass
 class Rivalry:
-    """What came of it.
+    """What came of two jobs that were left alone.
 
     Attributes:
         account: of all records, after the last of them was answered.
@@ -43,7 +43,7 @@ class Rivalry:
     exits: list[list[int]] = field(default_factory=list)
 
     def describe(self) -> str:
-        """A few lines."""
+        """Say in a few lines what came of it."""
         codes = "; ".join(f"{dict(Counter(codes))}" for codes in self.exits)
         return (
             f"faults {self.account.faults or 'none'}, {len(self.account.predictions)} answers;"
@@ -114,14 +114,14 @@ def run_rivals(
             supervisor.end()
         guard.remove()
     feeder.check()
-    # Killed, so the third one takes over from the dead.
+    # Both were killed, so the third job takes over from dead ones.
     done = run_job(deployment.arguments())
     assert done.returncode == 0, done.stdout + done.stderr
     return Rivalry(read_account(deployment, feeder.sent), waits_s, exits)
 
 
 def _watch_answers(deployment: Deployment, seconds: float) -> list[float]:
-    """Seconds between looks that found more answers; ends so long after the first one."""
+    """Measure the seconds between looks that found more answers, for so long after the first."""
     seen, last_s = 0, time.monotonic()
     began_s: float | None = None
     waits_s: list[float] = []
@@ -137,7 +137,7 @@ def _watch_answers(deployment: Deployment, seconds: float) -> list[float]:
 
 
 def main() -> int:
-    """Run it by hand; 0 where all was well."""
+    """Run it by hand; return 0 where all was well, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash.rivals", description=__doc__)
     parser.add_argument("--seconds", type=float, default=180.0)
     parser.add_argument("--shared-checkpoint", action="store_true")

@@ -66,7 +66,7 @@ class Kind(StrEnum):
     IDLE = "idle"  # nothing comes until everything has expired
 
 
-#: Kinds that only some sites have.
+#: Kinds that need a site with three brokers.
 ON_THREE = frozenset(
     {
         *(Kind.TRANSACTION_COORDINATOR, Kind.GROUP_COORDINATOR, Kind.LEADER, Kind.MAJORITY),

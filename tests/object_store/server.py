@@ -64,7 +64,7 @@ class S3Server:
         self._process.wait()
 
     def submit_options(self) -> list[str]:
-        """Of spark-submit, as ``docs/clusters.md`` says."""
+        """Options of spark-submit for this server, as ``docs/clusters.md`` says."""
         settings = {
             "endpoint": self.url,
             "endpoint.region": "us-east-1",
@@ -82,7 +82,7 @@ class S3Server:
         return [key.removeprefix(f"{prefix}/") for key in _LISTED.findall(answer)]
 
     def read(self, key: str) -> bytes:
-        """An object's content."""
+        """Return an object's content."""
         return self._ask("GET", f"/{self.bucket}/{key}")
 
     def _ask(self, method: str, path: str, content: bytes | None = None) -> bytes:

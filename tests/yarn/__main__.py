@@ -38,7 +38,7 @@ from tests.yarn.memory import MemoryWatch
 
 _BATCH = 100_000
 _EXECUTOR_CORES = 2
-# Of the JVMs' heaps; what containers have beyond it is what is measured.
+# The heap of each JVM, and what its container may use beyond that; the latter is measured.
 _HEAP = "1g"
 _OVERHEAD = "2g"
 _TIMEOUT_S = 500.0
@@ -71,7 +71,7 @@ RUNS = (
 
 
 def write_settings(broker: SecureBroker, deployment: Deployment, folder: Path) -> None:
-    """``settings.toml`` and ``secrets.toml``, as an operator writes them."""
+    """Write the job's settings and its secrets to files, as an operator does."""
     values = deployment.values(max_offsets_per_trigger=_BATCH)
     lines = [f"{key} = {json.dumps(value)}\n" for key, value in values.items()]
     options = broker.options()
@@ -108,7 +108,7 @@ def pack_link(folder: Path) -> Path:
 def build_command(
     run: Run, own: Path, environment: Path | None
 ) -> tuple[list[str], dict[str, str]]:
-    """(command, variables) of spark-submit."""
+    """Return the command of spark-submit, and variables for its environment."""
     conf = {
         # On this machine there is no need to upload Spark itself.
         "spark.yarn.jars": f"local:{Path(pyspark.__file__).parent}/jars/*",
@@ -140,7 +140,7 @@ def build_command(
 def submit(
     run: Run, cluster: YarnCluster, own: Path, folder: Path, sent: Path | None
 ) -> tuple[str, str]:
-    """(final state, what was printed here) of one run, from an empty folder."""
+    """Do one run from an empty folder; return its final state, and what was printed here."""
     command, variables = build_command(run, own, sent)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment |= {"HADOOP_CONF_DIR": str(cluster.conf_folder), **variables}
@@ -166,7 +166,7 @@ def submit(
 
 
 def deploy(broker: SecureBroker, number: int, store: Path, hdfs: str) -> Deployment:
-    """A query with topics and rights of its own."""
+    """Give a query topics and rights of its own."""
     deployment = Deployment(
         broker.bootstrap_servers,
         f"input-{number}",
@@ -195,7 +195,7 @@ def try_run(
     folder: Path,
     environment: Path | None,
 ) -> dict[str, int]:
-    """The faults of one run over so many records."""
+    """Do one run over so many records, print what came of it, and return its faults."""
     own = folder / "own"
     own.mkdir()
     shutil.copytree(provide_store(), own / "models")

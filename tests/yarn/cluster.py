@@ -101,7 +101,7 @@ class YarnCluster:
 
     @property
     def conf_folder(self) -> Path:
-        """What HADOOP_CONF_DIR names."""
+        """The folder of Hadoop's settings, which HADOOP_CONF_DIR names."""
         return self._folder / "conf"
 
     def _start(self) -> None:
@@ -131,7 +131,7 @@ class YarnCluster:
         self._client.start()
 
     def await_end(self) -> str:
-        """Wait until no application runs; the last one's final state, as ``SUCCEEDED``."""
+        """Wait until no application runs; return the last one's final state, as ``SUCCEEDED``."""
         wait_until(lambda: self._last() is not None and self._has_ended(), timeout_s=_END_TIMEOUT_S)
         return str(self._last().getFinalApplicationStatus().toString())
 

@@ -31,7 +31,7 @@ class Usage:
 
     @property
     def total(self) -> float:
-        """What YARN compares with the container's limit."""
+        """The memory that YARN compares with the container's limit."""
         return self.jvm + self.python
 
 
@@ -65,7 +65,7 @@ class MemoryWatch(Background):
 
 
 def find_role(words: Iterable[str]) -> str | None:
-    """Driver or executor, by the JVM's command line; None for any other process."""
+    """Tell a driver from an executor by its JVM's command line; None for any other process."""
     words = list(words)
     if not words or not words[0].endswith("java"):
         return None

@@ -29,7 +29,10 @@ def strike_broker(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def strike_transaction_coordinator(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """The leader of that partition of Kafka's own topic where the job's transactions are noted."""
+    """Kill the broker that notes the job's transactions.
+
+    It is the leader of that partition of Kafka's own topic which belongs to the transactional id.
+    """
     transactional_id = QUERY
     if arena.is_by_tasks:
         settings = settings_of_partition(TransactionSettings("", QUERY, INPUT), 0)
@@ -50,14 +53,14 @@ def strike_group_coordinator(arena: Arena, parameters: Mapping[str, Any]) -> Non
 
 
 def strike_leader(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Of a partition that is read or written all the time."""
+    """Kill the leader of a partition that is read or written all the time."""
     topics = describe_cluster(arena).topics
     partition = random.choice(list(topics[random.choice((INPUT, OUTPUT))].partitions.values()))
     _kill_for_a_while(arena, partition.leader, parameters["down_s"])
 
 
 def restart_all_in_turn(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """As operators do: the next one when all replicas of the one before are in sync again."""
+    """Restart each broker when all replicas are in sync again after the one before."""
     for node_id in arena.ground.broker.node_ids:
         arena.ground.broker.restart(node_id)
         arena.supervisor.tend()

@@ -18,7 +18,7 @@ from tests.crash.strikes.processes import choose, kill_process, replace_zombie
 from tests.crash.supervisor import list_below
 
 _DEATH_TIMEOUT_S = 60.0
-# Every batch sends all of them, but for the one that only a new producer sends.
+# Every batch sends requests of all kinds, except the one that only a new producer sends.
 _REQUEST_TIMEOUT_S = 30.0
 
 

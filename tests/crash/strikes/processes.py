@@ -29,7 +29,7 @@ def strike_driver(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def strike_jvm(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Its Python goes by itself, when its connection ends: before the next one may matter."""
+    """Kill the driver's JVM; the driver's Python ends by itself when its connection does."""
     kill_process(psutil.Process(arena.job.process.pid))
     arena.mark()
     arena.job.process.wait()
@@ -60,7 +60,7 @@ def strike_executor(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def strike_step(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """The job kills itself; steps of a start are reached after one more kill."""
+    """Let the job kill itself at a step; for a step of a start, it is killed and started first."""
     step, times = parameters["step"], int(parameters["times"])
     start_steps = _START_STEPS_ABOVE_TASKS if arena.is_by_tasks else _START_STEPS
     if step in start_steps:
@@ -128,7 +128,7 @@ def strike_promotion(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def strike_with_other_commit(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Who commits changes, driver or tasks; group and checkpoint stay."""
+    """Kill the job, and let the other side commit, driver or tasks; the checkpoint stays."""
     arena.job.kill()
     arena.mark()
     arena.change_commit()

@@ -23,7 +23,7 @@ _DRAIN_TIMEOUT_S = 300.0
 
 
 def strike_offsets(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Possible, since the group has no members; the next commit restores them."""
+    """Delete the group's offsets, which has no members; the next commit restores them."""
     ask(
         arena,
         lambda: arena.admin.delete_consumer_groups([QUERY], request_timeout=ADMIN_TIMEOUT_S),
