@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from types import TracebackType
-from typing import Self
-
 from pyspark.sql.streaming.query import StreamingQuery
 
 from lib.errors import BatchTimeoutError, BrokersAwayError, ScoringError
@@ -13,17 +9,15 @@ from lib.streaming.life_signs import LifeSigns
 from lib.streaming.outage import OutageWatch
 from lib.streaming.stop_signal import StopSignal
 
-logger = logging.getLogger(__name__)
-
 _WAIT_S = 0.5
 
 
 class QueryGuard:
-    """Watches for outages while it is open, and knows when a batch has taken too long.
+    """Knows when a batch has taken too long, and whether an outage of the brokers is to blame.
 
     Args:
         signs: of life of the query.
-        outage: of the brokers.
+        outage: watches for outages of the brokers, as long as the caller keeps it open.
         batch_timeout_s: for a batch without a sign of life, while brokers answer.
         outage_limit_s: for an outage; 0 for none.
     """
@@ -37,26 +31,14 @@ class QueryGuard:
         outage_limit_s: float,
     ) -> None:
         self.signs = signs
-        self._outage = outage
+        self.outage = outage
         self._batch_timeout_s = batch_timeout_s
         self._outage_limit_s = outage_limit_s
-
-    def __enter__(self) -> Self:
-        self._outage.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._outage.__exit__(exception_type, exception, traceback)
 
     @property
     def has_outage(self) -> bool:
         """Whether brokers are away, as far as is known."""
-        return self._outage.duration_s > 0
+        return self.outage.duration_s > 0
 
     def judge(self, query: StreamingQuery) -> ScoringError | None:
         """Look at a running query; why it has to be given up, None where it has not."""
@@ -64,7 +46,7 @@ class QueryGuard:
         if self._has_lasted_too_long():
             return self._build_outage_error()
         # What hung for want of brokers gets all its time again when they are back.
-        hanging_s = min(self.signs.silence_s, self._outage.peace_s)
+        hanging_s = min(self.signs.silence_s, self.outage.peace_s)
         if self.has_outage or hanging_s <= self._batch_timeout_s:
             return None
         return BatchTimeoutError(
@@ -75,8 +57,8 @@ class QueryGuard:
         """Whether the brokers were away since the last sign of life, so that it does not count."""
         if not failure.is_transient:
             return False
-        self._outage.ask()
-        return self._outage.was_on(self.signs.last_s)
+        self.outage.ask()
+        return self.outage.was_on(self.signs.last_s)
 
     def await_brokers(self, stop: StopSignal) -> None:
         """Wait until the brokers answer, or a stop is requested.
@@ -89,10 +71,10 @@ class QueryGuard:
                 raise self._build_outage_error()
 
     def _has_lasted_too_long(self) -> bool:
-        return 0 < self._outage_limit_s < self._outage.duration_s
+        return 0 < self._outage_limit_s < self.outage.duration_s
 
     def _build_outage_error(self) -> BrokersAwayError:
         return BrokersAwayError(
-            f"the brokers have been away for {self._outage.duration_s:.0f} s,"
+            f"the brokers have been away for {self.outage.duration_s:.0f} s,"
             f" longer than --outage-limit {self._outage_limit_s:g}"
         )

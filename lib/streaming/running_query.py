@@ -86,7 +86,7 @@ class RunningQuery:
         """
         failures = 0
         try:
-            with stop.working_on("the batch under way"), self._guard:
+            with stop.working_on("the batch under way"), self._guard.outage:
                 while (failure := self._watch(view, stop)) is not None:
                     failures = 1 if self._has_progress() else failures + 1
                     failures = self._restart(failure, failures, stop)
