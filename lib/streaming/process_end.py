@@ -9,12 +9,13 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
 from typing import Any, Never
 
 from pyspark import SparkContext
+
+from lib.sinks.bounded import run_bounded
 
 # A JVM that does not answer within this is killed.
 _HALT_S = 3.0
@@ -41,9 +42,11 @@ def end_process(code: int, *, with_jvm: bool = True) -> Never:
         sys.stdout.flush()
     if SparkContext._gateway is not None:
         within_s = 0.0 if with_jvm else _SHUTDOWN_S
-        halting = threading.Thread(target=_limit_quietly, args=(code, within_s), daemon=True)
-        halting.start()
-        halting.join(_HALT_S)
+        # A JVM that has ended does not answer, and one that hangs does not do so in time.
+        with suppress(Exception):
+            run_bounded(
+                lambda: limit_jvm(code, within_s), timeout_s=_HALT_S, what="halting the JVM"
+            )
         # Under spark-submit the JVM is the parent, and its exit code is the job's.
         deadline_s = time.monotonic() + _HALT_S
         while with_jvm and has_jvm() and os.getppid() == parent:
@@ -51,11 +54,6 @@ def end_process(code: int, *, with_jvm: bool = True) -> Never:
                 os.kill(parent, signal.SIGKILL)
             time.sleep(_POLL_S)
     os._exit(code)
-
-
-def _limit_quietly(code: int, within_s: float) -> None:
-    with suppress(Exception):  # a JVM that has ended does not answer
-        limit_jvm(code, within_s)
 
 
 def limit_jvm(code: int, within_s: float) -> None:
