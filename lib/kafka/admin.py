@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, Literal
 
 from confluent_kafka import (
@@ -15,8 +16,12 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
+
+# Where they are defined: .admin does not export them.
+from confluent_kafka.admin._config import ConfigEntry, ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._metadata import ClusterMetadata
+from confluent_kafka.admin._resource import ResourceType
 
 from lib.errors import KafkaSetupError
 from lib.kafka.options import for_librdkafka
@@ -149,6 +154,20 @@ def _describe_cluster(admin: AdminClient) -> ClusterMetadata:
         return admin.list_topics(timeout=ANSWER_TIMEOUT_S)
     except KafkaException as error:
         raise KafkaSetupError(f"no Kafka broker answers: {error.args[0].str()}") from error
+
+
+def ask_broker_settings(
+    admin: AdminClient, broker: int, timeout_s: float = ANSWER_TIMEOUT_S
+) -> Future[dict[str, ConfigEntry]]:
+    """Ask a broker for its settings, by name; a request takes one broker, which answers itself.
+
+    The answer is a KafkaException where the user has no right to it, or the broker is away.
+    """
+    answers: dict[ConfigResource, Future[dict[str, ConfigEntry]]] = admin.describe_configs(
+        [ConfigResource(ResourceType.BROKER, str(broker))], request_timeout=timeout_s
+    )
+    (answer,) = answers.values()
+    return answer
 
 
 def list_partitions(

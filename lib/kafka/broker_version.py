@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
-from concurrent.futures import Future
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-# Where they are defined: .admin does not export them.
-from confluent_kafka.admin._config import ConfigEntry, ConfigResource
-from confluent_kafka.admin._resource import ResourceType
-
-from lib.kafka.admin import ANSWER_TIMEOUT_S, list_brokers
+from lib.kafka.admin import ask_broker_settings
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +19,9 @@ _SETTING = "inter.broker.protocol.version"
 _OLDEST_TRIED = (3, 9)
 
 
-def warn_of_old_brokers(admin: AdminClient) -> None:
+def warn_of_old_brokers(admin: AdminClient, brokers: Iterable[int]) -> None:
     """Log a line if brokers are older than what was tried, or none of them tells."""
-    versions = read_versions(admin)
+    versions = read_versions(admin, brokers)
     if not versions:
         logger.info("the brokers' version is not checked: no DESCRIBE_CONFIGS on the cluster")
     warning = judge_versions(versions)
@@ -34,13 +29,13 @@ def warn_of_old_brokers(admin: AdminClient) -> None:
         logger.warning(warning)
 
 
-def read_versions(admin: AdminClient) -> dict[int, str | None]:
+def read_versions(admin: AdminClient, brokers: Iterable[int]) -> dict[int, str | None]:
     """Broker → its version as its settings tell, None for 4.0 and newer.
 
     Brokers that do not tell are left out: the user has no right to it, or they are away just now.
     """
-    # Each broker answers for itself alone, so each is asked by itself, all at the same time.
-    answers = {broker: _ask_for_settings(admin, broker) for broker in list_brokers(admin)}
+    # All at the same time.
+    answers = {broker: ask_broker_settings(admin, broker) for broker in brokers}
     versions: dict[int, str | None] = {}
     for broker, answer in answers.items():
         try:
@@ -65,20 +60,11 @@ def judge_versions(versions: Mapping[int, str | None]) -> str | None:
     if not old:
         return None
     oldest = ".".join(map(str, _OLDEST_TRIED))
-    oldest = ".".join(map(str, _OLDEST_TRIED))
     listed = ", ".join(f"broker {broker} is {version}" for broker, version in old.items())
     return (
         f"Kafka before {oldest} was never tried with this job, and {listed} by its {_SETTING}"
         " (upgrade the brokers; docs/guarantees.md says what was tried)"
     )
-
-
-def _ask_for_settings(admin: AdminClient, broker: int) -> Future[dict[str, ConfigEntry]]:
-    answers: Mapping[ConfigResource, Future[dict[str, ConfigEntry]]] = admin.describe_configs(
-        [ConfigResource(ResourceType.BROKER, str(broker))], request_timeout=ANSWER_TIMEOUT_S
-    )
-    (answer,) = answers.values()
-    return answer
 
 
 def _read_numbers(version: str) -> tuple[int, ...]:

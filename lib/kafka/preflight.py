@@ -55,8 +55,9 @@ def check_kafka(settings: ScoreStreamSettings) -> None:
     )
     principal = name_principal(settings.kafka)
     topics = check_rights(admin, settings.bootstrap_servers, rights, principal)
-    report_findings(check_limits(admin, settings, topics))
-    warn_of_old_brokers(admin)
+    brokers = list_brokers(admin)
+    report_findings(check_limits(admin, settings, topics, brokers=len(brokers)))
+    warn_of_old_brokers(admin, brokers)
 
 
 def count_partitions(settings: ScoreStreamSettings) -> int:
@@ -115,7 +116,11 @@ def check_rights(
 
 
 def check_limits(
-    admin: AdminClient, settings: ScoreStreamSettings, topics: dict[str, TopicDescription]
+    admin: AdminClient,
+    settings: ScoreStreamSettings,
+    topics: dict[str, TopicDescription],
+    *,
+    brokers: int,
 ) -> list[Finding]:
     """Hold the topics' settings against what the job promises; see ``lib.kafka.topic_limits``."""
     names = [settings.input_topic, settings.output_topic, settings.dead_letter_topic]
@@ -138,7 +143,7 @@ def check_limits(
     }
     return judge_topics(
         *(facts[name] for name in names),
-        brokers=len(list_brokers(admin)),
+        brokers=brokers,
         is_envelope=settings.dead_letter_format == "envelope",
     )
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-# Where they are defined: .admin does not export them.
-from confluent_kafka.admin._config import ConfigEntry, ConfigResource
-from confluent_kafka.admin._resource import ResourceType
+from lib.kafka.admin import ask_broker_settings
 
 _TIMEOUT_S = 5.0
 # Setting of the brokers → seconds in its unit.
@@ -26,10 +22,7 @@ def find_shortest_retention_s(admin: AdminClient) -> float | None:
     """
     try:
         broker = min(admin.list_topics(timeout=_TIMEOUT_S).brokers)
-        answers: dict[ConfigResource, Future[dict[str, ConfigEntry]]] = admin.describe_configs(
-            [ConfigResource(ResourceType.BROKER, str(broker))], request_timeout=_TIMEOUT_S
-        )
-        (entries,) = (answer.result() for answer in answers.values())
+        entries = ask_broker_settings(admin, broker, _TIMEOUT_S).result()
     except (KafkaException, ValueError):
         return None
     found = [

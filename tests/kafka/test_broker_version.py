@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from lib.broker import Broker, EmbeddedBroker
-from lib.kafka.admin import build_admin
+from lib.kafka.admin import build_admin, list_brokers
 from lib.kafka.broker_version import judge_versions, read_versions, warn_of_old_brokers
 
 
@@ -39,7 +39,7 @@ def test_each_broker_of_a_cluster_is_asked() -> None:
     with EmbeddedBroker(brokers=2) as broker:
         admin = build_admin(broker.bootstrap_servers, {})
 
-        assert read_versions(admin) == {1: None, 2: None}
+        assert read_versions(admin, list_brokers(admin)) == {1: None, 2: None}
 
 
 def test_a_broker_of_the_tested_version_has_no_such_setting_and_is_passed_over(
@@ -48,8 +48,8 @@ def test_a_broker_of_the_tested_version_has_no_such_setting_and_is_passed_over(
     admin = build_admin(broker.bootstrap_servers, {})
 
     with caplog.at_level(logging.INFO):
-        warn_of_old_brokers(admin)
+        warn_of_old_brokers(admin, list_brokers(admin))
 
-    assert set(read_versions(admin).values()) == {None}
+    assert set(read_versions(admin, list_brokers(admin)).values()) == {None}
 
     assert caplog.messages == []
