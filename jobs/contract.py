@@ -30,7 +30,7 @@ def infer(options: argparse.Namespace) -> int:
     text, output = write_draft(draft, options.data.name), options.output
     if output is None:
         print(text, end="")
-        return 0
+        return ExitCode.DONE
     if output.exists() and not options.overwrite:
         raise SettingsError(f"--output {output}: exists", hint="replace it with --overwrite")
     output.write_text(text, encoding="utf-8")
@@ -59,7 +59,7 @@ def diff(options: argparse.Namespace) -> int:
         print(f"records {records:<11}  models {models:<11}  {change.what}")
     if not changes:
         print("both contracts say the same")
-    return 0
+    return ExitCode.DONE
 
 
 def show(options: argparse.Namespace) -> int:

@@ -90,9 +90,6 @@ EXIT_CODES = (
     ),
 )
 
-#: What a supervisor must not answer by a restart, although it is no success.
-NEVER_RESTARTED = (ExitCode.WRONG_SETTINGS, ExitCode.REPLACED)
-
 
 def find_exit_code(error: ScoringError) -> ExitCode:
     """The exit code of a job that ends with an error."""
