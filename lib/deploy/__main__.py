@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lib.cli import run_command
 from lib.deploy.model_archive import pack_model
 from lib.deploy.python_archive import provide_archive
 from lib.deploy.sending import (
@@ -22,8 +23,7 @@ from lib.deploy.sending import (
     plan_arguments,
     point_to_python,
 )
-from lib.errors import ScoringError
-from lib.exit_codes import find_exit_code
+from lib.exit_codes import ExitCode
 from lib.settings.base import ModelSettings
 from lib.settings.jobs import JOB_SETTINGS
 from lib.settings.load import load_settings
@@ -72,15 +72,15 @@ def send(
 def main(words: Sequence[str]) -> int:
     """Print the words; return the exit code."""
     files, archives, whose, job, *arguments = words
-    try:
+
+    def print_words() -> int:
         sending = send(
             files, archives, has_python=whose == "yes", job=Path(job), arguments=arguments
         )
-    except ScoringError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return find_exit_code(error)
-    sys.stdout.write("".join(f"{word}\0" for word in sending.build_words(job)))
-    return 0
+        sys.stdout.write("".join(f"{word}\0" for word in sending.build_words(job)))
+        return ExitCode.DONE
+
+    return run_command(print_words)
 
 
 if __name__ == "__main__":
