@@ -13,20 +13,20 @@ from typing import Any
 
 from lib.errors import SettingsError
 from lib.kafka.secrets import is_secret
-from lib.settings.base import ENVIRONMENT_PREFIX, JobSettings
+from lib.settings.base import ENVIRONMENT_PREFIX, JobSettings, name_flag
+from lib.settings.load import read_environment
 
 ENVIRONMENT_NAME = "environment"
 MODELS_NAME = "models"
-_SETTINGS_NAME = "settings.toml"
-_SECRETS_NAME = "secrets.toml"
-_CONTRACT_NAME = "contract.toml"
-# Settings whose files are sent, wherever they are named.
-_SENT = ("config", "kafka_secrets", "contract")
+# Settings whose files are sent, wherever they are named → the file's name over there.
+_SENT = {"config": "settings.toml", "kafka_secrets": "secrets.toml", "contract": "contract.toml"}
 _PYTHON = f"./{ENVIRONMENT_NAME}/bin/python"
 
 # Options whose value is a file of this machine.
-_FILE_OPTIONS = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location")
-_JAVA_FILE_OPTIONS = ("ssl.truststore.location", "ssl.keystore.location")
+_FILE_OPTIONS = (
+    *("ssl.ca.location", "ssl.certificate.location", "ssl.key.location"),
+    *("ssl.truststore.location", "ssl.keystore.location"),
+)
 
 
 @dataclass(frozen=True)
@@ -101,25 +101,18 @@ def plan_arguments(
         SettingsError: a secret stands in a variable, and would become visible on the way.
     """
     remaining = list(arguments)
-    config, remaining = take_option(remaining, "--config")
-    secrets, remaining = take_option(remaining, "--kafka-secrets")
-    contract, remaining = take_option(remaining, "--contract")
-    config = config or environment.get(f"{ENVIRONMENT_PREFIX}CONFIG")
-    secrets = secrets or getattr(settings, "kafka_secrets", None)
-    contract = contract or getattr(settings, "contract", None)
-    files, flags = [], list(_read_variables(type(settings), remaining, environment))
-    for path, option, name in (
-        (config, "--config", _SETTINGS_NAME),
-        (secrets, "--kafka-secrets", _SECRETS_NAME),
-        (contract, "--contract", _CONTRACT_NAME),
-    ):
+    files, flags = [], list(_read_variables(type(settings), arguments, environment))
+    for setting, name in _SENT.items():
+        flag = name_flag(setting)
+        remaining = _drop_option(remaining, flag)
+        path: Path | None = getattr(settings, setting, None)
         if path is not None:
-            files.append(name_sent(Path(path), name))
-            flags += [option, name]
+            files.append(name_sent(path, name))
+            flags += [flag, name]
     archives = []
     if model is not None:
         for option in ("--store", "--model"):
-            _, remaining = take_option(remaining, option)
+            remaining = _drop_option(remaining, option)
         archives.append(name_sent(model.archive, MODELS_NAME))
         flags += model.flags
     certificates = dict(_find_certificates(getattr(settings, "kafka", {})))
@@ -130,50 +123,39 @@ def plan_arguments(
     return Sending(unique, tuple(archives), {}, (*remaining, *flags))
 
 
-def take_option(arguments: Sequence[str], option: str) -> tuple[str | None, list[str]]:
-    """Split an option off: its last value, and what is left."""
-    value, rest = None, []
+def _drop_option(arguments: Sequence[str], option: str) -> list[str]:
+    """The arguments without an option and its values."""
+    rest = []
     words = iter(arguments)
     for word in words:
         if word == option:
-            value = next(words, None)
-        elif word.startswith(f"{option}="):
-            value = word.removeprefix(f"{option}=")
-        else:
+            next(words, None)
+        elif not word.startswith(f"{option}="):
             rest.append(word)
-    return value, rest
+    return rest
 
 
 def _read_variables(
     kind: type[JobSettings], arguments: Sequence[str], environment: Mapping[str, str]
 ) -> Iterator[str]:
     """The flags that say what this machine's variables say, less those that are given anyway."""
-    variables = {f"{ENVIRONMENT_PREFIX}{name.upper()}": name for name in kind.model_fields}
-    variables["KAFKA_BOOTSTRAP_SERVERS"] = "bootstrap_servers"
-    for variable, name in variables.items():
-        text = environment.get(variable)
-        if text is None or name in _SENT or name not in kind.model_fields:
-            continue
-        flag = f"--{name.replace('_', '-')}"
+    for name, found in read_environment(kind, environment).items():
+        flag = name_flag(name)
         if name == "kafka":
-            yield from _read_options(variable, text)
-        elif variable == "KAFKA_BOOTSTRAP_SERVERS" and f"{ENVIRONMENT_PREFIX}{name.upper()}" in (
-            environment
-        ):
-            continue  # the variable with the prefix wins
-        elif not _has(arguments, flag):
-            yield from _write_flag(flag, kind.model_fields[name].annotation, text)
+            yield from _write_options(found)
+        elif name not in _SENT and not _has(arguments, flag):
+            yield from _write_flag(flag, kind.model_fields[name].annotation, found)
 
 
-def _read_options(variable: str, text: str) -> Iterator[str]:
-    for pair in text.split(","):
-        if is_secret(pair.partition("=")[0]):
+def _write_options(options: Mapping[str, str]) -> Iterator[str]:
+    for key, value in options.items():
+        if is_secret(key):
             raise SettingsError(
-                f"{variable} holds {pair.partition('=')[0]}, which the driver would get by a"
+                f"{ENVIRONMENT_PREFIX}KAFKA holds {key}, which the driver would get by a"
                 " command line, where everybody can read it",
                 hint="put it into a file and name that with --kafka-secrets",
             )
-        yield from ("--kafka", pair)
+        yield from ("--kafka", f"{key}={value}")
 
 
 def _write_flag(flag: str, annotation: Any, text: str) -> Iterator[str]:
@@ -195,7 +177,7 @@ def _find_certificates(options: Mapping[str, str]) -> Iterator[tuple[str, tuple[
     What is not here has to be there, under the path that the option says.
     """
     names: dict[Path, str] = {}
-    for key in (*_FILE_OPTIONS, *_JAVA_FILE_OPTIONS):
+    for key in _FILE_OPTIONS:
         path = Path(options[key]) if key in options else None
         if path is not None and path.is_file():
             # One name for each file: the certificate and its key may be the same.

@@ -25,6 +25,11 @@ DecoderChoice = Literal["auto", "spark", "python"]
 OnnxProvider = Literal["cpu", "cuda"]
 
 
+def name_flag(setting: str) -> str:
+    """The flag of a setting: ``--input-topic`` of ``input_topic``."""
+    return f"--{setting.replace('_', '-')}"
+
+
 class JobSettings(BaseSettings):
     """What every job takes."""
 

@@ -26,7 +26,7 @@ from lib.kafka.secrets import (
     refuse_if_readable,
     refuse_on_command_line,
 )
-from lib.settings.base import ENVIRONMENT_PREFIX, JobSettings
+from lib.settings.base import ENVIRONMENT_PREFIX, JobSettings, name_flag
 from lib.settings.domain import find_names
 
 Settings = TypeVar("Settings", bound=JobSettings)
@@ -53,8 +53,10 @@ def load_settings(
     refuse_on_command_line(_guess_keys(remaining))
     file = _read_file(early.config or variables.get(f"{ENVIRONMENT_PREFIX}CONFIG"))
     file = _keep_own(kind, file)
-    found = _read_environment(kind, variables)
+    found = read_environment(kind, variables)
     chosen = file | found
+    if early.config:
+        chosen["config"] = early.config
     if "kafka" in kind.model_fields:
         if early.kafka_secrets is not None:
             chosen["kafka_secrets"] = early.kafka_secrets
@@ -158,7 +160,12 @@ def _keep_own(kind: type[JobSettings], file: Mapping[str, Any]) -> dict[str, Any
     return {key: value for key, value in file.items() if key not in foreign}
 
 
-def _read_environment(kind: type[JobSettings], environment: Mapping[str, str]) -> dict[str, Any]:
+def read_environment(kind: type[JobSettings], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Setting → what variables say, as text; of Kafka's options a dictionary of their own.
+
+    Raises:
+        SettingsError: an option of Kafka is no KEY=VALUE.
+    """
     found: dict[str, Any] = {}
     if "bootstrap_servers" in kind.model_fields and "KAFKA_BOOTSTRAP_SERVERS" in environment:
         found["bootstrap_servers"] = environment["KAFKA_BOOTSTRAP_SERVERS"]
@@ -189,5 +196,5 @@ def _describe(error: ValidationError) -> str:
         shown = "" if is_hidden else f", found {found!r}"
         message = problem["msg"].removeprefix("Value error, ")
         # A rule for several settings has no name, and its input would be all of them.
-        parts.append(f"--{name.replace('_', '-')}: {message}{shown}" if name else message)
+        parts.append(f"{name_flag(name)}: {message}{shown}" if name else message)
     return "; ".join(parts)

@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from lib.settings.base import JobSettings, KafkaSettings
+from lib.settings.base import JobSettings, KafkaSettings, name_flag
 
 _INPUT = "input_topic"
 
@@ -43,6 +43,6 @@ def find_conflict(topics: Mapping[str, str]) -> str | None:
                 if _INPUT in (first, second)
                 else "predictions and dead letters would get mixed up"
             )
-            flags = " and ".join(f"--{name.replace('_', '-')}" for name in (first, second))
+            flags = " and ".join(map(name_flag, (first, second)))
             return f"{flags} both name {topic}: {consequence}; expected a topic for each"
     return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.deploy.sending import Sending, SentModel, plan_arguments, take_option
+from lib.deploy.sending import Sending, SentModel, plan_arguments
 from lib.errors import SettingsError
 from lib.settings.load import load_settings
 from lib.settings.score_stream import ScoreStreamSettings
@@ -146,8 +146,12 @@ def test_a_packed_model_takes_the_place_of_store_and_model(tmp_path: Path) -> No
     assert sending.arguments == ("--store", "models", "--model", "churn@2")
 
 
-def test_the_last_of_a_repeated_option_counts() -> None:
-    assert take_option(["--config", "a", "-x", "--config=b"], "--config") == ("b", ["-x"])
+def test_the_last_of_a_repeated_option_counts(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).touch()
+    sending = plan("--config", f"{tmp_path}/a", "--verbose", f"--config={tmp_path}/b")
+    assert sending.files == (f"{tmp_path.as_uri()}/b#settings.toml",)
+    assert sending.arguments == ("--verbose", "--config", "settings.toml")
 
 
 def test_the_words_of_the_command_line() -> None:
