@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from lib.deploy.sending import MODELS_NAME, SentModel
 from lib.scoring.choice import choose_backend, find_model
 from lib.settings.base import ModelSettings
 from lib.setup.jars import BUILD_ROOT
+from lib.setup.whole_file import make_whole
 from lib.store.version import find_version
 
 
@@ -48,11 +48,11 @@ def pack_model(settings: ModelSettings, folder: Path = BUILD_ROOT) -> SentModel 
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     archive = folder / f"model-{digest.hexdigest()[:16]}.zip"
     if not archive.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh = archive.with_suffix(f".{os.getpid()}")
-        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as packed:
+        with (
+            make_whole(archive) as fresh,
+            zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as packed,
+        ):
             for file in files:
                 inner = "" if file == path else f"/{file.relative_to(path).as_posix()}"
                 packed.write(file, f"{root}{inner}")
-        fresh.replace(archive)
     return SentModel(archive, flags)

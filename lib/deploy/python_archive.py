@@ -23,6 +23,7 @@ from pathlib import Path
 
 from lib.errors import SetupError
 from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT
+from lib.setup.whole_file import make_whole
 
 _PIN = re.compile(r"^([\w.-]+)==")
 _TOOLS = frozenset({"pip", "setuptools", "wheel"})
@@ -54,18 +55,14 @@ def provide_archive(folder: Path = BUILD_ROOT) -> Path:
     if archive.is_file():
         archive.touch()
         return archive
-    folder.mkdir(parents=True, exist_ok=True)
-    # Renamed when it is whole, so that nobody ever sends half of it.
-    fresh = archive.with_suffix(f".{os.getpid()}")
-    try:
-        with tarfile.open(fresh, "w:gz", compresslevel=_COMPRESSION) as tar:
-            _add_interpreter(tar)
-            for package in packages:
-                for path, name in _list_files(package):
-                    tar.add(path, name, recursive=False)
-        fresh.replace(archive)
-    finally:
-        fresh.unlink(missing_ok=True)
+    with (
+        make_whole(archive) as fresh,
+        tarfile.open(fresh, "w:gz", compresslevel=_COMPRESSION) as tar,
+    ):
+        _add_interpreter(tar)
+        for package in packages:
+            for path, name in _list_files(package):
+                tar.add(path, name, recursive=False)
     _remove_old(folder)
     return archive
 

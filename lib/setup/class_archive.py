@@ -35,6 +35,7 @@ from lib.errors import SetupError
 from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT, JarSet, list_jars
 from lib.setup.java import Java, find_java
 from lib.setup.log_settings import name_log_option
+from lib.setup.whole_file import make_whole
 
 if TYPE_CHECKING:  # printing options must not cost the import of pyspark
     from pyspark.sql import DataFrame, SparkSession
@@ -98,12 +99,13 @@ def record_archive(java: Java) -> Path:
         SetupError: the job failed; its output is in the message.
     """
     archive = locate_archive(java)
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    fresh = archive.with_suffix(f".{os.getpid()}")
-    options = [f"-XX:ArchiveClassesAtExit={fresh}", *_QUIET]
     home = provide_spark_home()
-    try:
-        with tempfile.TemporaryDirectory(prefix="class-record-") as scratch:
+    with (
+        make_whole(archive) as fresh,
+        tempfile.TemporaryDirectory(prefix="class-record-") as scratch,
+    ):
+        options = [f"-XX:ArchiveClassesAtExit={fresh}", *_QUIET]
+        try:
             run = subprocess.run(
                 [
                     str(home / "bin" / "spark-submit"),
@@ -125,6 +127,10 @@ def record_archive(java: Java) -> Path:
                 timeout=RECORD_TIMEOUT_S,
                 check=False,
             )
+        except subprocess.TimeoutExpired as error:
+            raise SetupError(
+                f"Spark did not finish ten rows within {RECORD_TIMEOUT_S:.0f} s"
+            ) from error
         if run.returncode != 0 or not fresh.is_file():
             raise SetupError(
                 f"Spark did not run on Java {java.version} at {java.executable}",
@@ -132,13 +138,6 @@ def record_archive(java: Java) -> Path:
             )
         for outdated in archive.parent.glob("*.jsa"):
             outdated.unlink()
-        fresh.replace(archive)
-    except subprocess.TimeoutExpired as error:
-        raise SetupError(
-            f"Spark did not finish ten rows within {RECORD_TIMEOUT_S:.0f} s"
-        ) from error
-    finally:
-        fresh.unlink(missing_ok=True)
     return archive
 
 
