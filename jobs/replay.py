@@ -29,11 +29,12 @@ def replay(settings: ReplaySettings) -> int:
         ScoringError: input, model or output cannot be used.
     """
     spark = build_local_session("replay")
-    contract = find_contract(settings, find_model(settings))
+    path = find_model(settings)
+    contract = find_contract(settings, path)
     records = read_parquet(spark, settings.input, contract)
     sink = ParquetSink(settings.output, overwrite=settings.overwrite)
     sink.check(records)
-    scorer = load_backend(spark, settings)
+    scorer = load_backend(spark, settings, path)
     output = OutputSettings(
         output_topic=PREDICTIONS,
         dead_letter_topic=DEAD_LETTERS,

@@ -66,8 +66,9 @@ def run_stream(
     """
     check_connector(spark)
     native_only = settings.is_real_time
-    contract = find_contract(settings, find_model(settings))
-    scorer = load_backend(spark, settings, native_only=native_only)
+    path = find_model(settings)
+    contract = find_contract(settings, path)
+    scorer = load_backend(spark, settings, path, native_only=native_only)
     check_mode(spark, settings, scorer)
     in_python = decodes_in_python(spark, settings, scorer, native_only=native_only)
     with WarmUp(spark, scorer, contract, decodes_in_python=in_python):

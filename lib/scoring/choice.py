@@ -32,7 +32,11 @@ logger = logging.getLogger(__name__)
 
 
 def load_backend(
-    spark: SparkSession, settings: ModelSettings, *, native_only: bool = False
+    spark: SparkSession,
+    settings: ModelSettings,
+    path: Path | None = None,
+    *,
+    native_only: bool = False,
 ) -> ModelBackend:
     """Load the model that the settings name.
 
@@ -42,6 +46,8 @@ def load_backend(
     Args:
         spark: the session to score in.
         settings: store, model, backend and, for a model outside a store, contract.
+        path: what :func:`find_model` has found, for callers that have asked it: a moment later
+            another version may be the champion.
         native_only: whether ``auto``, where it can choose, takes none that needs Python workers.
 
     Returns:
@@ -51,7 +57,7 @@ def load_backend(
         ModelError: there is no such model, it is damaged, or it does not match the contract.
         ContractError: the model is outside a store, and no contract is named.
     """
-    path = find_model(settings)
+    path = path or find_model(settings)
     contract = find_contract(settings, path)
     native_only = native_only or not is_local(spark)
     backend = _build_backend(spark, settings, path, contract, native_only=native_only)
