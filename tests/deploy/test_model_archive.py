@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from lib.deploy.model_archive import pack_model
 from lib.errors import ModelNotFoundError
 from lib.settings.base import ModelSettings
 from lib.store import ModelStore, ModelVersion
-from tests.telco import CUSTOMER
+from tests.stored_models import save_version
 
 
 @pytest.fixture
@@ -24,16 +23,7 @@ def version(tmp_path: Path) -> ModelVersion:
         (folder / "deep" / "model.bin").write_bytes(b"model")
 
     store = ModelStore(tmp_path / "store")
-    saved = store.save(
-        "churn",
-        write,
-        metrics={},
-        threshold=0.5,
-        contract=CUSTOMER,
-        libraries={},
-        training={},
-        now=datetime(2026, 1, 1, tzinfo=UTC),
-    )
+    saved = save_version(store, write)
     store.promote("churn", saved.version)
     return saved
 

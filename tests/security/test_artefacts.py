@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from lib.scoring.choice import find_model
 from lib.scoring.sklearn import SklearnBackend
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.store import ModelStore, ModelVersion
-from tests.telco import CUSTOMER
+from tests.stored_models import save_version
 
 
 class Harmless:
@@ -63,16 +62,7 @@ def version(tmp_path: Path) -> ModelVersion:
         nested.mkdir(parents=True)
         joblib.dump(Harmless(), nested / "more.joblib")
 
-    return ModelStore(tmp_path / "models").save(
-        "churn",
-        write,
-        metrics={},
-        threshold=0.5,
-        contract=CUSTOMER,
-        libraries={},
-        training={},
-        now=datetime(2026, 1, 1, tzinfo=UTC),
-    )
+    return save_version(ModelStore(tmp_path / "models"), write)
 
 
 def load(model: str, store: Path) -> None:
