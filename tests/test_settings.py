@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from lib.errors import SettingsError
+from lib.record.contract_file import read_contract
 from lib.record.violations import Rule
 from lib.settings.jobs import JOB_SETTINGS
 from lib.settings.load import load_settings
 from lib.settings.resend import ResendSettings
 from lib.settings.score_stream import ScoreStreamSettings
 from lib.setup.jars import PROJECT_ROOT
+from lib.store import ModelStore
+from tests.stored_models import save_version
 
 
 def load(
@@ -42,6 +45,17 @@ def test_defaults_are_those_of_the_documentation() -> None:
     assert (settings.delivery, settings.backend) == ("exactly-once", "auto")
     assert settings.model == "churn@champion"
     assert settings.dead_letter_format == "headers"
+
+
+def test_names_are_those_of_the_version_that_scores_however_it_is_named(tmp_path: Path) -> None:
+    def write(folder: Path) -> None:
+        (folder / "any.onnx").write_bytes(b"model")
+
+    loan = read_contract(PROJECT_ROOT / "tests" / "domains" / "loan.toml")
+    version = save_version(ModelStore(tmp_path), write, loan)
+    for model in ("churn@1", str(version.path), str(version.path / "any.onnx")):
+        settings = load("--store", str(tmp_path), "--model", model)
+        assert settings.input_topic == "loan-default.records"
 
 
 def test_file_then_environment_then_command_line(write_config: Any) -> None:

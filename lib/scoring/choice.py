@@ -99,7 +99,7 @@ def find_model(settings: ModelSettings) -> Path:
     Raises:
         ModelNotFoundError: there is none.
     """
-    name = settings.model or f"{choose_model(settings)}@champion"
+    name = settings.model or choose_model(settings)
     reference = ModelReference.parse(name)
     if reference.path is None:
         return ModelStore(settings.store).resolve(name).path

@@ -14,8 +14,10 @@ from lib.errors import ModelError, SettingsError
 from lib.record.contract import Contract
 from lib.record.contract_file import read_contract
 from lib.settings.base import JobSettings
-from lib.store import ModelReference, ModelStore, read_version_contract
+from lib.store import ModelReference, ModelStore, ModelVersion, read_version_contract
 from lib.store.contract import CONTRACTS
+from lib.store.reference import CHAMPION
+from lib.store.version import find_version
 
 # Setting → the domain's own name for it.
 _OF_THE_DOMAIN: Mapping[str, Callable[[Contract], str]] = {
@@ -37,7 +39,7 @@ def find_names(settings: JobSettings) -> dict[str, Any]:
     found: dict[str, Any] = {}
     fields = type(settings).model_fields
     if _is_empty(settings, "model"):
-        found["model"] = f"{choose_model(settings)}@champion"
+        found["model"] = choose_model(settings)
     empty = [name for name in _OF_THE_DOMAIN if _is_empty(settings, name)]
     if empty:
         contract = _find_domain(settings, found.get("model"))
@@ -77,33 +79,41 @@ def _find_domain(settings: JobSettings, model: str | None) -> Contract:
     reference = model or getattr(settings, "model", None)
     if path is None and reference is not None:
         try:
-            return read_version_contract(_resolve(settings, reference))
+            version = _find_version(settings, reference)
+            if version is not None:
+                return read_version_contract(version)
         except ModelError:  # loading the model says what is wrong with it
             pass
     return find_contract(path)
 
 
-def _resolve(settings: Any, reference: str) -> Any:
-    parsed = ModelReference.parse(reference)
-    store = ModelStore(settings.store)
-    return store.resolve(reference if parsed.path is None else parsed.path)
+def _find_version(settings: Any, reference: str) -> ModelVersion | None:
+    """The version that scores; None for a model outside a store."""
+    path = ModelReference.parse(reference).path
+    return ModelStore(settings.store).resolve(reference) if path is None else find_version(path)
 
 
 def choose_model(settings: Any) -> str:
-    """The name of the contract's model, or of the only model in the store.
+    """The champion of the contract's model, or of the only model in the store, as a reference.
 
     Raises:
         SettingsError: the store has several models, and none is named.
     """
     if settings.contract is not None:
-        return read_contract(settings.contract).defaults.model
-    names = ModelStore(settings.store).names()
+        name = read_contract(settings.contract).defaults.model
+    else:
+        name = _choose_from_store(settings.store)
+    return f"{name}@{CHAMPION}"
+
+
+def _choose_from_store(store: Path) -> str:
+    names = ModelStore(store).names()
     if len(names) == 1:
         return names[0]
     default = find_contract(None).defaults.model
     if names and default not in names:
         raise SettingsError(
-            f"--model is not given, and {settings.store} has {', '.join(names)}",
+            f"--model is not given, and {store} has {', '.join(names)}",
             hint="name one of them with --model NAME@champion",
         )
     return default
