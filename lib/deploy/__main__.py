@@ -2,7 +2,7 @@
 
 ``python -m lib.deploy FILES ARCHIVES yes|no JOB [job options]`` prints the rest of spark-submit's
 command line, each word with a NUL behind it. FILES and ARCHIVES are the caller's own, maybe empty;
-yes says that the machines have a Python that does, so that none is sent.
+yes says that the other machines have a Python that runs the job, so that none is sent.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def send(
     Args:
         files: the caller's, with commas; maybe empty.
         archives: the same.
-        has_python: whether the other machines have a Python that does.
+        has_python: whether the other machines have a Python that runs the job; else one is sent.
         job: the script. Of a script that is not the project's the arguments stay as they are.
         arguments: the job's.
 

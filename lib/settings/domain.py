@@ -1,4 +1,4 @@
-"""What settings are where nobody says: the names of the domain whose records a job takes.
+"""Settings that nobody has given: they are the names of the domain whose records a job takes.
 
 An empty name among a job's settings stands for the domain's own. The domain is that of the contract
 that is named, or of the version that scores, or of the only contract that the clone has.

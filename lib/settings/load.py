@@ -31,6 +31,7 @@ from lib.settings.domain import find_names
 
 Settings = TypeVar("Settings", bound=JobSettings)
 
+# Flags that took no value in earlier releases.
 _ONCE_PLAIN = ("--accept-offsets",)
 
 

@@ -46,7 +46,7 @@ class QueryGuard:
         if self._has_lasted_too_long():
             return self._build_outage_error()
         # What hung for want of brokers gets all its time again when they are back.
-        hanging_s = min(self.signs.silence_s, self.outage.peace_s)
+        hanging_s = min(self.signs.silence_s, self.outage.answering_s)
         if self.has_outage or hanging_s <= self._batch_timeout_s:
             return None
         return BatchTimeoutError(
@@ -54,7 +54,7 @@ class QueryGuard:
         )
 
     def is_excused(self, failure: ScoringError) -> bool:
-        """Whether the brokers were away since the last sign of life, so that it does not count."""
+        """Whether a failure does not count: brokers have been away since the last sign of life."""
         if not failure.is_transient:
             return False
         self.outage.ask()

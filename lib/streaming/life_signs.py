@@ -10,7 +10,7 @@ from pyspark import SparkStageInfo
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-# Before that nobody asks for tasks: most batches are over by then.
+# Spark is asked about tasks only after so much silence: most batches are over by then.
 _QUIET_S = 2.0
 _INITIALIZING = "Initializing sources"
 

@@ -19,22 +19,23 @@ logger = logging.getLogger(__name__)
 # A broker that pauses for its memory is silent for a second or two.
 _SUSPICIOUS_S = 3.0
 _ANSWER_TIMEOUT_S = 2.0
-# Between looks, and between questions while brokers are away; and after an answer, as long batches
-# are no outage.
+# Between looks at the query, and between questions while brokers are away.
 _POLL_S = 1.0
+# After an answer: a query in a long batch is silent too, and its brokers need not be asked at once.
 _PAUSE_S = 4.0
-# Lines about an outage that lasts: the first after this, then at twice the time each.
+# An outage that lasts is logged again after the first of them, then whenever its duration has
+# doubled, but no later than the second one after the line before.
 _FIRST_REMINDER_S = 15.0
 _LONGEST_REMINDER_S = 600.0
-# Who says so has answered.
+# A broker that refuses the job, with one of these errors, has answered.
 _REFUSALS = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL)
 
 
 class Brokers:
     """Asks the brokers who leads the job's topics, again and again with one client.
 
-    The client is a consumer that never subscribes: others would let brokers create a topic that has
-    been deleted.
+    The client is a consumer that never subscribes: when a producer asks for a topic that has been
+    deleted, brokers may create it again.
 
     Args:
         bootstrap_servers: ``host:port[,host:port...]``.
@@ -54,7 +55,7 @@ class Brokers:
     def find_fault(self) -> str | None:
         """What is wrong with the brokers, as a phrase; None where they answer and lead the topics.
 
-        Who refuses the job, or knows no such topic, has answered.
+        A broker that refuses the job, or knows no such topic, has answered.
         """
         try:
             for topic in self._topics:
@@ -84,7 +85,7 @@ class Brokers:
         if self._client is None:
             self._client = Consumer(
                 {
-                    # Away from a broker that hangs, and soon back to all of them.
+                    # A broker that hangs is soon left for another one, and soon tried again.
                     "socket.timeout.ms": int(_ANSWER_TIMEOUT_S * 1000),
                     "reconnect.backoff.max.ms": 1000,
                     **for_librdkafka(self._servers, self._options),
@@ -143,8 +144,8 @@ class OutageWatch(Background):
                 logger.warning("the brokers answer again, after %.0f s", duration_s)
 
     @property
-    def peace_s(self) -> float:
-        """For how long they have been back; infinite where they never were away."""
+    def answering_s(self) -> float:
+        """For how long the brokers have answered again; infinite where they were never away."""
         ended_s = self._ended_s
         return inf if ended_s is None else time.monotonic() - ended_s
 

@@ -19,7 +19,7 @@ from lib.sinks.bounded import run_bounded
 
 # A JVM that does not answer within this is killed.
 _HALT_S = 3.0
-# Of an orderly end the JVM's own part: Spark would wait 30 s for consumers whose broker is silent.
+# How long a JVM may clean up by itself: Spark would wait 30 s for consumers whose broker is silent.
 _SHUTDOWN_S = 5.0
 _POLL_S = 0.05
 

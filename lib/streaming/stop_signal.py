@@ -60,7 +60,7 @@ class StopSignal:
         self._woken = threading.Event()
         self._name = "SIGTERM"
         self._requested_s = 0.0
-        # What the request met.
+        # What the job was working on when the request came; None before its work.
         self._interrupted: str | None = None
         self._work: tuple[str, Callable[[], object] | None] | None = None
         self._python_handlers = ExitStack()
@@ -179,7 +179,7 @@ class StopSignal:
 
 
 def _handle_in_jvm(name: str, handler: Any) -> Any:
-    """Let the JVM have this handler for a signal; the one that it had."""
+    """Replace the JVM's handler for a signal, and return the one that it had."""
     gateway: Any = SparkContext._gateway
     java_gateway.ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
     jvm_signal: Any = gateway.jvm.sun.misc.Signal
@@ -197,6 +197,6 @@ class _JvmSignalHandler:
         self._owner.request(f"SIG{jvm_signal.getName()}")
 
     class Java:
-        """What py4j asks for."""
+        """The Java interfaces of this class, where py4j looks for them."""
 
         implements = ["sun.misc.SignalHandler"]  # noqa: RUF012  py4j reads it so

@@ -91,7 +91,7 @@ def test_failures_since_an_outage_are_told_from_those_before(
     assert watch.was_on(1_020.0)
     assert not watch.was_on(1_020.1)
     clock[0] = 1_030.0
-    assert watch.peace_s == 10.0
+    assert watch.answering_s == 10.0
 
 
 def test_brokers_are_asked_only_where_the_query_is_silent() -> None:
