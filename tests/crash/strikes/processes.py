@@ -87,6 +87,8 @@ def strike_with_zombie(arena: Arena, parameters: Mapping[str, Any]) -> None:
     """Stop the job, let a second one take over, continue the first: it must end by itself."""
     zombie = arena.job
     zombie.signal_group(signal.SIGSTOP)
+    # What it has committed until it really stood still must not pass for its successor's answer.
+    arena.wait_for(zombie.is_stopped, _DEATH_TIMEOUT_S, restarts=False)
     replace_zombie(arena, parameters, lambda: zombie.signal_group(signal.SIGCONT))
 
 
