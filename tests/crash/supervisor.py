@@ -18,7 +18,6 @@ from tests.end_to_end.jobs import SUBMIT
 DYING_JOB = str(Path(__file__).with_name("dying_job.py"))
 _TAIL_BYTES = 4_000
 _EXIT_TIMEOUT_S = 90.0
-_STANDING = (psutil.STATUS_STOPPED, psutil.STATUS_DEAD, psutil.STATUS_ZOMBIE)
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,6 @@ class Launch:
             os.killpg(self.process.pid, number)
         except ProcessLookupError:
             return
-
-    def is_stopped(self) -> bool:
-        """Whether each process of its group stands still after SIGSTOP."""
-        group = [psutil.Process(self.process.pid), *self.list_below()]
-        return all(_status(it) in _STANDING for it in group if _is_of_group(it, self.process.pid))
 
     def kill(self) -> None:
         """SIGKILL to wrapper, JVM, driver; Python workers follow when their JVM is gone."""
@@ -126,20 +120,6 @@ def _parent(process: psutil.Process) -> int | None:
         return process.ppid()
     except psutil.Error:
         return None
-
-
-def _is_of_group(process: psutil.Process, leader: int) -> bool:
-    try:
-        return os.getpgid(process.pid) == leader
-    except ProcessLookupError:
-        return False
-
-
-def _status(process: psutil.Process) -> str:
-    try:
-        return str(process.status())
-    except psutil.NoSuchProcess:
-        return str(psutil.STATUS_DEAD)
 
 
 class Supervisor:
