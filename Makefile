@@ -89,7 +89,7 @@ soak: setup ## Load, stop, kill and start the job for 30 minutes, and see that n
 
 .PHONY: broker
 broker: setup ## Run a Kafka broker for trials in the foreground, on free ports (ARGS=--brokers=3: three)
-	@$(RUN) -m lib.broker $(ARGS)
+	@$(RUN) -m lib.tools.broker $(ARGS)
 
 .PHONY: setup
 setup: $(STAMP) ## Install everything, no more

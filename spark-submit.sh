@@ -155,7 +155,7 @@ if compgen -G "$root/build/jars/connector/*.jar" >/dev/null; then
   if [ -n "$class_path" ] && [ -z "$own_class_path" ]; then
     options=("--driver-class-path" "$class_path" ${options[@]+"${options[@]}"})
     if [ -n "$in_process" ]; then
-      # A checkpoint on this machine then costs no process for each file; see lib/sinks/checkpoint.py.
+      # A checkpoint on this machine then costs no process for each file; see lib/exactly_once/checkpoint/reader.py.
       plain=com.globalmentor.apache.hadoop.fs.BareLocalFileSystem
       options=("--conf" "spark.hadoop.fs.file.impl=$plain" ${options[@]+"${options[@]}"})
     fi
@@ -197,7 +197,7 @@ if [ "$deploy_mode" = cluster ] && [ $# -gt 0 ]; then
   [ -n "$driver_python" ] || unset PYSPARK_DRIVER_PYTHON
   words=$(mktemp)
   # -P: the caller's folder may have a `lib` of its own.
-  PYTHONPATH=$root "$python" -P -m lib.deploy "$files" "$archives" "${has_python:-no}" "$@" >"$words" || {
+  PYTHONPATH=$root "$python" -P -m lib.tools.deploy "$files" "$archives" "${has_python:-no}" "$@" >"$words" || {
     code=$?
     rm -f "$words"
     exit "$code"

@@ -29,17 +29,17 @@ from benchmarks.trial import (
     provide_ground,
     write_report,
 )
-from lib.broker import create_topics
-from lib.cli import run_job
-from lib.demo.child import Child
 from lib.errors import ScoringError
-from lib.settings.score_stream import AVAILABLE_NOW
+from lib.settings.command import run_job
+from lib.settings.jobs.score_stream import AVAILABLE_NOW
+from lib.tools.broker import create_topics
+from lib.tools.demo.child import Child
 
 # Not measured: in the first batches workers start, and memory is used for the first time.
 _WARM_UP_BATCHES = 2
 # The sink's line in the log of the job with --verbose.
 _LINE = re.compile(
-    r"^(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) INFO lib\.sinks\.exactly_once"
+    r"^(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) INFO lib\.exactly_once\.sink"
     r" batch=\d+ written=(?P<written>\{.*\}) already_written=0 duration_ms=(?P<ms>\d+)$",
     re.MULTILINE,
 )

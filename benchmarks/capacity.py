@@ -14,8 +14,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from lib.cli import run_job
 from lib.settings.base import JobSettings
+from lib.settings.command import run_job
 
 # Bytes of a record, of its prediction, and that a broker's disk or network takes in a second.
 _RECORD_BYTES = 500

@@ -26,11 +26,11 @@ from rich.table import Table
 from benchmarks.environment import describe_machine, describe_versions
 from benchmarks.topics import remove_topics
 from benchmarks.trial import BenchmarkSettings, write_report
-from lib.broker import EmbeddedBroker, create_topics, provide_broker
-from lib.cli import run_job
-from lib.sinks.columns import HEADERS_ARROW
-from lib.sinks.settings import TransactionSettings
-from lib.sinks.transaction import TransactionalWriter
+from lib.exactly_once.transaction.settings import TransactionSettings
+from lib.exactly_once.transaction.writer import TransactionalWriter
+from lib.messages.columns import HEADERS_ARROW
+from lib.settings.command import run_job
+from lib.tools.broker import EmbeddedBroker, create_topics, provide_broker
 
 _SOURCE_PARTITIONS = 4
 _DEAD_LETTER_HEADERS = 8

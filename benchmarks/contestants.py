@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.settings.score_stream import AVAILABLE_NOW
+from lib.settings.jobs.score_stream import AVAILABLE_NOW
 from lib.setup.jars import PROJECT_ROOT
 
 LOOP_PROCESSES = 2

@@ -36,30 +36,30 @@ from benchmarks.environment import describe_machine, describe_versions
 from benchmarks.telco import CUSTOMER
 from benchmarks.topics import PARTITIONS, encode_records, fill_topic, name_topic
 from benchmarks.trial import BenchmarkSettings, provide_model, write_report
-from lib.broker import EmbeddedBroker, create_topics
-from lib.broker.guarded_folder import GuardedFolder
-from lib.cli import run_job
-from lib.codec.decode_batch import decode_batch
-from lib.codec.encode_batch import encode_batch
-from lib.codec.messages import MessageSettings, OutputSettings
+from lib.decode.engines.arrow import decode_batch
+from lib.encode.arrow import encode_batch
+from lib.exactly_once.commit.driver import DriverCommit
+from lib.exactly_once.commit.partition_writers import Predecessors
+from lib.exactly_once.commit.strategy import Batch, CommitStrategy
+from lib.exactly_once.commit.topic_watch import TopicWatch
+from lib.exactly_once.offsets.stamp import Author, make_run_id
+from lib.exactly_once.sink import COMMITS
+from lib.exactly_once.transaction.producer_session import Hook, ignore
+from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.kafka.admin import build_admin, read_topic_id
-from lib.pipeline import plan_scoring
-from lib.scoring.base import ModelBackend
-from lib.scoring.choice import load_backend
+from lib.messages.columns import COLLECTED_COLUMNS
+from lib.messages.dead_letter import MessageSettings, OutputSettings
+from lib.score.base import ModelBackend
+from lib.score.choice import load_backend
 from lib.settings.base import BackendChoice, ModelSettings
-from lib.sinks.columns import COLLECTED_COLUMNS
-from lib.sinks.commit import Batch, CommitStrategy
-from lib.sinks.driver_commit import DriverCommit
-from lib.sinks.exactly_once import COMMITS
-from lib.sinks.partition_writers import Predecessors
-from lib.sinks.session import Hook, ignore
-from lib.sinks.settings import TransactionSettings
-from lib.sinks.stamp import Author, make_run_id
-from lib.sinks.topic_watch import TopicWatch
-from lib.sources.kafka import FETCH_OPTIONS, as_records
+from lib.settings.command import run_job
+from lib.source.kafka import FETCH_OPTIONS, as_records
 from lib.spark.local_session import build_local_session
+from lib.stream.plan import plan_scoring
 from lib.synth import iter_records
 from lib.synth.telco import make_customers
+from lib.tools.broker import EmbeddedBroker, create_topics
+from lib.tools.broker.guarded_folder import GuardedFolder
 
 _BATCH_RECORDS = 10_000
 _BATCH_ROUNDS = 30

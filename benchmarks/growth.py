@@ -29,7 +29,7 @@ from benchmarks.report import Run
 from benchmarks.throughput import LEAST_BATCHES, ThroughputSettings, Track
 from benchmarks.topics import PARTITIONS, fill_topic, name_topic, remove_topics
 from benchmarks.trial import TrialSettings, begin, provide_ground, write_report
-from lib.cli import run_job
+from lib.settings.command import run_job
 from lib.spark.task_slots import count_cores
 
 _BACKLOGS = (100_000, 1_000_000, 10_000_000)

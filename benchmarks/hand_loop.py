@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from benchmarks.hand_scorer import Scorer
-from lib.scoring.artefact import find_artefact
+from lib.score.artefact import find_artefact
 from lib.store.version import ONNX_ARTEFACT, SKLEARN_ARTEFACT
 
 BATCH_RECORDS = 10_000

@@ -32,13 +32,13 @@ from benchmarks.trial import (
     provide_ground,
     write_report,
 )
-from lib.broker import create_topics
-from lib.cli import run_job
-from lib.demo.child import Child
 from lib.errors import ScoringError
 from lib.settings.base import BackendChoice, DecoderChoice
-from lib.settings.score_stream import ScoreStreamSettings
-from lib.streaming.real_time import REAL_TIME
+from lib.settings.command import run_job
+from lib.settings.jobs.score_stream import ScoreStreamSettings
+from lib.settings.real_time import REAL_TIME
+from lib.tools.broker import create_topics
+from lib.tools.demo.child import Child
 
 # A start of Spark takes 10 s, on a busy machine several times that.
 _START_TIMEOUT_S = 180.0

@@ -11,10 +11,10 @@ from benchmarks.telco import CUSTOMER
 from benchmarks.topics import PARTITIONS, SEED, encode_records
 from lib.background import Background
 from lib.errors import SinkError
-from lib.producing.mixture import Message
-from lib.producing.sending import Target, send_messages
 from lib.synth import iter_records
 from lib.synth.telco import make_customers
+from lib.tools.produce.mixture import Message
+from lib.tools.produce.sending import Target, send_messages
 
 _DIFFERENT_CUSTOMERS = 2_000
 _POLL_S = 0.1

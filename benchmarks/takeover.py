@@ -21,12 +21,12 @@ from benchmarks.environment import describe_machine, describe_versions
 from benchmarks.threads import ThreadCount
 from benchmarks.topics import remove_topics
 from benchmarks.trial import BenchmarkSettings, write_report
-from lib.broker import EmbeddedBroker, create_topics, provide_broker
-from lib.cli import run_job
-from lib.sinks.partition_writers import Predecessors, take_partitions
-from lib.sinks.settings import TransactionSettings
-from lib.sinks.stamp import Author, Committer, make_run_id
-from lib.sinks.transaction import TransactionalWriter
+from lib.exactly_once.commit.partition_writers import Predecessors, take_partitions
+from lib.exactly_once.offsets.stamp import Author, Committer, make_run_id
+from lib.exactly_once.transaction.settings import TransactionSettings
+from lib.exactly_once.transaction.writer import TransactionalWriter
+from lib.settings.command import run_job
+from lib.tools.broker import EmbeddedBroker, create_topics, provide_broker
 
 
 class TakeoverSettings(BenchmarkSettings):

@@ -39,10 +39,10 @@ from benchmarks.trial import (
     provide_ground,
     write_report,
 )
-from lib.broker import create_topics
-from lib.cli import run_job
-from lib.demo.child import Child
 from lib.errors import ScoringError
+from lib.settings.command import run_job
+from lib.tools.broker import create_topics
+from lib.tools.demo.child import Child
 
 LEAST_BATCHES = 5
 

@@ -22,10 +22,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from benchmarks.telco import CUSTOMER
-from lib.broker import create_topics
 from lib.errors import SinkError
 from lib.synth import encode_record, iter_records
 from lib.synth.telco import iter_customers
+from lib.tools.broker import create_topics
 
 PARTITIONS = 4
 #: Of all customers that are sent.

@@ -23,13 +23,13 @@ from benchmarks.environment import (
     read_variables,
 )
 from benchmarks.topics import SEED, name_topic
-from lib.broker import EmbeddedBroker, provide_broker
-from lib.broker.guarded_folder import GuardedFolder
-from lib.demo.child import Child
 from lib.settings.base import JobSettings
 from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT
 from lib.spark.defaults import read_spark_defaults
 from lib.store import ModelStore
+from lib.tools.broker import EmbeddedBroker, provide_broker
+from lib.tools.broker.guarded_folder import GuardedFolder
+from lib.tools.demo.child import Child
 
 FOLDER = BUILD_ROOT / "benchmarks"
 _MODEL = "churn"

@@ -11,12 +11,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.cli import run_job
-from lib.consuming import iter_lines
 from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
 from lib.kafka.admin import connect
-from lib.settings.consume import ConsumeSettings
+from lib.settings.command import run_job
+from lib.settings.jobs.consume import ConsumeSettings
+from lib.tools.consume import iter_lines
 
 
 def consume(settings: ConsumeSettings) -> int:

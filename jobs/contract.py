@@ -13,14 +13,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.cli import run_command
 from lib.errors import SettingsError
 from lib.exit_codes import ExitCode
-from lib.record.comparison import compare_contracts
 from lib.record.contract_file import read_contract
-from lib.record.draft_file import draft_file, write_draft
-from lib.record.drafting import Roles
-from lib.record.survey import as_json, describe_survey, survey_file
+from lib.settings.command import run_command
+from lib.tools.contract.comparison import compare_contracts
+from lib.tools.contract.draft_file import draft_file, write_draft
+from lib.tools.contract.drafting import Roles
+from lib.tools.contract.survey import as_json, describe_survey, survey_file
 
 
 def infer(options: argparse.Namespace) -> int:

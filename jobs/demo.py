@@ -10,10 +10,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.cli import run_job
-from lib.demo.narrator import Narrator
-from lib.demo.run import run_demo
-from lib.settings.demo import DemoSettings
+from lib.settings.command import run_job
+from lib.settings.jobs.demo import DemoSettings
+from lib.tools.demo.narrator import Narrator
+from lib.tools.demo.run import run_demo
 
 
 def demonstrate(settings: DemoSettings) -> int:

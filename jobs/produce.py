@@ -11,19 +11,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.broker import create_topics
-from lib.cli import run_job
 from lib.errors import SinkError
 from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
 from lib.kafka.options import for_librdkafka, signs_in
-from lib.producing.mixture import mix_messages
-from lib.producing.progress import build_send_view
-from lib.producing.records import iter_source
-from lib.producing.sending import SendReport, Target, send_messages
+from lib.settings.command import run_job
 from lib.settings.domain import find_contract
-from lib.settings.produce import ProduceSettings
+from lib.settings.jobs.produce import ProduceSettings
+from lib.tools.broker import create_topics
+from lib.tools.produce.mixture import mix_messages
+from lib.tools.produce.progress import build_send_view
+from lib.tools.produce.records import iter_source
+from lib.tools.produce.sending import SendReport, Target, send_messages
 
 
 def produce(settings: ProduceSettings) -> int:

@@ -12,14 +12,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.cli import run_job
-from lib.codec.messages import DeadLetterFormat, OutputSettings
-from lib.pipeline import score_records
-from lib.scoring.choice import decodes_in_python, find_contract, find_model, load_backend
-from lib.settings.replay import ReplaySettings
-from lib.sinks.parquet import DEAD_LETTERS, PREDICTIONS, ParquetSink
-from lib.sources.parquet import read_parquet
+from lib.messages.dead_letter import DeadLetterFormat, OutputSettings
+from lib.score.choice import decodes_in_python, find_contract, find_model, load_backend
+from lib.settings.command import run_job
+from lib.settings.jobs.replay import ReplaySettings
+from lib.sink.parquet import DEAD_LETTERS, PREDICTIONS, ParquetSink
+from lib.source.parquet import read_parquet
 from lib.spark.local_session import build_local_session
+from lib.stream.plan import score_records
 
 
 def replay(settings: ReplaySettings) -> int:

@@ -11,19 +11,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.cli import run_job
+from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
 from lib.kafka.options import signs_in
-from lib.producing.progress import build_send_view
-from lib.resending.correction import load_correction
-from lib.resending.parts import ResendReport
-from lib.resending.positions import spell_positions
-from lib.resending.resend import preview, resend
-from lib.resending.selection import Outcome, Selection
-from lib.settings.resend import ResendSettings
-from lib.sinks.settings import TransactionSettings
+from lib.settings.command import run_job
+from lib.settings.jobs.resend import ResendSettings
+from lib.tools.produce.progress import build_send_view
+from lib.tools.resend.correction import load_correction
+from lib.tools.resend.parts import ResendReport
+from lib.tools.resend.positions import spell_positions
+from lib.tools.resend.resend import preview, resend
+from lib.tools.resend.selection import Outcome, Selection
 
 
 def resend_dead_letters(settings: ResendSettings) -> int:

@@ -13,19 +13,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pyspark.sql import SparkSession
 
-from lib.cli import report_error, run_job
 from lib.errors import QueryHungError, ScoringError
+from lib.exactly_once.transaction.producer_session import Hook, ignore
 from lib.exit_codes import ExitCode
-from lib.kafka.preflight import check_kafka
-from lib.scoring.choice import decodes_in_python, find_contract, find_model, load_backend
-from lib.settings.score_stream import ScoreStreamSettings
-from lib.sinks.session import Hook, ignore
+from lib.score.choice import decodes_in_python, find_contract, find_model, load_backend
+from lib.settings.command import report_error, run_job
+from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.spark.session import build_session, check_connector, stop_session
-from lib.streaming.mode_check import check_mode
-from lib.streaming.process_end import end_process, has_jvm
-from lib.streaming.stop_signal import StopSignal
-from lib.streaming.stream import start_stream
-from lib.streaming.warm_up import WarmUp
+from lib.stream.mode_check import check_mode
+from lib.stream.preflight import check_kafka
+from lib.stream.start import start_stream
+from lib.stream.warm_up import WarmUp
+from lib.stream.watch.process_end import end_process, has_jvm
+from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.console import build_view
 
 

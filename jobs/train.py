@@ -13,11 +13,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rich.console import Console
 
-from lib.cli import run_job
 from lib.errors import SettingsError
 from lib.record.contract import Contract
+from lib.settings.command import run_job
 from lib.settings.domain import find_contract
-from lib.settings.train import DEFAULT_SYNTHETIC_ROWS, SYNTHETIC, TrainSettings
+from lib.settings.jobs.train import DEFAULT_SYNTHETIC_ROWS, SYNTHETIC, TrainSettings
 from lib.spark.local_session import build_local_session
 from lib.store import ModelStore
 from lib.training.data import TrainingData, make_training_data, read_training_data

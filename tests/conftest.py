@@ -28,7 +28,7 @@ from lib.spark.defaults import read_spark_defaults
 if TYPE_CHECKING:  # pure tests must not even import them
     from pyspark.sql import SparkSession
 
-    from lib.broker import Broker, EmbeddedBroker
+    from lib.tools.broker import Broker, EmbeddedBroker
     from tests.crash.proxy import Proxy
 
 # A loaded machine is slow, not wrong: no test measures time.
@@ -77,7 +77,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A session as the job has it (conf/spark-defaults.conf), small and quiet."""
     from pyspark.sql import SparkSession
 
-    from lib.sinks.checkpoint_files import PLAIN_FILE_SYSTEM
+    from lib.exactly_once.checkpoint.files import PLAIN_FILE_SYSTEM
     from lib.spark.session import apply_runtime_settings
 
     scratch = tmp_path_factory.mktemp("spark")
@@ -123,7 +123,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
     """The broker that KAFKA_BOOTSTRAP_SERVERS names, or an embedded one."""
-    from lib.broker import provide_broker
+    from lib.tools.broker import provide_broker
 
     with provide_broker() as running:
         yield running
@@ -132,7 +132,7 @@ def broker() -> Iterator[Broker]:
 @pytest.fixture
 def crashable_broker() -> Iterator[EmbeddedBroker]:
     """A broker of one test's own, to be killed and restarted."""
-    from lib.broker import EmbeddedBroker
+    from lib.tools.broker import EmbeddedBroker
 
     with EmbeddedBroker() as running:
         yield running
@@ -159,7 +159,7 @@ def proxied_broker(
 @pytest.fixture
 def topic(broker: Broker, request: pytest.FixtureRequest) -> TopicFactory:
     """Makes topics on ``broker``, left behind: the embedded broker's folder goes as a whole."""
-    from lib.broker import create_topics
+    from lib.tools.broker import create_topics
 
     def create(partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         name = f"test-{request.node.originalname[:80]}-{uuid.uuid4().hex[:8]}"

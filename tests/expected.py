@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib.codec.decode import decode_value
+from lib.decode.engines.python import decode_value
 from lib.inference_backend import load_model, predict
 from tests.numbered import NumberedRecords
 from tests.telco import CUSTOMER

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 import orjson
 
-from lib.codec.messages import HEADER_OFFSET, HEADER_PARTITION
+from lib.messages.dead_letter import HEADER_OFFSET, HEADER_PARTITION
 from tests.numbered import (
     NumberedRecords,
     is_broken,

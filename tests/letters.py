@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from confluent_kafka import Producer
 
-from lib.codec.messages import DeadLetterFormat, MessageSettings, OutputSettings
-from lib.score_batch import BatchPlan
-from lib.sinks.header_text import Header
+from lib.messages.dead_letter import DeadLetterFormat, MessageSettings, OutputSettings
+from lib.messages.header_text import Header
+from lib.stream.one_pass import BatchPlan
 from tests.telco import CUSTOMER
 
 Row = tuple[bytes, bytes | None, list[Header]]

@@ -14,9 +14,9 @@ from functools import cached_property
 from itertools import islice
 from random import Random
 
-from lib.producing.mixture import iter_kinds
 from lib.synth import break_record, encode_record, iter_records
 from lib.synth.telco import make_customers
+from lib.tools.produce.mixture import iter_kinds
 from tests.telco import CUSTOMER
 
 # One record of these is broken: 2 %. The number of faults in a round divides no such number, so

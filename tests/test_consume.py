@@ -16,16 +16,16 @@ import pytest
 from confluent_kafka import Producer
 
 from jobs.consume import consume
-from lib.broker.ports import pick_free_ports
-from lib.codec.messages import DeadLetterFormat
 from lib.errors import KafkaSetupError
-from lib.settings.consume import ConsumeSettings
+from lib.messages.dead_letter import DeadLetterFormat
+from lib.settings.jobs.consume import ConsumeSettings
+from lib.tools.broker.ports import pick_free_ports
 from tests.letters import Row, send_letters
 from tests.records import record
 from tests.topics import produce
 
 if TYPE_CHECKING:
-    from lib.broker import Broker
+    from lib.tools.broker import Broker
     from tests.conftest import TopicFactory
 
 JOB = Path(__file__).parents[1] / "jobs" / "consume.py"

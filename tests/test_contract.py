@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.codec.decode import check_record
+from lib.decode.engines.python import check_record
 from lib.record.checks import check_value
 from lib.record.contract import Kind
 from lib.record.violations import Rule

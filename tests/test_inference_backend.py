@@ -20,10 +20,10 @@ from lib.inference_backend import (
     load_model,
     predict,
 )
-from lib.scoring.sample import main
+from lib.score.sample import main
 from tests.process import run_python
-from tests.scoring.conftest import save_version
-from tests.scoring.models import build_customers, build_labels, fit_sklearn_pipeline
+from tests.score.conftest import save_version
+from tests.score.models import build_customers, build_labels, fit_sklearn_pipeline
 from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Imports go one way: pure Python ← DataFrame functions ← Kafka and files ← jobs."""
+"""Imports go one way, folder by folder: README.md has the same order as a table."""
 
 from __future__ import annotations
 
@@ -11,63 +11,72 @@ from tests.process import run_python
 
 ROOT = Path(__file__).parents[1]
 
-# Every module of lib has a layer; it may import from its own and from those before it.
-LAYERS: tuple[tuple[str, ...], ...] = (
-    (
-        *("errors", "background", "interruption", "record", "codec", "score_batch", "cli"),
-        *("exit_codes", "settings", "setup", "spark"),
-        *("kafka.options", "kafka.rights", "kafka.secrets", "kafka.topic_limits"),
-        *("sinks.resume", "sinks.stamp", "sinks.bounded", "sinks.ownership", "sinks.columns"),
-        *("sinks.client_log", "sinks.lease", "sinks.process_identity", "sinks.keep_alive"),
-        *("sinks.settings", "sinks.header_text", "sinks.acceptance", "sinks.checkpoint_format"),
-        "sources.partitions",
-        *("streaming.restarts", "streaming.real_time", "telemetry", "synth", "store"),
-    ),
-    (
-        *("spark.session", "spark.local_session", "spark.hung_workers"),
-        *("scoring", "inference_backend", "training", "deploy"),
-    ),
-    (
-        *("codec.explain_spark", "codec.decode_spark", "codec.decode_workers"),
-        *("codec.encode_spark", "pipeline"),
-    ),
-    (
-        *("kafka", "streaming.stop_signal", "sources", "sinks", "broker", "producing"),
-        *("resending", "consuming"),
-    ),
-    ("streaming", "demo"),
+# The folders of lib in the order in which they may import: each only from those above it. Modules
+# that stand in lib itself are the first, but for the face, which is a folder's public name.
+FOLDERS = (
+    "lib",
+    "record",
+    "messages",
+    "setup",
+    "spark",
+    "exactly_once.offsets",
+    "kafka",
+    "store",
+    "settings",
+    "decode",
+    "score",
+    "inference_backend",
+    "encode",
+    "exactly_once.checkpoint",
+    "exactly_once.transaction",
+    "exactly_once.commit",
+    "exactly_once.start",
+    "source",
+    "exactly_once",
+    "sink",
+    "telemetry",
+    "stream",
+    "synth",
+    "training",
+    "tools.broker",
+    "tools.contract",
+    "tools.produce",
+    "tools.demo",
+    "tools.deploy",
+    "tools.resend",
+    "tools",
 )
-PURE_MODULES = ("pyspark", "confluent_kafka", "py4j")
+# They import neither Spark nor Kafka's client.
+PURE_FOLDERS = {"lib", "record", "messages", "exactly_once.offsets", "store", "settings"}
+NOT_PURE = {"pyspark", "confluent_kafka", "py4j"}
+MAX_MODULES = 12
 
 
 def list_modules() -> dict[str, Path]:
+    """Name below lib, empty for lib itself → file."""
     modules = {}
     for path in sorted((ROOT / "lib").rglob("*.py")):
-        name = ".".join(path.relative_to(ROOT / "lib").with_suffix("").parts)
-        modules[name.removesuffix(".__init__")] = path
-    modules.pop("__init__", None)
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        modules[name.removesuffix(".__init__").removeprefix("lib").removeprefix(".")] = path
     return modules
 
 
-def layer_of(module: str) -> int:
-    """The layer of the longest prefix that is listed."""
+def folder_of(module: str) -> str:
+    """The longest of the listed folders that holds a module."""
     parts = module.split(".")
     for length in range(len(parts), 0, -1):
-        prefix = ".".join(parts[:length])
-        for number, names in enumerate(LAYERS):
-            if prefix in names:
-                return number
-    raise AssertionError(f"lib/{module.replace('.', '/')}.py has no layer: add it to LAYERS")
+        if (folder := ".".join(parts[:length])) in FOLDERS:
+            return folder
+    assert len(parts) == 1, f"lib/{module.replace('.', '/')}.py: its folder is not in FOLDERS"
+    return "lib"
 
 
 def imports_of(path: Path) -> set[str]:
-    """Modules imported when the file is, not those within functions or for types only."""
+    """Modules that a file imports, also within functions, but for those that only types need."""
     found = set()
     pending: list[ast.AST] = [ast.parse(path.read_text())]
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             continue
         if isinstance(node, ast.Import):
@@ -79,31 +88,49 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("module", list_modules())
-def test_a_module_imports_only_its_own_and_lower_layers(module: str) -> None:
+def list_imported(module: str) -> set[str]:
+    """Modules of lib that one imports."""
     modules = list_modules()
-    layer = layer_of(module)
-    for imported in imports_of(modules[module]):
-        name = imported.removeprefix("lib.")
-        if imported.startswith("lib.") and name in modules:
-            assert layer_of(name) <= layer, f"{module} imports {name} of a higher layer"
+    names = {name.removeprefix("lib.") for name in imports_of(modules[module]) if "lib." in name}
+    return names & modules.keys()
 
 
-@pytest.mark.parametrize("module", [name for name in list_modules() if layer_of(name) == 0])
+@pytest.mark.parametrize("module", list_modules())
+def test_a_module_imports_only_from_its_folder_and_those_before_it(module: str) -> None:
+    place = FOLDERS.index(folder_of(module))
+    for imported in list_imported(module):
+        assert FOLDERS.index(folder_of(imported)) <= place, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in list_modules() if folder_of(name) in PURE_FOLDERS]
+)
 def test_a_pure_module_needs_neither_spark_nor_kafka(module: str) -> None:
     for imported in imports_of(list_modules()[module]):
-        assert imported.split(".")[0] not in PURE_MODULES, f"{module} imports {imported}"
+        assert imported.split(".")[0] not in NOT_PURE, f"{module} imports {imported}"
 
 
-def test_the_exactly_once_sink_knows_nothing_of_models_or_customers() -> None:
-    modules, reached, pending = list_modules(), set(), {"sinks.exactly_once"}
+def test_each_listed_folder_exists() -> None:
+    for folder in FOLDERS:
+        path = ROOT / "lib" / folder.removeprefix("lib").replace(".", "/")
+        assert path.is_dir() or path.with_suffix(".py").is_file(), folder
+
+
+def test_no_folder_holds_more_modules_than_a_reader_takes_in() -> None:
+    for folder in {path.parent for path in list_modules().values()}:
+        modules = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(modules) <= MAX_MODULES, folder
+
+
+def test_the_exactly_once_sink_knows_nothing_of_models_or_records() -> None:
+    reached: set[str] = set()
+    pending = {"exactly_once.sink"}
     while pending:
         name = pending.pop()
         reached.add(name)
-        imported = {found.removeprefix("lib.") for found in imports_of(modules[name])}
-        pending |= (imported & modules.keys()) - reached
+        pending |= list_imported(name) - reached
 
-    known = {"contract", "codec", "pipeline", "scoring", "store", "training", "score_batch"}
+    known = {"record", "decode", "score", "encode", "store", "training", "settings", "stream"}
     assert {name.split(".")[0] for name in reached}.isdisjoint(known), reached
 
 
@@ -130,7 +157,7 @@ def test_a_worker_that_scores_with_onnx_imports_no_library_of_other_backends() -
     """Each worker imports for itself: pandas alone is a quarter of a second of its start."""
     code = (
         "import sys\n"
-        "import lib.score_batch, lib.scoring.onnx_scorer\n"
+        "import lib.stream.one_pass, lib.score.backends.onnx.scorer\n"
         "print(sorted({'joblib', 'pandas', 'sklearn', 'pyspark.ml'} & sys.modules.keys()))"
     )
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from lib.codec.decode import decode_value
-from lib.codec.messages import HEADER_OFFSET, HEADER_PARTITION
+from lib.decode.engines.python import decode_value
+from lib.messages.dead_letter import HEADER_OFFSET, HEADER_PARTITION
 from lib.synth import FAULTS
 from tests.ledger import Fault, Ledger
 from tests.numbered import BROKEN_PERIOD, NumberedRecords, is_broken, read_event_time

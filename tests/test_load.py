@@ -5,7 +5,7 @@ import time
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
-from lib.broker import Broker, EmbeddedBroker, create_topics
+from lib.tools.broker import Broker, EmbeddedBroker, create_topics
 from tests.conftest import TopicFactory
 from tests.ledger import Ledger
 from tests.load import Load

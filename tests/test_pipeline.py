@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from chispa import assert_df_equality
 
-from lib.codec.messages import DeadLetter, DeadLetterFormat, ErrorType
+from lib.messages.dead_letter import DeadLetter, DeadLetterFormat, ErrorType
 from lib.record.prediction import Prediction
-from tests.codec.test_decoders_agree import RECORDS_TYPE
+from tests.decode.test_decoders_agree import RECORDS_TYPE
 from tests.hostile.mutations import mutate_value
 from tests.records import BROKEN, VALID, record, record_with_raw
 from tests.telco import CUSTOMER
@@ -25,7 +25,7 @@ from tests.telco import CUSTOMER
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from lib.score_batch import BatchScorer
+    from lib.stream.one_pass import BatchScorer
 
 KAFKA_TIME = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
@@ -80,8 +80,8 @@ Run = Callable[..., list[Any]]
 )
 def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
     """Values → messages, by the plan of the JVM, by that of Python workers, and by half of each."""
-    from lib.codec.messages import OutputSettings
-    from lib.pipeline import score_records
+    from lib.messages.dead_letter import OutputSettings
+    from lib.stream.plan import score_records
 
     def run_plan(
         values: Sequence[bytes | None],
@@ -247,7 +247,7 @@ def test_every_record_gives_exactly_one_message(run: Run) -> None:
 
 
 def test_decoded_frame_has_typed_features_and_stand_ins(spark: SparkSession) -> None:
-    from lib.codec.decode_spark import decode_records
+    from lib.decode.engines.spark import decode_records
 
     values = [record(TotalCharges=" ", tenure=7.0), record_with_raw("tenure", b'"x"')]
     decoded = decode_records(build_records(spark, values), CUSTOMER)
@@ -261,8 +261,8 @@ def test_decoded_frame_has_typed_features_and_stand_ins(spark: SparkSession) -> 
 
 
 def test_both_plans_give_the_same_message_for_thousands_of_records(spark: SparkSession) -> None:
-    from lib.codec.messages import OutputSettings
-    from lib.pipeline import score_records
+    from lib.messages.dead_letter import OutputSettings
+    from lib.stream.plan import score_records
 
     values = [mutate_value(VALID, Random(f"plan/{number}")) for number in range(3_000)]
     headers = [("trace", b"\x01\xff"), ("__scoring.retry_count", b" 4")]

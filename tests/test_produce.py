@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jobs.produce import produce
-from lib.broker.ports import pick_free_ports
-from lib.codec.decode import decode_value
+from lib.decode.engines.python import decode_value
 from lib.errors import KafkaSetupError, SinkError
-from lib.producing.mixture import Message
-from lib.producing.sending import Target, send_messages
-from lib.settings.produce import ProduceSettings
+from lib.settings.jobs.produce import ProduceSettings
+from lib.tools.broker.ports import pick_free_ports
+from lib.tools.produce.mixture import Message
+from lib.tools.produce.sending import Target, send_messages
 from tests.telco import CUSTOMER
 from tests.topics import read_topic
 
 if TYPE_CHECKING:
-    from lib.broker import Broker
+    from lib.tools.broker import Broker
     from tests.conftest import TopicFactory
 
 JOB = Path(__file__).parents[1] / "jobs" / "produce.py"

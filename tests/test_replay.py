@@ -15,18 +15,18 @@ import pytest
 from confluent_kafka import Producer
 
 from jobs.replay import replay
-from lib.codec.decode import decode_value
-from lib.codec.messages import HEADER_MESSAGE, HEADER_VIOLATIONS, DeadLetter
+from lib.decode.engines.python import decode_value
 from lib.errors import SinkError
 from lib.inference_backend import load_model, predict
+from lib.messages.dead_letter import HEADER_MESSAGE, HEADER_VIOLATIONS, DeadLetter
 from lib.record.contract import Kind
 from lib.record.prediction import Prediction
-from lib.scoring.choice import load_backend
+from lib.score.choice import load_backend
 from lib.settings.base import DecoderChoice
-from lib.settings.replay import ReplaySettings
-from lib.settings.score_stream import ScoreStreamSettings
+from lib.settings.jobs.replay import ReplaySettings
+from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.spark.session import apply_runtime_settings
-from lib.streaming.stream import start_stream
+from lib.stream.start import start_stream
 from tests.records import ACCEPTED, BROKEN, VALID, record
 from tests.telco import CUSTOMER
 from tests.topics import read_topic
@@ -34,7 +34,7 @@ from tests.topics import read_topic
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession
 
-    from lib.broker import Broker
+    from lib.tools.broker import Broker
     from tests.conftest import TopicFactory
 
 BACKENDS = ("spark", "sklearn")

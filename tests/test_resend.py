@@ -15,10 +15,6 @@ from confluent_kafka import ConsumerGroupTopicPartitions, Message, TopicPartitio
 from confluent_kafka.cimpl import NewPartitions
 
 from jobs.resend import resend_dead_letters
-from lib.codec.messages import (
-    HEADER_RETRY_COUNT,
-    DeadLetterFormat,
-)
 from lib.errors import (
     CorrectionError,
     KafkaSetupError,
@@ -26,14 +22,18 @@ from lib.errors import (
     SinkFencedError,
     SinkRejectedError,
 )
+from lib.exactly_once.offsets.stamp import Author
+from lib.exactly_once.transaction.settings import TransactionSettings
+from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.kafka.admin import build_admin, read_topic_id
-from lib.resending.resend import resend
-from lib.resending.selection import Selection
-from lib.settings.resend import ResendSettings
-from lib.sinks.header_text import Header
-from lib.sinks.settings import TransactionSettings
-from lib.sinks.stamp import Author
-from lib.sinks.transaction import TransactionalWriter
+from lib.messages.dead_letter import (
+    HEADER_RETRY_COUNT,
+    DeadLetterFormat,
+)
+from lib.messages.header_text import Header
+from lib.settings.jobs.resend import ResendSettings
+from lib.tools.resend.resend import resend
+from lib.tools.resend.selection import Selection
 from tests.consumer_groups import (
     delete_group,
     delete_offsets,
@@ -47,7 +47,7 @@ from tests.records import BROKEN, record
 from tests.topics import read_headers, read_topic
 
 if TYPE_CHECKING:
-    from lib.broker import Broker
+    from lib.tools.broker import Broker
     from tests.conftest import TopicFactory
 
 Resend = Callable[..., int]

@@ -9,10 +9,10 @@ import pytest
 from lib.errors import SettingsError
 from lib.record.contract_file import read_contract
 from lib.record.violations import Rule
-from lib.settings.jobs import JOB_SETTINGS
+from lib.settings.jobs.resend import ResendSettings
+from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
-from lib.settings.resend import ResendSettings
-from lib.settings.score_stream import ScoreStreamSettings
+from lib.settings.registry import JOB_SETTINGS
 from lib.setup.jars import PROJECT_ROOT
 from lib.store import ModelStore
 from tests.stored_models import save_version

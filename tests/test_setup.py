@@ -172,7 +172,7 @@ def test_the_wrapper_ships_lib_and_settings_and_passes_on_the_exit_code(
         *("--master", name_local_master()),
         *job,
     ]
-    assert "lib/broker/embedded.py" in zipfile.ZipFile(library).namelist()
+    assert "lib/tools/broker/embedded.py" in zipfile.ZipFile(library).namelist()
 
 
 def test_the_wrapper_adds_to_the_callers_options(
@@ -386,7 +386,7 @@ def test_a_real_job_runs_from_any_folder_with_lib_and_the_connector(
     assert done.returncode == 5, done.stderr
     assert done.stdout.splitlines()[0] == "6"
     assert " |-- offset: long (nullable = true)" in done.stdout
-    from lib.sinks.checkpoint_files import PLAIN_FILE_SYSTEM
+    from lib.exactly_once.checkpoint.files import PLAIN_FILE_SYSTEM
 
     # Compiled modules rather than a zip, and a file system that starts no processes.
     home, files = done.stdout.splitlines()[-1].split()

@@ -7,8 +7,8 @@ from itertools import combinations
 import pytest
 
 from lib.errors import SettingsError
-from lib.settings.jobs import JOB_SETTINGS
 from lib.settings.load import load_settings
+from lib.settings.registry import JOB_SETTINGS
 from lib.settings.topics import list_topics
 from tests.process import run_python
 

@@ -18,7 +18,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from lib.codec.messages import DeadLetter
+from lib.messages.dead_letter import DeadLetter
 from lib.record.prediction import Prediction
 from lib.synth import break_record, encode_record, iter_records
 from lib.synth.telco import make_customers

@@ -20,8 +20,8 @@ from benchmarks.report import Run, format_json
 from benchmarks.throughput import LEAST_BATCHES, ThroughputSettings, Track
 from benchmarks.topics import fill_topic, name_topic, remove_topics
 from benchmarks.trial import Ground, TrialSettings, begin, provide_ground, write_report
-from lib.cli import run_job
 from lib.errors import ScoringError
+from lib.settings.command import run_job
 
 _HEADINGS = (
     *("", "guarantee", "model", "records/s", "to record by record"),

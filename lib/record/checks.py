@@ -1,7 +1,7 @@
 """The rules of a field, in plain Python: the reference for every other engine.
 
-A check looks at one parsed JSON value. ``explain_spark.py`` says the same as Spark expressions,
-``decode_batch.py`` for whole columns; property tests over random contracts compare the engines.
+A check looks at one parsed JSON value. ``spark_violations.py`` says the same as Spark expressions,
+``arrow.py`` for whole columns; property tests over random contracts compare the engines.
 """
 
 from __future__ import annotations

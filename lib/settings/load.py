@@ -150,7 +150,7 @@ def _keep_own(kind: type[JobSettings], file: Mapping[str, Any]) -> dict[str, Any
     foreign = file.keys() - kind.model_fields.keys()
     if foreign:
         # This late: nearly every file is for one job alone, which waits for no other's settings.
-        from lib.settings.jobs import JOB_SETTINGS
+        from lib.settings.registry import JOB_SETTINGS
 
         unknown = foreign.difference(*(other.model_fields for other in JOB_SETTINGS.values()))
         if unknown:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Name of the observation that counts messages where no sink does; see lib.streaming.stream.
+# Name of the observation that counts messages where no sink does; see lib.stream.start.
 OBSERVATION = "messages"
 
 

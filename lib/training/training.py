@@ -20,7 +20,7 @@ from lib.record.contract import Contract
 from lib.store import ModelStore, ModelVersion, installed_libraries
 from lib.store.version import SKLEARN_ARTEFACT, SPARK_ARTEFACT
 from lib.training import evaluation
-from lib.training.compiled import Compiled, compile_pipeline
+from lib.training.compile.compiled import Compiled, compile_pipeline
 from lib.training.data import TrainingData
 from lib.training.penalty import INVERSE_PENALTY
 from lib.training.sklearn_pipeline import build_sklearn_pipeline

@@ -17,7 +17,7 @@ from benchmarks.capacity import (
     print_table,
 )
 from lib.errors import ScoringError
-from lib.sinks.settings import TransactionSettings
+from lib.exactly_once.transaction.settings import TransactionSettings
 from tests.docs.documents import ROOT, read_document
 
 DOCUMENT = "docs/scaling.md"
@@ -100,7 +100,7 @@ def test_the_measured_row_is_that_of_the_report() -> None:
 def line(time: str, records: int, ms: int) -> str:
     written = json.dumps({"out": records - 2, "dead": 2})
     return (
-        f"2026-11-30 10:00:{time} INFO lib.sinks.exactly_once batch=1 written={written}"
+        f"2026-11-30 10:00:{time} INFO lib.exactly_once.sink batch=1 written={written}"
         f" already_written=0 duration_ms={ms}\n"
     )
 
@@ -110,7 +110,7 @@ def test_the_parts_of_batches_are_read_from_the_jobs_log() -> None:
         "batch 0: 100 records in 9,000 ms\n"
         + line("10,000", 100_000, 2_000)
         + line("11,000", 100_000, 700)
-        + "2026-11-30 10:00:11,100 INFO lib.sinks.session something else\n"
+        + "2026-11-30 10:00:11,100 INFO lib.exactly_once.start.tenure something else\n"
         + line("12,500", 100_000, 500)
         + line("13,500", 50_000, 250)
     )

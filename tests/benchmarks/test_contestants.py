@@ -4,8 +4,8 @@ import pytest
 
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.hand_loop import BATCH_RECORDS
+from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
-from lib.settings.score_stream import ScoreStreamSettings
 from tests.benchmarks.course import COURSE
 
 

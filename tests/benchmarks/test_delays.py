@@ -9,8 +9,8 @@ import pytest
 from benchmarks.contestants import build_job_command
 from benchmarks.delays import Latency, compute_latencies, is_away
 from benchmarks.latency import MODES, compute_batch_ms, find_boundaries_s
+from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
-from lib.settings.score_stream import ScoreStreamSettings
 from tests.benchmarks.course import COURSE
 
 

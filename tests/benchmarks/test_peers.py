@@ -13,8 +13,8 @@ from benchmarks.peers.lines import count_code_lines
 from benchmarks.peers.roster import FEW_RECORDS_A_SECOND, PEERS, RECORD_BY_RECORD
 from benchmarks.report import Run
 from lib.errors import SetupError
+from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
-from lib.settings.score_stream import ScoreStreamSettings
 from lib.setup.environments import digest
 from lib.setup.jars import PROJECT_ROOT
 from tests.benchmarks.course import COURSE

@@ -13,9 +13,9 @@ from typing import Self
 
 from confluent_kafka.admin import AdminClient
 
-from lib.broker import create_topics
-from lib.broker.guarded_folder import GuardedFolder
 from lib.store import ModelStore
+from lib.tools.broker import create_topics
+from lib.tools.broker.guarded_folder import GuardedFolder
 from tests.answers import AnswerReader, Watch
 from tests.crash.ground import Ground, open_ground
 from tests.crash.schedule import Leg

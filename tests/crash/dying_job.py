@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 _IMPORTING_S = time.time()
 
 from jobs.score_stream import score_stream  # noqa: E402
-from lib.cli import run_job  # noqa: E402
-from lib.settings.score_stream import ScoreStreamSettings  # noqa: E402
+from lib.settings.command import run_job  # noqa: E402
+from lib.settings.jobs.score_stream import ScoreStreamSettings  # noqa: E402
 
 _FOLDER = Path(os.environ["CRASH_FOLDER"])
 _ORDER = _FOLDER / "order"
@@ -60,7 +60,7 @@ def obey(step: str) -> None:
 
 def work(settings: ScoreStreamSettings) -> int:
     """The job, which tells of each batch."""
-    logging.getLogger("lib.sinks").setLevel(logging.INFO)
+    logging.getLogger("lib.exactly_once").setLevel(logging.INFO)
     return score_stream(settings, obey)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lib.broker.node import Place
+from lib.tools.broker.node import Place
 
 _CLONE_NEWNET = 0x4000_0000
 _TOOLS = ("ip", "unshare", "nsenter")

@@ -17,7 +17,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from lib.broker.ports import LOOPBACK
+from lib.tools.broker.ports import LOOPBACK
 
 _CHUNK_BYTES = 256 * 1024
 # Time for the broker to act on a request whose response is going to be lost.

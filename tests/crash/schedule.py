@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-# A step of a transaction: see ``lib.sinks.session`` and ``lib.sinks.transaction``.
+# Steps of a transaction: see ``producer_session`` and ``writer`` in lib.exactly_once.transaction.
 STEPS = ("opening", "initialised", "begun", "produced", "offsets_sent", "committed")
 # As Kafka's protocol numbers them.
 REQUESTS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from lib.broker.guarded_folder import GuardedFolder
+from lib.tools.broker.guarded_folder import GuardedFolder
 from tests.end_to_end.jobs import SUBMIT
 
 DYING_JOB = str(Path(__file__).with_name("dying_job.py"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.sinks.checkpoint_format import parse_offsets
+from lib.exactly_once.checkpoint.format import parse_offsets
 from tests.crash.supervisor import DYING_JOB
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, read_account, run_job, start_job
 from tests.topics import Record, build_customers, produce, read_topic

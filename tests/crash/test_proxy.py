@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from lib.broker import EmbeddedBroker, create_topics
+from lib.tools.broker import EmbeddedBroker, create_topics
 from tests.crash.proxy import Action, Interference, Proxy, read_api_key, read_frame
 from tests.crash.schedule import REQUESTS
 from tests.waiting import wait_until

@@ -22,7 +22,7 @@ from tests.topics import build_customers, produce, read_topic
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from lib.broker import Broker
+    from lib.tools.broker import Broker
 
 INPUT, OUTPUT = "telco.raw.customers", "telco.churn.predictions"
 DEAD_LETTERS, SERVERS = "telco.deadletter", "localhost:9092"
@@ -118,9 +118,9 @@ def test_blocks_of_the_sinks_guide_run_without_any_model(
 
 def score_topic(spark: SparkSession, substitutes: Mapping[str, str]) -> None:
     """Run the stream once over what is there, with its defaults."""
-    from lib.scoring.choice import load_backend
-    from lib.settings.score_stream import ScoreStreamSettings
-    from lib.streaming.stream import start_stream
+    from lib.score.choice import load_backend
+    from lib.settings.jobs.score_stream import ScoreStreamSettings
+    from lib.stream.start import start_stream
     from tests.telco import CUSTOMER
 
     settings = ScoreStreamSettings(

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.settings.jobs import JOB_SETTINGS
 from lib.settings.load import load_settings
+from lib.settings.registry import JOB_SETTINGS
 from tests.docs.documents import ROOT, Block, iter_blocks, list_documents
 
 RUN_MARK = "run"

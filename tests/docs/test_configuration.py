@@ -12,9 +12,9 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from lib.settings.jobs import JOB_SETTINGS
+from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
-from lib.settings.score_stream import ScoreStreamSettings
+from lib.settings.registry import JOB_SETTINGS
 from tests.docs.documents import ROOT, read_document, render_settings
 
 # A setting that is commented out: `# trigger = "1 second"`, `# [kafka]`, `# "client.id" = "x"`.
@@ -78,7 +78,7 @@ def test_every_job_has_a_table_of_settings() -> None:
 
 
 def test_the_documented_settings_of_the_sink_are_those_of_the_code() -> None:
-    from lib.sinks.exactly_once import ExactlyOnceSettings
+    from lib.exactly_once.sink import ExactlyOnceSettings
 
     rows = re.findall(
         r"^\| `(\w+)` \| (.+?) \| .+ \|$", read_document("docs/exactly_once_sink.md"), re.MULTILINE

@@ -16,8 +16,8 @@ from lib.errors import (
     SinkTakenOverError,
 )
 from lib.exit_codes import EXIT_CODES, find_exit_code
-from lib.settings.jobs import JOB_SETTINGS
 from lib.settings.load import load_settings
+from lib.settings.registry import JOB_SETTINGS
 from tests.docs.documents import read_document, render_exit_codes
 
 

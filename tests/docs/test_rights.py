@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lib.kafka.rights import Right, list_rights
+from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
-from lib.settings.score_stream import ScoreStreamSettings
 from tests.docs.documents import iter_blocks, read_document
 
 DOCUMENT = "docs/security.md"

@@ -8,8 +8,10 @@ import pytest
 
 from tests.docs.documents import ROOT, read_document
 
-_ROW = re.compile(r"^\| .+ \| `(\w+\.py)` \| `(test_\w+)`(?: in `([\w/.]+)`)? \|$", re.MULTILINE)
-_DEFAULT = "tests/sinks/test_transaction.py"
+_ROW = re.compile(
+    r"^\| .+ \| `([\w/.]+\.py)` \| `(test_\w+)`(?: in `([\w/.]+)`)? \|$", re.MULTILINE
+)
+_DEFAULT = "tests/exactly_once/transaction/test_transaction.py"
 
 
 def read_table() -> str:
@@ -25,7 +27,7 @@ def list_rules() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("module", "test", "file"), list_rules())
 def test_module_and_test_of_a_rule_exist(module: str, test: str, file: str) -> None:
-    assert (ROOT / "lib" / "sinks" / module).is_file()
+    assert (ROOT / "lib" / "exactly_once" / module).is_file()
     assert f"def {test}(" in (ROOT / file).read_text()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lib.settings.jobs import JOB_SETTINGS
+from lib.settings.registry import JOB_SETTINGS
 from tests.docs.documents import ROOT, render_settings
 
 

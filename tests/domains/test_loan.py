@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jobs.replay import replay
-from lib.broker import Broker, create_topics
-from lib.codec.decode import decode_value
-from lib.codec.messages import DeadLetter
+from lib.decode.engines.python import decode_value
 from lib.inference_backend import load_model, predict
+from lib.messages.dead_letter import DeadLetter
 from lib.record.contract_file import read_contract
 from lib.record.types import is_float
-from lib.settings.replay import ReplaySettings
+from lib.settings.jobs.replay import ReplaySettings
 from lib.store import ModelStore, read_version_contract
 from lib.synth import draw_records, encode_record
+from lib.tools.broker import Broker, create_topics
 from tests.conftest import TopicFactory
 from tests.end_to_end.jobs import ROOT, run_job
 from tests.process import run_python
@@ -70,10 +70,10 @@ def score(backend: Any, features: list[dict[str, Any]]) -> tuple[list[str], list
 def test_a_thousand_valid_and_a_thousand_broken_records_are_answered_by_every_engine(
     spark: SparkSession, broker: Broker, topic: TopicFactory, store: Path, tmp_path: Path, name: str
 ) -> None:
-    from lib.scoring.choice import load_backend
+    from lib.score.choice import load_backend
+    from lib.settings.jobs.score_stream import ScoreStreamSettings
     from lib.settings.load import load_settings
-    from lib.settings.score_stream import ScoreStreamSettings
-    from lib.streaming.stream import start_stream
+    from lib.stream.start import start_stream
 
     valid = [encode_record(it, LOAN) for it in islice(draw_records(LOAN, 3), 1_000)]
     broken = [it for it in draw_values(LOAN, 2_500, 3) if not decode_value(it, LOAN).is_valid]

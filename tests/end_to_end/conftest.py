@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.broker import Broker
+from lib.tools.broker import Broker
 from tests.conftest import TopicFactory
 from tests.end_to_end.jobs import Deployment
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from lib.settings.score_stream import AVAILABLE_NOW, ScoreStreamSettings
+from lib.settings.jobs.score_stream import AVAILABLE_NOW, ScoreStreamSettings
 from tests.topics import Account, Record, read_topic, take_account
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from lib.broker import Broker
+from lib.tools.broker import Broker
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, ROOT, kill_group
 
 JOB = ROOT / "jobs" / "demo.py"

@@ -13,14 +13,14 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lib.errors import SettingsError
-from lib.scoring.base import ModelBackend
-from lib.scoring.choice import load_backend
-from lib.scoring.sklearn import SklearnBackend
-from lib.scoring.spark import SparkBackend
-from lib.settings.score_stream import ScoreStreamSettings
-from lib.streaming.mode_check import check_mode
-from lib.streaming.stop_signal import StopSignal
-from lib.streaming.stream import start_stream
+from lib.score.backends.sklearn.backend import SklearnBackend
+from lib.score.backends.spark.backend import SparkBackend
+from lib.score.base import ModelBackend
+from lib.score.choice import load_backend
+from lib.settings.jobs.score_stream import ScoreStreamSettings
+from lib.stream.mode_check import check_mode
+from lib.stream.start import start_stream
+from lib.stream.watch.stop_signal import StopSignal
 from tests.conftest import TopicFactory
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, kill_group, read_account, start_job
 from tests.end_to_end.test_stream import RecordingView, score

@@ -15,7 +15,6 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it sh
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from lib.broker import EmbeddedBroker, create_topics
 from lib.errors import (
     BrokersAwayError,
     QueryFailedError,
@@ -23,15 +22,16 @@ from lib.errors import (
     SinkRejectedError,
     SinkRetryExhaustedError,
 )
-from lib.scoring.choice import load_backend
-from lib.streaming.guard import QueryGuard
-from lib.streaming.life_signs import LifeSigns
-from lib.streaming.outage import OutageWatch
-from lib.streaming.restarts import RestartPolicy
-from lib.streaming.running_query import RunningQuery
-from lib.streaming.stop_signal import StopSignal
-from lib.streaming.stream import build_guard, start_stream
+from lib.score.choice import load_backend
+from lib.stream.running_query import RunningQuery
+from lib.stream.start import build_guard, start_stream
+from lib.stream.watch.guard import QueryGuard
+from lib.stream.watch.life_signs import LifeSigns
+from lib.stream.watch.outage import OutageWatch
+from lib.stream.watch.restarts import RestartPolicy
+from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.progress import BatchProgress, Totals
+from lib.tools.broker import EmbeddedBroker, create_topics
 from tests.end_to_end.jobs import Deployment, read_account
 from tests.telco import CUSTOMER
 from tests.topics import build_customers, produce, read_topic, take_account
@@ -85,13 +85,13 @@ def test_a_failure_that_passes_costs_nothing_but_time(
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     fault = Fault(SinkRetryExhaustedError("the brokers are away"), "produced", *steps)
 
-    with caplog.at_level(logging.WARNING, "lib.streaming.running_query"):
+    with caplog.at_level(logging.WARNING, "lib.stream.running_query"):
         totals = drain(spark, deployment, fault, commit=commit)
 
     assert read_account(deployment, records).faults == {}
     assert totals.records == 600
     told = [
-        record.message for record in caplog.records if record.name == "lib.streaming.running_query"
+        record.message for record in caplog.records if record.name == "lib.stream.running_query"
     ]
     assert len(told) == 2
     assert all("starting it again in " in line for line in told)
@@ -256,7 +256,7 @@ def test_an_outage_of_the_brokers_costs_no_restart_and_is_told(
 
     account = take_account(records, read_topic(servers, "out"), read_topic(servers, "dead"))
     assert account.faults == {}
-    told = [record.message for record in caplog.records if record.name.startswith("lib.streaming")]
+    told = [record.message for record in caplog.records if record.name.startswith("lib.stream")]
     assert told[0].startswith(f"no broker answers at {servers} (")
     assert told[1] == "the query failed, for want of brokers: the broker is silent"
     assert told[-1].startswith("the brokers answer again, after ")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from lib.broker import EmbeddedBroker, create_topics
+from lib.tools.broker import EmbeddedBroker, create_topics
 from tests.crash.supervisor import DYING_JOB
 from tests.end_to_end.jobs import Deployment, start_job
 from tests.topics import build_customers, produce

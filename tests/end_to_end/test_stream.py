@@ -11,11 +11,11 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from pyspark.sql import SparkSession
 
-from lib.codec.decode import decode_value
+from lib.decode.engines.python import decode_value
 from lib.inference_backend import load_model, predict
-from lib.scoring.choice import load_backend
-from lib.streaming.stop_signal import StopSignal
-from lib.streaming.stream import start_stream
+from lib.score.choice import load_backend
+from lib.stream.start import start_stream
+from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.progress import BatchProgress, Totals
 from tests.end_to_end.jobs import Deployment, read_account
 from tests.telco import CONTRACT_FILE, CUSTOMER

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from lib.codec.decode import decode_value
-from lib.codec.messages import CONNECT_PREFIX, SCORING_PREFIX, DeadLetter
+from lib.decode.engines.python import decode_value
+from lib.messages.dead_letter import CONNECT_PREFIX, SCORING_PREFIX, DeadLetter
 from lib.record.prediction import Prediction
 from tests.hostile.records import Headers, build_record, find_index
 from tests.telco import CUSTOMER

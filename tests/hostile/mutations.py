@@ -1,8 +1,8 @@
 """Ways to spoil a record, from a changed digit to a megabyte of brackets; seeded and repeatable.
 
 Each takes a valid customer as a dict and gives bytes, valid or not: what they are is for
-``lib.codec.decode.decode_value`` to say. :data:`VALUE_MUTATIONS` says how often each is drawn; the
-large ones are rare, so that a million records weigh about a gigabyte.
+``lib.decode.engines.python.decode_value`` to say. :data:`VALUE_MUTATIONS` says how often each is
+drawn; the large ones are rare, so that a million records weigh about a gigabyte.
 """
 
 from __future__ import annotations

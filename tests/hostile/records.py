@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from lib.codec.decode import decode_value
-from lib.codec.messages import (
+from lib.decode.engines.python import decode_value
+from lib.messages.dead_letter import (
     CONNECT_PREFIX,
     HEADER_CLASS,
     HEADER_MESSAGE,

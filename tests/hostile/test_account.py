@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from lib.codec.decode import decode_value
-from lib.codec.messages import (
+from lib.decode.engines.python import decode_value
+from lib.messages.dead_letter import (
     HEADER_CLASS,
     HEADER_MESSAGE,
     HEADER_OFFSET,

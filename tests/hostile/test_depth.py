@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lib.codec.decode_spark import decode_records
-from lib.sinks.columns import HEADERS_TYPE
+from lib.decode.engines.spark import decode_records
+from lib.messages.columns import HEADERS_TYPE
 from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:

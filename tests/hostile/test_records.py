@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from lib.codec.decode import decode_value
+from lib.decode.engines.python import decode_value
 from tests.hostile.mutations import LARGEST_BYTES, VALUE_MUTATIONS, Mutation
 from tests.hostile.records import build_record, find_index, name_record
 from tests.records import VALID

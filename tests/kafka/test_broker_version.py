@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
-from lib.broker import Broker, EmbeddedBroker
 from lib.kafka.admin import build_admin, list_brokers
 from lib.kafka.broker_version import judge_versions, read_versions, warn_of_old_brokers
+from lib.tools.broker import Broker, EmbeddedBroker
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.sinks.checkpoint_format import parse_offsets
+from lib.exactly_once.checkpoint.format import parse_offsets
 from tests.crash.supervisor import DYING_JOB
 from tests.end_to_end.jobs import (
     JOB_TIMEOUT_S,

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from lib.codec.decode import Decoded, decode_value
-from lib.codec.decode_batch import Category, decode_batch
+from lib.decode.engines.arrow import Category, decode_batch
+from lib.decode.engines.python import Decoded, decode_value
 from lib.record.contract import Contract
 from lib.record.types import is_float
-from tests.codec.test_decoders_agree import RECORDS_TYPE
+from tests.decode.test_decoders_agree import RECORDS_TYPE
 from tests.record.random_contracts import draw_contract, draw_values
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def test_valid_and_broken_records_of_every_rule_are_among_them() -> None:
 @pytest.mark.parametrize("engine", ["spark", "workers"])
 @pytest.mark.parametrize("seed", range(12))
 def test_spark_says_what_the_reference_says(spark: SparkSession, seed: int, engine: str) -> None:
-    from lib.codec.decode_spark import decode_records
-    from lib.codec.decode_workers import decode_in_workers
+    from lib.decode.engines.spark import decode_records
+    from lib.decode.engines.workers import decode_in_workers
 
     contract = draw_contract(seed)
     values = draw_values(contract, 600, seed)

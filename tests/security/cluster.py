@@ -21,9 +21,9 @@ from confluent_kafka.admin._acl import (
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from cryptography.hazmat.primitives import serialization
 
-from lib.broker import EmbeddedBroker, Listener
-from lib.broker.ports import LOOPBACK
 from lib.kafka.rights import Right, list_rights
+from lib.tools.broker import EmbeddedBroker, Listener
+from lib.tools.broker.ports import LOOPBACK
 from tests.end_to_end.jobs import Deployment
 from tests.waiting import wait_until
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from lib.errors import ModelCorruptError
-from lib.scoring.choice import find_model
-from lib.scoring.sklearn import SklearnBackend
-from lib.settings.score_stream import ScoreStreamSettings
+from lib.score.backends.sklearn.backend import SklearnBackend
+from lib.score.choice import find_model
+from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.store import ModelStore, ModelVersion
 from tests.stored_models import save_version
 

@@ -7,7 +7,7 @@ import pytest
 from jobs.consume import consume
 from lib.errors import KafkaSetupError, SourceError
 from lib.kafka.rights import Right
-from lib.settings.consume import ConsumeSettings
+from lib.settings.jobs.consume import ConsumeSettings
 from tests.end_to_end.jobs import Deployment
 from tests.security.cluster import SecureBroker, User, grant
 from tests.topics import produce

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import trustme
 
-from lib.broker import create_topics
 from lib.errors import KafkaSetupError, SinkRejectedError
-from lib.kafka.preflight import check_kafka
+from lib.exactly_once.commit.partition_writers import settings_of_partition
+from lib.exactly_once.transaction.settings import TransactionSettings
+from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.kafka.rights import Right
-from lib.settings.score_stream import ScoreStreamSettings
-from lib.sinks.partition_writers import settings_of_partition
-from lib.sinks.settings import TransactionSettings
-from lib.sinks.transaction import TransactionalWriter
+from lib.settings.jobs.score_stream import ScoreStreamSettings
+from lib.stream.preflight import check_kafka
+from lib.tools.broker import create_topics
 from tests.end_to_end.jobs import Deployment
 from tests.security.cluster import SecureBroker, User, grant, rights_of
 
@@ -169,7 +169,7 @@ def test_a_dead_letter_topic_without_room_is_reported_by_numbers(
     deployment = replace(secure_deployment, dead_letter_topic=narrow)
     grant(secure_broker, rights_of(deployment))
 
-    with caplog.at_level(logging.INFO, "lib.kafka.preflight"):
+    with caplog.at_level(logging.INFO, "lib.stream.preflight"):
         check_kafka(build_settings(secure_broker, deployment))
 
     quiet, loud = sorted(caplog.records, key=lambda record: record.levelno)

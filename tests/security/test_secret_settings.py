@@ -8,8 +8,8 @@ import pytest
 
 from lib.errors import SettingsError
 from lib.kafka.secrets import hide_secrets, is_secret
+from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
-from lib.settings.score_stream import ScoreStreamSettings
 
 SECRET_KEYS = (
     "sasl.password",

@@ -7,8 +7,8 @@ import logging
 import pytest
 
 from lib.errors import KafkaSetupError
-from lib.kafka.preflight import report_findings
 from lib.kafka.topic_limits import Finding, Severity, TopicFacts, judge_topics
+from lib.stream.preflight import report_findings
 
 SAFE = {"min.insync.replicas": "2", "max.message.bytes": "1048588"}
 ROOMY = {**SAFE, "max.message.bytes": "2097152"}

@@ -19,7 +19,8 @@ from lib.spark.failed_query import build_query_error
 def worker_trace(raised: str) -> str:
     return (
         "An exception was thrown from the Python worker:\nTraceback (most recent call last):\n"
-        f'  File "/app/lib/score_batch.py", line 51, in score_batch\n    raise error\n{raised}\n'
+        f'  File "/app/lib/stream/one_pass.py", line 51, in score_batch\n'
+        f"    raise error\n{raised}\n"
     )
 
 
@@ -76,6 +77,4 @@ def test_a_missing_package_names_the_way_out_and_no_error_quotes_a_record() -> N
     failed = build_query_error("the query failed", RuntimeError(worker_trace("KeyError: 'Ann'")))
 
     assert "packages of requirements/" in (missing.hint or "")
-    assert (
-        failed.message == "the query failed: KeyError in a Python worker (score_batch.py, line 51)"
-    )
+    assert failed.message == "the query failed: KeyError in a Python worker (one_pass.py, line 51)"

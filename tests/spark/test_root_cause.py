@@ -10,7 +10,7 @@ Traceback (most recent call last):
   File "/spark/python/lib/pyspark.zip/pyspark/worker.py", line 3380, in main
     process()
     ~~~~~~~^^
-  File "/app/lib/score_batch.py", line 51, in score_batch
+  File "/app/lib/stream/one_pass.py", line 51, in score_batch
     raise error
 {error}
  SQLSTATE: 38000
@@ -30,7 +30,7 @@ def test_an_error_in_a_worker_is_named_with_its_place_and_without_its_words(
 ) -> None:
     found = find_python_error(TRACE.replace("{error}", error))
 
-    assert found == f"{name} in a Python worker (score_batch.py, line 51)"
+    assert found == f"{name} in a Python worker (one_pass.py, line 51)"
 
 
 def test_the_last_of_several_errors_counts() -> None:
@@ -40,7 +40,7 @@ def test_the_last_of_several_errors_counts() -> None:
 
     found = find_python_error(first + between + second)
 
-    assert found == "TypeError in a Python worker (score_batch.py, line 51)"
+    assert found == "TypeError in a Python worker (one_pass.py, line 51)"
 
 
 @pytest.mark.parametrize("text", ["", "java.io.EOFException: null", "Traceback: none"])

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from lib.codec.messages import MessageSettings, OutputSettings
-from lib.score_batch import BatchPlan
+from lib.messages.dead_letter import MessageSettings, OutputSettings
 from lib.spark.worker_memory import exempt_what_is_loaded, pause_collection
+from lib.stream.one_pass import BatchPlan
 from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:

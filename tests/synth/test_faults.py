@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.codec.decode import decode_value
+from lib.decode.engines.python import decode_value
 from lib.record.violations import Rule
 from lib.synth import FAULTS, break_record, encode_record, iter_records
 from lib.synth.telco import make_customers

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from lib.codec.decode import decode_value
+from lib.decode.engines.python import decode_value
 from lib.synth import encode_record, iter_records
 from lib.synth.telco import make_customers
 from tests.telco import CUSTOMER

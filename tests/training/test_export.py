@@ -12,17 +12,17 @@ import pytest
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from lib.scoring.onnx_model import CATEGORIES_KEY, OnnxModel
+from lib.score.backends.onnx.model import CATEGORIES_KEY, OnnxModel
+from lib.training.compile.edges import UNSEEN_CATEGORY, find_jumps, make_edges
+from lib.training.compile.export import export_onnx, export_sql
 from lib.training.data import make_training_data
-from lib.training.edges import UNSEEN_CATEGORY, find_jumps, make_edges
-from lib.training.export import export_onnx, export_sql
 from lib.training.sklearn_pipeline import build_sklearn_pipeline
 from tests.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from lib.training.compiled import Compiled
+    from lib.training.compile.compiled import Compiled
 
 DATA = make_training_data(1_500, seed=3, contract=CUSTOMER)
 MONTHLY = CUSTOMER.field("MonthlyCharges")
@@ -40,7 +40,7 @@ def with_tree(pipeline: Pipeline) -> Pipeline:
 
 
 def compile_for(pipeline: Pipeline, spark: SparkSession) -> Compiled:
-    from lib.training.compiled import compile_pipeline
+    from lib.training.compile.compiled import compile_pipeline
 
     return compile_pipeline(pipeline, DATA.features, contract=CUSTOMER, spark=spark, seed=5)
 
@@ -127,7 +127,7 @@ def test_a_tree_whose_thresholds_float32_moves_is_left_out_and_says_so(
 def test_a_long_expression_is_left_out(
     pipeline: Pipeline, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lib.training import compiled
+    from lib.training.compile import compiled
 
     monkeypatch.setattr(compiled, "MAX_SQL_CHARS", 100)
     facts = compile_for(pipeline, spark).facts

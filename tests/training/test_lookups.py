@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlglot
 
-from lib.training.lookups import fold_lookups
+from lib.training.compile.lookups import fold_lookups
 
 
 def fold(text: str) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lib.errors import SettingsError
+from lib.settings.jobs.train import TrainSettings
 from lib.settings.load import load_settings
-from lib.settings.train import TrainSettings
 from lib.setup.jars import PROJECT_ROOT
 from lib.synth.telco import make_customers
 

@@ -26,9 +26,9 @@ from pathlib import Path
 import pyspark
 import trustme
 
-from lib.broker import create_topics
 from lib.kafka.secrets import is_secret
 from lib.setup.jars import PROJECT_ROOT
+from lib.tools.broker import create_topics
 from tests.end_to_end.jobs import Deployment, read_account
 from tests.security.cluster import SecureBroker, grant, rights_of
 from tests.stored_models import provide_store
@@ -88,7 +88,7 @@ def pack_link(folder: Path) -> Path:
     """An environment of one file, which looks for its packages where this one has them.
 
     The whole one has 12,000 files, and without Hadoop's native library YARN starts a process for
-    each. That it is whole is shown by ``tests/deploy``.
+    each. That it is whole is shown by ``tests/tools/deploy``.
     """
     packages = sysconfig.get_path("purelib")
     home = os.path.realpath(sys.executable)

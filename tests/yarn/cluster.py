@@ -16,9 +16,9 @@ from py4j.java_gateway import (  # type: ignore[import-untyped]  # it ships no t
     launch_gateway,
 )
 
+from lib.exactly_once.checkpoint.files import PLAIN_FILE_SYSTEM
 from lib.setup.jars import BUILD_ROOT, JarSet, fetch_jars, list_jars
 from lib.setup.java import find_java
-from lib.sinks.checkpoint_files import PLAIN_FILE_SYSTEM
 from tests.waiting import wait_until
 
 _PINS = Path(__file__).with_name("ivy.xml")

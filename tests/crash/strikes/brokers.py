@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from lib.sinks.partition_writers import settings_of_partition
-from lib.sinks.settings import TransactionSettings
+from lib.exactly_once.commit.partition_writers import settings_of_partition
+from lib.exactly_once.transaction.settings import TransactionSettings
 from tests.crash.arena import INPUT, OUTPUT, QUERY, Arena, LaboratoryError
 from tests.crash.strikes.asking import (
     ADMIN_TIMEOUT_S,

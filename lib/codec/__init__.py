@@ -1,1 +1,0 @@
-"""Records in, messages out: what a valid one is, for one record, for batches, and for Spark."""

@@ -1,0 +1,229 @@
+"""Scored records → Kafka messages, many at once, for Python workers.
+
+Writes what ``spark.py`` writes: every test of ``tests/test_pipeline.py`` runs on both.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lib.decode.engines.arrow import DecodedBatch
+from lib.messages import dead_letter as messages
+from lib.messages.columns import HEADERS_ARROW, MESSAGE_SCHEMA
+from lib.messages.dead_letter import STAGE_OF, DeadLetterFormat, ErrorType, MessageSettings
+from lib.messages.header_text import Header, parse_headers
+from lib.record.contract import Contract
+from lib.record.prediction import Part, list_fields
+from lib.record.violations import RECORD_RULES, Violation
+
+_TO_ESCAPE = r'["\\\x00-\x1f]'
+_INTEGER = re.compile(r"\s*[+-]?\d{1,10}\s*", re.ASCII)
+
+
+def encode_batch(
+    records: pa.RecordBatch,
+    decoded: DecodedBatch,
+    probabilities: npt.NDArray[np.float64],
+    settings: MessageSettings,
+    now: datetime,
+) -> pa.RecordBatch:
+    """Exactly one message for each record, in their order.
+
+    Args:
+        records: n rows, with the columns of ``lib.decode.engines.spark.SOURCE_COLUMNS``; the
+            headers as text, see ``lib.messages.header_text``.
+        decoded: of their values.
+        probabilities: float64 [m], of the valid ones; NaN where the model failed.
+        settings: topics, format, model.
+        now: with a time zone.
+
+    Returns:
+        [n_rows] of :data:`MESSAGE_SCHEMA`.
+    """
+    is_scored = (probabilities >= 0) & (probabilities <= 1)
+    rank = np.full(records.num_rows, -1, dtype=np.int64)
+    rank[decoded.valid] = np.where(is_scored, np.arange(len(probabilities)), -1)
+    values = _encode_predictions(records, decoded, probabilities, settings, now)
+    failed = np.flatnonzero(rank < 0).tolist()
+    output = settings.output
+    topics: pa.Array = pa.repeat(output.output_topic, records.num_rows)
+    headers: pa.Array = pa.nulls(records.num_rows, HEADERS_ARROW)
+    if failed:
+        letters = [
+            _encode_dead_letter(
+                records, position, decoded.violations.get(position, ()), settings, now
+            )
+            for position in failed
+        ]
+        # Predictions first, dead letters behind them; then each into its place.
+        place = rank.copy()
+        place[failed] = len(probabilities) + np.arange(len(failed))
+        dead_values = pa.array([value for value, _ in letters], pa.binary())
+        values = pa.concat_arrays([values, dead_values]).take(pa.array(place))
+        is_dead = pa.array(rank < 0)
+        topics = pc.if_else(is_dead, output.dead_letter_topic, output.output_topic)
+        if output.dead_letter_format is DeadLetterFormat.HEADERS:
+            by_position = dict(zip(failed, (headers for _, headers in letters), strict=True))
+            headers = pa.array(
+                [by_position.get(row) for row in range(records.num_rows)], HEADERS_ARROW
+            )
+    columns = [topics, records["source_key"], values, headers]
+    columns += [records[name] for name in ("source_topic", "source_partition", "source_offset")]
+    return pa.RecordBatch.from_arrays(columns, schema=MESSAGE_SCHEMA)
+
+
+def _encode_predictions(
+    records: pa.RecordBatch,
+    decoded: DecodedBatch,
+    probabilities: npt.NDArray[np.float64],
+    settings: MessageSettings,
+    now: datetime,
+) -> pa.BinaryArray:
+    """JSON of the fields in :mod:`lib.record.prediction` for each valid record: [m]."""
+    contract = settings.contract
+    parts: dict[Part, pa.StringArray | str] = {
+        Part.IDENTIFIER: _quote(decoded.identifiers),
+        Part.PROBABILITY: _format_probabilities(probabilities),
+        Part.LABEL: pc.if_else(
+            pa.array(probabilities >= settings.threshold),
+            _json_text(contract.positive_label),
+            _json_text(contract.negative_label),
+        ),
+        Part.EVENT_TIME: _find_event_times(records, decoded),
+        Part.PROCESSED: _json_text(_iso_utc(now)),
+        Part.MODEL: _json_text(settings.model_version),
+    }
+    return pc.binary_join_element_wise(*_join(contract, parts), "").cast(pa.binary())
+
+
+def _join(
+    contract: Contract, parts: Mapping[Part, pa.StringArray | str]
+) -> Iterator[pa.StringArray | str]:
+    """The pieces of the JSON objects; neighbouring constants are one piece."""
+    constant = "{"
+    for position, field in enumerate(list_fields(contract)):
+        name, part = _json_text(field.name), parts[field.part]
+        start = f"{',' if position else ''}{name}:"
+        if isinstance(part, str):
+            constant += start + part
+        elif field.is_optional and part.null_count:
+            yield constant
+            yield pc.fill_null(pc.binary_join_element_wise(start, part, ""), "")
+            constant = ""
+        else:
+            yield constant + start
+            yield part
+            constant = ""
+    yield constant + "}"
+
+
+def _format_probabilities(probabilities: npt.NDArray[np.float64]) -> pa.StringArray:
+    """Six decimals and no exponent: 0.000010."""
+    millionths = np.floor(np.nan_to_num(probabilities) * 1e6 + 0.5).astype(np.int64)
+    # The leading 1 keeps the zeros: 1000010 for 0.000010.
+    digits = pa.array(1_000_000 + millionths % 1_000_000).cast(pa.string())
+    whole = pa.array(millionths // 1_000_000).cast(pa.string())
+    return pc.binary_join_element_wise(whole, pc.utf8_slice_codeunits(digits, 1), ".")
+
+
+def _find_event_times(records: pa.RecordBatch, decoded: DecodedBatch) -> pa.StringArray:
+    """JSON strings; null where neither the record nor Kafka has a time."""
+    times = decoded.event_times
+    if times.null_count:
+        kafka = records["source_timestamp"].filter(pa.array(decoded.valid))
+        milliseconds = kafka.cast(pa.timestamp("ms"), safe=False)
+        times = pc.coalesce(times, pc.strftime(milliseconds, "%Y-%m-%dT%H:%M:%SZ"))
+    return _quote(times)
+
+
+def _quote(texts: pa.StringArray) -> pa.StringArray:
+    """JSON strings; null stays null."""
+    if pc.any(pc.match_substring_regex(texts, _TO_ESCAPE)).as_py():
+        return pa.array(
+            [None if text is None else _json_text(text) for text in texts.to_pylist()], pa.string()
+        )
+    return pc.binary_join_element_wise('"', texts, '"', "")
+
+
+def _encode_dead_letter(
+    records: pa.RecordBatch,
+    position: int,
+    violations: Sequence[Violation],
+    settings: MessageSettings,
+    now: datetime,
+) -> tuple[bytes | None, list[Header] | None]:
+    """Value and headers of one dead letter."""
+    value: bytes | None = records["source_value"][position].as_py()
+    own = parse_headers(records["source_headers"][position].as_py())
+    error = _find_error(violations)
+    message = "; ".join(map(_describe, violations)) if violations else messages.NO_PROBABILITY
+    listed = [violation.to_dict() for violation in violations]
+    topic: str = records["source_topic"][position].as_py()
+    retries = _count_retries(own)
+    if settings.output.dead_letter_format is DeadLetterFormat.ENVELOPE:
+        text, form = messages.write_original(value)
+        envelope = {
+            "original_message": text,
+            "original_encoding": form,
+            "error_type": str(error),
+            "error_message": message,
+            "validation_errors": listed,
+            "source_topic": topic,
+            "failed_ts": _iso_utc(now),
+            "consumer_group": settings.output.consumer_group,
+            "retry_count": retries,
+        }
+        return _json_text(envelope).encode(), None
+    added = {
+        messages.HEADER_TOPIC: topic,
+        messages.HEADER_PARTITION: str(records["source_partition"][position]),
+        messages.HEADER_OFFSET: str(records["source_offset"][position]),
+        messages.HEADER_STAGE: str(STAGE_OF[error]),
+        messages.HEADER_CLASS: str(error),
+        messages.HEADER_MESSAGE: message,
+        messages.HEADER_VIOLATIONS: _json_text(listed),
+        messages.HEADER_RETRY_COUNT: str(retries),
+    }
+    kept = [(name, content) for name, content in own if not messages.is_ours(name)]
+    return value, kept + [(name, text.encode()) for name, text in added.items()]
+
+
+def _find_error(violations: Sequence[Violation]) -> ErrorType:
+    if not violations:
+        return ErrorType.INFERENCE
+    is_whole = violations[0].rule in RECORD_RULES
+    return ErrorType.PROCESSING if is_whole else ErrorType.VALIDATION
+
+
+def _describe(violation: Violation) -> str:
+    return (
+        f"{violation.field or 'record'} {violation.rule}: found {violation.found},"
+        f" expected {violation.expected}"
+    )
+
+
+def _count_retries(own: Iterable[Header]) -> int:
+    """From the last header of that name; 0 where it holds no 32-bit integer."""
+    found = [content for name, content in own if name == messages.HEADER_RETRY_COUNT]
+    text = (found[-1] if found else None) or b""
+    if _INTEGER.fullmatch(text.decode(errors="replace")) is None:
+        return 0
+    number = int(text)
+    return number if -(2**31) <= number < 2**31 else 0
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _iso_utc(now: datetime) -> str:
+    return now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1_000:03d}Z"

@@ -1,0 +1,177 @@
+"""Scored rows → Kafka messages, as Spark expressions; ``lib/messages`` says what they hold."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lib.messages import dead_letter as messages
+from lib.messages.columns import HEADERS_TYPE
+from lib.messages.dead_letter import (
+    STAGE_OF,
+    DeadLetterFormat,
+    ErrorType,
+    MessageSettings,
+    OutputSettings,
+)
+from lib.record.prediction import Part, list_fields
+from lib.record.violations import RECORD_RULES
+from lib.spark.quoting import quote
+
+_ISO_UTC = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
+
+
+def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
+    """Exactly one message for each row: a prediction, or a dead letter.
+
+    Args:
+        scored: the columns of ``decode_records`` plus ``probability`` (double; null or NaN where
+            the model failed).
+        settings: topics, format, model.
+
+    Returns:
+        :data:`lib.messages.columns.MESSAGE_SCHEMA`.
+    """
+    output = settings.output
+    is_scored = (F.size("violations") == 0) & F.coalesce(
+        F.col("probability").between(0.0, 1.0), F.lit(False)
+    )
+    rows = scored.withColumn("is_scored", is_scored)
+    is_prediction = F.col("is_scored")
+    prediction = prediction_expr(settings)
+    error = error_type_expr()
+    if output.dead_letter_format is DeadLetterFormat.HEADERS:
+        dead_value, dead_headers = F.col("source_value"), dead_letter_headers_expr(error)
+    else:
+        dead_value, dead_headers = envelope_expr(error, output), F.lit(None)
+    value = F.when(is_prediction, prediction.cast("binary")).otherwise(dead_value)
+    topic = F.when(is_prediction, output.output_topic).otherwise(output.dead_letter_topic)
+    return rows.select(
+        topic.alias("topic"),
+        F.col("source_key").alias("key"),
+        value.alias("value"),
+        F.when(~is_prediction, dead_headers).cast(HEADERS_TYPE).alias("headers"),
+        "source_topic",
+        "source_partition",
+        "source_offset",
+    )
+
+
+def prediction_expr(settings: MessageSettings) -> Column:
+    """JSON string of the fields in :mod:`lib.record.prediction`."""
+    contract, probability = settings.contract, F.col("probability")
+    kafka_time = iso_utc_expr("source_timestamp")
+    time = contract.event_time
+    parts = {
+        Part.IDENTIFIER: F.col(quote(contract.identifier.name)),
+        # A decimal keeps JSON free of exponents: 0.000010, not 1.0E-5.
+        Part.PROBABILITY: F.round(probability, 6).cast("decimal(7,6)"),
+        Part.LABEL: F.when(probability >= settings.threshold, contract.positive_label).otherwise(
+            contract.negative_label
+        ),
+        Part.EVENT_TIME: kafka_time
+        if time is None
+        else F.coalesce(F.col(quote(time.name)), kafka_time),
+        Part.PROCESSED: now_expr(),
+        Part.MODEL: F.lit(settings.model_version),
+    }
+    return F.to_json(
+        F.struct(*(parts[field.part].alias(field.name) for field in list_fields(contract)))
+    )
+
+
+def iso_utc_expr(timestamp: Column | str) -> Column:
+    """ISO 8601 in UTC with milliseconds, whatever the session's time zone is."""
+    utc = F.to_utc_timestamp(timestamp, F.current_timezone())
+    return F.date_format(utc, _ISO_UTC)
+
+
+def now_expr() -> Column:
+    """ISO 8601 in UTC: the start of the micro-batch.
+
+    A stream puts that time into the plan as a constant, after the plan was optimised. Plain, it
+    would stand in the generated code, so that each batch would be compiled anew and never get warm.
+    A lambda is evaluated outside of generated code.
+    """
+    return F.transform(F.array(F.current_timestamp()), iso_utc_expr).getItem(0)
+
+
+def error_type_expr() -> Column:
+    """:class:`lib.messages.dead_letter.ErrorType` of a row that is no prediction."""
+    rules = [str(rule) for rule in sorted(RECORD_RULES)]
+    first_rule = F.try_element_at(F.col("violations"), F.lit(1)).getField("rule")
+    return (
+        F.when(F.size("violations") == 0, str(ErrorType.INFERENCE))
+        .when(first_rule.isin(*rules), str(ErrorType.PROCESSING))
+        .otherwise(str(ErrorType.VALIDATION))
+    )
+
+
+def error_message_expr() -> Column:
+    """One sentence that lists all violations."""
+
+    def sentence(violation: Column) -> Column:
+        subject = F.when(violation["field"] == "", "record").otherwise(violation["field"])
+        return F.concat(
+            *(subject, F.lit(" "), violation["rule"], F.lit(": found ")),
+            *(violation["found"], F.lit(", expected "), violation["expected"]),
+        )
+
+    no_probability = F.lit(messages.NO_PROBABILITY)
+    listed = F.array_join(F.transform("violations", sentence), "; ")
+    return F.when(F.size("violations") == 0, no_probability).otherwise(listed)
+
+
+def retry_count_expr() -> Column:
+    """How often the record was resubmitted, from the header that who resends it sets."""
+    header = F.filter("source_headers", lambda h: h["key"] == messages.HEADER_RETRY_COUNT)
+    text = F.try_element_at(header, F.lit(-1)).getField("value").cast("string")
+    return F.coalesce(text.try_cast("int"), F.lit(0))
+
+
+def dead_letter_headers_expr(error_type: Column) -> Column:
+    """The record's own headers, then the error; an earlier error is replaced."""
+    stage = F.create_map(*(F.lit(str(part)) for pair in STAGE_OF.items() for part in pair))
+    error_headers = {
+        messages.HEADER_TOPIC: F.col("source_topic"),
+        messages.HEADER_PARTITION: F.col("source_partition").cast("string"),
+        messages.HEADER_OFFSET: F.col("source_offset").cast("string"),
+        messages.HEADER_STAGE: F.try_element_at(stage, error_type),
+        messages.HEADER_CLASS: error_type,
+        messages.HEADER_MESSAGE: error_message_expr(),
+        messages.HEADER_VIOLATIONS: F.to_json("violations"),
+        messages.HEADER_RETRY_COUNT: retry_count_expr().cast("string"),
+    }
+    added = F.array(
+        *(
+            F.struct(F.lit(name).alias("key"), content.cast("binary").alias("value"))
+            for name, content in error_headers.items()
+        )
+    ).cast(HEADERS_TYPE)
+
+    def is_foreign(header: Column) -> Column:
+        return ~(
+            F.startswith(header["key"], F.lit(messages.CONNECT_PREFIX))
+            | F.startswith(header["key"], F.lit(messages.SCORING_PREFIX))
+        )
+
+    kept = F.filter(F.coalesce("source_headers", F.array().cast(HEADERS_TYPE)), is_foreign)
+    return F.concat(kept, added)
+
+
+def envelope_expr(error_type: Column, output: OutputSettings) -> Column:
+    """binary: the JSON envelope; bytes that are no UTF-8 are kept as base64."""
+    text = F.col("source_value").cast("string")
+    is_text = F.is_valid_utf8(text)
+    envelope = F.struct(
+        F.when(is_text, text).otherwise(F.base64("source_value")).alias("original_message"),
+        F.when(is_text, "utf-8").when(~is_text, "base64").alias("original_encoding"),
+        error_type.alias("error_type"),
+        error_message_expr().alias("error_message"),
+        F.col("violations").alias("validation_errors"),
+        F.col("source_topic"),
+        now_expr().alias("failed_ts"),
+        F.lit(output.consumer_group).alias("consumer_group"),
+        retry_count_expr().alias("retry_count"),
+    )
+    return F.to_json(envelope, {"ignoreNullFields": "false"}).cast("binary")

@@ -1,0 +1,1 @@
+"""The exactly-once sink: ``from lib.exactly_once.sink import ExactlyOnceSink``."""

@@ -1,0 +1,279 @@
+"""A transaction for each source partition and batch, on the executors."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from lib.errors import PlanRefusedError
+from lib.exactly_once.commit.partition_task import (
+    REPORT_SCHEMA,
+    PartitionReport,
+    PartitionTask,
+    raise_failure,
+)
+from lib.exactly_once.commit.partition_writers import Predecessors, take_partitions
+from lib.exactly_once.commit.strategy import Batch, RenewalTimes
+from lib.exactly_once.offsets.ownership import check_still_owner
+from lib.exactly_once.offsets.resume import Offsets
+from lib.exactly_once.offsets.stamp import UNKNOWN_QUERY, Author, is_signed_by
+from lib.exactly_once.transaction.group_offsets import read_stamps
+from lib.exactly_once.transaction.outbox import add_counts
+from lib.exactly_once.transaction.producer_session import Hook
+from lib.exactly_once.transaction.settings import TransactionSettings
+from lib.exactly_once.transaction.writer import TransactionalWriter, WriteReport
+from lib.spark.failed_query import build_query_error
+
+logger = logging.getLogger(__name__)
+
+
+class ExecutorCommit:
+    """Each task writes and commits the source partition that it has scored.
+
+    Guarantee: each source partition's part of a batch appears whole and once, in pieces if it is
+    larger than ``part_bytes``; the parts of a batch appear one after the other. A retried task
+    fences the attempt before it, reads what that has committed, and leaves it out.
+
+    Offsets that are deleted while the query runs are committed again by the driver, whose own
+    producer the next driver would have fenced. Not if a task that failed may have written its part:
+    whether it has, the offset alone could tell.
+
+    Assumes: one task for each source partition (see ``lib.exactly_once.start.plan_check``); ``lib``
+    and confluent-kafka on the executors; the brokers reachable from there.
+
+    Cost: each task makes a producer (0.1 to 0.6 s, while its messages are being made) and holds its
+    part of the batch in its Python worker's memory, up to ``part_bytes``. So batches should be
+    large. The driver sees reports only, no messages.
+
+    Args:
+        settings: names, addresses and times.
+        author: signs the offsets.
+        hook: see ``TransactionalWriter``; called on the driver only.
+    """
+
+    def __init__(self, settings: TransactionSettings, author: Author, hook: Hook) -> None:
+        self._settings = settings
+        self._author = author
+        self._hook = hook
+        # Fences older drivers, and is fenced by newer ones. It commits what no task does.
+        # It does not wait for their tasks' transactions: the partitions' producers end those.
+        self._driver = TransactionalWriter(settings, hook, author=author, waits=False)
+        self._committed: dict[int, int | None] = {}
+        self._stamps: dict[int, str | None] = {}
+        # Batches and the thread that keeps the query alive share the driver's writer.
+        self._lock = threading.RLock()
+        # Partitions that tasks may be writing: the driver leaves their offsets alone.
+        self._busy: set[int] = set()
+        self._reported_s = time.monotonic()
+        self._query_id = UNKNOWN_QUERY
+        self._is_owner = False
+
+    def open(self, predecessors: Predecessors) -> None:
+        """Fence older runs: their driver first, then all of their partitions' producers."""
+        with self._lock:
+            self._open(predecessors)
+
+    def _open(self, predecessors: Predecessors) -> None:
+        self.close()
+        if not self._is_owner:
+            self._driver.forget()
+        self._driver.open()
+        seen = self._stamps if self._is_owner else None
+        found = take_partitions(
+            self._settings, self._author, predecessors, seen=seen, hook=self._hook
+        )
+        self._committed, self._stamps = found.committed, found.stamps
+        self._busy = set()
+
+    @property
+    def committed(self) -> Mapping[int, int | None]:
+        """Partition → the group's offset, None where it has none; after :meth:`open`."""
+        return self._committed
+
+    @property
+    def stamps(self) -> Mapping[int, str | None]:
+        """Partition → metadata of that offset as it was found; after :meth:`open`."""
+        return self._stamps
+
+    def claim(self, offsets: Offsets, query_id: str) -> None:
+        """Commit the group's offsets under this run's stamp, then leave them to the tasks.
+
+        An older driver that opens again now, and commits, makes this fail.
+        """
+        with self._lock:
+            self._commit(offsets, query_id)
+            self._is_owner = True
+
+    def write(self, batch: Batch) -> WriteReport:
+        """Let the tasks write, then commit the partitions that had nothing to write."""
+        started = time.monotonic()
+        _check_tasks(batch)
+        with self._lock:
+            self._claim_new(batch)
+            self._busy |= batch.busy_partitions
+            self._query_id = batch.query_id
+        task = PartitionTask(
+            self._settings,
+            self._author,
+            batch.query_id,
+            batch.batch_id,
+            dict(batch.starts),
+            dict(batch.ends),
+            dict(self._stamps),
+            batch.map_in_arrow,
+        )
+        # Tasks commit before the driver can look: so once before them, and again after.
+        batch.watch.confirm()
+        self._hook("begun")
+        reports = _run(batch, task)
+        batch.watch.confirm()
+        if any(report.may_restore for report in reports):
+            reports = self._restore(batch, task, reports)
+        self._hook("produced")
+        raise_failure(reports)
+        with self._lock:
+            self._note(batch, reports)
+            self._commit_rest(batch, {report.partition for report in reports})
+            self._busy = set()
+        self._hook("committed")
+        return WriteReport(
+            batch.batch_id,
+            add_counts(*(report.written for report in reports)),
+            add_counts(*(report.already_written for report in reports)),
+            time.monotonic() - started,
+        )
+
+    def keep_alive(self, times: RenewalTimes) -> None:
+        """Commit offsets that no task writes as they are, if it is time to.
+
+        Tasks that take long renew the lease themselves.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            now_s = time.monotonic()
+            if not self._is_owner:
+                return
+            if now_s - self._driver.committed_all_s >= times.all_s and not self._busy:
+                self._commit({}, self._query_id)
+            elif now_s - max(self._driver.committed_s, self._reported_s) >= times.one_s:
+                self._driver.renew(dict(self._list_idle()[:1]), query_id=self._query_id)
+        finally:
+            self._lock.release()
+
+    def release(self) -> None:
+        """Sign the offsets as those of a run that has ended, but those that tasks may write."""
+        with self._lock:
+            if self._is_owner:
+                self._driver.renew(dict(self._list_idle()), query_id=self._query_id, is_last=True)
+                self._is_owner = False
+
+    def _list_idle(self) -> list[tuple[int, int]]:
+        """(partition, offset) of those that no task can be writing."""
+        return [
+            (partition, offset)
+            for partition, offset in sorted(self._committed.items())
+            if offset is not None and partition not in self._busy
+        ]
+
+    def give_up(self) -> None:
+        """Let a commit of the driver fail instead of trying again; Spark ends the tasks."""
+        self._driver.give_up()
+
+    def close(self) -> None:
+        """Let go of the Kafka clients."""
+        self._driver.close()
+
+    def _claim_new(self, batch: Batch) -> None:
+        """Put this run's stamp on partitions that did not exist at its start, or its tasks refuse.
+
+        With the driver's own producer, which a newer run has fenced: so an older run that has not
+        noticed yet cannot claim them, and its tasks write nothing there.
+
+        Raises:
+            SinkTakenOverError: somebody else has committed for such a partition.
+        """
+        new = {
+            partition: batch.starts.get(partition, 0)
+            for partition in batch.busy_partitions
+            if not is_signed_by(self._stamps.get(partition), self._author.run_id)
+        }
+        if not new:
+            return
+        logger.info("claiming the new partitions %s", sorted(new))
+        query = self._settings.query_name
+        there = read_stamps(replace(self._settings, partitions=frozenset(new)))
+        check_still_owner(there, self._stamps, self._author.run_id, query)
+        self._commit(new, batch.query_id)
+
+    def _restore(
+        self, batch: Batch, task: PartitionTask, reports: list[PartitionReport]
+    ) -> list[PartitionReport]:
+        """Commit lost offsets again, and let their tasks do what they could not."""
+        lost = {report.partition for report in reports if report.may_restore}
+        others = [report for report in reports if report.partition not in lost]
+        raise_failure(others)
+        logger.warning("the group's offsets of partitions %s are gone, restoring", sorted(lost))
+        with self._lock:
+            self._note(batch, others)
+            self._commit({}, batch.query_id)
+        again = _run(batch, replace(task, seen=dict(self._stamps)))
+        return others + [report for report in again if report.partition in lost]
+
+    def _commit_rest(self, batch: Batch, reported: set[int]) -> None:
+        """Partitions whose offsets moved without messages."""
+        moved = {
+            p: end
+            for p, end in batch.ends.items()
+            if p not in reported and (self._committed.get(p) or 0) < end
+        }
+        if moved:
+            self._commit(moved, batch.query_id)
+
+    def _commit(self, moved: Offsets, query_id: str) -> None:
+        """All offsets as they are known, and those that moved; no task is running."""
+        known = {p: offset for p, offset in self._committed.items() if offset is not None}
+        self._driver.claim({**known, **moved}, query_id=query_id)
+        self._committed.update(self._driver.committed)
+        self._stamps.update(self._driver.stamps)
+        self._query_id = query_id
+
+    def _note(self, batch: Batch, reports: list[PartitionReport]) -> None:
+        """What tasks have committed."""
+        if reports:
+            self._reported_s = time.monotonic()
+        stamp = self._author.sign(batch.query_id, batch.batch_id).to_metadata()
+        for partition in (report.partition for report in reports):
+            end, committed = batch.ends[partition], self._committed.get(partition) or 0
+            self._committed[partition] = max(end, committed)
+            self._stamps[partition] = stamp
+
+
+def _check_tasks(batch: Batch) -> None:
+    """One task for each partition that has records, or two tasks would fence each other."""
+    rdd: Any = batch.frame._jdf.queryExecution().toRdd()
+    tasks, busy = int(rdd.getNumPartitions()), len(batch.busy_partitions)
+    if tasks != busy:
+        raise PlanRefusedError(
+            f"batch {batch.batch_id} has {tasks} tasks for {busy} source partitions, expected one"
+            " each: something splits, merges or shuffles partitions",
+            hint="remove minPartitions, maxRecordsPerPartition and every shuffle, or commit on the"
+            " driver",
+        )
+
+
+def _run(batch: Batch, task: PartitionTask) -> list[PartitionReport]:
+    frame = batch.frame
+    if batch.map_in_arrow is None:
+        frame = frame.withColumn("headers", F.to_json("headers"))
+    try:
+        rows = frame.mapInArrow(task, REPORT_SCHEMA).toArrow().to_pylist()
+    except Exception as error:
+        raise build_query_error(f"batch {batch.batch_id} was not written", error) from error
+    return [PartitionReport.from_row(row) for row in rows]

@@ -1,0 +1,183 @@
+"""The transactional ids of source partitions, and how a start takes them from an older run.
+
+Commits on executors have a transactional id for each source partition: ``QUERY:TOPIC:PARTITION``.
+Neither a query's nor a topic's name may hold a colon, so no two partitions share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from confluent_kafka import Consumer
+
+from lib.errors import SinkFencedByTaskError, SinkFencedError, SinkTakenOverError
+from lib.exactly_once.offsets.stamp import Author, Stamp
+from lib.exactly_once.transaction.group_offsets import build_consumer_settings
+from lib.exactly_once.transaction.producer_session import Hook, ignore
+from lib.exactly_once.transaction.settings import TransactionSettings
+from lib.exactly_once.transaction.writer import TransactionalWriter
+
+# A new producer costs 55 to 500 ms, nearly all of it waiting for the brokers.
+_MOST_AT_ONCE = 16
+# Of all producers that are open at once; a start has about fifty others.
+_MOST_THREADS = 120
+# A producer has a thread for each broker and about three of its own, and two wait for its answers.
+_THREADS_BESIDE_BROKERS = 5
+
+
+def settings_of_partition(settings: TransactionSettings, partition: int) -> TransactionSettings:
+    """The query's settings for one source partition.
+
+    Attempts of a task fence each other without another stamp, and the start that meets a task is
+    tried again as a whole. So these writers do not open again by themselves.
+    """
+    return replace(
+        settings,
+        transactional_id=f"{settings.query_name}:{settings.source_topic}:{partition}",
+        partitions=frozenset({partition}),
+        claim_wait_s=0.0,
+        reopen_limit=0,
+    )
+
+
+def former_settings_of_partition(
+    settings: TransactionSettings, partition: int
+) -> TransactionSettings:
+    """The same with the transactional id that releases without leases had."""
+    former = f"{settings.query_name}-{settings.source_topic}-{partition}"
+    return replace(settings_of_partition(settings, partition), transactional_id=former)
+
+
+def count_parallel(brokers: int) -> int:
+    """How many partitions are taken over at once, so that a start has less than 200 threads. Pure.
+
+    Args:
+        brokers: of the cluster; a client has a thread for each of them.
+    """
+    most = _MOST_THREADS // (brokers + _THREADS_BESIDE_BROKERS)
+    return max(1, min(_MOST_AT_ONCE, most))
+
+
+@dataclass(frozen=True)
+class Predecessors:
+    """What a start knows of older runs before it fences them.
+
+    Attributes:
+        stamps: partition → metadata of the group's offset.
+        brokers: of the cluster.
+        query_id: for this run's stamps.
+        find_partitions: the topic's partitions, and those that older runs have claimed. Asked after
+            older drivers are fenced: then no partition can be claimed that it does not name.
+        check: called with a partition, its offset and the metadata of that, before these are
+            claimed; raises where they are not this query's.
+    """
+
+    stamps: Mapping[int, str | None]
+    brokers: int
+    query_id: str
+    find_partitions: Callable[[], Sequence[int]]
+    check: Callable[[int, int | None, str | None], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What older runs have left of each partition.
+
+    Attributes:
+        committed: partition → the group's offset, None where it has none.
+        stamps: partition → metadata of that offset before it was claimed.
+    """
+
+    committed: dict[int, int | None]
+    stamps: dict[int, str | None]
+
+
+def take_partitions(
+    settings: TransactionSettings,
+    author: Author,
+    predecessors: Predecessors,
+    *,
+    seen: Mapping[int, str | None] | None = None,
+    hook: Hook = ignore,
+) -> Found:
+    """Fence the producer of every partition, and put this run's stamp on its offset at once.
+
+    An older run's task that comes later reads the stamp and writes nothing; one that has committed
+    before is found. So a partition's producer need not stay open, and a topic of a thousand
+    partitions takes no more threads than one of a few. Runs on the driver, which has fenced the
+    drivers of older runs before.
+
+    Args:
+        settings: of the query.
+        author: signs the offsets.
+        predecessors: which partitions, and whose.
+        seen: partition → stamp that this run knows; None at its start.
+        hook: see ``TransactionalWriter``.
+
+    Raises:
+        SinkFencedByTaskError: a task of an older run has begun to write meanwhile.
+        SinkError: see ``TransactionalWriter.open``.
+    """
+    partitions = predecessors.find_partitions()
+    is_former = any(_is_former(metadata) for metadata in predecessors.stamps.values())
+    reader = Consumer(build_consumer_settings(settings))
+
+    def take(partition: int) -> tuple[int | None, str | None]:
+        if is_former:
+            former = former_settings_of_partition(settings, partition)
+            with closing(TransactionalWriter(former, author=author, reader=reader)) as fence:
+                fence.open()
+        writer = TransactionalWriter(
+            settings_of_partition(settings, partition),
+            hook,
+            author=author,
+            seen=None if seen is None else {partition: seen.get(partition)},
+            reader=reader,
+        )
+        with closing(writer):
+            writer.open()
+            offset, metadata = writer.committed[partition], writer.stamps[partition]
+            predecessors.check(partition, offset, metadata)
+            if offset is not None:
+                # The start may still be refused: what it finds then is whose the offset was.
+                stamp = Stamp.from_metadata(metadata)
+                query_id = predecessors.query_id if stamp is None else stamp.query_id
+                writer.claim({}, query_id=query_id)
+        return offset, metadata
+
+    try:
+        found = _run_at_once(take, partitions, count_parallel(predecessors.brokers))
+    finally:
+        reader.close()
+    return Found(
+        {partition: offset for partition, (offset, _) in found.items()},
+        {partition: metadata for partition, (_, metadata) in found.items()},
+    )
+
+
+def _is_former(metadata: str | None) -> bool:
+    """Whether a release without leases has committed the offset on an executor."""
+    stamp = Stamp.from_metadata(metadata)
+    return stamp is not None and stamp.is_by_task_of_former_release
+
+
+def _run_at_once(
+    take: Callable[[int], tuple[int | None, str | None]], partitions: Sequence[int], parallel: int
+) -> dict[int, tuple[int | None, str | None]]:
+    """Take the partitions, so many at once; after the first error no further ones."""
+    with ThreadPoolExecutor(parallel) as pool:
+        futures = {partition: pool.submit(take, partition) for partition in partitions}
+        done, waiting = wait(futures.values(), return_when=FIRST_EXCEPTION)
+        for future in waiting:
+            future.cancel()
+    for future in done:
+        try:
+            future.result()
+        except SinkTakenOverError:
+            raise
+        except SinkFencedError as error:
+            raise SinkFencedByTaskError(error.message) from error
+    return {partition: future.result() for partition, future in futures.items()}

@@ -1,0 +1,99 @@
+"""Whether the run that has committed a query's offsets is alive. Pure; the tests are the table.
+
+A run's stamps say until when it may be taken for alive; it commits again before that, also while it
+is idle, and says at its end that it has ended. Safety never rests on it: a run that is taken for
+dead and is alive is fenced, as any older run is. A lease only keeps two runs from fencing each
+other in turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from lib.exactly_once.offsets.stamp import Lease, Stamp
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The run that has committed last, if it gives a lease.
+
+    Attributes:
+        run_id: of its stamps.
+        lease: of the last of them.
+    """
+
+    run_id: str
+    lease: Lease
+
+    @property
+    def host(self) -> str:
+        """The name of its machine."""
+        return self.run_id.split(":")[0]
+
+    @property
+    def pid(self) -> int:
+        """The number of its process; 0 if the run's id does not tell."""
+        parts = self.run_id.split(":")
+        return int(parts[1]) if len(parts) > 1 and parts[1].isdecimal() else 0
+
+    @property
+    def identity(self) -> str:
+        """What its process is told by; see ``lib.exactly_once.offsets.process_identity``."""
+        parts = self.run_id.split(":")
+        return parts[2].partition(".")[2] if len(parts) == 3 else ""
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} (host {self.host}, process {self.pid or 'unknown'})"
+
+
+class Life(Enum):
+    """Whether an owner is alive; if not, how that is known."""
+
+    ALIVE = "alive"
+    ENDED = "its process has ended"
+    EXPIRED = "its lease has expired"
+    SILENT = "it has not committed for a whole lease"
+
+
+def find_owner(metadata: Iterable[str | None], own_run_id: str) -> Owner | None:
+    """Find the run that has committed last, unless it is this one or has released the query.
+
+    Args:
+        metadata: of all of the group's offsets.
+        own_run_id: of the run that asks.
+
+    Returns:
+        None also where the last stamp is of a release that knew no leases.
+    """
+    stamps = [stamp for text in metadata if (stamp := Stamp.from_metadata(text)) is not None]
+    leases = [
+        (stamp.lease.committed_s, stamp.lease.lasts_s == 0, stamp)
+        for stamp in stamps
+        if stamp.lease is not None and stamp.run_id != own_run_id
+    ]
+    if not leases:
+        return None
+    # Of two in the same second a release is the later one: nothing follows it.
+    stamp = max(leases, key=lambda found: found[:2])[2]
+    assert stamp.lease is not None
+    return Owner(stamp.run_id, stamp.lease) if stamp.lease.lasts_s else None
+
+
+def judge_owner(owner: Owner, *, now_s: float, unchanged_s: float, has_ended: bool) -> Life:
+    """Tell whether an owner is alive.
+
+    Args:
+        owner: as its stamps have it.
+        now_s: Unix time here. Its clock may differ: that costs one lease of waiting at most.
+        unchanged_s: since when its stamps have been seen as they are, by the clock of who asks.
+        has_ended: whether its process is known to have ended.
+    """
+    if has_ended:
+        return Life.ENDED
+    if now_s > owner.lease.committed_s + owner.lease.lasts_s:
+        return Life.EXPIRED
+    if unchanged_s > owner.lease.lasts_s:
+        return Life.SILENT
+    return Life.ALIVE

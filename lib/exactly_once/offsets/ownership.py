@@ -1,0 +1,158 @@
+"""Whether the group's offsets are this query's own, by their stamps. Pure; the tests are the table.
+
+A consumer group is open to everyone: tools set its offsets, other queries use its name by mistake,
+consumers subscribe. Offsets of others are no statement about what this query has answered, so the
+start refuses them until a person says that they are right (``--accept-offsets``), and a running
+query stops when it meets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lib.errors import ResumeRefusedError, SinkOffsetsGoneError, SinkTakenOverError
+from lib.exactly_once.offsets.acceptance import sign_offsets
+from lib.exactly_once.offsets.stamp import UNKNOWN_QUERY, Stamp
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about a group before a query starts.
+
+    Attributes:
+        committed: partition → offset, None where there is none.
+        stamps: partition → its stamp, None where something else has committed the offset.
+        topic_id: Kafka's id of the source topic now.
+        members: consumers that have joined the group.
+        checkpoint_query_id: Spark's id of the query; None without a checkpoint.
+        checkpoint_topic_id: of the topic that the checkpoint was made with; None if not noted.
+    """
+
+    committed: Mapping[int, int | None]
+    stamps: Mapping[int, Stamp | None]
+    topic_id: str
+    members: int = 0
+    checkpoint_query_id: str | None = None
+    checkpoint_topic_id: str | None = None
+
+
+def check_ownership(
+    evidence: Evidence, *, topic: str, group_id: str, accepted: str | None = None
+) -> bool:
+    """Refuse offsets that this query cannot have committed.
+
+    Args:
+        evidence: read after the producer's ``init_transactions``, never before.
+        topic: the source topic, for messages.
+        group_id: the consumer group, for messages.
+        accepted: what a person vouches for, see ``sign_offsets``. Members of the group are refused
+            all the same: they would commit again.
+
+    Returns:
+        Whether the offsets are taken only because a person vouches for them.
+
+    Raises:
+        ResumeRefusedError: says who has committed what, and the way out.
+    """
+    if evidence.members:
+        raise ResumeRefusedError(
+            f"{evidence.members} consumers have subscribed with group {group_id}: they commit"
+            " offsets of their own",
+            hint="stop them, or take another --query-name; what they have committed is refused"
+            " next, see 'Start-up' in docs/operations.md",
+        )
+    expected = sign_offsets(
+        evidence.committed, topic=topic, topic_id=evidence.topic_id, group_id=group_id
+    )
+    try:
+        _check_all(evidence, topic, group_id, f"start once with --accept-offsets {expected}")
+    except ResumeRefusedError as refusal:
+        if accepted == expected:
+            return True
+        if accepted is None:
+            raise
+        raise ResumeRefusedError(
+            f"{refusal.message}; --accept-offsets {accepted} accepts other offsets than these,"
+            " or another topic's",
+            hint=refusal.hint,
+        ) from None
+    return False
+
+
+def _check_all(evidence: Evidence, topic: str, group_id: str, accept: str) -> None:
+    if evidence.checkpoint_topic_id not in (None, evidence.topic_id):
+        raise ResumeRefusedError(
+            f"the checkpoint was made with another topic {topic}: found topic id"
+            f" {evidence.topic_id}, expected {evidence.checkpoint_topic_id}; it was deleted and"
+            " recreated",
+            hint="remove the checkpoint and delete the group's offsets to start over; if this is"
+            f" a copy with the same offsets, {accept}",
+        )
+    for partition, offset in sorted(evidence.committed.items()):
+        if offset is not None:
+            place = f"{topic}[{partition}]@{offset} of group {group_id}"
+            _check_stamp(evidence.stamps.get(partition), evidence, place, accept)
+
+
+def _check_stamp(stamp: Stamp | None, evidence: Evidence, place: str, accept: str) -> None:
+    if stamp is None:
+        raise ResumeRefusedError(
+            f"{place} was not committed by this job: it was set by hand, or by a consumer of that"
+            " group",
+            hint=f"if the offsets are right all the same, {accept}",
+        )
+    if stamp.topic_id != evidence.topic_id:
+        raise ResumeRefusedError(
+            f"{place} was committed for another topic of that name: found topic id"
+            f" {stamp.topic_id}, expected {evidence.topic_id}; it was deleted and recreated",
+            hint="delete the group's offsets to start over, or, if this is a copy with the same"
+            f" offsets, {accept}",
+        )
+    expected = evidence.checkpoint_query_id
+    if expected is not None and stamp.query_id not in (expected, UNKNOWN_QUERY):
+        raise ResumeRefusedError(
+            f"{place} was committed by another query: found query id {stamp.query_id} (run"
+            f" {stamp.run_id}, batch {stamp.batch_id}), the checkpoint's is {expected}",
+            hint="give each query its own --query-name and --checkpoint; if this checkpoint is an"
+            f" old one, remove it; if the offsets are right all the same, {accept}",
+        )
+
+
+def check_still_owner(
+    stamps: Mapping[int, str | None],
+    seen: Mapping[int, str | None],
+    run_id: str,
+    query_name: str,
+) -> None:
+    """Make sure that nobody else has committed or deleted since this driver looked last.
+
+    Raises:
+        SinkTakenOverError: names who has committed.
+        SinkOffsetsGoneError: offsets were deleted, or expired.
+    """
+    successor = find_foreign(stamps, seen, run_id)
+    if successor is not None:
+        partition, who = successor
+        raise SinkTakenOverError(
+            f"group {query_name} was taken over: partition {partition} was committed by {who}"
+        )
+    gone = [p for p, metadata in sorted(stamps.items()) if metadata is None and seen.get(p)]
+    if gone:
+        raise SinkOffsetsGoneError(
+            f"group {query_name} has lost its offsets of the partitions {gone} while the job was"
+            " running"
+        )
+
+
+def find_foreign(
+    stamps: Mapping[int, str | None], seen: Mapping[int, str | None], run_id: str
+) -> tuple[int, str] | None:
+    """(partition, who) of an offset that neither this run committed nor was there before it."""
+    for partition, metadata in sorted(stamps.items()):
+        stamp = Stamp.from_metadata(metadata)
+        is_ours = stamp is not None and stamp.run_id == run_id
+        if metadata is not None and not is_ours and metadata != seen.get(partition):
+            who = f"run {stamp.run_id}, batch {stamp.batch_id}" if stamp else "an unknown client"
+            return partition, who
+    return None

@@ -1,0 +1,344 @@
+"""Exactly once from one Kafka topic to others, for any Structured Streaming query without state.
+
+Knows nothing of models or records' fields; ``docs/exactly_once_sink.md`` shows it on another job.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import NoReturn, Self
+
+from confluent_kafka import KafkaException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming.readwriter import DataStreamWriter
+
+from lib.bounded import StuckError, run_bounded
+from lib.errors import (
+    PlanRefusedError,
+    QueryFailedError,
+    ScoringError,
+    SinkError,
+    SinkFencedError,
+    SinkRetryExhaustedError,
+    SinkTopicChangedError,
+    SourceRecordsGoneError,
+)
+from lib.exactly_once.checkpoint.files import prefer_plain_files
+from lib.exactly_once.checkpoint.planned_offsets import read_planned_batch
+from lib.exactly_once.checkpoint.reader import CheckpointReader
+from lib.exactly_once.commit.driver import DriverCommit
+from lib.exactly_once.commit.executors import ExecutorCommit
+from lib.exactly_once.commit.strategy import ArrowMap, Batch, CommitStrategy
+from lib.exactly_once.commit.topic_watch import TopicWatch
+from lib.exactly_once.offsets.resume import Offsets, ResumePlan
+from lib.exactly_once.offsets.stamp import Author, Committer, make_run_id
+from lib.exactly_once.start.plan_check import check_plan
+from lib.exactly_once.start.tenure import Tenure
+from lib.exactly_once.transaction.failures import build_sink_error
+from lib.exactly_once.transaction.producer_session import Hook, ignore
+from lib.exactly_once.transaction.settings import ExactlyOnceSettings, TransactionSettings
+from lib.exactly_once.transaction.writer import WriteReport
+from lib.kafka.admin import build_admin, read_topic_id
+from lib.messages.columns import COLLECTED_COLUMNS, COLUMN_TYPES, REQUIRED_COLUMNS, SOURCE_POSITION
+from lib.source.kafka import KafkaSourceSettings, read_stream
+from lib.spark.failed_query import build_query_error
+
+__all__ = ["COMMITS", "ExactlyOnceSettings", "ExactlyOnceSink"]
+
+logger = logging.getLogger(__name__)
+
+# How long the reason of a failure waits for brokers that may be that reason themselves.
+_JUDGE_TIMEOUT_S = 3.0
+# As many as Spark keeps progress events by default.
+_KEPT_REPORTS = 100
+
+
+#: Where batches may be committed, by ``ExactlyOnceSettings.commit``.
+COMMITS: dict[str, Callable[[TransactionSettings, Author, Hook], CommitStrategy]] = {
+    "driver": DriverCommit,
+    "executor": ExecutorCommit,
+}
+
+
+class ExactlyOnceSink:
+    """Writes each micro-batch to Kafka in transactions, together with its source offsets.
+
+    Guarantee: for each source record, a read_committed reader sees its messages exactly once,
+    through any crash of driver, executors or brokers, and any restart. With ``commit="driver"`` all
+    messages of a batch, to whatever topics, appear together; with ``commit="executor"`` those of a
+    source partition and batch.
+
+    Assumes: one source topic, whose records stay until they are read; every row keeps the source
+    partition and offset of the record it answers, and the order of a partition's rows; one running
+    query for each ``query_name`` (a second one fences the first, which stops); nobody else commits
+    for the group of that name; brokers keep what they acknowledge (replication,
+    ``min.insync.replicas``); readers use ``isolation.level=read_committed``.
+
+    On failure: raises, so that the query fails before Spark notes the batch as done; the next start
+    repeats the batch and leaves out what was committed. ``failure`` holds the cause. A start that
+    would lose or repeat records is refused.
+
+    Cost: see the commit strategies. Runs on the driver.
+
+    Args:
+        spark: the session.
+        settings: names, addresses, times and strategy.
+        hook: see ``TransactionalWriter``.
+
+    Example:
+        sink = ExactlyOnceSink(spark, settings).start()
+        orders = sink.read_stream()
+        query = sink.write_stream(orders.select(...)).start()
+    """
+
+    def __init__(
+        self, spark: SparkSession, settings: ExactlyOnceSettings, hook: Hook = ignore
+    ) -> None:
+        self._spark = spark
+        self._settings = settings
+        self._hook = hook
+        self._checkpoint = CheckpointReader(spark, settings.checkpoint, settings.source_topic)
+        self._run_id = make_run_id()
+        self._watch: TopicWatch | None = None
+        self._distrust: str | None = None
+        self._commit: CommitStrategy | None = None
+        self._tenure: Tenure | None = None
+        self._plan: ResumePlan | None = None
+        self._suspect_batch: int | None = None
+        self._is_start_given_up = threading.Event()
+        # Whether a start that was given up still uses the clients, on a thread of its own.
+        self._is_abandoned = False
+        self._map_in_arrow: ArrowMap | None = None
+        self._reports: dict[int, WriteReport] = {}
+        self.failure: ScoringError | None = None
+
+    def start(self) -> Self:
+        """Fence older runs, decide where to resume, take over the group. Call it before the query.
+
+        Called again after a failure, it does the same for a query that starts anew.
+
+        Raises:
+            SettingsError: the checkpoint cannot be written.
+            ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
+            SinkFencedError: another run has taken over meanwhile.
+            SinkError: Kafka cannot be written to.
+        """
+        self.failure = None
+        prefer_plain_files(self._spark, self._settings.checkpoint)
+        self._checkpoint.check_writable()
+        self._is_start_given_up.clear()
+        what = f"taking over query {self._settings.query_name}"
+        try:
+            # On a thread of its own: many calls wait for Kafka here, and none is told of a stop.
+            run_bounded(self._start, timeout_s=inf, what=what, given_up=self._is_start_given_up)
+        except KafkaException as error:
+            what = f"query {self._settings.query_name} cannot take over its group"
+            raise build_sink_error(what, error.args[0], self._settings) from error
+        except StuckError as error:
+            self._is_abandoned = True
+            raise SinkRetryExhaustedError(str(error)) from error
+        return self
+
+    def _start(self) -> None:
+        admin = build_admin(self._settings.bootstrap_servers, self._settings.kafka)
+        topic_id = read_topic_id(admin, self._settings.source_topic)
+        self._watch = TopicWatch(admin, self._settings.source_topic, topic_id)
+        if self._commit is None:
+            author = Author(
+                self._run_id,
+                topic_id,
+                Committer(self._settings.commit),
+                self._settings.lease_s,
+            )
+            build = COMMITS[self._settings.commit]
+            self._commit = build(self._settings, author, self._hook)
+            self._tenure = Tenure(
+                self._settings, self._run_id, self._commit, self._note_replacement
+            )
+        assert self._tenure is not None
+        found = self._tenure.begin(admin, self._checkpoint, topic_id, self._distrust)
+        self._plan, self._suspect_batch = found.plan, found.suspect_batch
+        self._distrust = None
+        if found.plan.set_aside is not None:
+            self._reports.clear()  # the query counts its batches from 0 again
+
+    def _note_replacement(self, error: SinkFencedError) -> None:
+        """Another run has taken over while this one was idle: whoever runs the query ends it."""
+        if self.failure is None:
+            self.failure = error
+
+    @property
+    def plan(self) -> ResumePlan:
+        """Where the query resumes; after :meth:`start`."""
+        if self._plan is None:
+            raise PlanRefusedError("the sink has not been started", hint="call start() first")
+        return self._plan
+
+    def read_stream(self) -> DataFrame:
+        """The source topic from where answers are still owed; after :meth:`start`.
+
+        Returns:
+            ``source_key, source_value, source_headers, source_topic, source_partition,
+            source_offset, source_timestamp``.
+        """
+        settings = self._settings
+        source = KafkaSourceSettings(
+            settings.bootstrap_servers,
+            settings.source_topic,
+            self.plan.starting_offsets or settings.starting_offsets,
+            settings.max_offsets_per_trigger,
+            settings.kafka,
+            settings.partitions,
+        )
+        return read_stream(self._spark, source)
+
+    def write_stream(
+        self, messages: DataFrame, map_in_arrow: ArrowMap | None = None
+    ) -> DataStreamWriter:
+        """A writer for messages, with name and checkpoint set; start it, with a trigger or without.
+
+        Args:
+            messages: ``topic`` (string), ``key`` and ``value`` (binary or string),
+                ``source_partition``, ``source_offset``, and maybe ``headers`` (as Spark's Kafka
+                source has them). Any number of rows for a source record, in the order of the
+                source.
+            map_in_arrow: makes the messages of ``messages``, of which it is only asked then that it
+                has ``source_partition`` and ``source_offset``; gives Arrow batches of
+                ``lib.messages.columns.MESSAGE_TYPES``. The same as ``messages.mapInArrow`` before,
+                but in fewer tasks where partitions are many; and commits on executors run it in the
+                very worker that writes, so that its messages take no way through the JVM.
+
+        Raises:
+            PlanRefusedError: a column is missing, the plan has state, or it does not suit commits
+                on executors.
+        """
+        self._map_in_arrow = map_in_arrow
+        _check_columns(messages, REQUIRED_COLUMNS if map_in_arrow is None else SOURCE_POSITION)
+        frame = _select_columns(messages) if map_in_arrow is None else messages
+        check_plan(frame, is_by_tasks=self._settings.commit == "executor")
+        return (
+            frame.writeStream.foreachBatch(self)
+            .queryName(self._settings.query_name)
+            .option("checkpointLocation", self._settings.checkpoint)
+        )
+
+    def __call__(self, frame: DataFrame, batch_id: int) -> None:
+        """Write one micro-batch; Spark calls this."""
+        assert self._commit is not None, "write_stream comes after start"
+        assert self._watch is not None
+        try:
+            planned = read_planned_batch(self._spark, batch_id, self._settings.source_topic)
+            batch = Batch(
+                frame,
+                batch_id,
+                planned.query_id,
+                self._find_first_offsets() if planned.starts is None else planned.starts,
+                planned.ends,
+                self._watch,
+                is_suspect=batch_id == self._suspect_batch,
+                map_in_arrow=self._map_in_arrow,
+            )
+            report = self._commit.write(batch)
+            self._note(report)
+        except ScoringError as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - it is raised again, in one line
+            self._fail(build_query_error(f"batch {batch_id} was not written", error))
+        logger.info(
+            "batch=%d written=%s already_written=%d duration_ms=%.0f",
+            report.batch_id,
+            json.dumps(dict(report.written)),
+            sum(report.already_written.values()),
+            report.duration_s * 1000,
+        )
+
+    def find_report(self, batch_id: int) -> WriteReport | None:
+        """What was written of a batch; None if it has not been, or is not among the last ones."""
+        return self._reports.get(batch_id)
+
+    def _note(self, report: WriteReport) -> None:
+        self._reports[report.batch_id] = report
+        if len(self._reports) > _KEPT_REPORTS:
+            del self._reports[min(self._reports)]
+
+    def _find_first_offsets(self) -> Offsets:
+        """Where the query's first batch begins: as it was told, or as its checkpoint says."""
+        return self.plan.starting_offsets or self._checkpoint.read_start_offsets(0)
+
+    def _fail(self, error: ScoringError) -> NoReturn:
+        """Keep the cause, and give Spark one line.
+
+        Spark buries causes in text, and the pattern that it searches this text with overflows the
+        stack where the text is long: a trace of py4j's is, when a stop interrupts a batch.
+        """
+        self.failure = error
+        raise type(error)(error.message, hint=error.hint) from None
+
+    def judge(self, failure: ScoringError) -> ScoringError:
+        """What a failure of the query means, and with it whether a new start may help.
+
+        Args:
+            failure: of the query, whoever has raised it.
+
+        Returns:
+            Where the topic was deleted or recreated, that. Where Spark misses records, an error
+            that may pass: the next start leaves the checkpoint and goes on from the group's
+            offsets, or says what was lost. Else the same failure.
+        """
+        if self._watch is None or not isinstance(failure, SinkError):
+            return failure
+        if isinstance(failure, SinkFencedError | SinkRetryExhaustedError | SinkTopicChangedError):
+            return failure
+        try:
+            self._watch.confirm(_JUDGE_TIMEOUT_S)
+        except SinkTopicChangedError as error:
+            return error
+        except KafkaException as error:
+            logger.info("topic id not read error=%s", error)
+        if isinstance(failure, SourceRecordsGoneError):
+            self._distrust = failure.message
+            passing = QueryFailedError(failure.message, hint=failure.hint)
+            passing.__cause__ = failure
+            return passing
+        return failure
+
+    def give_up(self) -> None:
+        """Let a start or a batch under way fail instead of trying again; from any thread.
+
+        Nothing of the batch is visible, or all of it: the next start finds out. A start that was
+        given up may go on for a while on its own thread, so the process has to end then.
+        """
+        self._is_start_given_up.set()
+        if self._tenure is not None:
+            self._tenure.give_up()
+
+    def close(self) -> None:
+        """Tell the next run that this one has ended, and let go of the Kafka clients."""
+        if self._tenure is not None and not self._is_abandoned:
+            self._tenure.end()
+
+
+def _check_columns(frame: DataFrame, required: Sequence[str]) -> None:
+    missing = [name for name in required if name not in frame.columns]
+    if missing:
+        raise PlanRefusedError(
+            f"the frame has no column {', '.join(missing)}; found {', '.join(frame.columns)}",
+            hint="a message needs topic, key, value, and the source_partition and source_offset"
+            " of the record it answers; what messages are made of needs the last two",
+        )
+
+
+def _select_columns(messages: DataFrame) -> DataFrame:
+    """The columns that are collected, cast; no headers are null."""
+    present = messages.columns
+    return messages.select(
+        *(
+            (F.col(name) if name in present else F.lit(None)).cast(COLUMN_TYPES[name]).alias(name)
+            for name in COLLECTED_COLUMNS
+        )
+    )

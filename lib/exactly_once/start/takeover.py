@@ -1,0 +1,156 @@
+"""How a run takes a query over from the one before it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from confluent_kafka.admin import AdminClient
+
+from lib.errors import SinkTakenOverError
+from lib.exactly_once.checkpoint.reader import CheckpointReader
+from lib.exactly_once.commit.partition_writers import Predecessors
+from lib.exactly_once.commit.strategy import CommitStrategy
+from lib.exactly_once.offsets.lease import Owner
+from lib.exactly_once.offsets.resume import CheckpointPosition, ResumePlan
+from lib.exactly_once.offsets.stamp import UNKNOWN_QUERY
+from lib.exactly_once.start.overlap import warn_of_overlaps
+from lib.exactly_once.start.survey import (
+    Survey,
+    check_survey,
+    decide,
+    find_partitions,
+    refuse_early,
+    take_survey,
+)
+from lib.exactly_once.transaction.settings import ExactlyOnceSettings
+from lib.kafka.admin import ANSWER_TIMEOUT_S
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Takeover:
+    """How a run goes on.
+
+    Attributes:
+        plan: where it resumes.
+        suspect_batch: the batch it begins with, if that has ended more than one run before.
+    """
+
+    plan: ResumePlan
+    suspect_batch: int | None
+
+
+def take_over(
+    settings: ExactlyOnceSettings,
+    checkpoint: CheckpointReader,
+    commit: CommitStrategy,
+    admin: AdminClient,
+    topic_id: str,
+    stand_by: Callable[[], bool],
+    find_rival: Callable[[Survey, Mapping[int, str | None]], Owner | None],
+    distrust: str | None = None,
+) -> Takeover:
+    """Decide where to resume, fence older runs, decide again, sign the group's offsets.
+
+    What can be refused is refused before anything is fenced: a start that must not be leaves a job
+    that is running alone.
+
+    Args:
+        settings: of the sink.
+        checkpoint: of the query; the topic's id is noted in it.
+        commit: not open yet, or to be opened anew.
+        admin: for what brokers know of topic and group.
+        topic_id: Kafka's id of the source topic.
+        stand_by: waits until no other run is alive; whether it had to.
+        find_rival: given a survey and later stamps, the run that has signed offsets in between, if
+            it is to be waited for. This start has fenced it, so it opens its producer again unless
+            it finds this start's claim.
+        distrust: why Spark cannot go on from its checkpoint, if it has said so.
+
+    Raises:
+        ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
+        SinkFencedError: another run has taken over meanwhile.
+        SinkFencedByTaskError: a task of an older run was still writing; the next attempt fences it.
+        KafkaException: the brokers do not tell.
+    """
+    survey = partial(take_survey, settings, checkpoint, admin, topic_id)
+    before = survey()
+    refuse_early(settings, before)
+    if stand_by():
+        before = survey()
+        refuse_early(settings, before)
+    query_id = before.query_id or UNKNOWN_QUERY
+
+    def refuse_rival(stamps: Mapping[int, str | None]) -> None:
+        rival = find_rival(before, stamps)
+        if rival is not None:
+            raise SinkTakenOverError(f"query {settings.query_name} was taken over by {rival}")
+
+    def check(partition: int, offset: int | None, metadata: str | None) -> None:
+        refuse_rival({partition: metadata})
+        committed, stamps = {partition: offset}, {partition: metadata}
+        if settings.accept_offsets is not None:
+            # What a person vouches for are all of them together.
+            committed, stamps = {**before.committed, **committed}, {**before.stamps, **stamps}
+        check_survey(settings, replace(before, committed=committed, stamps=stamps))
+
+    commit.open(
+        Predecessors(
+            before.stamps,
+            len(admin.list_topics(settings.source_topic, timeout=ANSWER_TIMEOUT_S).brokers),
+            query_id,
+            find_partitions=partial(find_partitions, admin, settings),
+            check=check,
+        )
+    )
+    refuse_rival(commit.stamps)
+    after = survey(commit)
+    plan = decide(settings, after, distrust)
+    is_kept = plan.set_aside is None
+    # A new checkpoint gives the query a new id.
+    commit.claim(plan.seed, query_id if is_kept else UNKNOWN_QUERY)
+    if not is_kept:
+        # Only now is it sure that no other run goes on with it.
+        _set_aside(checkpoint, plan, settings)
+    checkpoint.note_topic_id(topic_id)
+    _tell(settings, after, plan)
+    warn_of_overlaps(admin, settings, commit.committed.keys())
+    found = after.position
+    if not (isinstance(found, CheckpointPosition) and is_kept) or found.is_complete:
+        return Takeover(plan, None)
+    # Once is a crash like any other. Twice may be the batch's own doing.
+    repeats = checkpoint.count_repeat(found.next_batch_id)
+    return Takeover(plan, found.next_batch_id if repeats > 1 else None)
+
+
+def _set_aside(
+    checkpoint: CheckpointReader, plan: ResumePlan, settings: ExactlyOnceSettings
+) -> None:
+    target = checkpoint.set_aside(datetime.now(UTC))
+    logger.warning(
+        "checkpoint %s cannot be used: %s; it was renamed to %s, and the query goes on from the"
+        " offsets of group %s",
+        *(settings.checkpoint, plan.set_aside, target, settings.query_name),
+    )
+
+
+def _tell(settings: ExactlyOnceSettings, survey: Survey, plan: ResumePlan) -> None:
+    """Say how the query goes on, and what a person should know of it."""
+    if settings.accept_offsets is not None and not check_survey(settings, survey):
+        logger.warning(
+            "--accept-offsets %s is not needed: the group's offsets are this query's own; take it"
+            " out of the settings",
+            settings.accept_offsets,
+        )
+    for partition, oldest in plan.trimmed.items():
+        logger.warning(
+            "%s[%d] was never read by group %s: it begins at its oldest record, @%d; %d offsets"
+            " before it were not there to be read",
+            *(settings.source_topic, partition, settings.query_name, oldest, oldest),
+        )
+    logger.info("resume group=%s from=%s", settings.query_name, plan.reason)

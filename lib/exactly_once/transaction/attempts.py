@@ -1,0 +1,283 @@
+"""Transactions that are tried again, on a new producer, when they fail."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+
+from lib.bounded import StuckError, run_bounded
+from lib.errors import (
+    SinkError,
+    SinkFencedError,
+    SinkOffsetsGoneError,
+    SinkRetryExhaustedError,
+)
+from lib.exactly_once.transaction.failures import Failure, build_sink_error, classify
+from lib.exactly_once.transaction.fencing import Fencing
+from lib.exactly_once.transaction.producer_session import Hook, ProducerSession, open_session
+from lib.exactly_once.transaction.settings import TransactionSettings
+from lib.kafka.admin import build_admin
+from lib.kafka.retention import find_shortest_retention_s
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+_BACKOFF_S = 0.2
+_DISPOSE_TIMEOUT_S = 5.0
+# Kafka's own, of offsets and transactional ids; for brokers that do not tell theirs.
+_DEFAULT_RETENTION_S = 7 * 86_400.0
+
+_HINT_IF_SLOW = (
+    "check the brokers; if they are well, they do not take so much within --transaction-timeout:"
+    " raise it, or lower --max-offsets-per-trigger or, with --commit executor, --part-bytes"
+)
+
+
+class Attempts:
+    """Holds the producer of a writer, and replaces it whenever it cannot be trusted any more.
+
+    It is replaced after a failure that may pass, after a call that got stuck, and before the next
+    transaction if its client may have repeated a request: the first copy could reach the broker
+    within that transaction. librdkafka does not bump its epoch for each transaction (KIP-890), so
+    only a new producer keeps old requests out.
+
+    Args:
+        settings: of the writer.
+        run_id: this driver's.
+        hook: called at each step.
+        seen: the stamps that the run has seen; None where this producer is the run's first.
+        waits: for the end of other writers' transactions, when a producer is opened.
+        reader: a consumer that several writers share; None where each producer has its own.
+    """
+
+    def __init__(
+        self,
+        settings: TransactionSettings,
+        run_id: str,
+        hook: Hook,
+        seen: Mapping[int, str | None] | None,
+        *,
+        waits: bool,
+        reader: Consumer | None,
+    ) -> None:
+        self._settings = settings
+        self._run_id = run_id
+        self._hook = hook
+        self._seen = seen
+        self._waits = waits
+        self._reader = reader
+        self._session: ProducerSession | None = None
+        self._final: SinkError | None = None
+        self._has_abandoned = False
+        self._is_given_up = threading.Event()
+        self._fencing = Fencing(settings, run_id, self._is_given_up)
+        # What was committed last, when that was, and whether more may have been committed since.
+        self._known: Mapping[int, int | None] = {}
+        self._known_s = time.time()
+        self._may_have_committed = False
+
+    @property
+    def session(self) -> ProducerSession:
+        """The producer in use.
+
+        Raises:
+            SinkError: none has been opened.
+        """
+        if self._session is None:
+            raise SinkError("the writer is not open", hint="call open() first")
+        return self._session
+
+    @property
+    def known(self) -> Mapping[int, int | None]:
+        """Partition → the offset that was committed when a producer was last used."""
+        return self._known
+
+    def keep(self, session: ProducerSession) -> None:
+        """Go on with what the last transaction has left."""
+        self._session, self._seen = session, session.stamps
+        # By a clock that goes on while the machine is suspended.
+        self._known, self._known_s = session.committed, time.time()
+        self._may_have_committed = False
+
+    def note_commit(self) -> None:
+        """A transaction is about to be committed: whether it was, only its offsets will tell."""
+        self._may_have_committed = True
+
+    def give_up(self) -> None:
+        """Let calls fail now instead of trying again; from any thread."""
+        self._is_given_up.set()
+
+    def take_up(self) -> None:
+        """Let calls be tried again, after :meth:`give_up`."""
+        self._is_given_up.clear()
+
+    def forget(self) -> None:
+        """Let go of the clients and of all that was seen: the next opening is a first one."""
+        self.close()
+        self._seen = self._final = None
+        self._known = {}
+
+    def close(self) -> None:
+        """Let go of the clients. An open transaction is aborted by the next writer, or by time."""
+        session, self._session = self._session, None
+        if session is not None:
+            # Where this gets stuck, its thread lets go of the session when it returns.
+            with suppress(StuckError):
+                run_bounded(
+                    session.dispose, timeout_s=_DISPOSE_TIMEOUT_S, what="closing the producer"
+                )
+
+    def run(self, what: str, action: Callable[[ProducerSession], Result]) -> Result:
+        """Run ``action`` on an open session; after a transient failure again, on a new one.
+
+        Args:
+            what: the phrase that messages name it by.
+            action: may be run several times, each time on another session.
+
+        Raises:
+            SinkFencedError: another writer has taken over; every later call raises it again.
+            SinkRejectedError: Kafka refuses something for good; likewise.
+            SinkRetryExhaustedError: the last of several attempts failed.
+        """
+        if self._final is not None:
+            raise self._final
+        self._replace_if_repeated()
+        for attempt in range(1, self._settings.attempts + 1):
+            session: ProducerSession | None = None
+            started_s = time.monotonic()
+            try:
+                if self._session is None:
+                    self.keep(self._run(self._open, "init_transactions"))
+                session = self.session
+                started_s = time.monotonic()
+                result = self._run(partial(action, session), what, clean_up=session.dispose)
+                self._fencing.note_success()
+                return result
+            except StuckError as stuck:
+                # Its thread may wake up later and even commit: the next session's producer fences
+                # it first and reads the committed offsets after.
+                duration_s = time.monotonic() - started_s
+                self._abandon(session)
+                self._may_have_committed = True
+                reason = str(stuck)
+            except (KafkaException, BufferError) as error:
+                duration_s = time.monotonic() - started_s
+                first = _first_error(session, error)
+                if first is not None and classify(first) is Failure.REJECTED:
+                    self._abort(session)  # after other failures the next producer does it
+                self.close()
+                reason = self._judge(first, what, error, duration_s)
+            logger.warning("%s failed attempt=%d reason=%s", what, attempt, reason)
+            if self._is_given_up.wait(_BACKOFF_S * attempt * (0.5 + random.random())):
+                break
+        limit_s = self._settings.transaction_timeout_s
+        is_slow = duration_s >= limit_s
+        raise SinkRetryExhaustedError(
+            f"{what} of query {self._settings.query_name} failed {attempt} times, at last with:"
+            f" {reason}" + (f", not done within {limit_s:g} s" if is_slow else ""),
+            hint=_HINT_IF_SLOW if is_slow else None,
+        )
+
+    def _replace_if_repeated(self) -> None:
+        loss = None if self._session is None else self._session.find_loss()
+        if loss is not None:
+            logger.info("a request may have been repeated, replacing the producer: %s", loss)
+            self.close()
+
+    def _run(
+        self, call: Callable[[], Result], what: str, clean_up: Callable[[], object] | None = None
+    ) -> Result:
+        return run_bounded(
+            call,
+            timeout_s=self._settings.patience_s,
+            what=what,
+            given_up=self._is_given_up,
+            clean_up=clean_up,
+        )
+
+    def _abandon(self, session: ProducerSession | None) -> None:
+        """Leave a session to the thread that is stuck with it, but nothing of what it has queued.
+
+        That thread disposes of the session when it returns; a transaction that it still commits
+        has been fenced by then.
+        """
+        self._session, self._has_abandoned = None, True
+        if session is not None:
+            with suppress(StuckError, KafkaException):
+                run_bounded(
+                    session.drop_messages, timeout_s=_DISPOSE_TIMEOUT_S, what="dropping messages"
+                )
+
+    def _abort(self, session: ProducerSession | None) -> None:
+        if session is not None:
+            with suppress(KafkaException, StuckError):
+                run_bounded(session.abort, timeout_s=_DISPOSE_TIMEOUT_S, what="aborting")
+
+    def _open(self) -> ProducerSession:
+        try:
+            return self._open_session()
+        except SinkOffsetsGoneError:
+            if self._may_have_committed or not self._known or not self._has_expired():
+                raise
+        # Nothing can have been committed since, and brokers forget what is not used for long.
+        return self._open_session(self._known)
+
+    def _open_session(self, known: Mapping[int, int | None] | None = None) -> ProducerSession:
+        return open_session(
+            self._settings,
+            self._run_id,
+            self._seen,
+            self._hook,
+            waits=self._waits,
+            reader=self._reader,
+            known=known,
+        )
+
+    def _has_expired(self) -> bool:
+        """Whether brokers have forgotten what was committed last for its age.
+
+        What is gone sooner has been deleted: maybe by somebody who knows why.
+        """
+        admin = build_admin(self._settings.bootstrap_servers, self._settings.kafka)
+        retention_s = find_shortest_retention_s(admin) or _DEFAULT_RETENTION_S
+        return time.time() - self._known_s >= retention_s
+
+    def _judge(
+        self, first: KafkaError | None, what: str, error: Exception, duration_s: float
+    ) -> str:
+        """Raise if the failure is final, else return why to try again."""
+        if first is None:
+            return str(error)
+        query = self._settings.query_name
+        match classify(first):
+            case Failure.FENCED:
+                is_slow = duration_s >= self._settings.transaction_timeout_s
+                successor = self._fencing.find_successor(
+                    self._seen, is_own_doing=self._has_abandoned or is_slow
+                )
+                if successor is not None:
+                    self._final = SinkFencedError(
+                        f"{what} of query {query}: fenced by {successor} with the same"
+                        f" transactional id ({first.name()})"
+                    )
+                    raise self._final from error
+            case Failure.REJECTED:
+                self._final = build_sink_error(f"{what} of query {query}", first, self._settings)
+                raise self._final from error
+        return f"{first.name()} {first.str()}"
+
+
+def _first_error(session: ProducerSession | None, error: Exception) -> KafkaError | None:
+    """The error that ended the transaction; whatever is called after it misleads."""
+    cause = error.args[0] if error.args else None
+    known = cause if isinstance(cause, KafkaError) else None
+    return known if session is None else session.find_first_error(known)

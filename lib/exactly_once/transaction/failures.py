@@ -1,0 +1,118 @@
+"""What an error of the Kafka client means for a transaction."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from confluent_kafka import KafkaError
+
+from lib.errors import SinkError, SinkRejectedError, SinkRetryExhaustedError
+from lib.exactly_once.transaction.settings import TransactionSettings
+from lib.kafka.rights import Right, name_principal
+
+
+class Failure(Enum):
+    """What to do about an error.
+
+    Only the first one of a transaction counts: later calls on a producer that failed answer with
+    misleading codes.
+    """
+
+    FENCED = auto()  # another producer has this transactional.id: stop, never initialise again
+    REJECTED = auto()  # will fail for ever: stop, tell what to change
+    TRANSIENT = auto()  # discard the producer, build a new one, try again
+
+
+_FENCED = frozenset(
+    {
+        KafkaError._FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.PRODUCER_FENCED,
+    }
+)
+
+_REJECTED = {
+    KafkaError.MSG_SIZE_TOO_LARGE: "raise max.message.bytes of the topic",
+    KafkaError.RECORD_LIST_TOO_LARGE: "raise max.message.bytes of the topic",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: (
+        "grant {principal} READ on the input topic and WRITE on the output topics"
+    ),
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "{grant}",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "{grant}",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "grant IDEMPOTENT_WRITE on the cluster",
+    KafkaError.INVALID_TRANSACTION_TIMEOUT: (
+        "raise transaction.max.timeout.ms of the brokers to {timeout_ms} or more"
+    ),
+    KafkaError._AUTHENTICATION: "check the credentials among the --kafka options",
+    KafkaError.SASL_AUTHENTICATION_FAILED: "check the credentials among the --kafka options",
+    KafkaError.INVALID_RECORD: (
+        "give every record a key, or take cleanup.policy=compact from the output topics"
+    ),
+    KafkaError.INVALID_TIMESTAMP: "raise message.timestamp.after.max.ms of the topic",
+    KafkaError.POLICY_VIOLATION: "ask who runs the brokers for their policy of messages",
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topic",
+    KafkaError._UNKNOWN_TOPIC: "create the topic",
+    KafkaError.TOPIC_EXCEPTION: "correct the topic's name",
+}
+
+
+# What a call answers when a message has failed the transaction meanwhile, or its producer before.
+_CONSEQUENCES = frozenset(
+    {
+        KafkaError._STATE,
+        KafkaError._CONFLICT,
+        KafkaError._PURGE_QUEUE,
+        KafkaError._PURGE_INFLIGHT,
+    }
+)
+
+
+def is_consequence(error: KafkaError | None) -> bool:
+    """Whether there was an error before, which this one does not tell."""
+    return error is None or error.code() in _CONSEQUENCES
+
+
+def classify(error: KafkaError) -> Failure:
+    """Tell what an error means for the transaction it ended."""
+    if error.code() in _FENCED:
+        return Failure.FENCED
+    if error.code() in _REJECTED:
+        return Failure.REJECTED
+    return Failure.TRANSIENT
+
+
+def way_out(error: KafkaError, settings: TransactionSettings) -> str:
+    """What to change, for an error that is :attr:`Failure.REJECTED`; the command, if it is one.
+
+    Args:
+        error: the first one of the transaction.
+        settings: of the writer that met it; they name the job's user and what it asked for.
+    """
+    principal = name_principal(settings.kafka)
+    return _REJECTED[error.code()].format(
+        principal=principal,
+        grant=_find_right(error, settings).command(principal),
+        timeout_ms=round(settings.transaction_timeout_s * 1000),
+    )
+
+
+def _find_right(error: KafkaError, settings: TransactionSettings) -> Right:
+    """The right that a writer needs on its group, or else on its transactional id."""
+    query = settings.query_name
+    if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+        return Right("READ", "group", query, "commits what has been answered")
+    # Those of partitions are many, and all begin with the query's name; "-" is a former release's.
+    of_partition = settings.transactional_id is not None
+    separator = (settings.transactional_id or query).removeprefix(query)[:1]
+    name = f"{query}{separator}"
+    return Right("WRITE", "transactional id", name, "writes in transactions", of_partition)
+
+
+def build_sink_error(what: str, error: KafkaError, settings: TransactionSettings) -> SinkError:
+    """The error to raise ``from`` what a client call raised, unless it was fenced."""
+    reason = f"{error.name()} {error.str()}"
+    if classify(error) is Failure.REJECTED:
+        return SinkRejectedError(
+            f"{what}: Kafka refuses it: {reason}", hint=way_out(error, settings)
+        )
+    return SinkRetryExhaustedError(f"{what}: {reason}")

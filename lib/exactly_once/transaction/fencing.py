@@ -1,0 +1,96 @@
+"""Who has fenced a producer: another run that goes on in its place, or nobody."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from functools import partial
+
+from confluent_kafka import KafkaException
+
+from lib.bounded import StuckError, run_bounded
+from lib.exactly_once.offsets.ownership import find_foreign
+from lib.exactly_once.transaction.group_offsets import read_stamps
+from lib.exactly_once.transaction.settings import TransactionSettings
+
+logger = logging.getLogger(__name__)
+
+# Between looks whether a rival has signed the offsets.
+_LOOK_S = 0.5
+
+
+class Fencing:
+    """Decides whether a writer whose producer was fenced has been replaced, or may open again.
+
+    No other run need have fenced it. Brokers do so to end a transaction that lasts too long, by
+    their clock: that of a machine that was suspended stands still meanwhile. An initialisation that
+    arrives late does so, or one of a call that was given up as stuck. And a rival may have died
+    before its claim.
+
+    To open again is safe, whatever the cause: the stamps are read before and after, and what is
+    committed is read last. A rival that has claimed the group is found by its stamp, and this run
+    ends. One that has not is fenced in its turn, and its claim fails before it has written
+    anything; so a rival gets ``claim_wait_s`` for its claim, and wins unless it takes longer. Two
+    that never sign would fence each other for ever, hence ``reopen_limit``.
+
+    Args:
+        settings: of the writer.
+        run_id: this driver's.
+        is_given_up: ends waiting.
+    """
+
+    def __init__(
+        self, settings: TransactionSettings, run_id: str, is_given_up: threading.Event
+    ) -> None:
+        self._settings = settings
+        self._run_id = run_id
+        self._is_given_up = is_given_up
+        self._reopened = 0
+
+    def note_success(self) -> None:
+        """The producer works: the next one that is fenced is the first again."""
+        self._reopened = 0
+
+    def find_successor(
+        self, seen: Mapping[int, str | None] | None, *, is_own_doing: bool
+    ) -> str | None:
+        """Who goes on in the writer's place; None where it may open again.
+
+        Args:
+            seen: the stamps that the run has seen, None before it has seen any: then it cannot tell
+                a rival's from an older run's.
+            is_own_doing: whether this writer is known to have given cause itself.
+        """
+        may_open_again = is_own_doing
+        if seen is not None and not is_own_doing and self._reopened < self._settings.reopen_limit:
+            self._reopened += 1
+            may_open_again = True
+        signer = self._find_signer(seen or {}, waits=may_open_again)
+        return signer or (None if may_open_again else "another producer")
+
+    def _find_signer(self, seen: Mapping[int, str | None], *, waits: bool) -> str | None:
+        """Who has signed the offsets meanwhile; a new driver does so as soon as it has started."""
+        deadline = time.monotonic() + (self._settings.claim_wait_s if waits else 0.0)
+        while True:
+            stamps = self._peek_stamps()
+            found = find_foreign(stamps, seen, self._run_id)
+            if found is not None:
+                return found[1]
+            if any(metadata is None and seen.get(p) for p, metadata in stamps.items()):
+                return "a producer whose stamp is gone, as the group's offsets are,"
+            if time.monotonic() >= deadline or self._is_given_up.wait(_LOOK_S):
+                return None
+
+    def _peek_stamps(self) -> dict[int, str | None]:
+        """The group's stamps now; none where Kafka does not tell soon."""
+        try:
+            return run_bounded(
+                partial(read_stamps, self._settings),
+                timeout_s=self._settings.request_timeout_s,
+                what="stamps",
+            )
+        except (KafkaException, StuckError) as error:
+            logger.info("stamps not read error=%s", error)
+            return {}

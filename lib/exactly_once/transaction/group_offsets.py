@@ -1,0 +1,241 @@
+"""What a consumer group has committed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+
+from lib.errors import KafkaSetupError
+from lib.exactly_once.transaction.failures import Failure, classify
+from lib.exactly_once.transaction.settings import TransactionSettings
+from lib.kafka.admin import list_partitions
+from lib.kafka.options import for_librdkafka
+
+# Between two questions, after an error that may pass.
+_POLL_S = 0.1
+# How long a look that changes nothing waits for the end of a transaction that may be a batch of a
+# job that is running.
+_PATIENCE_S = 1.0
+# A broker that has just started, or has taken the group from another one, loads its offsets first.
+_NO_COORDINATOR = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
+# What the client says when its time is over.
+_NOT_STABLE_YET = (KafkaError.UNSTABLE_OFFSET_COMMIT, KafkaError._TIMED_OUT)
+# Partitions beyond the last one that is known, which another run may have claimed already.
+_BEYOND = 64
+
+
+def read_stamps(settings: TransactionSettings) -> dict[int, str | None]:
+    """Partition → metadata of the group's offset, None without one; does not wait for anything.
+
+    Not only stable offsets: a transaction that this driver's last producer left open holds some
+    back, and only the next initialisation ends it.
+    """
+    reader = Consumer(build_consumer_settings(settings, waits=False))
+    try:
+        return read_committed(reader, settings)[1]
+    finally:
+        reader.close()
+
+
+def read_committed(
+    consumer: Consumer, settings: TransactionSettings
+) -> tuple[dict[int, int | None], dict[int, str | None]]:
+    """(partition → offset, partition → metadata), once no transaction is pending.
+
+    Both are None where the group has no offset.
+    """
+    asked = [
+        TopicPartition(settings.source_topic, partition)
+        for partition in _choose_partitions(consumer, settings)
+    ]
+    # A read_committed consumer, as by default, asks for stable offsets: the answer waits for the
+    # end of a transaction that holds some.
+    answers = _ask(
+        consumer,
+        asked,
+        timeout_s=settings.request_timeout_s,
+        deadline_s=time.monotonic() + settings.transaction_timeout_s,
+        may_pass=lambda error: classify(error) is Failure.TRANSIENT,
+    )
+    offsets = {a.partition: None if a.offset == OFFSET_INVALID else a.offset for a in answers}
+    texts = {answer.partition: answer.metadata or "" for answer in answers}
+    return offsets, {p: None if offsets[p] is None else text for p, text in texts.items()}
+
+
+@dataclass(frozen=True)
+class GroupOffsets:
+    """What a group has committed for the source topic.
+
+    Attributes:
+        offsets: partition → offset, of those that have one.
+        stamps: partition → metadata of that offset.
+        is_stable: whether no transaction was pending that changes them.
+    """
+
+    offsets: Mapping[int, int]
+    stamps: Mapping[int, str]
+    is_stable: bool
+
+
+def look_at_group(
+    admin: AdminClient, settings: TransactionSettings, *, waits: bool = True
+) -> GroupOffsets:
+    """What the group has committed, by a client that fences nobody.
+
+    Waits a little for pending transactions, no longer: one that a dead process has left open lasts
+    until its id is initialised again. It asks by a consumer: ``list_consumer_group_offsets`` of the
+    admin client ends the process with a segmentation fault while the group's coordinator is still
+    loading, as it does on a broker that has just started (seen with confluent-kafka 2.16.1).
+
+    Args:
+        admin: knows the topic's partitions.
+        settings: name group and topic.
+        waits: for pending transactions at all.
+
+    Raises:
+        KafkaSetupError: the topic lacks partitions that the settings name.
+        KafkaException: the brokers do not tell.
+    """
+    partitions = choose_partitions(settings, list_partitions(admin, settings.source_topic))
+    if settings.partitions is None:
+        # A run that was replaced may have claimed partitions that this client does not see yet.
+        first = partitions[-1] + 1
+        partitions = [*partitions, *range(first, first + _BEYOND)]
+    asked = [TopicPartition(settings.source_topic, partition) for partition in partitions]
+    deadline_s = time.monotonic() + settings.request_timeout_s
+    if waits:
+        try:
+            return _look(asked, settings, deadline_s, is_stable=True)
+        except KafkaException as error:
+            # The client asks again by itself until the time is over.
+            if error.args[0].code() not in _NOT_STABLE_YET:
+                raise
+    return _look(asked, settings, deadline_s, is_stable=False)
+
+
+def _look(
+    asked: list[TopicPartition],
+    settings: TransactionSettings,
+    deadline_s: float,
+    *,
+    is_stable: bool,
+) -> GroupOffsets:
+    """By a consumer of its own, which waits for pending transactions if the result is stable."""
+    reader = Consumer(build_consumer_settings(settings, waits=is_stable))
+    try:
+        answers = _ask(
+            reader,
+            asked,
+            timeout_s=_PATIENCE_S if is_stable else settings.request_timeout_s,
+            deadline_s=deadline_s,
+            may_pass=lambda error: error.code() in _NO_COORDINATOR,
+        )
+    finally:
+        reader.close()
+    committed = [answer for answer in answers if answer.offset != OFFSET_INVALID]
+    return GroupOffsets(
+        {it.partition: it.offset for it in committed},
+        {it.partition: it.metadata or "" for it in committed},
+        is_stable,
+    )
+
+
+def _ask(
+    consumer: Consumer,
+    asked: list[TopicPartition],
+    *,
+    timeout_s: float,
+    deadline_s: float,
+    may_pass: Callable[[KafkaError], bool],
+) -> list[TopicPartition]:
+    """The group's offsets, of each partition or of none.
+
+    Args:
+        consumer: of the group.
+        asked: partitions of the topic.
+        timeout_s: of each question.
+        deadline_s: by time.monotonic; after it an error is raised, and not asked again.
+        may_pass: whether to ask again after an error.
+
+    Raises:
+        KafkaException: the brokers do not tell.
+    """
+    while True:
+        try:
+            answers: list[TopicPartition] = consumer.committed(asked, timeout=timeout_s)
+            for answer in answers:
+                if answer.error is not None:
+                    raise KafkaException(answer.error)
+            return answers
+        except KafkaException as error:
+            if time.monotonic() > deadline_s or not may_pass(error.args[0]):
+                raise
+        time.sleep(_POLL_S)
+
+
+def _choose_partitions(consumer: Consumer, settings: TransactionSettings) -> list[int]:
+    if settings.transactional_id is not None and settings.partitions is not None:
+        return sorted(settings.partitions)  # of one partition, which was looked up before
+    return choose_partitions(
+        settings, list_partitions(consumer, settings.source_topic, settings.request_timeout_s)
+    )
+
+
+def choose_partitions(settings: TransactionSettings, existing: list[int]) -> list[int]:
+    """Those of the existing partitions that the query reads.
+
+    Raises:
+        KafkaSetupError: some of those that it names do not exist.
+    """
+    topic = settings.source_topic
+    if settings.partitions is None:
+        return existing
+    missing = sorted(settings.partitions.difference(existing))
+    if missing:
+        raise KafkaSetupError(
+            f"topic {topic} has {len(existing)} partitions, without {missing}",
+            hint="name partitions that exist, counted from 0",
+        )
+    return sorted(settings.partitions)
+
+
+def build_client_settings(settings: TransactionSettings) -> dict[str, str | int | float | bool]:
+    """The options of every librdkafka client of the sink."""
+    return {
+        # After all brokers were gone, the default "rebootstrap" leaves a stale coordinator behind
+        # and send_offsets_to_transaction never returns (librdkafka issue 5511).
+        "metadata.recovery.strategy": "none",
+        "log_level": 3,
+        **for_librdkafka(settings.bootstrap_servers, settings.kafka),
+    }
+
+
+def build_consumer_settings(
+    settings: TransactionSettings, *, waits: bool = True
+) -> dict[str, str | int | float | bool]:
+    """The options of a client that asks for the group's offsets.
+
+    Args:
+        settings: name brokers and group.
+        waits: whether an answer waits for pending transactions.
+    """
+    return {
+        **build_client_settings(settings),
+        "group.id": settings.query_name,
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed" if waits else "read_uncommitted",
+    }

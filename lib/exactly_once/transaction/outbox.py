@@ -1,0 +1,181 @@
+"""Arrow tables of messages: which are still to be written, and how they reach the producer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from confluent_kafka import Producer
+
+from lib.errors import PlanRefusedError, SinkError
+from lib.exactly_once.offsets.resume import Offsets
+
+# Messages handed to librdkafka at once.
+_CHUNK_ROWS = 5_000
+# Past these, the producer's queue is emptied before more is handed over; its own limits lie above.
+# A full queue would take a part of a chunk only, and the commit would succeed all the same.
+_MAX_QUEUED_MESSAGES = 200_000
+_MAX_QUEUED_BYTES = 256 * 1024 * 1024
+# Without the first a message goes nowhere; without the others it would count as answered.
+_NEVER_NULL = ("topic", "source_partition", "source_offset")
+
+
+def drop_committed(
+    messages: pa.Table | None,
+    committed: Mapping[int, int | None],
+    ends: Offsets,
+    starts: Offsets | None = None,
+    topic: str = "",
+) -> tuple[pa.Table | None, dict[str, int]]:
+    """Leave out what an earlier run has committed.
+
+    Only rows of the batch itself can be that. One below the batch's own start answers a record of
+    an earlier batch, whose offset was committed without it: to leave it out would lose it.
+
+    Args:
+        messages: columns of :data:`lib.messages.columns.MESSAGE_SCHEMA`.
+        committed: partition → the group's offset; everything below it has been answered.
+        ends: partition → end offset of the batch (exclusive).
+        starts: partition → first offset of the batch; None where that is not known.
+        topic: the source's, for messages of errors.
+
+    Returns:
+        The messages still to be written (None where there are none), and those left out: topic →
+        messages.
+
+    Raises:
+        PlanRefusedError: a message names no topic, or no record that it answers.
+        SinkError: a message answers a record that the batch does not hold.
+    """
+    if messages is None or messages.num_rows == 0:
+        return None, {}
+    refuse_nulls(messages, _NEVER_NULL)
+    partitions = messages["source_partition"].to_numpy()
+    offsets = messages["source_offset"].to_numpy()
+    size = int(partitions.max()) + 1
+    first, low, high = (np.zeros(size, np.int64) for _ in range(3))
+    for partition in range(size):
+        first[partition] = (starts or {}).get(partition, 0)
+        low[partition] = committed.get(partition) or 0
+        high[partition] = ends.get(partition, 0)
+    if (before := offsets < first[partitions]).any():
+        row = int(before.argmax())
+        raise SinkError(
+            f"a message answers the record {topic}[{partitions[row]}]@{offsets[row]}, but its batch"
+            f" starts @{first[partitions[row]]}",
+            hint="give every message in the batch of the record that it answers, with that record's"
+            " partition and offset",
+        )
+    if (beyond := offsets >= high[partitions]).any():
+        row = int(beyond.argmax())
+        raise SinkError(
+            f"a message answers the record {topic}[{partitions[row]}]@{offsets[row]}, but its batch"
+            f" ends @{high[partitions[row]]}",
+            hint="the frame must keep the source's partition and offset of every record",
+        )
+    is_fresh = offsets >= low[partitions]
+    if is_fresh.all():
+        return messages, {}
+    left_out = messages["topic"].filter(pa.array(~is_fresh)).value_counts()
+    counts = {count["values"]: count["counts"] for count in left_out.to_pylist()}
+    return (messages.filter(pa.array(is_fresh)) if is_fresh.any() else None), counts
+
+
+def refuse_loop(messages: pa.Table | None, source_topic: str) -> None:
+    """Make sure that no message goes to the topic that the query reads: it would never end.
+
+    Args:
+        messages: columns of :data:`lib.messages.columns.MESSAGE_SCHEMA`.
+        source_topic: that the query reads.
+
+    Raises:
+        PlanRefusedError: says how many messages do.
+    """
+    if messages is None:
+        return
+    count = pc.sum(pc.equal(messages["topic"], source_topic)).as_py()
+    if count:
+        raise PlanRefusedError(
+            f"{count} of {messages.num_rows} messages are addressed to {source_topic}, which the"
+            " query reads: it would answer its own messages without end",
+            hint="send them to another topic; nothing of this batch was written",
+        )
+
+
+def add_counts(*counts: Mapping[str, int]) -> dict[str, int]:
+    """Topic → messages, of all together."""
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(total)
+
+
+def refuse_nulls(rows: pa.Table | pa.RecordBatch, columns: Iterable[str]) -> None:
+    """Refuse messages that do not say what every message must.
+
+    Raises:
+        PlanRefusedError: one of the columns has nulls.
+    """
+    for column in columns:
+        if count := rows[column].null_count:
+            raise PlanRefusedError(
+                f"{count} of {rows.num_rows} messages have no {column}",
+                hint="give every message a topic, and the source_partition and source_offset of the"
+                " record it answers",
+            )
+
+
+def produce_messages(
+    producer: Producer, messages: pa.Table, flush_timeout_s: float
+) -> dict[str, int]:
+    """Hand all messages to a producer, in the order of the table within each topic.
+
+    Args:
+        producer: in a transaction.
+        messages: columns of :data:`lib.messages.columns.MESSAGE_SCHEMA`.
+        flush_timeout_s: how long a queue that is long may take to be emptied.
+
+    Returns:
+        topic → messages.
+
+    Raises:
+        BufferError: not all of them were taken; the transaction must be aborted.
+    """
+    written = {}
+    for topic in pc.unique(messages["topic"]).to_pylist():
+        rows = messages.filter(pc.equal(messages["topic"], topic))
+        # produce_batch is several times faster, but drops headers without a word.
+        has_headers = rows["headers"].null_count < rows.num_rows
+        hand_over = _produce_with_headers if has_headers else _produce_plain
+        columns = ["key", "value", "headers"] if has_headers else ["key", "value"]
+        queued_bytes = 0
+        for batch in rows.select(columns).to_batches(max_chunksize=_CHUNK_ROWS):
+            queued_bytes += batch.nbytes
+            if len(producer) > _MAX_QUEUED_MESSAGES or queued_bytes > _MAX_QUEUED_BYTES:
+                producer.flush(flush_timeout_s)
+                queued_bytes = batch.nbytes
+            hand_over(producer, topic, batch)
+            producer.poll(0)
+        written[topic] = rows.num_rows
+    return written
+
+
+def _produce_plain(producer: Producer, topic: str, batch: pa.RecordBatch) -> None:
+    keys, values = batch.column("key").to_pylist(), batch.column("value").to_pylist()
+    items: list[dict[str, Any]] = [
+        {"key": key, "value": value} for key, value in zip(keys, values, strict=True)
+    ]
+    queued = producer.produce_batch(topic, items)
+    if queued != len(items):
+        refused = next((item["_error"] for item in items if "_error" in item), "no reason given")
+        raise BufferError(refused)
+
+
+def _produce_with_headers(producer: Producer, topic: str, batch: pa.RecordBatch) -> None:
+    for row in batch.to_pylist():
+        headers = [(header["key"], header["value"]) for header in row["headers"] or ()]
+        producer.produce(topic, key=row["key"], value=row["value"], headers=headers)

@@ -1,0 +1,260 @@
+"""One transactional producer's life: from fencing its predecessor to being thrown away."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+
+from lib.exactly_once.offsets.ownership import check_still_owner
+from lib.exactly_once.offsets.resume import Offsets
+from lib.exactly_once.transaction.failures import is_consequence
+from lib.exactly_once.transaction.group_offsets import (
+    build_client_settings,
+    build_consumer_settings,
+    read_committed,
+    read_stamps,
+)
+from lib.exactly_once.transaction.settings import TransactionSettings
+from lib.kafka.client_log import DEBUG_CONTEXT, ClientLog
+
+logger = logging.getLogger(__name__)
+
+Hook = Callable[[str], None]
+# How often one call of the client is repeated within a transaction when it says so itself.
+_CALL_ATTEMPTS = 3
+_REPORT_TIMEOUT_S = 1.0
+
+
+def ignore(step: str) -> None:
+    """The hook of a writer that nobody watches."""
+
+
+@dataclass(frozen=True)
+class ProducerSession:
+    """A producer that was initialised, and what was committed right after.
+
+    One that failed or got stuck is never used again, so nothing here is shared with the next one.
+
+    Attributes:
+        producer: initialised; owns the transactional id until another one is.
+        consumer: for the group's metadata and offsets; never subscribes.
+        committed: partition → the group's offset, None where it has none.
+        stamps: partition → metadata of that offset.
+        source_topic: whose offsets are committed.
+        request_timeout_s: for each call but that of :meth:`commit`.
+        commit_timeout_s: for that; it is called again if the client says so.
+        log: of the producer; it knows whether a request may have been repeated.
+        delivery_errors: of messages, in the order in which they failed.
+        owns_consumer: whether the consumer is closed with the session.
+    """
+
+    producer: Producer
+    consumer: Consumer
+    committed: Mapping[int, int | None]
+    stamps: Mapping[int, str | None]
+    source_topic: str
+    request_timeout_s: float
+    commit_timeout_s: float
+    log: ClientLog = field(default_factory=ClientLog)
+    delivery_errors: list[KafkaError] = field(default_factory=list)
+    owns_consumer: bool = True
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        self.producer.begin_transaction()
+
+    def send_offsets(self, targets: Offsets, stamp: str) -> None:
+        """Make offsets part of the transaction."""
+        offsets = [
+            TopicPartition(self.source_topic, partition, offset, stamp)
+            for partition, offset in sorted(targets.items())
+        ]
+        group = self.consumer.consumer_group_metadata()
+        timeout_s = self.request_timeout_s
+        _repeat(
+            lambda: self.producer.send_offsets_to_transaction(offsets, group, timeout_s), self.log
+        )
+
+    def commit(self) -> None:
+        """Send what is queued and commit the transaction."""
+        _repeat(lambda: self.producer.commit_transaction(self.commit_timeout_s), self.log)
+
+    def abort(self) -> None:
+        """Abort the transaction, so that readers need not wait for its timeout."""
+        self.producer.abort_transaction(self.request_timeout_s)
+
+    def find_loss(self) -> str | None:
+        """What may have made the producer repeat a request since it was opened, if something did.
+
+        The first copy of it may still be on its way, and would do to the next transaction of this
+        producer what it was to do to its own.
+        """
+        self.producer.poll(0)  # gives the log what is queued for it
+        return self.log.loss
+
+    def find_first_error(self, error: KafkaError | None) -> KafkaError | None:
+        """The error that ended the transaction; whatever is called after it misleads.
+
+        Args:
+            error: what a call has raised; None if it was no error of Kafka's.
+        """
+        if is_consequence(error):
+            error = self._find_delivery_error() or error
+        if error is not None and error.code() == KafkaError._FATAL:
+            # A single message says no more than that its producer had failed before.
+            error = self._find_fatal() or error
+        return error
+
+    def _find_delivery_error(self) -> KafkaError | None:
+        """The first message that failed, if one did."""
+        if not self.delivery_errors:
+            # The client knows before it tells: calls fail that come between.
+            self.producer.poll(_REPORT_TIMEOUT_S)
+        return next(iter(self.delivery_errors), None)
+
+    def _find_fatal(self) -> KafkaError | None:
+        """The error that ended the producer for good, if one did; ask before disposing of it."""
+        try:
+            self.producer.begin_transaction()
+        except KafkaException as failure:
+            error: KafkaError = failure.args[0]
+            return error if error.fatal() else None
+        return None
+
+    def drop_messages(self) -> None:
+        """Drop what the producer has queued; from any thread.
+
+        Whatever its transaction was about to become, it fails then: the client counts dropped
+        messages as failed ones.
+        """
+        self.producer.purge(in_queue=True, in_flight=True, blocking=False)
+        # Messages are kept until their failure is reported.
+        self.producer.flush(_REPORT_TIMEOUT_S)
+
+    def dispose(self) -> None:
+        """Drop queued messages and close the clients, but not a consumer that others use too."""
+        self.producer.purge(in_queue=True, in_flight=True, blocking=False)
+        if self.owns_consumer:
+            self.consumer.close()
+
+
+def open_session(
+    settings: TransactionSettings,
+    run_id: str,
+    seen: Mapping[int, str | None] | None,
+    hook: Hook,
+    *,
+    waits: bool,
+    reader: Consumer | None,
+    known: Mapping[int, int | None] | None,
+) -> ProducerSession:
+    """Fence the predecessor, then read what is committed. The order matters.
+
+    Args:
+        settings: of the writer.
+        run_id: this driver's.
+        seen: the stamps that this driver saw or wrote last; None at its first session. A foreign
+            one means that another driver took over, and fencing it would steal the query back.
+        hook: called at each step.
+        waits: for the end of other writers' transactions.
+        reader: a consumer that several writers share; None where the session makes its own.
+        known: partition → offset that was committed last, where nothing can have been committed
+            since: it holds for offsets that are gone. None where nobody knows.
+
+    Raises:
+        SinkTakenOverError: another driver has committed since.
+        KafkaException: a client call failed.
+    """
+
+    def check(stamps: Mapping[int, str | None]) -> None:
+        if seen is not None:
+            there = {p: it for p, it in stamps.items() if it is not None or known is None}
+            check_still_owner(there, seen, run_id, settings.query_name)
+
+    if seen is not None:
+        check(read_stamps(settings))
+    consumer = reader or Consumer(build_consumer_settings(settings, waits=waits))
+    hook("opening")
+    delivery_errors: list[KafkaError] = []
+
+    def note_failure(error: KafkaError | None, message: Message) -> None:
+        if error is not None and error.code() != KafkaError._PURGE_QUEUE:
+            delivery_errors.append(error)
+
+    log = ClientLog(logging.DEBUG if "debug" in settings.kafka else logging.ERROR)
+    client_settings = _producer_settings(settings)
+    producer = Producer({**client_settings, "on_delivery": note_failure, "logger": log})
+    # Connected first: a client that knows no broker yet looks for its coordinator every 500 ms.
+    _repeat(lambda: producer.list_topics(settings.source_topic, settings.request_timeout_s), log)
+    _repeat(lambda: producer.init_transactions(settings.request_timeout_s), log)
+    # Nothing that was sent so far can change a transaction of this producer; an initialisation that
+    # arrives twice fences it.
+    producer.poll(0)
+    log.forget()
+    hook("initialised")
+    committed, stamps = read_committed(consumer, settings)
+    check(stamps)
+    if known is not None and (gone := [p for p, it in committed.items() if it is None]):
+        logger.warning("the group's offsets of partitions %s are gone, restoring", sorted(gone))
+        committed = {**committed, **{p: known.get(p) for p in gone}}
+        stamps = {**stamps, **{p: (seen or {}).get(p) for p in gone}}
+    return ProducerSession(
+        producer=producer,
+        consumer=consumer,
+        committed=committed,
+        stamps=stamps,
+        source_topic=settings.source_topic,
+        request_timeout_s=settings.request_timeout_s,
+        # All calls together take no longer than the transaction may.
+        commit_timeout_s=settings.transaction_timeout_s / _CALL_ATTEMPTS,
+        log=log,
+        delivery_errors=delivery_errors,
+        owns_consumer=reader is None,
+    )
+
+
+def _repeat(call: Callable[[], object], log: ClientLog) -> None:
+    """Call again while the client says that the same call may succeed, and note that in the log."""
+    for attempt in range(1, _CALL_ATTEMPTS + 1):
+        try:
+            call()
+            return
+        except KafkaException as failure:
+            error: KafkaError = failure.args[0]
+            is_final = error.fatal() or error.txn_requires_abort() or not error.retriable()
+            if is_final or attempt == _CALL_ATTEMPTS:
+                raise
+            log.note_repeated_call(error.name())
+            logger.info("client asks to call again attempt=%d error=%s", attempt, error.name())
+
+
+def _producer_settings(settings: TransactionSettings) -> dict[str, str | int | float | bool]:
+    timeout_ms = int(settings.transaction_timeout_s * 1000)
+    contexts = {*settings.kafka.get("debug", DEBUG_CONTEXT).split(","), DEBUG_CONTEXT}
+    return {
+        "linger.ms": 5,
+        "compression.type": "lz4",
+        # Large dead letters pass if their topic takes them; batches stay below broker defaults.
+        "message.max.bytes": 64 * 1024 * 1024,
+        "batch.size": 900_000,
+        "queue.buffering.max.messages": 1_000_000,
+        "queue.buffering.max.kbytes": 2_000_000,
+        # As the Java client, so that both sinks put a key into the same partition.
+        "partitioner": "murmur2_random",
+        **build_client_settings(settings),
+        "transactional.id": settings.transactional_id or settings.query_name,
+        "transaction.timeout.ms": timeout_ms,
+        "message.timeout.ms": timeout_ms,
+        "delivery.report.only.error": True,
+        "debug": ",".join(sorted(contexts)),
+    }

@@ -1,0 +1,104 @@
+"""What a transactional writer, and the sink around it, need to know. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+from typing import Literal
+
+from lib.errors import SettingsError
+
+# For what a transaction needs besides its own time: the last answers, and the client's timers.
+_STUCK_MARGIN_S = 15.0
+
+
+@dataclass(frozen=True)
+class TransactionSettings:
+    """What a writer needs to know.
+
+    Attributes:
+        bootstrap_servers: ``host:port[,host:port...]``.
+        query_name: the consumer group and the transactional id; one running job for each.
+        source_topic: whose offsets are committed.
+        kafka: further client options, as with ``--kafka``.
+        partitions: those of the source topic that the query reads; None for all.
+        transactional_id: other than the query's name.
+        transaction_timeout_s: after which the broker aborts a transaction that was left open;
+            read_committed readers wait that long at most after a crash that nobody restarts.
+        request_timeout_s: for each call of the client, but for a commit: that may take as long as
+            its transaction.
+        stuck_after_s: when a call that ignores its timeout is given up; None for a while after the
+            broker has aborted its transaction, see :attr:`patience_s`.
+        attempts: how often a batch is tried.
+        claim_wait_s: how long a writer that was fenced waits for the stamp of another run, before
+            it opens a new producer; a start signs the offsets within seconds.
+        reopen_limit: how often in a row it does so, for reasons that it does not know.
+        part_bytes: of messages that a task on an executor holds at once, and that the driver
+            collects at once from a batch that has failed twice: it may have been what ended it.
+    """
+
+    bootstrap_servers: str
+    query_name: str
+    source_topic: str
+    kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
+    partitions: frozenset[int] | None = None
+    transactional_id: str | None = None
+    transaction_timeout_s: float = 60.0
+    request_timeout_s: float = 20.0
+    stuck_after_s: float | None = None
+    attempts: int = 6
+    claim_wait_s: float = 10.0
+    reopen_limit: int = 2
+    part_bytes: int = 64 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        """Refuse a name that would make transactional ids ambiguous.
+
+        Raises:
+            SettingsError: the query's name holds a colon.
+        """
+        if ":" in self.query_name:
+            raise SettingsError(
+                f"the query name {self.query_name!r} holds a colon, which separates the parts of"
+                " transactional ids",
+                hint="give the query a name of letters, digits, '.', '_' and '-'",
+            )
+
+    @property
+    def patience_s(self) -> float:
+        """When a call that ignores its timeout is given up; above all timeouts by default."""
+        if self.stuck_after_s is not None:
+            return self.stuck_after_s
+        return self.transaction_timeout_s + _STUCK_MARGIN_S
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactlyOnceSettings(TransactionSettings):
+    """What the sink needs to know, on top of what every transaction needs.
+
+    Attributes:
+        checkpoint: path or URL of the query's checkpoint, on any file system that Spark knows.
+        commit: "driver" for one transaction a batch, "executor" for one a source partition and
+            batch; see ``DriverCommit`` and ``ExecutorCommit`` for what each promises and costs.
+        starting_offsets: where the very first start begins.
+        max_offsets_per_trigger: records of the largest batch; bounds memory.
+        accept_offsets: takes the group's offsets for right, whoever committed them, if they are
+            those that it names; see ``lib.exactly_once.offsets.acceptance``. A refused start says
+            the value.
+        lease_s: how long each commit says that the run is alive. A start waits for a run that is,
+            instead of fencing it; 0 gives no lease and waits for none, so that the newest run
+            takes over at once.
+        owner_timeout_s: how long a start waits for another run; inf for no end, 0 not at all.
+        keep_alive_s: how often an idle query commits all its offsets, so that brokers do not forget
+            them; more often where brokers say that they forget sooner, 0 for never.
+    """
+
+    checkpoint: str
+    commit: Literal["driver", "executor"] = "driver"
+    starting_offsets: Literal["earliest", "latest"] = "earliest"
+    max_offsets_per_trigger: int = 100_000
+    accept_offsets: str | None = None
+    lease_s: int = 30
+    owner_timeout_s: float = inf
+    keep_alive_s: float = 86_400.0

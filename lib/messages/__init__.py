@@ -1,0 +1,1 @@
+"""What is written to Kafka: the columns of a message, its headers, the dead letter. Pure Python."""

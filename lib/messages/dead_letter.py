@@ -1,0 +1,207 @@
+"""The messages this project writes: their fields, headers and readers, without Spark.
+
+``lib/encode/spark.py`` and ``arrow.py`` write them; the demo and the tests' checkers read them
+here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from lib.errors import name_error
+from lib.messages.header_text import Header
+from lib.record.contract import Contract
+from lib.record.violations import Rule, Violation
+
+# Kafka Connect's names, so that tools made for its dead letters read these too (KIP-298).
+CONNECT_PREFIX = "__connect.errors."
+#: Of a dead letter whose record is valid.
+NO_PROBABILITY = "the model gave no probability between 0 and 1 for a valid record"
+# What Connect has no name for.
+SCORING_PREFIX = "__scoring."
+
+HEADER_TOPIC = CONNECT_PREFIX + "topic"
+HEADER_PARTITION = CONNECT_PREFIX + "partition"
+HEADER_OFFSET = CONNECT_PREFIX + "offset"
+HEADER_STAGE = CONNECT_PREFIX + "stage"
+HEADER_CLASS = CONNECT_PREFIX + "exception.class.name"
+HEADER_MESSAGE = CONNECT_PREFIX + "exception.message"
+HEADER_VIOLATIONS = SCORING_PREFIX + "violations"
+HEADER_RETRY_COUNT = SCORING_PREFIX + "retry_count"
+
+
+class Stage(StrEnum):
+    """Where a record failed."""
+
+    DECODE = "decode"
+    CHECK = "check"
+    SCORE = "score"
+
+
+class ErrorType(StrEnum):
+    """Why a record failed, in the words of the dead-letter envelope."""
+
+    PROCESSING = "processing_error"  # its bytes are no JSON object
+    VALIDATION = "validation_error"  # a JSON object that breaks the contract
+    INFERENCE = "inference_error"  # valid, but the model gave no probability
+
+
+STAGE_OF = {
+    ErrorType.PROCESSING: Stage.DECODE,
+    ErrorType.VALIDATION: Stage.CHECK,
+    ErrorType.INFERENCE: Stage.SCORE,
+}
+
+
+class DeadLetterFormat(StrEnum):
+    """How a dead letter carries bytes and error."""
+
+    HEADERS = "headers"  # key and value are the original bytes, the error stands in headers
+    ENVELOPE = "envelope"  # a JSON value that holds message and error
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """Where messages go and what they say about their origin.
+
+    Attributes:
+        output_topic: for predictions.
+        dead_letter_topic: for records that could not be scored.
+        consumer_group: the query's name, for the envelope.
+        dead_letter_format: original bytes with headers, or a JSON envelope.
+    """
+
+    output_topic: str
+    dead_letter_topic: str
+    consumer_group: str
+    dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS
+
+
+@dataclass(frozen=True)
+class MessageSettings:
+    """What the messages of a query have in common.
+
+    Attributes:
+        contract: names the identifier, the event time and the label.
+        output: topics and format.
+        threshold: smallest probability that is predicted as the positive label.
+        model_version: model and backend that score.
+    """
+
+    contract: Contract
+    output: OutputSettings
+    threshold: float
+    model_version: str
+
+
+Headers = Iterable[Header] | None
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A record that could not be scored, read back from either format.
+
+    Attributes:
+        key, value: the original bytes.
+        error_type, message: why.
+        violations: everything that is wrong with the record.
+        source_topic, source_partition, source_offset: where it came from; the envelope names the
+            topic only.
+        retry_count: how often it has been sent again.
+        headers: the record's own; an envelope has none of them.
+    """
+
+    key: bytes | None
+    value: bytes | None
+    error_type: ErrorType
+    message: str
+    violations: tuple[Violation, ...]
+    source_topic: str
+    source_partition: int | None
+    source_offset: int | None
+    retry_count: int
+    headers: tuple[Header, ...] = ()
+
+    @classmethod
+    def from_message(cls, key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter:
+        """Read a dead letter.
+
+        Raises:
+            ValueError: it is in neither format.
+        """
+        listed = tuple(headers or ())
+        try:
+            if any(name == HEADER_STAGE for name, _ in listed):
+                return cls._from_headers(key, value, listed)
+            if value is None:
+                raise ValueError(f"neither a value nor the header {HEADER_STAGE}")
+            return cls._from_envelope(key, json.loads(value))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"no dead letter of this project: {name_error(error)}") from error
+
+    @classmethod
+    def _from_headers(
+        cls, key: bytes | None, value: bytes | None, headers: tuple[Header, ...]
+    ) -> DeadLetter:
+        text = {name: (content or b"").decode() for name, content in headers if is_ours(name)}
+        return cls(
+            key=key,
+            value=value,
+            error_type=ErrorType(text[HEADER_CLASS]),
+            message=text[HEADER_MESSAGE],
+            violations=_read_violations(json.loads(text[HEADER_VIOLATIONS])),
+            source_topic=text[HEADER_TOPIC],
+            source_partition=int(text[HEADER_PARTITION]),
+            source_offset=int(text[HEADER_OFFSET]),
+            retry_count=int(text[HEADER_RETRY_COUNT]),
+            headers=tuple(header for header in headers if not is_ours(header[0])),
+        )
+
+    @classmethod
+    def _from_envelope(cls, key: bytes | None, envelope: dict[str, Any]) -> DeadLetter:
+        return cls(
+            key=key,
+            value=_read_original(
+                envelope.get("original_message"), envelope.get("original_encoding")
+            ),
+            error_type=ErrorType(envelope["error_type"]),
+            message=envelope["error_message"],
+            violations=_read_violations(envelope["validation_errors"]),
+            source_topic=envelope["source_topic"],
+            source_partition=None,
+            source_offset=None,
+            retry_count=envelope["retry_count"],
+        )
+
+
+def is_ours(name: str) -> bool:
+    """Whether a header says what happened to a dead letter, rather than what its sender said."""
+    return name.startswith((CONNECT_PREFIX, SCORING_PREFIX))
+
+
+def write_original(value: bytes | None) -> tuple[str | None, str | None]:
+    """A record's bytes as JSON can hold them: ``original_message`` and ``original_encoding``."""
+    if value is None:
+        return None, None
+    try:
+        return value.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode(), "base64"
+
+
+def _read_original(message: str | None, encoding: str | None) -> bytes | None:
+    if message is None:
+        return None
+    return base64.b64decode(message) if encoding == "base64" else message.encode()
+
+
+def _read_violations(items: list[dict[str, str]]) -> tuple[Violation, ...]:
+    return tuple(
+        Violation(item["field"], Rule(item["rule"]), item["found"], item["expected"])
+        for item in items
+    )

@@ -1,0 +1,41 @@
+"""An ONNX model on its way to Python workers, and in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pyspark import Broadcast
+
+from lib.decode.engines.arrow import Column
+from lib.score.backends.onnx.model import OnnxModel
+from lib.score.shared import open_once
+
+
+@dataclass(frozen=True)
+class OnnxScorer:
+    """Scores batches; the session is made once in each worker.
+
+    Attributes:
+        content: the model's bytes.
+        sha256: of them.
+        name: of the model, for messages.
+        provider: "cpu" or "cuda".
+    """
+
+    content: Broadcast[bytes]
+    sha256: str
+    name: str
+    provider: str
+
+    def open(self) -> OnnxModel:
+        """The model, in this process."""
+        return open_once(
+            self.sha256, lambda: OnnxModel(self.content.value, self.name, self.provider)
+        )
+
+    def __call__(self, features: Mapping[str, Column]) -> npt.NDArray[np.float64]:
+        """See :class:`lib.stream.one_pass.BatchScorer`."""
+        return self.open().score_columns(features)

@@ -1,0 +1,1 @@
+"""scikit-learn: a pipeline in this process or in Python workers."""

@@ -1,0 +1,1 @@
+"""Spark ML: a PipelineModel that Spark's JVM evaluates."""

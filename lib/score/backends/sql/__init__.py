@@ -1,0 +1,1 @@
+"""SQL: the model as one expression that Spark's JVM evaluates."""

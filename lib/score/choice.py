@@ -1,0 +1,214 @@
+"""What a job's settings choose: the backend, loaded and held against the contract; the decoder."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+
+from lib.errors import (
+    ContractError,
+    ModelError,
+    ModelMismatchError,
+    ModelNotFoundError,
+    name_error,
+)
+from lib.record.contract import Contract
+from lib.record.contract_file import read_contract
+from lib.record.types import find_spark_type
+from lib.score.backends.spark.backend import SparkBackend
+from lib.score.base import ModelBackend, refuse_missing_columns
+from lib.score.registry import BACKENDS, DEFAULT, BackendOptions, find_by_suffix
+from lib.settings.base import ModelSettings, PlanSettings
+from lib.settings.domain import choose_model
+from lib.spark.quoting import quote
+from lib.spark.session import is_local
+from lib.store import ModelReference, ModelStore, read_version_contract
+from lib.store.compatibility import check_contract
+from lib.store.version import find_version
+
+logger = logging.getLogger(__name__)
+
+
+def load_backend(
+    spark: SparkSession,
+    settings: ModelSettings,
+    path: Path | None = None,
+    *,
+    native_only: bool = False,
+) -> ModelBackend:
+    """Load the model that the settings name.
+
+    On a cluster ``auto`` is always ``native_only``: there it would show too late that executors
+    lack onnxruntime.
+
+    Args:
+        spark: the session to score in.
+        settings: store, model, backend and, for a model outside a store, contract.
+        path: what :func:`find_model` has found, for callers that have asked it: a moment later
+            another version may be the champion.
+        native_only: whether ``auto``, where it can choose, takes none that needs Python workers.
+
+    Returns:
+        The loaded backend.
+
+    Raises:
+        ModelError: there is no such model, it is damaged, or it does not match the contract.
+        ContractError: the model is outside a store, and no contract is named.
+    """
+    path = path or find_model(settings)
+    contract = find_contract(settings, path)
+    native_only = native_only or not is_local(spark)
+    backend = _build_backend(spark, settings, path, contract, native_only=native_only)
+    try:
+        backend.load()
+    except (FileNotFoundError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"model {path}: {error}") from error
+    _check_columns(spark, backend, contract)
+    logger.info("model loaded scored_by=%s threshold=%g", backend.scored_by, backend.threshold)
+    return backend
+
+
+def find_contract(settings: ModelSettings, path: Path) -> Contract:
+    """The contract that a model's version carries; of a model outside a store, ``--contract``.
+
+    Raises:
+        ModelMismatchError: ``--contract`` names another one than the version carries.
+        ContractError: the model is outside a store, and no contract is named.
+    """
+    version = find_version(path)
+    given = None if settings.contract is None else read_contract(settings.contract)
+    if version is not None:
+        if given is not None:
+            check_contract(version.metadata, given)
+        return read_version_contract(version)
+    if given is None:
+        raise ContractError(
+            f"--model {settings.model}: found a model outside a store, which carries no contract",
+            hint="name the contract of its records with --contract FILE",
+        )
+    return given
+
+
+def find_model(settings: ModelSettings) -> Path:
+    """The folder or file that ``--store`` and ``--model`` name.
+
+    Raises:
+        ModelNotFoundError: there is none.
+    """
+    name = settings.model or choose_model(settings)
+    reference = ModelReference.parse(name)
+    if reference.path is None:
+        return ModelStore(settings.store).resolve(name).path
+    if not reference.path.exists():
+        raise ModelNotFoundError(f"--model {settings.model}: no such file or folder")
+    return reference.path
+
+
+def _build_backend(
+    spark: SparkSession,
+    settings: ModelSettings,
+    path: Path,
+    contract: Contract,
+    *,
+    native_only: bool,
+) -> ModelBackend:
+    name: str = settings.backend
+    # Whoever asks for a backend by name wants no other; auto takes what there is.
+    fallback = None
+    if name == "auto":
+        name, fallback = choose_backend(path, native_only=native_only), path
+    options = BackendOptions(
+        fallback,
+        spark_session=spark,
+        onnx_provider=settings.onnx_provider,
+        contract=contract,
+    )
+    return BACKENDS[name].build(path, options)
+
+
+def choose_backend(path: Path, *, native_only: bool = False) -> str:
+    """The fastest backend that a model was saved for, in the order of :data:`BACKENDS`.
+
+    A version says it in its metadata; another file, by its suffix; another folder is a
+    PipelineModel.
+
+    Args:
+        path: a version's folder, a file, or a PipelineModel's folder.
+        native_only: whether a version's choice is among those that need no Python workers, if it
+            has one of them.
+    """
+    version = find_version(path)
+    if version is not None and version.path == path:
+        usable = (
+            name
+            for name, kind in BACKENDS.items()
+            if version.has(kind.artefact) and kind.is_installed()
+            if kind.is_native or not native_only
+        )
+        return next(usable, DEFAULT)
+    if path.is_dir():
+        return "spark"
+    return find_by_suffix(path) or DEFAULT
+
+
+def decodes_in_python(
+    spark: SparkSession, settings: PlanSettings, scorer: ModelBackend, *, native_only: bool = False
+) -> bool:
+    """Whether Python workers decode for a model that Spark's JVM evaluates.
+
+    On a cluster ``auto`` is always ``native_only``: executors may have no Python.
+
+    Args:
+        spark: the session to score in.
+        settings: of the plan.
+        scorer: loaded.
+        native_only: whether ``auto`` takes no Python workers.
+    """
+    native_only = native_only or not is_local(spark)
+    decoder = choose_decoder(settings.decoder, scorer.backend_type, native_only=native_only)
+    return decoder == "python"
+
+
+def choose_decoder(decoder: str, backend: str, *, native_only: bool) -> str:
+    """The decoder, as told or, with ``auto``, what is faster and has what it needs. Pure.
+
+    Python workers are faster for ``sql`` too, which stays without: no Python is what it is for.
+
+    Args:
+        decoder: of the settings.
+        backend: that scores.
+        native_only: whether ``auto`` takes no Python workers.
+
+    Returns:
+        "spark" or "python".
+    """
+    if decoder != "auto":
+        return decoder
+    return "python" if backend == SparkBackend.backend_type and not native_only else "spark"
+
+
+def _check_columns(spark: SparkSession, backend: ModelBackend, contract: Contract) -> None:
+    """Let the backend take the contract's columns, before a stream depends on it."""
+    columns = backend.list_columns()
+    if columns is not None:
+        refuse_missing_columns(contract.feature_names, columns, backend.scored_by)
+        return
+    try:
+        backend.with_probability(build_empty_frame(spark, contract)).schema  # noqa: B018
+    except ModelMismatchError:
+        raise
+    except Exception as error:  # whatever Spark's analysis and the model's stages object to
+        raise ModelMismatchError(
+            f"model {backend.scored_by} does not take the columns of contract {contract.name}:"
+            f" {name_error(error)}"
+        ) from error
+
+
+def build_empty_frame(spark: SparkSession, contract: Contract) -> DataFrame:
+    """No rows, with the features as ``lib.decode.engines.spark`` gives them."""
+    columns = [f"{quote(field.name)} {find_spark_type(field)}" for field in contract.features]
+    return spark.createDataFrame([], ", ".join(columns))

@@ -1,0 +1,128 @@
+"""Loads a model by the name of its backend, and scores records with it, without Spark's session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pandas as pd
+
+from lib.score.artefact import find_fallback
+from lib.score.base import ModelBackend, ModelPath
+from lib.score.features import list_records
+from lib.score.registry import BACKENDS, DEFAULT, BackendOptions
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from lib.record.contract import Contract
+
+
+def load_model(
+    backend: str,
+    model_path: ModelPath,
+    preprocessor_path: ModelPath | None = None,
+    fallback_path: ModelPath | None = None,
+    spark_session: SparkSession | None = None,
+    *,
+    contract: Contract | None = None,
+) -> ModelBackend:
+    """Load a model.
+
+    Args:
+        backend: "sklearn", "spark", "onnx" or "sql".
+        model_path: a joblib, ONNX or SQL file, a PipelineModel's folder, the folder of a stored
+            version, or ``NAME@champion`` or ``NAME@VERSION``, looked up in ``models`` or in the
+            store's folder before it, as in ``/srv/models/NAME@champion``.
+        preprocessor_path: a joblib file with a transformer that comes before a scikit-learn model.
+        fallback_path: what scores instead of a model of another kind that cannot be used. Without
+            it, that is the scikit-learn pipeline of the same stored version, if there is one.
+        spark_session: for spark and sql; else the active session, else a new one.
+        contract: of a model outside a store: its labels, columns and rules for numbers. A stored
+            version carries its own.
+
+    Returns:
+        A loaded backend.
+
+    Raises:
+        ValueError: the backend is unknown, or the model cannot be used and has no fallback.
+        FileNotFoundError: there is no such model file.
+        ModelError: the model is damaged or was made by other library versions.
+    """
+    if backend not in BACKENDS:
+        raise _invalid_backend(backend)
+    if fallback_path is None and backend != DEFAULT:
+        fallback_path = find_fallback(model_path)
+    options = BackendOptions(fallback_path, preprocessor_path, spark_session, contract=contract)
+    loaded = BACKENDS[backend].build(model_path, options)
+    loaded.load()
+    return loaded
+
+
+class Predictor(Protocol):
+    """What :func:`predict` needs of a backend: anything with this method can stand in for one."""
+
+    def predict(self, features: pd.DataFrame) -> tuple[Iterable[Any], Iterable[Any]]:
+        """Labels and probabilities of the rows, one of each for a row."""
+
+
+def predict(
+    model_backend: Predictor,
+    features: dict[str, Any] | list[dict[str, Any]] | pd.DataFrame,
+    backend: str | None = None,
+) -> tuple[list[str], list[float]]:
+    """Score one record or many.
+
+    Args:
+        model_backend: from :func:`load_model`, or anything with ``predict(DataFrame)``.
+        features: a record, a list of records, or a frame of them.
+        backend: a name as for :func:`load_model`: insists on the one that was loaded or really
+            scores.
+
+    Returns:
+        predictions: [n_rows], the contract's positive label or its negative one;
+        probabilities: [n_rows] in [0, 1], of the positive label.
+
+    Raises:
+        ValueError: the features are of another type or empty, nothing is loaded, or the backend is
+            unknown or another one.
+        ModelError: the model gave no probability for some row.
+    """
+    if backend is not None:
+        _check_backend(model_backend, backend)
+    if isinstance(features, pd.DataFrame):
+        labels, probabilities = model_backend.predict(features)
+    else:
+        records = list_records(features)
+        # Backends that score records without a frame are faster so.
+        by_records = getattr(model_backend, "predict_records", None)
+        labels, probabilities = (
+            by_records(records) if by_records else model_backend.predict(pd.DataFrame(records))
+        )
+    return [str(label) for label in labels], [float(it) for it in probabilities]
+
+
+def get_backend_info(model_backend: ModelBackend) -> dict[str, Any]:
+    """Facts about a backend.
+
+    Returns:
+        backend_type, model_path and model_type (None before loading); of sklearn also
+        has_preprocessor and preprocessor_path; of the others also using_fallback and fallback_path,
+        of spark and sql spark_available, of onnx provider.
+    """
+    return model_backend.describe()
+
+
+def _check_backend(model_backend: Predictor, backend: str) -> None:
+    if backend not in BACKENDS:
+        raise _invalid_backend(backend)
+    scores_by_fallback = backend == "sklearn" and getattr(model_backend, "using_fallback", False)
+    found = getattr(model_backend, "backend_type", type(model_backend).__name__)
+    if backend != found and not scores_by_fallback:
+        raise ValueError(f"found a {found} backend, expected {backend}")
+
+
+def _invalid_backend(backend: object) -> ValueError:
+    return ValueError(
+        f"Invalid backend type: {backend}. Must be 'sklearn' or 'spark', 'onnx' or 'sql'"
+    )

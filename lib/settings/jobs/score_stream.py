@@ -1,0 +1,196 @@
+"""Settings of ``jobs/score_stream.py``."""
+
+from __future__ import annotations
+
+import re
+from math import inf
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from lib.exactly_once.offsets.acceptance import EXPECTED, is_acceptance
+from lib.kafka.partitions import ALL_PARTITIONS, parse_partitions
+from lib.settings.base import OF_THE_DOMAIN, PlanSettings
+from lib.settings.real_time import REAL_TIME, iter_conflicts
+from lib.settings.topics import DistinctTopicSettings
+
+AVAILABLE_NOW = "available-now"
+_INTERVAL = re.compile(r"\d+ (millisecond|second|minute|hour)s?")
+
+Delivery = Literal["exactly-once", "at-least-once"]
+Mode = Literal["micro-batch", "real-time"]
+Commit = Literal["driver", "executor"]
+
+
+class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
+    """Score a Kafka topic of records, exactly once."""
+
+    input_topic: str = Field("", description=f"topic of records{OF_THE_DOMAIN}")
+    output_topic: str = Field("", description=f"topic for predictions{OF_THE_DOMAIN}")
+    dead_letter_topic: str = Field(
+        "", description=f"topic for records that cannot be scored{OF_THE_DOMAIN}"
+    )
+    query_name: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]{0,200}$",
+        description=f"consumer group and transactional id; one running job for each{OF_THE_DOMAIN}",
+    )
+    mode: Mode = Field(
+        "micro-batch",
+        description="real-time: milliseconds of latency, at least once; see docs/latency.md",
+    )
+    delivery: Delivery = Field("exactly-once", description="guarantee of the output")
+    commit: Commit = Field(
+        "driver",
+        description="driver: one transaction a batch; executor: one a source partition and batch,"
+        " for rates beyond one driver's",
+    )
+    partitions: str = Field(
+        ALL_PARTITIONS,
+        description="all, or those that this query reads, like 0-31 or 0,2,5-7; for several"
+        " queries, each with its own query name and checkpoint, that share a topic",
+    )
+    trigger: str = Field(
+        "500 milliseconds",
+        description="interval between batches, or available-now to drain and end",
+    )
+    real_time_batch: str = Field(
+        "15 seconds",
+        description="time between checkpoints in real-time mode: what a crash repeats at most; its"
+        " end is a pause",
+    )
+    checkpoint: str = Field(
+        "",
+        description="path or URL of Spark's checkpoint; checkpoints/QUERY_NAME where not given",
+    )
+    starting_offsets: Literal["earliest", "latest"] = Field(
+        "earliest", description="where the very first start begins"
+    )
+    max_offsets_per_trigger: int = Field(
+        100_000, ge=1, description="largest batch, in records; bounds the driver's memory"
+    )
+    accept_offsets: str = Field(
+        "",
+        description="TOPIC@SUM, as a refused start prints it: take these offsets of the group for"
+        " right, whoever has committed them",
+    )
+    transaction_timeout: float = Field(
+        60.0,
+        ge=10,
+        description="seconds after which brokers abort a transaction that is not committed: what a"
+        " batch or a part of it takes to be written at most, and what readers wait after a crash"
+        " that nobody restarts; at most transaction.max.timeout.ms of the brokers",
+    )
+    part_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="messages that --commit executor writes in one transaction at most, and that"
+        " --commit driver collects at once of a batch that has failed twice, in bytes; each task"
+        " holds so much in memory",
+    )
+    lease: int = Field(
+        30,
+        ge=0,
+        description="seconds for which each commit says that the job is alive; a start waits for a"
+        " job of its query name that is. 0 gives no lease and waits for none: the newest job takes"
+        " over at once",
+    )
+    owner_timeout: float = Field(
+        inf,
+        ge=0,
+        description="seconds that a start waits for another job of its query name; inf without an"
+        " end, 0 not at all",
+    )
+    keep_alive: float = Field(
+        86_400,
+        ge=0,
+        description="seconds after which an idle job commits all its offsets again, so that brokers"
+        " do not forget them; sooner where they tell that they would, 0 for never",
+    )
+    restart_limit: int = Field(
+        10,
+        ge=0,
+        description="how often in a row, without a finished batch between, a query that failed for"
+        " a transient reason is started again; failures for want of brokers do not count",
+    )
+    batch_timeout: float = Field(
+        600.0,
+        gt=0,
+        description="seconds after which a batch is given up and tried again, of which no task has"
+        " ended meanwhile; above the longest task, and the longest transaction",
+    )
+    outage_limit: float = Field(
+        0.0,
+        ge=0,
+        description="seconds that a running job waits for brokers that do not answer; 0 for ever",
+    )
+    stop_timeout: float = Field(
+        60.0,
+        gt=0,
+        description="seconds that a stop leaves to the batch under way; the job ends at most 15"
+        " seconds later, whatever it is doing",
+    )
+
+    @field_validator("partitions")
+    @classmethod
+    def _check_partitions(cls, partitions: str) -> str:
+        parse_partitions(partitions)
+        return partitions
+
+    @field_validator("accept_offsets", mode="before")
+    @classmethod
+    def _check_accept_offsets(cls, accepted: Any) -> Any:
+        # Earlier releases had a plain flag, and false in their files.
+        if accepted in ("", False, "false"):
+            return ""
+        if not isinstance(accepted, str) or not is_acceptance(accepted):
+            raise ValueError(EXPECTED)
+        return accepted
+
+    @field_validator("trigger")
+    @classmethod
+    def _check_trigger(cls, trigger: str) -> str:
+        if trigger != AVAILABLE_NOW and _INTERVAL.fullmatch(trigger) is None:
+            raise ValueError(f'expected "{AVAILABLE_NOW}" or an interval like "500 milliseconds"')
+        return trigger
+
+    @field_validator("real_time_batch")
+    @classmethod
+    def _check_real_time_batch(cls, batch: str) -> str:
+        if _INTERVAL.fullmatch(batch) is None:
+            raise ValueError('expected an interval like "5 seconds"')
+        return batch
+
+    @model_validator(mode="after")
+    def _check_batch_timeout(self) -> Self:
+        if self.batch_timeout <= self.transaction_timeout:
+            raise ValueError(
+                f"--batch-timeout: found {self.batch_timeout:g}, expected more than"
+                f" --transaction-timeout {self.transaction_timeout:g}: a transaction shows no"
+                " progress"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> Self:
+        if not self.is_real_time:
+            return self
+        conflicts = iter_conflicts(
+            delivery=self.delivery,
+            commit=self.commit,
+            trigger=self._unless_default("trigger"),
+            max_offsets_per_trigger=self._unless_default("max_offsets_per_trigger"),
+            decoder=self.decoder,
+        )
+        if found := "; ".join(conflicts):
+            raise ValueError(f"--mode {REAL_TIME}: {found}")
+        return self
+
+    @property
+    def is_real_time(self) -> bool:
+        """Whether records pass one by one, at least once, instead of in batches."""
+        return self.mode == REAL_TIME
+
+    def _unless_default(self, name: str) -> Any:
+        value = getattr(self, name)
+        return None if value == type(self).model_fields[name].default else value

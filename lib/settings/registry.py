@@ -1,0 +1,22 @@
+"""The settings of every job, by the job's name."""
+
+from __future__ import annotations
+
+from lib.settings.base import JobSettings
+from lib.settings.jobs.consume import ConsumeSettings
+from lib.settings.jobs.demo import DemoSettings
+from lib.settings.jobs.produce import ProduceSettings
+from lib.settings.jobs.replay import ReplaySettings
+from lib.settings.jobs.resend import ResendSettings
+from lib.settings.jobs.score_stream import ScoreStreamSettings
+from lib.settings.jobs.train import TrainSettings
+
+JOB_SETTINGS: dict[str, type[JobSettings]] = {
+    "score_stream": ScoreStreamSettings,
+    "train": TrainSettings,
+    "replay": ReplaySettings,
+    "produce": ProduceSettings,
+    "consume": ConsumeSettings,
+    "resend": ResendSettings,
+    "demo": DemoSettings,
+}

@@ -1,0 +1,197 @@
+"""Messages to Parquet files that people and programs read without Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
+from pyspark import StorageLevel
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
+from lib.decode.engines.spark_violations import VIOLATION_TYPE
+from lib.errors import SinkError
+from lib.messages import dead_letter as messages
+from lib.messages.dead_letter import DeadLetterFormat, OutputSettings
+from lib.record.contract import Contract
+from lib.record.prediction import list_fields
+from lib.spark.quoting import quote
+from lib.spark.root_cause import find_root_cause
+
+PREDICTIONS = "predictions"
+DEAD_LETTERS = "dead_letters"
+_SOURCE_COLUMNS = ("source_topic", "source_partition", "source_offset")
+_ENVELOPE_SCHEMA = (
+    f"error_type string, error_message string, validation_errors array<{VIOLATION_TYPE}>"
+)
+
+
+@dataclass(frozen=True)
+class ParquetReport:
+    """What was written, in rows."""
+
+    predictions: int
+    dead_letters: int
+
+
+class ParquetSink:
+    """Writes the messages of a batch job to ``<root>/predictions`` and ``<root>/dead_letters``.
+
+    Guarantee: each message once. The two folders appear whole or not at all, each by Spark's own
+    committer, predictions last: where ``predictions/_SUCCESS`` is, everything is. The plan runs
+    once; its result is kept on the executors' disks until both are written.
+
+    Predictions have the message's fields as columns, with the very values that the stream sends (a
+    probability has 6 decimals, ``event_ts`` is the text that came), the key, and the position of
+    the record they answer. Dead letters have key, value and headers exactly as the stream sends
+    them, so that Spark's Kafka sink can send them on, plus the error as columns.
+
+    On failure: what an earlier step wrote stays, and the next run refuses the folder unless it may
+    overwrite it. Runs in the executors.
+
+    Args:
+        root: folder or URL.
+        overwrite: replace what an earlier replay wrote there.
+    """
+
+    def __init__(self, root: str, *, overwrite: bool = False) -> None:
+        self._root = root.rstrip("/") or "/"
+        self._overwrite = overwrite
+
+    def check(self, records: DataFrame) -> None:
+        """Refuse a folder with something in it; with ``overwrite``, one that ``records`` come from.
+
+        Raises:
+            SinkError: says which folder.
+        """
+        place = _Place(records.sparkSession, self._root)
+        if not self._overwrite:
+            if not place.is_empty():
+                raise SinkError(
+                    f"--output {self._root} is not empty",
+                    hint="name another folder, or replace what is there with --overwrite",
+                )
+            return
+        for folder in (PREDICTIONS, DEAD_LETTERS):
+            if any(place.holds(folder, file) for file in records.inputFiles()):
+                raise SinkError(
+                    f"--output {self._root} would overwrite {folder}, which --input reads",
+                    hint="name another folder",
+                )
+
+    def write(self, frame: DataFrame, output: OutputSettings, contract: Contract) -> ParquetReport:
+        """Run the plan and write its messages.
+
+        Args:
+            frame: ``lib.messages.columns.MESSAGE_SCHEMA``.
+            output: topics and format of the messages.
+            contract: of the records; names the fields of predictions.
+
+        Raises:
+            SinkError: the plan failed, or its result cannot be written.
+        """
+        try:
+            return self._write(frame, output, contract)
+        except (PySparkException, Py4JJavaError) as error:
+            raise SinkError(
+                f"reading, scoring or writing to --output {self._root} failed:"
+                f" {find_root_cause(error)}",
+                hint="--verbose shows the whole trace; start again with --overwrite",
+            ) from error
+
+    def _write(self, frame: DataFrame, output: OutputSettings, contract: Contract) -> ParquetReport:
+        # Written last, it says that all is there; until then it must not speak of an older replay.
+        _Place(frame.sparkSession, self._root).remove(f"{PREDICTIONS}/_SUCCESS")
+        predictions = F.col("topic") == output.output_topic
+        with _kept(frame) as kept:
+            dead_letters_count = self._write_folder(
+                DEAD_LETTERS, _dead_letters(kept.where(~predictions), output)
+            )
+            predictions_count = self._write_folder(
+                PREDICTIONS, _predictions(kept.where(predictions), contract)
+            )
+        return ParquetReport(predictions_count, dead_letters_count)
+
+    def _write_folder(self, folder: str, frame: DataFrame) -> int:
+        observation = Observation(folder)
+        counted = frame.observe(observation, F.count(F.lit(1)).alias("rows"))
+        mode = "overwrite" if self._overwrite else "errorifexists"
+        counted.write.mode(mode).parquet(f"{self._root}/{folder}")
+        return int(observation.get["rows"])
+
+
+@contextmanager
+def _kept(frame: DataFrame) -> Iterator[DataFrame]:
+    """The frame's rows, computed once, on local disks."""
+    kept = frame.persist(StorageLevel.DISK_ONLY)
+    try:
+        yield kept
+    finally:
+        kept.unpersist()
+
+
+def _predictions(frame: DataFrame, contract: Contract) -> DataFrame:
+    columns = (f"{quote(field.name)} {field.spark_type}" for field in list_fields(contract))
+    value = F.from_json(F.col("value").cast("string"), ", ".join(columns))
+    return frame.select("key", value.alias("fields"), *_SOURCE_COLUMNS).select(
+        "fields.*", "key", *_SOURCE_COLUMNS
+    )
+
+
+def _dead_letters(frame: DataFrame, output: OutputSettings) -> DataFrame:
+    if output.dead_letter_format is DeadLetterFormat.HEADERS:
+        error_type = _header_expr(messages.HEADER_CLASS)
+        message = _header_expr(messages.HEADER_MESSAGE)
+        violations = F.from_json(
+            _header_expr(messages.HEADER_VIOLATIONS), f"array<{VIOLATION_TYPE}>"
+        )
+    else:
+        envelope = F.from_json(F.col("value").cast("string"), _ENVELOPE_SCHEMA)
+        error_type, message = envelope["error_type"], envelope["error_message"]
+        violations = envelope["validation_errors"]
+    return frame.select(
+        error_type.alias("error_type"),
+        message.alias("error_message"),
+        violations.alias("violations"),
+        "key",
+        "value",
+        "headers",
+        *_SOURCE_COLUMNS,
+    )
+
+
+def _header_expr(name: str) -> Column:
+    """string: the value of a header."""
+    found = F.filter("headers", lambda header: header["key"] == name)
+    return F.try_element_at(found, F.lit(1))["value"].cast("string")
+
+
+class _Place:
+    """A folder on any file system that Spark knows, through Hadoop's API."""
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        # Py4J has no types; these are org.apache.hadoop.fs.Path and FileSystem.
+        jvm: Any = spark._jvm
+        self._path_class, self._url_class = jvm.org.apache.hadoop.fs.Path, jvm.java.net.URI
+        self._root: Any = self._path_class(root)
+        configuration = spark.sparkContext._jsc.hadoopConfiguration()
+        self._files: Any = self._root.getFileSystem(configuration)
+
+    def is_empty(self) -> bool:
+        if not self._files.exists(self._root):
+            return True
+        status = self._files.getFileStatus(self._root)
+        return bool(status.isDirectory()) and not self._files.listStatus(self._root)
+
+    def remove(self, file: str) -> None:
+        """Remove a file of the root, if it is there."""
+        self._files.delete(self._path_class(self._root, file), False)
+
+    def holds(self, folder: str, file: str) -> bool:
+        """Whether the file, a URL as Spark gives it, lies in that folder of the root."""
+        inside = self._files.makeQualified(self._path_class(self._root, folder)).toString()
+        return bool(self._path_class(self._url_class(file)).toString().startswith(f"{inside}/"))

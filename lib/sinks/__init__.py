@@ -1,1 +1,0 @@
-"""Where messages go. Each sink's docstring opens with what it guarantees."""

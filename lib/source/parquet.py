@@ -1,0 +1,159 @@
+"""Parquet files as a DataFrame of records: for replays and backfills."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
+from pyspark.errors import AnalysisException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, DataType, StringType, TimestampType
+
+from lib.errors import SourceError, first_line
+from lib.messages.columns import HEADERS_TYPE
+from lib.record.contract import Contract
+from lib.record.place import Place, group_by_member
+from lib.source.kafka import as_records
+from lib.spark.quoting import quote
+
+# A record that no partition of a topic holds; librdkafka's PARTITION_UA.
+NO_PARTITION = -1
+_POSITION_COLUMNS = ("topic", "partition", "offset")
+
+
+def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) -> DataFrame:
+    """Parquet files as records, one for each row.
+
+    Two kinds of files are understood:
+
+    - dumps of a topic, with a column ``value`` (binary or string) and, where they have them, the
+      other columns of Spark's Kafka source: key, headers, topic, partition, offset, timestamp;
+    - tables of records, with the contract's columns (in any case) and any others: each named like
+      its field, wherever that stands in the JSON object. Each row becomes the JSON object that a
+      producer would have sent, so that the same plan checks and scores it: a null is a missing
+      field, a number of any type is a JSON number, a timestamp is ISO 8601. The identifier is the
+      key. Dead letters carry this JSON as their original bytes.
+
+    Where the files do not say topic, partition and offset, a record's position is its file,
+    partition -1 and the number of the row in the file.
+
+    Guarantee: every row of every file, once. Assumes that nobody changes the files meanwhile. On
+    failure: a file that cannot be read fails the job. Runs in the executors.
+
+    Args:
+        spark: the session.
+        paths: files, folders or globs, of one kind and one schema.
+        contract: names the columns of a table.
+
+    Returns:
+        The columns of ``lib.decode.engines.spark.SOURCE_COLUMNS``.
+
+    Raises:
+        SourceError: there are no such files, or their columns are of neither kind.
+    """
+    frame = _open(spark, paths)
+    names = {name.lower(): name for name in frame.columns}
+    if "value" in names:
+        _check_type(frame, names["value"], "value", (BinaryType, StringType))
+        value, key = F.col(names["value"]), _key_expr(frame, names)
+    else:
+        value = _json_expr(frame, names, contract)
+        key = F.col(quote(names[contract.identifier.name.lower()])).cast("string")
+    return as_records(
+        frame.select(
+            key.cast("binary").alias("key"),
+            value.cast("binary").alias("value"),
+            _optional_expr(names, "headers", HEADERS_TYPE),
+            *_position_exprs(names),
+            _optional_expr(names, "timestamp", "timestamp"),
+        )
+    )
+
+
+def _open(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
+    try:
+        frame = spark.read.parquet(*paths)
+    except AnalysisException as error:
+        reason = {
+            "PATH_NOT_FOUND": "no such file or folder",
+            "UNABLE_TO_INFER_SCHEMA": "no Parquet files there",
+        }.get(error.getCondition() or "", first_line(str(error)))
+        raise SourceError(f"--input {' '.join(paths)}: {reason}") from error
+    except Py4JJavaError as error:  # what Spark has no Python class for, like a broken footer
+        reason = first_line(error.java_exception.getMessage())
+        raise SourceError(f"--input {' '.join(paths)}: {reason}") from error
+    if len({name.lower() for name in frame.columns}) < len(frame.columns):
+        raise SourceError(f"--input {' '.join(paths)}: columns that differ in case only")
+    return frame
+
+
+def _key_expr(frame: DataFrame, names: dict[str, str]) -> Column:
+    if "key" not in names:
+        return F.lit(None)
+    _check_type(frame, names["key"], "key", (BinaryType, StringType))
+    return F.col(names["key"])
+
+
+def _optional_expr(names: dict[str, str], name: str, type_name: str) -> Column:
+    column = F.col(names[name]) if name in names else F.lit(None)
+    return column.cast(type_name).alias(name)
+
+
+def _position_exprs(names: dict[str, str]) -> list[Column]:
+    """topic, partition and offset: the dump's, or else a place in a file."""
+    if all(name in names for name in _POSITION_COLUMNS):
+        topic, partition, offset = (F.col(names[name]) for name in _POSITION_COLUMNS)
+    else:
+        topic, offset = F.col("_metadata.file_path"), F.col("_metadata.row_index")
+        partition = F.lit(NO_PARTITION)
+    return [
+        topic.cast("string").alias("topic"),
+        partition.cast("int").alias("partition"),
+        offset.cast("bigint").alias("offset"),
+    ]
+
+
+def _json_expr(frame: DataFrame, names: dict[str, str], contract: Contract) -> Column:
+    """string: the record as a producer would have sent it."""
+    required = [spec.name for spec in contract.checked if not spec.nullable]
+    missing = [name for name in required if name.lower() not in names]
+    if missing:
+        found = ", ".join(frame.columns[:30])
+        raise SourceError(
+            f"--input has no column value, and of the columns of {contract.name} it lacks"
+            f" {', '.join(missing)}; found {found}"
+        )
+    present = [
+        (_field_expr(frame, names[spec.name.lower()]), spec.place)
+        for spec in contract.checked
+        if spec.name.lower() in names
+    ]
+    return F.to_json(_object_expr(present))
+
+
+def _object_expr(values: Sequence[tuple[Column, Place]]) -> Column:
+    """struct: values at their places, in structs of their own where these are nested."""
+    members = {
+        name: _object_expr(inner) if inner[0][1] else inner[0][0]
+        for name, inner in group_by_member(values).items()
+    }
+    return F.struct(*(value.alias(name) for name, value in members.items()))
+
+
+def _field_expr(frame: DataFrame, name: str) -> Column:
+    if not isinstance(frame.schema[name].dataType, TimestampType):
+        return F.col(quote(name))
+    utc = F.to_utc_timestamp(quote(name), F.current_timezone())
+    # The text of a timestamp has as many decimals as it needs.
+    return F.concat(F.replace(utc.cast("string"), F.lit(" "), F.lit("T")), F.lit("Z"))
+
+
+def _check_type(
+    frame: DataFrame, name: str, what: str, expected: tuple[type[DataType], ...]
+) -> None:
+    found = frame.schema[name].dataType
+    if not isinstance(found, expected):
+        raise SourceError(
+            f"--input: column {what} is {found.simpleString()}, expected binary or string"
+        )

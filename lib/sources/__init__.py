@@ -1,1 +1,0 @@
-"""Where records come from. Each gives the columns of ``lib.codec.decode_spark.SOURCE_COLUMNS``."""

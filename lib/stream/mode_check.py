@@ -1,0 +1,51 @@
+"""Whether session, topic and model fit the mode, asked before the query starts."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from lib.score.base import ModelBackend
+from lib.settings.jobs.score_stream import ScoreStreamSettings
+from lib.settings.real_time import (
+    MIN_BATCH_SETTING,
+    check_backend,
+    check_batch,
+    check_slots,
+)
+from lib.spark.task_slots import find_slots
+from lib.stream.preflight import count_partitions
+
+logger = logging.getLogger(__name__)
+
+
+def check_mode(spark: SparkSession, settings: ScoreStreamSettings, scorer: ModelBackend) -> None:
+    """Refuse what Spark would refuse later or, worse, leave unread; see ``real_time.py``.
+
+    Args:
+        spark: the session.
+        settings: of the job.
+        scorer: loaded.
+
+    Raises:
+        SettingsError: real-time mode cannot work so.
+        KafkaSetupError: the input topic cannot be asked about.
+    """
+    if not settings.is_real_time:
+        return
+    check_backend(scorer.scored_by, is_native=scorer.is_native)
+    check_batch(settings.real_time_batch, _read_minimum_ms(spark))
+    partitions = count_partitions(settings)
+    slots = find_slots(spark.sparkContext)
+    if slots is None:
+        logger.info("real-time mode needs a task slot for each partition partitions=%d", partitions)
+    else:
+        check_slots(slots, partitions, str(spark.sparkContext.master))
+
+
+def _read_minimum_ms(spark: SparkSession) -> int:
+    jvm: Any = spark._jvm
+    text = spark.conf.get(MIN_BATCH_SETTING)
+    return int(jvm.org.apache.spark.network.util.JavaUtils.timeStringAsMs(text))

@@ -1,0 +1,235 @@
+"""What is asked of Kafka before Spark is started: may the job, and can the topics hold it?"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from enum import Enum
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+# Where they are defined: .admin does not export them.
+from confluent_kafka.admin._config import ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.admin._topic import TopicDescription
+
+from lib.errors import KafkaSetupError
+from lib.kafka.admin import (
+    ANSWER_TIMEOUT_S,
+    connect,
+    list_brokers,
+    list_partitions,
+    refuse_missing_topics,
+)
+from lib.kafka.broker_version import warn_of_old_brokers
+from lib.kafka.partitions import parse_partitions
+from lib.kafka.rights import Right, list_rights, name_principal
+from lib.kafka.topic_limits import Finding, Severity, TopicFacts, judge_topics
+from lib.settings.jobs.score_stream import ScoreStreamSettings
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.2
+
+
+def check_kafka(settings: ScoreStreamSettings) -> None:
+    """Make sure that the job is let in, may do what it will do, and that its topics hold it.
+
+    What does not stop the job is logged. The right to the transactional id cannot be asked for: the
+    sink's first step shows it.
+
+    Raises:
+        KafkaSetupError: the job would fail; names all that is missing, and the command for it.
+    """
+    admin = connect(settings.bootstrap_servers, settings.kafka)
+    rights = list_rights(
+        input_topic=settings.input_topic,
+        output_topic=settings.output_topic,
+        dead_letter_topic=settings.dead_letter_topic,
+        query_name=settings.query_name,
+        delivery=settings.delivery,
+        executors_commit=settings.commit == "executor",
+    )
+    principal = name_principal(settings.kafka)
+    topics = check_rights(admin, settings.bootstrap_servers, rights, principal)
+    brokers = list_brokers(admin)
+    report_findings(check_limits(admin, settings, topics, brokers=len(brokers)))
+    warn_of_old_brokers(admin, brokers)
+
+
+def count_partitions(settings: ScoreStreamSettings) -> int:
+    """Partitions of the input topic that the job reads.
+
+    Raises:
+        KafkaSetupError: the brokers do not tell.
+    """
+    chosen = parse_partitions(settings.partitions)
+    if chosen is not None:
+        return len(chosen)
+    topic = settings.input_topic
+    admin = connect(settings.bootstrap_servers, settings.kafka)
+    try:
+        return len(list_partitions(admin, topic))
+    except KafkaException as error:
+        raise KafkaSetupError(f"topic {topic}: {error.args[0].str()}") from error
+
+
+def check_rights(
+    admin: AdminClient, bootstrap_servers: str, rights: Sequence[Right], principal: str
+) -> dict[str, TopicDescription]:
+    """Make sure that the topics exist and that the user has its rights on topics and group.
+
+    Args:
+        admin: a client of the job's user.
+        bootstrap_servers: for messages.
+        rights: what the job needs; see ``lib.kafka.rights``.
+        principal: the job's user as Kafka names it, for messages.
+
+    Returns:
+        topic → description.
+
+    Raises:
+        KafkaSetupError: names the missing topics, or every missing right with the command for it.
+    """
+    names = dict.fromkeys(right.name for right in rights if right.kind == "topic")
+    topics, allowed, missing = _describe_topics(admin, names)
+    refuse_missing_topics(bootstrap_servers, missing)
+    lacking = []
+    for right in rights:
+        if right.kind == "transactional id" or right.is_optional:
+            continue
+        if right.kind == "topic":
+            operations = allowed[right.name]
+        else:
+            operations = _describe_group(admin, right.name)
+        if operations is not None and right.operation not in operations:
+            lacking.append(right)
+    if lacking:
+        raise KafkaSetupError(
+            f"{principal} lacks {', '.join(map(str, lacking))} at {bootstrap_servers}",
+            hint=" && ".join(right.command(principal) for right in lacking),
+        )
+    return topics
+
+
+def check_limits(
+    admin: AdminClient,
+    settings: ScoreStreamSettings,
+    topics: dict[str, TopicDescription],
+    *,
+    brokers: int,
+) -> list[Finding]:
+    """Hold the topics' settings against what the job promises; see ``lib.kafka.topic_limits``."""
+    names = [settings.input_topic, settings.output_topic, settings.dead_letter_topic]
+    values = _read_settings(admin, names)
+    hidden = [name for name in dict.fromkeys(names) if not values[name]]
+    if hidden:
+        principal = name_principal(settings.kafka)
+        logger.warning(
+            "the limits of %s are not checked: %s lacks DESCRIBE_CONFIGS (%s)",
+            *(", ".join(f"topic {name}" for name in hidden), principal),
+            Right("DESCRIBE_CONFIGS", "topic", hidden[0], "").command(principal),
+        )
+    facts = {
+        name: TopicFacts(
+            name,
+            min(len(partition.replicas) for partition in topics[name].partitions),
+            values[name],
+        )
+        for name in names
+    }
+    return judge_topics(
+        *(facts[name] for name in names),
+        brokers=brokers,
+        is_envelope=settings.dead_letter_format == "envelope",
+    )
+
+
+def report_findings(findings: Sequence[Finding]) -> None:
+    """Log what does not stop the job; raise what does.
+
+    Raises:
+        KafkaSetupError: nothing could be written to a topic.
+    """
+    for finding in findings:
+        if finding.severity is not Severity.ERROR:
+            is_warning = finding.severity is Severity.WARNING
+            level = logging.WARNING if is_warning else logging.INFO
+            logger.log(level, "%s (%s)", finding.text, finding.hint)
+    for finding in findings:
+        if finding.severity is Severity.ERROR:
+            raise KafkaSetupError(finding.text, hint=finding.hint)
+
+
+def _describe_topics(
+    admin: AdminClient, names: Iterable[str]
+) -> tuple[dict[str, TopicDescription], dict[str, frozenset[str] | None], list[str]]:
+    """(topic → description, topic → operations or None where nobody tells, missing topics)."""
+    topics: dict[str, TopicDescription] = {}
+    allowed: dict[str, frozenset[str] | None] = {}
+    missing = []
+    answers = admin.describe_topics(
+        TopicCollection(list(names)),
+        include_authorized_operations=True,
+        request_timeout=ANSWER_TIMEOUT_S,
+    )
+    for name, answer in answers.items():
+        try:
+            topics[name] = answer.result()
+            allowed[name] = _spell(topics[name].authorized_operations)
+        except KafkaException as error:
+            # Whom a topic is hidden from is not told whether it exists.
+            if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                allowed[name] = frozenset()
+            elif error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                missing.append(name)
+            else:
+                raise KafkaSetupError(f"topic {name}: {error.args[0].str()}") from error
+    return topics, allowed, missing
+
+
+def _describe_group(admin: AdminClient, name: str) -> frozenset[str] | None:
+    """The operations that the user has on a group; None where the brokers do not tell."""
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
+    while True:
+        (answer,) = admin.describe_consumer_groups(
+            [name], include_authorized_operations=True, request_timeout=ANSWER_TIMEOUT_S
+        ).values()
+        try:
+            return _spell(answer.result().authorized_operations)
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                return frozenset()
+            # The first question about a group makes a new cluster create the topic of groups. What
+            # else there may be is for the sink to meet: this is about rights.
+            if code != KafkaError.COORDINATOR_NOT_AVAILABLE or time.monotonic() > deadline:
+                logger.info("group %s not described error=%s", name, error.args[0].name())
+                return None
+            time.sleep(_POLL_S)
+
+
+def _spell(operations: Iterable[Enum] | None) -> frozenset[str] | None:
+    return None if operations is None else frozenset(it.name for it in operations)
+
+
+def _read_settings(admin: AdminClient, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Topic → its settings; empty where the user may not know or the brokers do not tell."""
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in dict.fromkeys(names)]
+    answers: dict[ConfigResource, Future[dict[str, ConfigEntry]]] = admin.describe_configs(
+        resources, request_timeout=ANSWER_TIMEOUT_S
+    )
+    found: dict[str, dict[str, str]] = {}
+    for resource, answer in answers.items():
+        try:
+            entries = answer.result()
+        except KafkaException:
+            found[resource.name] = {}
+        else:
+            found[resource.name] = {
+                key: entry.value for key, entry in entries.items() if entry.value is not None
+            }
+    return found

@@ -1,0 +1,213 @@
+"""A streaming query while it runs: watched, started again when it fails, and stopped."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
+from pyspark.errors import PySparkException, StreamingQueryException
+from pyspark.sql.streaming.query import StreamingQuery
+
+from lib.bounded import StuckError, run_bounded
+from lib.errors import BatchTimeoutError, QueryHungError, ScoringError, SinkFencedError
+from lib.exactly_once.sink import ExactlyOnceSink
+from lib.spark.failed_query import build_query_error
+from lib.spark.hung_workers import end_hung_workers
+from lib.stream.new_progress import NewProgress
+from lib.stream.watch.guard import QueryGuard
+from lib.stream.watch.restarts import RestartPolicy
+from lib.stream.watch.stop_signal import StopSignal
+from lib.telemetry.console import ProgressView
+from lib.telemetry.progress import BatchProgress, MessageCounts, Totals
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.2
+# Signs of life cost calls to the JVM.
+_LOOK_S = 1.0
+# A query that has been told to end does so at once, unless Spark waits for what never answers.
+_END_S = 10.0
+
+
+class RunningQuery:
+    """A running query, started again when it fails for a reason that may pass.
+
+    Args:
+        start: starts the query; called again after each failure.
+        restarts: how often, and how fast.
+        guard: tells when it has to be given up, and which failures do not count.
+        sink: of exactly-once delivery; it knows why the query failed.
+        count: the messages of a batch, by its number, where Spark does not observe them.
+    """
+
+    query: StreamingQuery
+
+    def __init__(
+        self,
+        start: Callable[[], StreamingQuery],
+        restarts: RestartPolicy,
+        guard: QueryGuard,
+        sink: ExactlyOnceSink | None = None,
+        count: Callable[[int], MessageCounts | None] = lambda _: None,
+    ) -> None:
+        self._start = start
+        self._restarts = restarts
+        self._guard = guard
+        self._count = count
+        self._totals = Totals()
+        self._seen = -1
+        self.sink = sink
+
+    def start(self, stop: StopSignal) -> None:
+        """Start the query, this time.
+
+        Raises:
+            ScoringError: it does not start; whether that may pass, the error tells.
+        """
+        give_up = None if self.sink is None else self.sink.give_up
+        try:
+            with stop.working_on("Kafka, to take the query over", give_up):
+                self.query = self._start()
+        except (PySparkException, Py4JJavaError) as error:
+            raise build_query_error("the query did not start", error) from error
+        self._guard.signs.note()
+        self._new_progress = NewProgress(self.query)
+        if self.sink is not None and self.sink.plan.set_aside is not None:
+            self._seen = -1  # a new checkpoint: the query counts its batches from 0 again
+
+    def follow(self, view: ProgressView, stop: StopSignal) -> Totals:
+        """Show progress until the query ends by itself or a stop is requested.
+
+        Raises:
+            QueryHungError: the query cannot be ended.
+            ScoringError: why the query failed, for good or too often.
+        """
+        failures = 0
+        try:
+            with stop.working_on("the batch under way"), self._guard.outage:
+                while (failure := self._watch(view, stop)) is not None:
+                    failures = 1 if self._has_progress() else failures + 1
+                    failures = self._restart(failure, failures, stop)
+        finally:
+            if self.sink is not None:
+                self.sink.close()
+            view.close(self._totals)
+        return self._totals
+
+    def _watch(self, view: ProgressView, stop: StopSignal) -> ScoringError | None:
+        """Follow one life of the query; return why it failed, None where it did not."""
+        overdue, looked_s = None, time.monotonic()
+        while self._is_going_on() and overdue is None and not stop.wait(_POLL_S):
+            self._show_new(view)
+            if time.monotonic() - looked_s >= _LOOK_S:
+                overdue, looked_s = self._guard.judge(self.query), time.monotonic()
+        if self.query.isActive:
+            if overdue is not None or not self._finish_batch(stop):
+                self._give_up()
+            self._end(overdue)
+        self._show_new(view)
+        # What a stop interrupts has not been written, and is done at the next start.
+        failure = None if stop.is_requested else overdue or self._find_failure()
+        return failure and self._judge(failure)
+
+    def _is_going_on(self) -> bool:
+        """Whether the query runs, and nobody has taken over, as an idle sink may have noticed."""
+        replaced = self.sink is not None and isinstance(self.sink.failure, SinkFencedError)
+        return self.query.isActive and not replaced
+
+    def _restart(self, failure: ScoringError, failures: int, stop: StopSignal) -> int:
+        """Wait and start the query again, until it runs.
+
+        Returns:
+            How many failures in a row there have been, those of an outage not counted.
+
+        Raises:
+            ScoringError: the failure, if it does not pass or came too often.
+        """
+        while not stop.is_requested:
+            delay_s = self._restarts.find_delay_s(failures) if failure.is_transient else None
+            if self._guard.is_excused(failure):
+                failures -= 1
+                delay_s = self._restarts.first_delay_s
+                logger.warning("the query failed, for want of brokers: %s", failure.message)
+                self._guard.await_brokers(stop)
+            elif delay_s is None:
+                raise failure
+            else:
+                logger.warning(
+                    "the query failed, starting it again in %.0f s (%d of %d): %s",
+                    delay_s,
+                    failures,
+                    self._restarts.limit,
+                    failure.message,
+                    exc_info=failure if logger.isEnabledFor(logging.DEBUG) else None,
+                )
+            if stop.wait(delay_s):
+                break
+            try:
+                self.start(stop)
+                break
+            except ScoringError as error:
+                failure, failures = self._judge(error), failures + 1
+        return failures
+
+    def _judge(self, failure: ScoringError) -> ScoringError:
+        return failure if self.sink is None else self.sink.judge(failure)
+
+    def _finish_batch(self, stop: StopSignal) -> bool:
+        """Wait until no batch is under way, or the one under way has ended; False in vain."""
+        running, deadline_s = self._latest_batch(), time.monotonic() + stop.patience_left_s
+        # A batch that waits for brokers ends when they are back, and nobody knows when.
+        while self.query.isActive and time.monotonic() < deadline_s and not self._guard.has_outage:
+            if not self.query.status["isTriggerActive"] or self._latest_batch() != running:
+                return True
+            time.sleep(_POLL_S / 10)
+        return not self.query.isActive
+
+    def _give_up(self) -> None:
+        if self.sink is not None:
+            self.sink.give_up()
+
+    def _end(self, overdue: ScoringError | None) -> None:
+        """Let Spark end the query and its tasks.
+
+        Raises:
+            QueryHungError: it does not.
+        """
+        try:
+            run_bounded(self.query.stop, timeout_s=_END_S, what="ending the query")
+        except StuckError as error:
+            reason = "" if overdue is None else f"; {overdue.message}"
+            raise QueryHungError(f"{error}: {self._guard.signs.describe_wait()}{reason}") from error
+        if isinstance(overdue, BatchTimeoutError):
+            end_hung_workers(self._guard.signs.spark)
+
+    def _latest_batch(self) -> int:
+        progress = self.query.lastProgress
+        return -1 if progress is None else progress.batchId
+
+    def _has_progress(self) -> bool:
+        return self.query.lastProgress is not None
+
+    def _show_new(self, view: ProgressView) -> None:
+        for event in self._new_progress.take():
+            self._guard.signs.note()
+            batch = BatchProgress.from_event(event, self._count(int(event["batchId"])))
+            if batch.batch_id > self._seen and batch.records:
+                self._totals, self._seen = self._totals.add(batch), batch.batch_id
+                view.show(batch, self._totals)
+
+    def _find_failure(self) -> ScoringError | None:
+        if self.sink is not None and self.sink.failure is not None:
+            return self.sink.failure
+        try:
+            failure = self.query.exception()
+        except StreamingQueryException as error:  # some versions raise what others return
+            failure = error
+        if failure is None:
+            return None
+        found = build_query_error("the query failed", failure)
+        found.__cause__ = failure
+        return found

@@ -1,0 +1,191 @@
+"""The streaming query: source, plan and sink put together and started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql.streaming.readwriter import DataStreamWriter
+
+from lib.exactly_once.checkpoint.files import prefer_plain_files
+from lib.exactly_once.checkpoint.reader import CheckpointReader
+from lib.exactly_once.sink import ExactlyOnceSettings, ExactlyOnceSink
+from lib.exactly_once.transaction.producer_session import Hook, ignore
+from lib.kafka.partitions import parse_partitions
+from lib.messages.dead_letter import DeadLetterFormat, OutputSettings
+from lib.record.contract import Contract
+from lib.score.base import ModelBackend
+from lib.score.choice import decodes_in_python
+from lib.settings.jobs.score_stream import AVAILABLE_NOW, ScoreStreamSettings
+from lib.settings.real_time import parse_interval_ms
+from lib.sink.kafka import write_at_least_once
+from lib.source.kafka import KafkaSourceSettings, read_stream
+from lib.stream.plan import ScoringPlan, plan_scoring
+from lib.stream.running_query import RunningQuery
+from lib.stream.watch.guard import QueryGuard
+from lib.stream.watch.life_signs import LifeSigns
+from lib.stream.watch.outage import Brokers, OutageWatch
+from lib.stream.watch.restarts import RestartPolicy
+from lib.stream.watch.stop_signal import StopSignal
+from lib.telemetry.progress import OBSERVATION, MessageCounts
+
+_WHOLE_STAGE = "spark.sql.codegen.wholeStage"
+
+
+def start_stream(
+    spark: SparkSession,
+    settings: ScoreStreamSettings,
+    scorer: ModelBackend,
+    contract: Contract,
+    hook: Hook = ignore,
+    stop: StopSignal | None = None,
+) -> RunningQuery:
+    """Start scoring.
+
+    Args:
+        spark: the session.
+        settings: of the job.
+        scorer: a loaded model backend.
+        contract: what a record has to look like.
+        hook: for crash tests; see ``TransactionalWriter``.
+        stop: ends the start too.
+
+    Raises:
+        ScoringError: it cannot start, or must not; or a stop was requested meanwhile.
+    """
+    output = OutputSettings(
+        output_topic=settings.output_topic,
+        dead_letter_topic=settings.dead_letter_topic,
+        consumer_group=settings.query_name,
+        dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
+    )
+
+    in_python = decodes_in_python(spark, settings, scorer, native_only=settings.is_real_time)
+
+    def plan(records: DataFrame) -> ScoringPlan:
+        return plan_scoring(records, scorer, contract, output, decodes_in_python=in_python)
+
+    def start(writer: DataStreamWriter) -> StreamingQuery:
+        with _planned_for(spark, scorer):
+            return _with_trigger(writer, settings).start()
+
+    def start_at_least_once() -> StreamingQuery:
+        prefer_plain_files(spark, settings.checkpoint)
+        CheckpointReader(spark, settings.checkpoint, settings.input_topic).refuse_damage()
+        records = read_stream(spark, _source(settings))
+        messages = observe_messages(plan(records).to_messages(), output)
+        writer = write_at_least_once(messages, settings.bootstrap_servers, settings.kafka)
+        writer = writer.queryName(settings.query_name)
+        return start(writer.option("checkpointLocation", settings.checkpoint))
+
+    def start_exactly_once() -> StreamingQuery:
+        planned = plan(sink.start().read_stream())
+        return start(sink.write_stream(planned.frame, planned.map_in_arrow))
+
+    def count_written(batch_id: int) -> MessageCounts | None:
+        report = sink.find_report(batch_id)
+        if report is None:
+            return None
+        answered = report.answered
+        return MessageCounts(
+            answered.get(output.output_topic, 0), answered.get(output.dead_letter_topic, 0)
+        )
+
+    restarts, guard = RestartPolicy(settings.restart_limit), build_guard(spark, settings)
+    if settings.delivery == "at-least-once":
+        stream = RunningQuery(start_at_least_once, restarts, guard)
+    else:
+        sink = ExactlyOnceSink(spark, _exactly_once(settings), hook)
+        stream = RunningQuery(start_exactly_once, restarts, guard, sink, count_written)
+    stream.start(stop or StopSignal())
+    return stream
+
+
+def build_guard(spark: SparkSession, settings: ScoreStreamSettings) -> QueryGuard:
+    """What watches over the query, as the settings say."""
+    signs = LifeSigns(spark)
+    topics = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
+    brokers = Brokers(settings.bootstrap_servers, settings.kafka, topics)
+    # In real-time mode a batch is as long as it has been told to be.
+    planned_s = parse_interval_ms(settings.real_time_batch) / 1000 if settings.is_real_time else 0.0
+    return QueryGuard(
+        signs,
+        OutageWatch(brokers.find_fault, lambda: signs.silence_s),
+        batch_timeout_s=settings.batch_timeout + planned_s,
+        outage_limit_s=settings.outage_limit,
+    )
+
+
+@contextmanager
+def _planned_for(spark: SparkSession, scorer: ModelBackend) -> Iterator[None]:
+    """Within, a query starts without Spark's whole-stage code if its plan only carries bytes.
+
+    Generating it takes 15 ms of every batch, and a plan to Python and back is no faster by it.
+    A query keeps the settings of its start.
+    """
+    is_chosen = spark.sparkContext.getConf().contains(_WHOLE_STAGE)
+    if is_chosen or scorer.is_native:
+        yield
+        return
+    before = str(spark.conf.get(_WHOLE_STAGE))
+    spark.conf.set(_WHOLE_STAGE, "false")
+    try:
+        yield
+    finally:
+        spark.conf.set(_WHOLE_STAGE, before)
+
+
+def observe_messages(messages: DataFrame, output: OutputSettings) -> DataFrame:
+    """Let Spark count predictions and dead letters on the way; see ``BatchProgress``."""
+    return messages.observe(
+        OBSERVATION,
+        F.count_if(F.col("topic") == output.output_topic).alias("predictions"),
+        F.count_if(F.col("topic") == output.dead_letter_topic).alias("dead_letters"),
+    )
+
+
+def _source(settings: ScoreStreamSettings) -> KafkaSourceSettings:
+    return KafkaSourceSettings(
+        settings.bootstrap_servers,
+        settings.input_topic,
+        settings.starting_offsets,
+        # Spark refuses a bound where a batch ends by the clock.
+        None if settings.is_real_time else settings.max_offsets_per_trigger,
+        settings.kafka,
+        parse_partitions(settings.partitions),
+    )
+
+
+def _exactly_once(settings: ScoreStreamSettings) -> ExactlyOnceSettings:
+    return ExactlyOnceSettings(
+        bootstrap_servers=settings.bootstrap_servers,
+        query_name=settings.query_name,
+        source_topic=settings.input_topic,
+        kafka=settings.kafka,
+        partitions=parse_partitions(settings.partitions),
+        checkpoint=settings.checkpoint,
+        commit=settings.commit,
+        starting_offsets=settings.starting_offsets,
+        max_offsets_per_trigger=settings.max_offsets_per_trigger,
+        accept_offsets=settings.accept_offsets or None,
+        transaction_timeout_s=settings.transaction_timeout,
+        part_bytes=settings.part_bytes,
+        lease_s=settings.lease,
+        owner_timeout_s=settings.owner_timeout,
+        keep_alive_s=settings.keep_alive,
+    )
+
+
+def _with_trigger(writer: DataStreamWriter, settings: ScoreStreamSettings) -> DataStreamWriter:
+    if settings.is_real_time:
+        # The only output mode that Spark takes there; without an aggregation all are the same.
+        writer = writer.outputMode("update")
+        # PySpark's own stubs leave the parameter out.
+        triggered: DataStreamWriter = writer.trigger(realTime=settings.real_time_batch)  # type: ignore[call-overload]
+        return triggered
+    if settings.trigger == AVAILABLE_NOW:
+        return writer.trigger(availableNow=True)
+    return writer.trigger(processingTime=settings.trigger)

@@ -1,0 +1,95 @@
+"""Python workers that have scored before the first batch comes."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lib.background import Background
+from lib.decode.engines.spark import SOURCE_TYPES
+from lib.errors import name_error
+from lib.messages.dead_letter import OutputSettings
+from lib.record.contract import Contract
+from lib.spark.session import is_local
+from lib.stream.plan import Scorer, score_records
+
+logger = logging.getLogger(__name__)
+
+# Whoever stops the job must be heard, even when a worker hangs.
+_PATIENCE_S = 10.0
+
+
+class WarmUp(Background):
+    """Lets each Python worker score a stand-in, while the block takes over the group.
+
+    A worker starts, imports its libraries and opens the model in the time in which the driver
+    mostly waits for Kafka; otherwise the first batch would wait for all that. The answers are
+    thrown away. What goes wrong here goes wrong again in the first batch, which reports it.
+
+    Does nothing where there is nothing for workers to do, or where executors are on other machines:
+    there may be none yet.
+
+    Args:
+        spark: the session.
+        scorer: a loaded model backend.
+        contract: what a record has to look like.
+        decodes_in_python: whether workers decode, whatever the model.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        scorer: Scorer,
+        contract: Contract,
+        *,
+        decodes_in_python: bool = False,
+    ) -> None:
+        super().__init__("warm-up", patience_s=_PATIENCE_S)
+        self._spark = spark
+        self._scorer = scorer
+        self._contract = contract
+        # Here and not in the thread: the query shares the copy of the model that this makes.
+        has_workers = decodes_in_python or scorer.build_batch_scorer(spark) is not None
+        self._decodes_in_python = decodes_in_python
+        self._is_needed = is_local(spark) and has_workers
+
+    def _run(self) -> None:
+        if not self._is_needed:
+            return
+        try:
+            self._score_stand_ins()
+        except Exception as error:  # noqa: BLE001 - of any kind; the first batch reports it
+            logger.info("the warm-up failed error=%s", name_error(error))
+
+    def _score_stand_ins(self) -> None:
+        context = self._spark.sparkContext
+        records = build_stand_ins(self._spark, self._contract, context.defaultParallelism)
+        output = OutputSettings("", "", "")
+        context.setJobDescription("warm-up of the Python workers")
+        messages = score_records(
+            records,
+            self._scorer,
+            self._contract,
+            output,
+            decodes_in_python=self._decodes_in_python,
+        )
+        messages.toArrow()
+
+
+def build_stand_ins(spark: SparkSession, contract: Contract, count: int) -> DataFrame:
+    """Valid records, each in a partition of its own: the columns of ``SOURCE_COLUMNS``."""
+    record = {contract.identifier.name: "warm-up", **contract.stand_ins}
+    values = {
+        "source_value": F.lit(json.dumps(record).encode()),
+        "source_topic": F.lit("warm-up"),
+        "source_partition": F.lit(0),
+        "source_offset": F.col("id"),
+        "source_timestamp": F.current_timestamp(),
+    }
+    columns = [
+        values.get(name, F.lit(None)).cast(kind).alias(name) for name, kind in SOURCE_TYPES.items()
+    ]
+    return spark.range(0, count, 1, count).select(*columns)

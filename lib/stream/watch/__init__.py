@@ -1,0 +1,1 @@
+"""A running query watched: signs of life, brokers that are away, restarts, and the stop."""

@@ -1,0 +1,80 @@
+"""Judges a query that shows no sign of life: what hangs is given up, brokers are waited for."""
+
+from __future__ import annotations
+
+from pyspark.sql.streaming.query import StreamingQuery
+
+from lib.errors import BatchTimeoutError, BrokersAwayError, ScoringError
+from lib.stream.watch.life_signs import LifeSigns
+from lib.stream.watch.outage import OutageWatch
+from lib.stream.watch.stop_signal import StopSignal
+
+_WAIT_S = 0.5
+
+
+class QueryGuard:
+    """Knows when a batch has taken too long, and whether an outage of the brokers is to blame.
+
+    Args:
+        signs: of life of the query.
+        outage: watches for outages of the brokers, as long as the caller keeps it open.
+        batch_timeout_s: for a batch without a sign of life, while brokers answer.
+        outage_limit_s: for an outage; 0 for none.
+    """
+
+    def __init__(
+        self,
+        signs: LifeSigns,
+        outage: OutageWatch,
+        *,
+        batch_timeout_s: float,
+        outage_limit_s: float,
+    ) -> None:
+        self.signs = signs
+        self.outage = outage
+        self._batch_timeout_s = batch_timeout_s
+        self._outage_limit_s = outage_limit_s
+
+    @property
+    def has_outage(self) -> bool:
+        """Whether brokers are away, as far as is known."""
+        return self.outage.duration_s > 0
+
+    def judge(self, query: StreamingQuery) -> ScoringError | None:
+        """Look at a running query; why it has to be given up, None where it has not."""
+        self.signs.look(query)
+        if self._has_lasted_too_long():
+            return self._build_outage_error()
+        # What hung for want of brokers gets all its time again when they are back.
+        hanging_s = min(self.signs.silence_s, self.outage.answering_s)
+        if self.has_outage or hanging_s <= self._batch_timeout_s:
+            return None
+        return BatchTimeoutError(
+            f"the batch has made no progress for {hanging_s:.0f} s: {self.signs.describe_wait()}"
+        )
+
+    def is_excused(self, failure: ScoringError) -> bool:
+        """Whether a failure does not count: brokers have been away since the last sign of life."""
+        if not failure.is_transient:
+            return False
+        self.outage.ask()
+        return self.outage.was_on(self.signs.last_s)
+
+    def await_brokers(self, stop: StopSignal) -> None:
+        """Wait until the brokers answer, or a stop is requested.
+
+        Raises:
+            BrokersAwayError: it takes too long.
+        """
+        while self.has_outage and not stop.wait(_WAIT_S):
+            if self._has_lasted_too_long():
+                raise self._build_outage_error()
+
+    def _has_lasted_too_long(self) -> bool:
+        return 0 < self._outage_limit_s < self.outage.duration_s
+
+    def _build_outage_error(self) -> BrokersAwayError:
+        return BrokersAwayError(
+            f"the brokers have been away for {self.outage.duration_s:.0f} s,"
+            f" longer than --outage-limit {self._outage_limit_s:g}"
+        )

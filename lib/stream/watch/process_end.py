@@ -1,0 +1,82 @@
+"""The hard end of the job's processes, for a stop that nothing else would end.
+
+Nothing of a batch is visible, or all of it, whenever the process ends: the next start finds out.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import Any, Never
+
+from pyspark import SparkContext
+
+from lib.bounded import run_bounded
+
+# A JVM that does not answer within this is killed.
+_HALT_S = 3.0
+# How long a JVM may clean up by itself: Spark would wait 30 s for consumers whose broker is silent.
+_SHUTDOWN_S = 5.0
+_POLL_S = 0.05
+
+
+def has_jvm() -> bool:
+    """Whether spark-submit has started this process: then its JVM is the parent."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def end_process(code: int, *, with_jvm: bool = True) -> Never:
+    """End this process at once, and with it the JVM; does not return.
+
+    Args:
+        code: of the exit, of both.
+        with_jvm: halts the JVM at once too. Otherwise it has a few seconds to clean up.
+    """
+    parent = os.getppid()
+    logging.shutdown()
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+    if SparkContext._gateway is not None:
+        within_s = 0.0 if with_jvm else _SHUTDOWN_S
+        # A JVM that has ended does not answer, and one that hangs does not do so in time.
+        with suppress(Exception):
+            run_bounded(
+                lambda: limit_jvm(code, within_s), timeout_s=_HALT_S, what="halting the JVM"
+            )
+        # Under spark-submit the JVM is the parent, and its exit code is the job's.
+        deadline_s = time.monotonic() + _HALT_S
+        while with_jvm and has_jvm() and os.getppid() == parent:
+            if time.monotonic() > deadline_s:
+                os.kill(parent, signal.SIGKILL)
+            time.sleep(_POLL_S)
+    os._exit(code)
+
+
+def limit_jvm(code: int, within_s: float) -> None:
+    """Let the JVM halt itself with an exit code after so many seconds, if it still runs then.
+
+    Nothing of Python has to live until then. Spark starts the JVM so that its method handles may be
+    used: this one is ``() -> Runtime.getRuntime().halt(code)``.
+    """
+    gateway: Any = SparkContext._gateway
+    jvm = gateway.jvm
+    handles, types = jvm.java.lang.invoke.MethodHandles, jvm.java.lang.invoke.MethodType
+    runtime = jvm.java.lang.Runtime.getRuntime()
+    halt = handles.publicLookup().findVirtual(
+        jvm.java.lang.Class.forName("java.lang.Runtime"),
+        "halt",
+        types.methodType(jvm.java.lang.Void.TYPE, jvm.java.lang.Integer.TYPE),
+    )
+    bound = gateway.new_array(jvm.java.lang.Object, 2)
+    bound[0], bound[1] = runtime, int(code)
+    runnable = jvm.java.lang.invoke.MethodHandleProxies.asInterfaceInstance(
+        jvm.java.lang.Class.forName("java.lang.Runnable"),
+        handles.insertArguments(halt, 0, bound),
+    )
+    jvm.java.util.concurrent.ScheduledThreadPoolExecutor(1).schedule(
+        runnable, int(within_s * 1000), jvm.java.util.concurrent.TimeUnit.MILLISECONDS
+    )

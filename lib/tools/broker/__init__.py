@@ -1,0 +1,21 @@
+"""An embedded Kafka broker, for machines that have none: demo, tests and benchmarks use it.
+
+``python -m lib.tools.broker`` runs one in the foreground.
+"""
+
+from __future__ import annotations
+
+from lib.tools.broker.configuration import Listener
+from lib.tools.broker.embedded import EmbeddedBroker
+from lib.tools.broker.provision import BOOTSTRAP_VARIABLE, Broker, ExternalBroker, provide_broker
+from lib.tools.broker.topics import create_topics
+
+__all__ = [
+    "BOOTSTRAP_VARIABLE",
+    "Broker",
+    "EmbeddedBroker",
+    "ExternalBroker",
+    "Listener",
+    "create_topics",
+    "provide_broker",
+]

@@ -1,0 +1,96 @@
+"""Records, some of them broken, stamped with the time at which they are sent. Pure Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from fractions import Fraction
+from itertools import count
+from random import Random
+from typing import NamedTuple
+
+from lib.record.contract import Contract
+from lib.synth import break_record, encode_record, list_faults
+from lib.tools.produce.records import KeyedRecord
+
+# Nearly 1 MB each: in turn with the others, they would make up nine tenths of all bytes.
+_BULKY_FAULTS = frozenset({"oversized"})
+_BULKY_ROUNDS = 10
+
+
+class Message(NamedTuple):
+    """What is sent.
+
+    Attributes:
+        key: the record's identifier, also of a broken record.
+        value: JSON, or what a fault made of it; None for a tombstone.
+        fault: what is wrong with it; None for a valid record.
+    """
+
+    key: bytes
+    value: bytes | None
+    fault: str | None
+
+
+def mix_messages(
+    records: Iterable[KeyedRecord],
+    contract: Contract,
+    *,
+    bad_share: float,
+    seed: int,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Iterator[Message]:
+    """Stamp records, and break a share of them.
+
+    The broken ones are evenly spread: of n messages, ``n * bad_share`` rounded to the nearest.
+
+    Args:
+        records: from :func:`lib.tools.produce.records.iter_source`.
+        contract: names the field for the event time.
+        bad_share: in [0, 1].
+        seed: decides what the faults leave open.
+        clock: the event time, in UTC; asked when a message is taken, which is when it is sent.
+    """
+    share = Fraction(str(bad_share))
+    step, whole = share.numerator, share.denominator
+    kinds, random = iter_kinds(contract), Random(seed)
+    stamp = _build_stamp(contract)
+    fill = whole // 2  # the first broken one comes in the middle of its stretch
+    for record in records:
+        value = stamp(record.body, _format(clock()))
+        fill += step
+        if fill < whole:
+            yield Message(record.key, value, None)
+        else:
+            fill -= whole
+            kind = next(kinds)
+            yield Message(record.key, break_record(value, random, contract, kind), kind)
+
+
+def iter_kinds(contract: Contract) -> Iterator[str]:
+    """All kinds of faults that records of the contract can have, in turn, without end.
+
+    Bulky ones come in every tenth round only.
+    """
+    kinds = list_faults(contract)
+    for round_number in count():
+        for kind in kinds:
+            if kind not in _BULKY_FAULTS or round_number % _BULKY_ROUNDS == 0:
+                yield kind
+
+
+def _build_stamp(contract: Contract) -> Callable[[bytes, str], bytes]:
+    """What adds the event time to a record's JSON, where the contract has one."""
+    field = contract.event_time
+    if field is None:
+        return lambda body, now: body
+    if len(field.place) == 1:  # without parsing, for it is done for each record
+        start = f',"{field.place[0]}":"'
+        return lambda body, now: body[:-1] + f'{start}{now}"}}'.encode()
+    return lambda body, now: encode_record(json.loads(body), contract, event_time=now)
+
+
+def _format(moment: datetime) -> str:
+    """ISO 8601 with milliseconds; ``moment`` is in UTC."""
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -1,0 +1,1 @@
+"""A trained pipeline in faster forms, each kept only if it scores the same."""

@@ -1,0 +1,143 @@
+"""The trained pipeline in faster forms, each kept only if it says the same."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pyspark.sql import SparkSession
+from sklearn.pipeline import Pipeline
+
+from lib.errors import name_error
+from lib.record.contract import Contract
+from lib.score.backends.onnx.model import OnnxModel
+from lib.store.version import ONNX_ARTEFACT, SQL_ARTEFACT
+from lib.synth import draw_features
+from lib.training.compile.edges import Score, make_edges
+from lib.training.compile.export import export_onnx, export_sql
+from lib.training.spark_fit import score_expression
+
+logger = logging.getLogger(__name__)
+
+#: Largest difference of a probability, against scikit-learn's. Messages carry six decimals.
+MAX_DIFFERENCE = 1e-6
+GENERATED_ROWS = 100_000
+# Beyond this an expression falls out of Spark's generated code and is slower than Python.
+MAX_SQL_CHARS = 32_000
+_HINT = "pip install the `compiled` extra"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What compiling a pipeline has given.
+
+    Attributes:
+        artefacts: file name → content, of the forms that agree.
+        facts: backend → ``largest_difference`` and ``rows`` of the comparison or, where the form
+            was left out, ``left_out``: why.
+    """
+
+    artefacts: dict[str, bytes] = field(default_factory=dict)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class _LeftOutError(Exception):
+    """Why a version goes without a form of its model."""
+
+
+def compile_pipeline(
+    pipeline: Pipeline,
+    features: pd.DataFrame,
+    *,
+    contract: Contract,
+    spark: SparkSession,
+    seed: int,
+) -> Compiled:
+    """Export to ONNX and to Spark SQL, and compare each with the pipeline.
+
+    They are compared on the training data, on :data:`GENERATED_ROWS` synthetic records and on the
+    edges of ``lib/training/compile/edges.py``.
+
+    Args:
+        pipeline: fitted, as ``build_sklearn_pipeline`` makes it.
+        features: that it was fitted on.
+        contract: of the features.
+        spark: session to evaluate the expression in.
+        seed: of the synthetic records.
+    """
+
+    def score(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+        probabilities: npt.NDArray[np.float64] = pipeline.predict_proba(rows)[:, 1]
+        return probabilities
+
+    generated = draw_features(contract, GENERATED_ROWS, seed + 1)
+    samples = {
+        "the training data": features,
+        "generated records": generated,
+        "the edges": make_edges(score, contract, seed),
+    }
+
+    def prepare_onnx() -> tuple[bytes, Score]:
+        content = export_onnx(pipeline, contract)
+        return content, OnnxModel(content, ONNX_ARTEFACT).score_frame
+
+    def prepare_sql() -> tuple[bytes, Score]:
+        text = export_sql(pipeline, contract)
+        if len(text) > MAX_SQL_CHARS:
+            raise _LeftOutError(
+                f"the expression has {len(text):,} characters, more than {MAX_SQL_CHARS:,}"
+            )
+        return text.encode(), lambda rows: score_expression(spark, text, rows)
+
+    compiled = Compiled()
+    reference = {name: score(rows) for name, rows in samples.items()}
+    for backend, artefact, prepare in (
+        ("onnx", ONNX_ARTEFACT, prepare_onnx),
+        ("sql", SQL_ARTEFACT, prepare_sql),
+    ):
+        try:
+            content, facts = _verify(prepare, samples, reference)
+        except _LeftOutError as reason:
+            logger.warning("the version goes without %s: %s", backend, reason)
+            compiled.facts[backend] = {"left_out": str(reason)}
+        else:
+            compiled.artefacts[artefact] = content
+            compiled.facts[backend] = facts
+    return compiled
+
+
+def _verify(
+    prepare: Callable[[], tuple[bytes, Score]],
+    samples: dict[str, pd.DataFrame],
+    reference: dict[str, npt.NDArray[np.float64]],
+) -> tuple[bytes, dict[str, Any]]:
+    """Export one form and hold it against the pipeline.
+
+    Raises:
+        _LeftOutError: it cannot be made, or says something else.
+    """
+    largest = 0.0
+    try:
+        content, score = prepare()
+        for name, rows in samples.items():
+            differences = np.abs(score(rows) - reference[name])
+            worst = float(np.max(differences))
+            if not worst <= MAX_DIFFERENCE:  # NaN too
+                raise _LeftOutError(
+                    f"found a difference of {worst:.2g} from scikit-learn on {name}, expected at"
+                    f" most {MAX_DIFFERENCE:g}: {int(np.sum(~(differences <= MAX_DIFFERENCE)))} of"
+                    f" {len(rows):,} rows differ by more"
+                )
+            largest = max(largest, worst)
+    except ImportError as error:
+        raise _LeftOutError(f"{error.name} is not installed ({_HINT})") from error
+    except _LeftOutError:
+        raise
+    except Exception as error:  # converters raise all sorts on what they do not know
+        raise _LeftOutError(f"it cannot be exported: {name_error(error)}") from error
+    return content, {"largest_difference": largest, "rows": sum(map(len, samples.values()))}

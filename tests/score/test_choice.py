@@ -1,0 +1,84 @@
+"""What ``--backend auto`` and ``--decoder auto`` take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from lib.score.choice import choose_backend, choose_decoder
+from lib.score.registry import BACKENDS, DEFAULT
+from lib.settings.base import BackendChoice, DecoderChoice
+from tests.score.conftest import save_version
+
+ALL = ("pipeline.joblib", "pipeline.onnx", "probability.sql", "spark_model/metadata/part-00000")
+
+
+def make_version(root: Path, *artefacts: str) -> Path:
+    def write(folder: Path) -> None:
+        for name in artefacts:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(name)
+
+    return save_version(root, write).path
+
+
+@pytest.mark.parametrize(
+    ("artefacts", "chosen", "native"),
+    [
+        (ALL, "onnx", "sql"),
+        (ALL[:2], "onnx", "sklearn"),
+        ((ALL[0], ALL[2], ALL[3]), "sql", "sql"),
+        ((ALL[0], ALL[3]), "spark", "spark"),
+        (ALL[:1], "sklearn", "sklearn"),
+    ],
+)
+def test_auto_takes_the_fastest_that_a_version_has(
+    tmp_path: Path, artefacts: tuple[str, ...], chosen: str, native: str
+) -> None:
+    path = make_version(tmp_path, *artefacts)
+    assert choose_backend(path) == chosen
+    assert choose_backend(path, native_only=True) == native
+
+
+def test_without_onnxruntime_auto_takes_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = replace(BACKENDS["onnx"], is_installed=lambda: False)
+    monkeypatch.setitem(BACKENDS, "onnx", absent)
+    assert choose_backend(make_version(tmp_path, *ALL)) == "sql"
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"), [("m.onnx", "onnx"), ("m.sql", "sql"), ("m.joblib", "sklearn")]
+)
+def test_outside_a_store_the_suffix_tells(tmp_path: Path, name: str, chosen: str) -> None:
+    (tmp_path / name).touch()
+    assert choose_backend(tmp_path / name) == chosen
+
+
+def test_a_folder_outside_a_store_is_a_pipeline_model(tmp_path: Path) -> None:
+    assert choose_backend(tmp_path) == "spark"
+
+
+def test_the_settings_name_every_backend_in_the_order_of_auto() -> None:
+    assert get_args(BackendChoice) == ("auto", *BACKENDS)
+    assert list(BACKENDS)[-1] == DEFAULT
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("decoder", ["spark", "python"])
+@pytest.mark.parametrize("native_only", [False, True])
+def test_a_decoder_by_name_is_taken(
+    backend: str, decoder: DecoderChoice, *, native_only: bool
+) -> None:
+    assert choose_decoder(decoder, backend, native_only=native_only) == decoder
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_auto_decodes_in_python_for_a_pipeline_model_where_there_is_python(backend: str) -> None:
+    chosen = choose_decoder("auto", backend, native_only=False)
+    assert chosen == ("python" if backend == "spark" else "spark")
+    assert choose_decoder("auto", backend, native_only=True) == "spark"
