@@ -183,7 +183,7 @@ def model_store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     from lib.store import ModelStore, installed_libraries
     from lib.training.data import make_training_data
     from lib.training.training import fit, write_artefacts
-    from tests.telco import CUSTOMER
+    from tests.support.telco import CUSTOMER
 
     root = tmp_path_factory.mktemp("models")
     data = make_training_data(2_000, seed=1, contract=CUSTOMER)

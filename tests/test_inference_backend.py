@@ -21,10 +21,10 @@ from lib.inference_backend import (
     predict,
 )
 from lib.score.sample import main
-from tests.process import run_python
 from tests.score.conftest import save_version
 from tests.score.models import build_customers, build_labels, fit_sklearn_pipeline
-from tests.telco import CUSTOMER
+from tests.support.process import run_python
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from lib.store import ModelVersion

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process import run_python
+from tests.support.process import run_python
 
 ROOT = Path(__file__).parents[1]
 

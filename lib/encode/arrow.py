@@ -1,6 +1,6 @@
 """Scored records → Kafka messages, many at once, for Python workers.
 
-Writes what ``spark.py`` writes: every test of ``tests/test_pipeline.py`` runs on both.
+Writes what ``spark.py`` writes: every test of ``tests/stream/test_plan.py`` runs on both.
 """
 
 from __future__ import annotations

@@ -16,15 +16,15 @@ from confluent_kafka.admin import AdminClient
 from lib.store import ModelStore
 from lib.tools.broker import create_topics
 from lib.tools.broker.guarded_folder import GuardedFolder
-from tests.answers import AnswerReader, Watch
 from tests.crash.ground import Ground, open_ground
 from tests.crash.schedule import Leg
 from tests.crash.supervisor import Launch, Supervisor
 from tests.end_to_end.jobs import Deployment
-from tests.ledger import Ledger, Probabilities
-from tests.load import Load
-from tests.numbered import NumberedRecords
-from tests.spark_cluster import SparkCluster
+from tests.support.answers import AnswerReader, Watch
+from tests.support.ledger import Ledger, Probabilities
+from tests.support.load import Load
+from tests.support.numbered import NumberedRecords
+from tests.support.spark_cluster import SparkCluster
 
 MODEL_NAME = "churn"
 INPUT, OUTPUT, DEAD_LETTERS = "customers", "predictions", "dead-letters"

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.answers import Watch
 from tests.crash.arena import Arena, LaboratoryError, Setup
 from tests.crash.report import LegReport, Outcome
 from tests.crash.schedule import KILLS, Leg, Strike
 from tests.crash.strikes import NotPossibleError, carry_out
 from tests.crash.supervisor import Launch
+from tests.support.answers import Watch
 
 # A loaded machine takes several times as long as an idle one.
 _RECOVERY_TIMEOUT_S = 300.0

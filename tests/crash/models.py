@@ -18,10 +18,10 @@ from lib.store import ModelStore, installed_libraries
 from lib.training.data import make_training_data
 from lib.training.training import fit, write_artefacts
 from tests.crash.arena import MODEL_NAME
-from tests.expected import expect_probabilities
-from tests.ledger import Probabilities
-from tests.numbered import NumberedRecords
-from tests.telco import CUSTOMER
+from tests.support.expected import expect_probabilities
+from tests.support.ledger import Probabilities
+from tests.support.numbered import NumberedRecords
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from tests.ledger import Fault
+from tests.support.ledger import Fault
 
 _PACKAGES = ("pyspark", "confluent-kafka", "pyarrow", "scikit-learn")
 

@@ -21,7 +21,7 @@ from lib.tools.broker import EmbeddedBroker, create_topics
 from lib.tools.broker.guarded_folder import GuardedFolder
 from tests.crash.supervisor import Supervisor
 from tests.end_to_end.jobs import Deployment, read_account, run_job
-from tests.topics import Account, Record, build_customers, produce, read_topic
+from tests.support.topics import Account, Record, build_customers, produce, read_topic
 
 _RESTART_AFTER_S = 2.0
 _BURST = 5

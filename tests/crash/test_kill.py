@@ -13,7 +13,7 @@ import pytest
 from lib.exactly_once.checkpoint.format import parse_offsets
 from tests.crash.supervisor import DYING_JOB
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, read_account, run_job, start_job
-from tests.topics import Record, build_customers, produce, read_topic
+from tests.support.topics import Record, build_customers, produce, read_topic
 
 RECORDS = 4_000
 # Several batches for each source partition, so that a kill has a before and an after.

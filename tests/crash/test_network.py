@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.crash.network import Member, Network, NoNetworksError
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 # Sends one line to a server, and prints what comes back.
 _CLIENT = """

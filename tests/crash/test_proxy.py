@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from lib.tools.broker import EmbeddedBroker, create_topics
 from tests.crash.proxy import Action, Interference, Proxy, read_api_key, read_frame
 from tests.crash.schedule import REQUESTS
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 END_TXN = 26
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from lib.decode.engines.python import MAX_FOUND_CHARS, decode_value
 from lib.record.violations import Rule
-from tests.records import ACCEPTED, BROKEN, VALID, record
-from tests.telco import CUSTOMER
+from tests.support.records import ACCEPTED, BROKEN, VALID, record
+from tests.support.telco import CUSTOMER
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 JSON_VALUES = st.recursive(

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from lib.decode.engines.arrow import Category, DecodedBatch, decode_batch
 from lib.decode.engines.python import decode_value
 from tests.hostile.mutations import mutate_value
-from tests.records import ACCEPTED, BROKEN, VALID
-from tests.telco import CUSTOMER
+from tests.support.records import ACCEPTED, BROKEN, VALID
+from tests.support.telco import CUSTOMER
 
 BATCH = 1_000
 

@@ -11,8 +11,8 @@ import pytest
 
 from lib.decode.engines.python import decode_value
 from tests.hostile.mutations import mutate_value
-from tests.records import ACCEPTED, BROKEN, VALID, record
-from tests.telco import CUSTOMER
+from tests.support.records import ACCEPTED, BROKEN, VALID, record
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession

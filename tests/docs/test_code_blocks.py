@@ -17,7 +17,7 @@ import pytest
 
 from tests.conftest import TopicFactory
 from tests.docs.documents import ROOT, iter_blocks, list_documents
-from tests.topics import build_customers, produce, read_topic
+from tests.support.topics import build_customers, produce, read_topic
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -121,7 +121,7 @@ def score_topic(spark: SparkSession, substitutes: Mapping[str, str]) -> None:
     from lib.score.choice import load_backend
     from lib.settings.jobs.score_stream import ScoreStreamSettings
     from lib.stream.start import start_stream
-    from tests.telco import CUSTOMER
+    from tests.support.telco import CUSTOMER
 
     settings = ScoreStreamSettings(
         bootstrap_servers=substitutes[SERVERS],

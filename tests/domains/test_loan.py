@@ -22,9 +22,9 @@ from lib.synth import draw_records, encode_record
 from lib.tools.broker import Broker, create_topics
 from tests.conftest import TopicFactory
 from tests.end_to_end.jobs import ROOT, run_job
-from tests.process import run_python
 from tests.record.random_contracts import draw_values
-from tests.topics import produce, read_headers, read_topic
+from tests.support.process import run_python
+from tests.support.topics import produce, read_headers, read_topic
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lib.settings.jobs.score_stream import AVAILABLE_NOW, ScoreStreamSettings
-from tests.topics import Account, Record, read_topic, take_account
+from tests.support.topics import Account, Record, read_topic, take_account
 
 ROOT = Path(__file__).parents[2]
 SUBMIT = str(ROOT / "spark-submit.sh")

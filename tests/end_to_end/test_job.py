@@ -22,7 +22,7 @@ from tests.end_to_end.jobs import (
     run_job,
     start_job,
 )
-from tests.topics import build_customers, produce
+from tests.support.topics import build_customers, produce
 
 # What the user is promised.
 FAIL_WITHIN_S = 30.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, read_account, start_job
-from tests.topics import build_customers, produce
+from tests.support.topics import build_customers, produce
 
 _RECORDS = 3_000
 # Less than the messages of one batch.

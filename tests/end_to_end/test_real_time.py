@@ -24,8 +24,8 @@ from lib.stream.watch.stop_signal import StopSignal
 from tests.conftest import TopicFactory
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, kill_group, read_account, start_job
 from tests.end_to_end.test_stream import RecordingView, score
-from tests.telco import CUSTOMER
-from tests.topics import Record, build_customers, produce, read_topic
+from tests.support.telco import CUSTOMER
+from tests.support.topics import Record, build_customers, produce, read_topic
 
 REAL_TIME = {
     "mode": "real-time",

@@ -33,9 +33,9 @@ from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.progress import BatchProgress, Totals
 from lib.tools.broker import EmbeddedBroker, create_topics
 from tests.end_to_end.jobs import Deployment, read_account
-from tests.telco import CUSTOMER
-from tests.topics import build_customers, produce, read_topic, take_account
-from tests.waiting import wait_until
+from tests.support.telco import CUSTOMER
+from tests.support.topics import build_customers, produce, read_topic, take_account
+from tests.support.waiting import wait_until
 
 
 class Totalled:

@@ -15,8 +15,8 @@ import pytest
 from lib.tools.broker import EmbeddedBroker, create_topics
 from tests.crash.supervisor import DYING_JOB
 from tests.end_to_end.jobs import Deployment, start_job
-from tests.topics import build_customers, produce
-from tests.waiting import wait_until
+from tests.support.topics import build_customers, produce
+from tests.support.waiting import wait_until
 
 # The default is 60; less shows the same.
 STOP_TIMEOUT_S = 6

@@ -18,8 +18,8 @@ from lib.stream.start import start_stream
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.progress import BatchProgress, Totals
 from tests.end_to_end.jobs import Deployment, read_account
-from tests.telco import CONTRACT_FILE, CUSTOMER
-from tests.topics import Record, build_customers, produce, read_topic
+from tests.support.telco import CONTRACT_FILE, CUSTOMER
+from tests.support.topics import Record, build_customers, produce, read_topic
 
 
 class RecordingView:

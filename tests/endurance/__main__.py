@@ -19,14 +19,14 @@ from benchmarks.environment import describe_machine, describe_versions
 from lib.setup.jars import BUILD_ROOT
 from lib.tools.broker import EmbeddedBroker, create_topics
 from lib.tools.broker.guarded_folder import GuardedFolder
-from tests.answers import AnswerReader
 from tests.crash.models import RECORDS, read_probabilities
 from tests.end_to_end.jobs import Deployment
 from tests.endurance.growth import Growth
 from tests.endurance.soak import Life, Soak
-from tests.ledger import Ledger
-from tests.load import Load
-from tests.stored_models import provide_store
+from tests.support.answers import AnswerReader
+from tests.support.ledger import Ledger
+from tests.support.load import Load
+from tests.support.stored_models import provide_store
 
 _REPORTS = BUILD_ROOT / "soak"
 _PARTITIONS = 4

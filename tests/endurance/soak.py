@@ -16,12 +16,12 @@ from pathlib import Path
 import psutil
 
 from lib.store import ModelStore
-from tests.answers import AnswerReader
 from tests.end_to_end.jobs import SCORE_STREAM, SUBMIT, Deployment
 from tests.endurance.growth import Bound, Growth, measure_growth
 from tests.endurance.processes import Role, Weight, weigh
-from tests.ledger import Ledger
-from tests.load import Load
+from tests.support.answers import AnswerReader
+from tests.support.ledger import Ledger
+from tests.support.load import Load
 
 _MIB = 2**20
 _LOOK_INTERVAL_S = 2.0

@@ -27,10 +27,10 @@ from lib.exactly_once.sink import ExactlyOnceSettings, ExactlyOnceSink
 from lib.kafka.admin import build_admin, list_partitions
 from lib.messages.columns import HEADERS_TYPE
 from lib.tools.broker import create_topics
-from tests import consumer_groups
 from tests.conftest import TopicFactory
-from tests.topics import Record, produce, read_topic
-from tests.waiting import wait_until
+from tests.support import consumer_groups
+from tests.support.topics import Record, produce, read_topic
+from tests.support.waiting import wait_until
 
 PARTITIONS = 4
 

@@ -52,8 +52,8 @@ from tests.exactly_once.copying import (
     small_arrow_batches,
 )
 from tests.exactly_once.writing import cut_connections
-from tests.topics import read_topic
-from tests.waiting import wait_until
+from tests.support.topics import read_topic
+from tests.support.waiting import wait_until
 
 COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 

@@ -29,7 +29,6 @@ from lib.messages.columns import HEADERS_TYPE
 from lib.sink.kafka import write_at_least_once
 from lib.source.kafka import KafkaSourceSettings, read_stream
 from tests.conftest import TopicFactory
-from tests.consumer_groups import read_group, run_consumer_groups
 from tests.docs.documents import read_section
 from tests.exactly_once.copying import (
     PARTITIONS,
@@ -42,8 +41,9 @@ from tests.exactly_once.copying import (
     recreate_topic,
     small_arrow_batches,
 )
-from tests.topics import read_topic
-from tests.waiting import wait_until
+from tests.support.consumer_groups import read_group, run_consumer_groups
+from tests.support.topics import read_topic
+from tests.support.waiting import wait_until
 
 OPERATIONS, INFERENCE = "docs/operations.md", "docs/kafka_inference.md"
 MIGRATION = "Migration from a hand-written consumer"

@@ -17,7 +17,7 @@ from lib.kafka.admin import build_admin
 from lib.kafka.retention import find_shortest_retention_s
 from lib.tools.broker import EmbeddedBroker, create_topics
 from tests.exactly_once.copying import Copying, answers, build_copying, orders
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 # A minute, which is the shortest for offsets; a week by default.
 _FORGETFUL = {

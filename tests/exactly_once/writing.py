@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, TopicPartition
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter, WriteReport
 from lib.messages.columns import MESSAGE_SCHEMA
-from tests.topics import read_topic
+from tests.support.topics import read_topic
 
 # Between the end of a connection and the client's own thread.
 _NOTICED_S = 0.5

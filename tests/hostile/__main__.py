@@ -17,7 +17,7 @@ from lib.tools.broker import EmbeddedBroker, create_topics, provide_broker
 from lib.tools.broker.guarded_folder import GuardedFolder
 from tests.end_to_end.jobs import Deployment
 from tests.hostile.fuzz import PARTITIONS, Run, measure_growth, run_fuzz
-from tests.stored_models import provide_store
+from tests.support.stored_models import provide_store
 
 BACKENDS = ("sql", "onnx")
 _REPORTS = BUILD_ROOT / "fuzz"

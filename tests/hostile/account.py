@@ -10,7 +10,7 @@ from lib.decode.engines.python import decode_value
 from lib.messages.dead_letter import CONNECT_PREFIX, SCORING_PREFIX, DeadLetter
 from lib.record.prediction import Prediction
 from tests.hostile.records import Headers, build_record, find_index
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 _MAX_EXAMPLES = 20
 

@@ -13,8 +13,8 @@ from random import Random
 from typing import Any
 
 from lib.synth.faults import FAULTS
-from tests.records import ACCEPTED, BROKEN
-from tests.telco import CUSTOMER
+from tests.support.records import ACCEPTED, BROKEN
+from tests.support.telco import CUSTOMER
 
 Fields = dict[str, Any]
 Mutation = Callable[[Fields, Random], bytes | None]
@@ -240,7 +240,7 @@ def fill_message(fields: Fields, chance: Random) -> bytes:
 
 
 def take_named_case(fields: Fields, chance: Random) -> bytes | None:
-    """A case of ``tests/records.py``, but those that are large."""
+    """A case of ``tests/support/records.py``, but those that are large."""
     value = chance.choice(_NAMED_CASES)
     return value if value is None or len(value) < 2_000 else value[:2_000]
 

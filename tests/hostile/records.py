@@ -21,8 +21,8 @@ from lib.messages.dead_letter import (
     SCORING_PREFIX,
 )
 from tests.hostile.mutations import mutate_value
-from tests.records import VALID
-from tests.telco import CUSTOMER
+from tests.support.records import VALID
+from tests.support.telco import CUSTOMER
 
 Headers = tuple[tuple[str, bytes | None], ...]
 

@@ -21,7 +21,7 @@ from lib.messages.dead_letter import (
 )
 from tests.hostile.account import HostileAccount
 from tests.hostile.records import Headers, build_record
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 SEED, NUMBERS, PARTITIONS = 5, range(100, 140), 4
 Answer = tuple[str, bytes | None, bytes | None, Headers]

@@ -8,7 +8,7 @@ import pytest
 
 from lib.decode.engines.spark import decode_records
 from lib.messages.columns import HEADERS_TYPE
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -8,8 +8,8 @@ import pytest
 from lib.decode.engines.python import decode_value
 from tests.hostile.mutations import LARGEST_BYTES, VALUE_MUTATIONS, Mutation
 from tests.hostile.records import build_record, find_index, name_record
-from tests.records import VALID
-from tests.telco import CUSTOMER
+from tests.support.records import VALID
+from tests.support.telco import CUSTOMER
 
 
 def test_a_record_is_made_from_seed_and_number_alone() -> None:

@@ -11,7 +11,7 @@ from confluent_kafka import (
 
 from tests.hostile.account import HostileAccount
 from tests.hostile.records import build_record
-from tests.topics import iter_topic, read_headers
+from tests.support.topics import iter_topic, read_headers
 
 _TIMEOUT_S = 60.0
 _MAX_QUEUED = 20_000

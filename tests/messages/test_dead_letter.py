@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lib.messages.dead_letter import DeadLetter, ErrorType
 from lib.record.prediction import Prediction
 from lib.record.violations import Rule, Violation
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 PREDICTION = {
     "customerID": "7590-VHVEG",

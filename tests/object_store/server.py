@@ -12,7 +12,7 @@ from typing import Self
 
 from lib.setup.environments import provide_environment
 from lib.setup.jars import BUILD_ROOT, provide_optional_jars
-from tests.waiting import await_output
+from tests.support.waiting import await_output
 
 _REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 _FOLDER = BUILD_ROOT / "s3-server"

@@ -18,7 +18,7 @@ from tests.end_to_end.jobs import (
     start_job,
 )
 from tests.object_store.server import S3Server
-from tests.topics import build_customers, produce
+from tests.support.topics import build_customers, produce
 
 RECORDS = 2_000
 BATCH = 500

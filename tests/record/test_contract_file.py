@@ -13,7 +13,7 @@ from lib.record.contract import Kind, Names, OutputNames
 from lib.record.contract_file import parse_contract, read_contract
 from lib.record.contract_writer import write_contract
 from tests.record.random_contracts import draw_contract
-from tests.telco import CONTRACT_FILE, CUSTOMER
+from tests.support.telco import CONTRACT_FILE, CUSTOMER
 
 LOAN = Path(__file__).parents[1] / "domains" / "loan.toml"
 

@@ -13,7 +13,7 @@ import pytest
 from lib.inference_backend import ModelBackend, load_model
 from lib.store import ModelStore, ModelVersion, installed_libraries
 from tests.score.models import build_customers, build_labels, fit_sklearn_pipeline
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.ml import PipelineModel

@@ -14,7 +14,7 @@ from lib.errors import ModelError, ModelMismatchError
 from lib.inference_backend import ModelBackend, SklearnBackend, load_model, predict
 from tests.score.conftest import THRESHOLD
 from tests.score.models import build_customers
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -15,7 +15,7 @@ from lib.inference_backend import OnnxBackend, get_backend_info, load_model, pre
 from lib.score.backends.onnx.model import OnnxModel
 from tests.score.conftest import save_version
 from tests.score.models import build_customers
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 CUSTOMERS = build_customers(50, seed=3)
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.single_record import RECORD, main, measure_overhead_ms
 from lib.inference_backend import SklearnBackend, predict
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 
 class Instant:

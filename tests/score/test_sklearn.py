@@ -18,7 +18,7 @@ from lib.errors import ModelCorruptError, ModelError, ModelMismatchError
 from lib.inference_backend import SklearnBackend, get_backend_info, load_model, predict
 from tests.score.conftest import save_version
 from tests.score.models import NUMBERS, build_customers
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -20,9 +20,9 @@ from lib.inference_backend import (
     load_model,
     predict,
 )
-from tests.process import run_python
 from tests.score.conftest import save_version
 from tests.score.models import build_customers, fit_spark_pipeline
+from tests.support.process import run_python
 
 if TYPE_CHECKING:
     from pyspark.ml import PipelineModel

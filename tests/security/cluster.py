@@ -25,7 +25,7 @@ from lib.kafka.rights import Right, list_rights
 from lib.tools.broker import EmbeddedBroker, Listener
 from lib.tools.broker.ports import LOOPBACK
 from tests.end_to_end.jobs import Deployment
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 ANSWER_TIMEOUT_S = 20.0
 _LISTENER = "SECURE"

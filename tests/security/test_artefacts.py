@@ -18,7 +18,7 @@ from lib.score.backends.sklearn.backend import SklearnBackend
 from lib.score.choice import find_model
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.store import ModelStore, ModelVersion
-from tests.stored_models import save_version
+from tests.support.stored_models import save_version
 
 
 class Harmless:

@@ -10,7 +10,7 @@ from lib.kafka.rights import Right
 from lib.settings.jobs.consume import ConsumeSettings
 from tests.end_to_end.jobs import Deployment
 from tests.security.cluster import SecureBroker, User, grant
-from tests.topics import produce
+from tests.support.topics import produce
 
 pytestmark = pytest.mark.broker
 

@@ -11,7 +11,7 @@ import pytest
 from lib.kafka.secrets import is_secret
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, read_account, start_job
 from tests.security.cluster import SecureBroker, User, grant, list_acls, rights_of
-from tests.topics import build_customers, produce
+from tests.support.topics import build_customers, produce
 
 pytestmark = pytest.mark.broker
 

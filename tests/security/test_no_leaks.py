@@ -20,7 +20,7 @@ from lib.tools.broker.ports import pick_free_ports
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, start_job
 from tests.security.cluster import SecureBroker, User, as_pkcs8, grant, rights_of
 from tests.security.test_job import write_options
-from tests.topics import build_customers, produce, read_topic
+from tests.support.topics import build_customers, produce, read_topic
 
 pytestmark = pytest.mark.broker
 

@@ -16,8 +16,8 @@ from lib.decode.engines.python import decode_value
 from lib.decode.engines.spark import SOURCE_COLUMNS
 from lib.errors import SourceError
 from lib.source.parquet import read_parquet
-from tests.records import VALID
-from tests.telco import CUSTOMER
+from tests.support.records import VALID
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession

@@ -12,7 +12,7 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from lib.spark.session import count_running_tasks, wait_for_tasks
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 GROUP = "stopped"
 

@@ -12,7 +12,7 @@ import pytest
 from lib.messages.dead_letter import MessageSettings, OutputSettings
 from lib.spark.worker_memory import exempt_what_is_loaded, pause_collection
 from lib.stream.one_pass import BatchPlan
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

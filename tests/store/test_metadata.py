@@ -8,7 +8,7 @@ import pytest
 from lib.errors import ModelCorruptError, ModelMismatchError
 from lib.store.compatibility import check_contract, check_library, installed_libraries
 from lib.store.metadata import ModelMetadata, is_version_metadata
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 METADATA = ModelMetadata(
     name="churn",

@@ -15,7 +15,7 @@ import pytest
 from lib.errors import ModelCorruptError, ModelMismatchError, ModelNotFoundError, SettingsError
 from lib.store import ModelStore, ModelVersion
 from lib.store.version import find_version
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 FORK = multiprocessing.get_context("forkserver")

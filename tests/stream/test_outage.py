@@ -11,7 +11,7 @@ import pytest
 from lib.stream.watch.outage import Brokers, OutageWatch
 from lib.tools.broker import Broker
 from tests.conftest import TopicFactory
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 class Cluster:

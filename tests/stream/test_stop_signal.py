@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from lib.stream.watch.stop_signal import StopSignal
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 class End:

@@ -14,7 +14,7 @@ import pytest
 from lib.messages.dead_letter import OutputSettings
 from lib.stream.plan import score_records
 from lib.stream.warm_up import WarmUp, build_stand_ins
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

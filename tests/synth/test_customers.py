@@ -13,7 +13,7 @@ from lib.synth.telco import BLOCK_ROWS, iter_customers, make_customers, tables
 from lib.synth.telco.identifiers import MAX_INDEX, make_identifiers
 from lib.training.data import clean_table
 from lib.training.sklearn_pipeline import build_sklearn_pipeline
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 # One lot for all tests that look at shares; drawing it takes half a second.
 CUSTOMERS = make_customers(100_000, seed=1)

@@ -10,7 +10,7 @@ from lib.decode.engines.python import decode_value
 from lib.record.violations import Rule
 from lib.synth import FAULTS, break_record, encode_record, iter_records
 from lib.synth.telco import make_customers
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 RECORDS = iter_records(make_customers(50, seed=6), CUSTOMER)
 VALUES = [encode_record(record, CUSTOMER) for record in RECORDS]

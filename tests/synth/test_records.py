@@ -5,7 +5,7 @@ import json
 from lib.decode.engines.python import decode_value
 from lib.synth import encode_record, iter_records
 from lib.synth.telco import make_customers
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 CUSTOMERS = make_customers(2_000, seed=2)
 

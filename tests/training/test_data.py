@@ -8,7 +8,7 @@ import pytest
 from lib.errors import SettingsError, SourceError
 from lib.synth.telco import make_customers
 from lib.training.data import make_training_data, read_training_data
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 CUSTOMERS = make_customers(20, seed=1)
 

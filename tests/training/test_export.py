@@ -17,7 +17,7 @@ from lib.training.compile.edges import UNSEEN_CATEGORY, find_jumps, make_edges
 from lib.training.compile.export import export_onnx, export_sql
 from lib.training.data import make_training_data
 from lib.training.sklearn_pipeline import build_sklearn_pipeline
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -12,7 +12,7 @@ import pytest
 from lib.training.data import make_training_data
 from lib.training.encoding import build_encoding
 from lib.training.sklearn_pipeline import build_sklearn_pipeline
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 DATA = make_training_data(2_000, seed=1, contract=CUSTOMER)
 PIPELINE = build_sklearn_pipeline(CUSTOMER).fit(DATA.features, DATA.labels)

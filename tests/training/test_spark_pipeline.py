@@ -9,7 +9,7 @@ import pytest
 from lib.training.data import make_training_data
 from lib.training.encoding import build_encoding
 from lib.training.sklearn_pipeline import build_sklearn_pipeline
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.ml import PipelineModel

@@ -11,7 +11,7 @@ import pytest
 from lib.errors import ModelError
 from lib.store import ModelStore, ModelVersion, installed_libraries
 from lib.training.data import make_training_data
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

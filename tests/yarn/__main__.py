@@ -31,8 +31,8 @@ from lib.setup.jars import PROJECT_ROOT
 from lib.tools.broker import create_topics
 from tests.end_to_end.jobs import Deployment, read_account
 from tests.security.cluster import SecureBroker, grant, rights_of
-from tests.stored_models import provide_store
-from tests.topics import Record, build_customers, produce
+from tests.support.stored_models import provide_store
+from tests.support.topics import Record, build_customers, produce
 from tests.yarn.cluster import YarnCluster
 from tests.yarn.memory import MemoryWatch
 

@@ -16,7 +16,7 @@ from tests.crash.strikes.asking import (
     read_commits,
 )
 from tests.crash.strikes.processes import await_death
-from tests.transactional_load import TransactionalLoad
+from tests.support.transactional_load import TransactionalLoad
 
 _IN_TRANSACTION_RECORDS = 100
 _DRAIN_TIMEOUT_S = 300.0

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from lib.errors import SinkError
 from lib.exactly_once.checkpoint.planned_offsets import read_planned_batch
 from tests.exactly_once.copying import Copying, answers, orders
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def rewrite_ends(path: Path, more: int) -> None:

@@ -18,7 +18,7 @@ from tests.exactly_once.copying import (
     find_set_aside,
     orders,
 )
-from tests.topics import read_topic
+from tests.support.topics import read_topic
 
 COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 LOGGER = "lib.exactly_once.start.takeover"

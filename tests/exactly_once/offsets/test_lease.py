@@ -17,7 +17,7 @@ from lib.exactly_once.offsets.process_identity import has_ended, identify_proces
 from lib.exactly_once.offsets.stamp import Lease, Stamp, make_run_id
 from lib.exactly_once.start.standby import stand_by
 from lib.exactly_once.transaction.keep_alive import KeepAlive
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 OURS, OTHER, THIRD = "host:1:aa", "host.example.org:7:bb.place.4711", "host:9:cc"
 

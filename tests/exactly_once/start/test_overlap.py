@@ -18,9 +18,9 @@ from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.kafka.admin import build_admin
 from lib.tools.broker import Broker
 from tests.conftest import TopicFactory
-from tests.consumer_groups import read_group
 from tests.exactly_once.copying import Copying
-from tests.waiting import wait_until
+from tests.support.consumer_groups import read_group
+from tests.support.waiting import wait_until
 
 NOW_S = 1_000
 LOGGER = "lib.exactly_once.start.overlap"

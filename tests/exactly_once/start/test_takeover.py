@@ -25,7 +25,7 @@ from lib.kafka.admin import build_admin, read_topic_id
 from lib.messages.columns import MESSAGE_SCHEMA
 from tests.conftest import TopicFactory
 from tests.exactly_once.copying import PARTITIONS, Copying, add_partition, answers, orders
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 

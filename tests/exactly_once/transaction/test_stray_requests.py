@@ -17,8 +17,8 @@ from lib.tools.broker import EmbeddedBroker, create_topics
 from tests.crash.proxy import Action, Interference, Proxy
 from tests.crash.schedule import REQUESTS
 from tests.exactly_once.writing import Setting, build_setting, write
-from tests.topics import read_topic
-from tests.waiting import wait_until
+from tests.support.topics import read_topic
+from tests.support.waiting import wait_until
 
 
 @dataclass

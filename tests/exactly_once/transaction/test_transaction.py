@@ -29,8 +29,8 @@ from lib.exactly_once.transaction.writer import TransactionalWriter, WriteReport
 from lib.tools.broker import Broker, EmbeddedBroker, create_topics
 from tests.conftest import TopicFactory
 from tests.exactly_once.writing import Setting, build_setting, cut_connections, write
-from tests.topics import produce, read_topic
-from tests.waiting import wait_until
+from tests.support.topics import produce, read_topic
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

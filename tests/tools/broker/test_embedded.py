@@ -19,7 +19,7 @@ from lib.setup.jars import PROJECT_ROOT
 from lib.tools.broker import EmbeddedBroker, Listener, create_topics
 from lib.tools.broker.ports import pick_free_ports
 from tests.conftest import TopicFactory
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.broker
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from lib.synth import encode_record
-from tests.process import run_python
 from tests.record.test_contract_file import LOAN
-from tests.telco import CONTRACT_FILE, CUSTOMER
+from tests.support.process import run_python
+from tests.support.telco import CONTRACT_FILE, CUSTOMER
 
 JOB = str(Path(__file__).parents[3] / "jobs" / "contract.py")
 

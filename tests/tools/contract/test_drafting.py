@@ -17,7 +17,7 @@ from lib.synth.telco import make_customers
 from lib.tools.contract.draft_file import draft_file, write_draft
 from lib.tools.contract.drafting import Roles
 from lib.tools.contract.survey import survey_file
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 CSV = """\
 order,when,colour,weight,parts,fragile,remark,returned

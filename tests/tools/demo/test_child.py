@@ -13,7 +13,7 @@ from lib.errors import ScoringError
 from lib.tools.broker.guarded_folder import GuardedFolder
 from lib.tools.demo import child as child_module
 from lib.tools.demo.child import Child
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 Start = Callable[[str], Child]
 

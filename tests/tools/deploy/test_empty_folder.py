@@ -20,7 +20,7 @@ import pytest
 
 from lib.setup.jars import PROJECT_ROOT, JarSet, list_jars
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment
-from tests.topics import build_customers, produce, read_topic, take_account
+from tests.support.topics import build_customers, produce, read_topic, take_account
 
 LIBRARY = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 

@@ -11,7 +11,7 @@ from lib.errors import ModelNotFoundError
 from lib.settings.base import ModelSettings
 from lib.store import ModelStore, ModelVersion
 from lib.tools.deploy.model_archive import pack_model
-from tests.stored_models import save_version
+from tests.support.stored_models import save_version
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from lib.decode.engines.python import decode_value
 from lib.synth import FAULTS
 from lib.tools.produce.mixture import Message, iter_kinds, mix_messages
 from lib.tools.produce.records import KeyedRecord
-from tests.records import record
-from tests.telco import CUSTOMER
+from tests.support.records import record
+from tests.support.telco import CUSTOMER
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 345678, tzinfo=UTC)
 

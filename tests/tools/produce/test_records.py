@@ -13,8 +13,8 @@ import pytest
 from lib.decode.engines.python import decode_value
 from lib.errors import SourceError
 from lib.tools.produce.records import KeyedRecord, iter_csv, iter_source
-from tests.records import VALID
-from tests.telco import CUSTOMER
+from tests.support.records import VALID
+from tests.support.telco import CUSTOMER
 
 WriteCsv = Callable[..., str]
 

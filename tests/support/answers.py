@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from lib.background import Background
-from tests.ledger import Ledger
+from tests.support.ledger import Ledger
 
 _CHUNK = 2_000
 _PATIENCE_S = 0.05

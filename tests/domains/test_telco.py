@@ -10,7 +10,7 @@ from lib.decode.engines.python import check_record
 from lib.record.checks import check_value
 from lib.record.contract import Kind
 from lib.record.violations import Rule
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 
 def test_the_customer_has_19_features_in_the_order_of_the_data_set() -> None:
@@ -83,6 +83,6 @@ def test_every_category_lists_its_values_and_every_number_its_range() -> None:
 
 
 def test_the_documented_table_is_the_contract() -> None:
-    document = Path(__file__).parents[1] / "docs" / "contract.md"
+    document = Path(__file__).parents[2] / "docs" / "contract.md"
 
     assert CUSTOMER.to_markdown() in document.read_text()

@@ -13,7 +13,7 @@ from typing import Self
 import psutil
 import pyspark
 
-from tests.waiting import await_output
+from tests.support.waiting import await_output
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 15.0

@@ -9,7 +9,7 @@ from types import TracebackType
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from lib.background import Background
-from tests.ledger import Ledger
+from tests.support.ledger import Ledger
 
 # Keys that live in each partition: few, so that each has many records whose order counts.
 KEYS_PER_PARTITION = 50

@@ -20,15 +20,15 @@ from lib.errors import KafkaSetupError
 from lib.messages.dead_letter import DeadLetterFormat
 from lib.settings.jobs.consume import ConsumeSettings
 from lib.tools.broker.ports import pick_free_ports
-from tests.letters import Row, send_letters
-from tests.records import record
-from tests.topics import produce
+from tests.support.letters import Row, send_letters
+from tests.support.records import record
+from tests.support.topics import produce
 
 if TYPE_CHECKING:
     from lib.tools.broker import Broker
     from tests.conftest import TopicFactory
 
-JOB = Path(__file__).parents[1] / "jobs" / "consume.py"
+JOB = Path(__file__).parents[2] / "jobs" / "consume.py"
 Consume = Callable[..., list[str]]
 
 NO_TEXT = b"\xff\xfe{}"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from lib.decode.engines.python import decode_value
 from lib.inference_backend import load_model, predict
-from tests.numbered import NumberedRecords
-from tests.telco import CUSTOMER
+from tests.support.numbered import NumberedRecords
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

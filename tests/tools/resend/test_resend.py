@@ -34,17 +34,17 @@ from lib.messages.header_text import Header
 from lib.settings.jobs.resend import ResendSettings
 from lib.tools.resend.resend import resend
 from lib.tools.resend.selection import Selection
-from tests.consumer_groups import (
+from tests.support.consumer_groups import (
     delete_group,
     delete_offsets,
     list_positions,
     read_group,
     run_consumer_groups,
 )
-from tests.letters import Row, send_letters
-from tests.process import run_python
-from tests.records import BROKEN, record
-from tests.topics import read_headers, read_topic
+from tests.support.letters import Row, send_letters
+from tests.support.process import run_python
+from tests.support.records import BROKEN, record
+from tests.support.topics import read_headers, read_topic
 
 if TYPE_CHECKING:
     from lib.tools.broker import Broker

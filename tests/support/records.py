@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 VALID: dict[str, Any] = {
     "customerID": "7590-VHVEG",

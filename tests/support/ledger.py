@@ -16,7 +16,7 @@ from enum import StrEnum
 import orjson
 
 from lib.messages.dead_letter import HEADER_OFFSET, HEADER_PARTITION
-from tests.numbered import (
+from tests.support.numbered import (
     NumberedRecords,
     is_broken,
     read_broken_key,

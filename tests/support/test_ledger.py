@@ -11,9 +11,9 @@ import pytest
 from lib.decode.engines.python import decode_value
 from lib.messages.dead_letter import HEADER_OFFSET, HEADER_PARTITION
 from lib.synth import FAULTS
-from tests.ledger import Fault, Ledger
-from tests.numbered import BROKEN_PERIOD, NumberedRecords, is_broken, read_event_time
-from tests.telco import CUSTOMER
+from tests.support.ledger import Fault, Ledger
+from tests.support.numbered import BROKEN_PERIOD, NumberedRecords, is_broken, read_event_time
+from tests.support.telco import CUSTOMER
 
 RECORDS = NumberedRecords(pool_size=10, seed=3)
 PROBABILITIES = {

@@ -10,7 +10,7 @@ from lib.errors import SettingsError
 from lib.settings.load import load_settings
 from lib.settings.registry import JOB_SETTINGS
 from lib.settings.topics import list_topics
-from tests.process import run_python
+from tests.support.process import run_python
 
 #: It reads either topic, and writes nothing.
 ONLY_READS = "consume"

@@ -15,7 +15,7 @@ from lib.settings.load import load_settings
 from lib.settings.registry import JOB_SETTINGS
 from lib.setup.jars import PROJECT_ROOT
 from lib.store import ModelStore
-from tests.stored_models import save_version
+from tests.support.stored_models import save_version
 
 
 def load(

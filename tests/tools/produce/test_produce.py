@@ -21,14 +21,14 @@ from lib.settings.jobs.produce import ProduceSettings
 from lib.tools.broker.ports import pick_free_ports
 from lib.tools.produce.mixture import Message
 from lib.tools.produce.sending import Target, send_messages
-from tests.telco import CUSTOMER
-from tests.topics import read_topic
+from tests.support.telco import CUSTOMER
+from tests.support.topics import read_topic
 
 if TYPE_CHECKING:
     from lib.tools.broker import Broker
     from tests.conftest import TopicFactory
 
-JOB = Path(__file__).parents[1] / "jobs" / "produce.py"
+JOB = Path(__file__).parents[3] / "jobs" / "produce.py"
 Produce = Callable[..., int]
 
 

@@ -22,7 +22,7 @@ from lib.messages.dead_letter import DeadLetter
 from lib.record.prediction import Prediction
 from lib.synth import break_record, encode_record, iter_records
 from lib.synth.telco import make_customers
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 _READ_TIMEOUT_S = 60.0
 

@@ -27,9 +27,9 @@ from lib.settings.jobs.replay import ReplaySettings
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.spark.session import apply_runtime_settings
 from lib.stream.start import start_stream
-from tests.records import ACCEPTED, BROKEN, VALID, record
-from tests.telco import CUSTOMER
-from tests.topics import read_topic
+from tests.support.records import ACCEPTED, BROKEN, VALID, record
+from tests.support.telco import CUSTOMER
+from tests.support.topics import read_topic
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession

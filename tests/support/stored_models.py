@@ -12,7 +12,7 @@ from pathlib import Path
 from lib.record.contract import Contract
 from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT
 from lib.store import ModelStore, ModelVersion
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 _STORE = BUILD_ROOT / "trial-models"
 

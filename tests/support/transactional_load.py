@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaException, Producer
 
-from tests.ledger import Ledger
-from tests.load import KEYS_PER_PARTITION
+from tests.support.ledger import Ledger
+from tests.support.load import KEYS_PER_PARTITION
 
 # No other load sends these keys: only one producer keeps the records of a key in order.
 _FIRST_KEY = 500_000

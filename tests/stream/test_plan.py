@@ -19,8 +19,8 @@ from lib.messages.dead_letter import DeadLetter, DeadLetterFormat, ErrorType
 from lib.record.prediction import Prediction
 from tests.decode.test_decoders_agree import RECORDS_TYPE
 from tests.hostile.mutations import mutate_value
-from tests.records import BROKEN, VALID, record, record_with_raw
-from tests.telco import CUSTOMER
+from tests.support.records import BROKEN, VALID, record, record_with_raw
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 from lib.messages.dead_letter import DeadLetterFormat, MessageSettings, OutputSettings
 from lib.messages.header_text import Header
 from lib.stream.one_pass import BatchPlan
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 Row = tuple[bytes, bytes | None, list[Header]]
 

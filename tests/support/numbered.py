@@ -17,7 +17,7 @@ from random import Random
 from lib.synth import break_record, encode_record, iter_records
 from lib.synth.telco import make_customers
 from lib.tools.produce.mixture import iter_kinds
-from tests.telco import CUSTOMER
+from tests.support.telco import CUSTOMER
 
 # One record of these is broken: 2 %. The number of faults in a round divides no such number, so
 # every kind comes.

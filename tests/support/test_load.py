@@ -7,11 +7,11 @@ from confluent_kafka.cimpl import NewPartitions
 
 from lib.tools.broker import Broker, EmbeddedBroker, create_topics
 from tests.conftest import TopicFactory
-from tests.ledger import Ledger
-from tests.load import Load
-from tests.numbered import NumberedRecords, read_broken_key, read_event_time
-from tests.topics import read_topic
-from tests.transactional_load import TransactionalLoad
+from tests.support.ledger import Ledger
+from tests.support.load import Load
+from tests.support.numbered import NumberedRecords, read_broken_key, read_event_time
+from tests.support.topics import read_topic
+from tests.support.transactional_load import TransactionalLoad
 
 
 def await_sent(load: Load, count: int) -> None:
