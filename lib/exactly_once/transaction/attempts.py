@@ -176,6 +176,11 @@ class Attempts:
                     self._abort(session)  # after other failures the next producer does it
                 self.close()
                 reason = self._judge(first, what, error, duration_s)
+            except BaseException:
+                # The session knows offsets of before a commit that may have happened.
+                if self._may_have_committed:
+                    self.close()
+                raise
             logger.warning("%s failed attempt=%d reason=%s", what, attempt, reason)
             if self._is_given_up.wait(_BACKOFF_S * attempt * (0.5 + random.random())):
                 break

@@ -107,6 +107,26 @@ def test_offsets_never_move_backwards(setting: Setting, writer: TransactionalWri
     assert {p: offset for p, (offset, _) in setting.committed().items()} == {0: 61, 1: 4}
 
 
+def test_an_error_right_after_a_commit_does_not_let_offsets_move_backwards(
+    setting: Setting,
+) -> None:
+    """A run that ends signs its offsets once more: those of the batch, not those before it."""
+
+    def fail(step: str) -> None:
+        if step == "committed":
+            raise RuntimeError("right after the commit")
+
+    writer = TransactionalWriter(setting.transaction, fail)
+    writer.open()
+    with pytest.raises(RuntimeError, match="right after the commit"):
+        write(writer, setting.messages([0, 1, 2]), {0: 3, 1: 0})
+    writer.renew({0: 0, 1: 0}, query_id="query", is_last=True)
+    writer.close()
+
+    assert setting.committed()[0][0] == 3
+    assert setting.keys() == [b"0@0", b"0@1", b"0@2"]
+
+
 def test_headers_and_null_values_arrive(setting: Setting, writer: TransactionalWriter) -> None:
     headers = [{"key": "a", "value": b"\xff"}, {"key": "b", "value": None}]
     tombstone = setting.messages([0], headers=headers).set_column(
