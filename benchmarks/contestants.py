@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.settings.jobs.score_stream import AVAILABLE_NOW
-from lib.setup.jars import PROJECT_ROOT
+from lib.setup.places import PROJECT_ROOT
 
 LOOP_PROCESSES = 2
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import confluent_kafka
 import psutil
 
-from lib.setup.jars import PROJECT_ROOT, JarSet, list_jars
+from lib.setup.jars import JarSet, list_jars
 from lib.setup.java import find_java
+from lib.setup.places import PROJECT_ROOT
 
 Facts = dict[str, str | int | float | bool | None]
 

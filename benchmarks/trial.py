@@ -24,7 +24,7 @@ from benchmarks.environment import (
 )
 from benchmarks.topics import SEED, name_topic
 from lib.settings.base import JobSettings
-from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT
+from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
 from lib.spark.defaults import read_spark_defaults
 from lib.store import ModelStore
 from lib.tools.broker import EmbeddedBroker, provide_broker

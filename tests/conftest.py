@@ -20,9 +20,9 @@ import pytest
 from hypothesis import settings
 
 from lib.setup.class_archive import join_class_path, list_jvm_options, provide_spark_home
-from lib.setup.jars import PROJECT_ROOT
 from lib.setup.java import find_java
 from lib.setup.log_settings import name_log_option
+from lib.setup.places import PROJECT_ROOT
 from lib.spark.defaults import read_spark_defaults
 
 if TYPE_CHECKING:  # pure tests must not even import them

@@ -12,7 +12,8 @@ from benchmarks.hand_loop import find_model
 from benchmarks.peers.environments import find_python
 from benchmarks.peers.lines import count_code_lines
 from lib.settings.real_time import REAL_TIME
-from lib.setup.jars import PROJECT_ROOT, JarSet, list_jars
+from lib.setup.jars import JarSet, list_jars
+from lib.setup.places import PROJECT_ROOT
 
 _BENCHMARKS = PROJECT_ROOT / "benchmarks"
 _PROGRAMS = Path(__file__).parent / "programs"

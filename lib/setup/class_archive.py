@@ -32,9 +32,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import SetupError
-from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT, JarSet, list_jars
+from lib.setup.jars import JarSet, list_jars
 from lib.setup.java import Java, find_java
 from lib.setup.log_settings import name_log_option
+from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
 from lib.setup.whole_file import make_whole
 
 if TYPE_CHECKING:  # printing options must not cost the import of pyspark

@@ -27,12 +27,11 @@ from pathlib import Path
 
 from lib.errors import SetupError
 from lib.setup.java import find_java
+from lib.setup.places import BUILD_ROOT, CONF
 
 logger = logging.getLogger(__name__)
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
-IVY_FILE = PROJECT_ROOT / "conf" / "ivy.xml"
-BUILD_ROOT = PROJECT_ROOT / "build"
+IVY_FILE = CONF / "ivy.xml"
 JARS_ROOT = BUILD_ROOT / "jars"
 CACHE = BUILD_ROOT / "ivy-cache"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from lib.setup.jars import PROJECT_ROOT
+from lib.setup.places import CONF
 
-LOG_SETTINGS = PROJECT_ROOT / "conf" / "log4j2.properties"
+LOG_SETTINGS = CONF / "log4j2.properties"
 
 
 def name_log_option() -> str:

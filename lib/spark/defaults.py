@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.setup.jars import PROJECT_ROOT
+from lib.setup.places import CONF
 
-PATH = PROJECT_ROOT / "conf" / "spark-defaults.conf"
+PATH = CONF / "spark-defaults.conf"
 
 
 def read_spark_defaults(path: Path = PATH) -> dict[str, str]:

@@ -8,9 +8,9 @@ import sys
 from pyspark.sql import SparkSession
 
 from lib.setup.class_archive import join_class_path, list_jvm_options, provide_spark_home
-from lib.setup.jars import PROJECT_ROOT
 from lib.setup.java import find_java
 from lib.setup.log_settings import LOG_SETTINGS, name_log_option
+from lib.setup.places import PROJECT_ROOT
 from lib.spark.defaults import read_spark_defaults
 from lib.spark.session import apply_runtime_settings, build_session
 from lib.spark.task_slots import name_local_master

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lib.errors import ContractError, ModelCorruptError, ModelMismatchError
 from lib.record.contract import Contract
 from lib.record.contract_file import parse_contract, read_contract
+from lib.setup.places import CONF
 from lib.store.version import CONTRACT_ARTEFACT, ModelVersion
 
-#: Where the clone keeps contracts.
-CONTRACTS = Path(__file__).resolve().parents[2] / "conf" / "contracts"
+#: The folder of delivered contracts.
+CONTRACTS = CONF / "contracts"
 
 
 def read_version_contract(version: ModelVersion) -> Contract:
     """The contract that a version carries.
 
     Versions that were saved before versions carried their contracts name it by its fingerprint:
-    it is looked for among the contracts of the clone.
+    it is looked for among the delivered contracts.
 
     Raises:
         ModelCorruptError: the version's contract is not the one that was saved.

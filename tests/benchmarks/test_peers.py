@@ -16,7 +16,7 @@ from lib.errors import SetupError
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
 from lib.setup.environments import digest
-from lib.setup.jars import PROJECT_ROOT
+from lib.setup.places import PROJECT_ROOT
 from tests.benchmarks.course import COURSE
 
 PROGRAMS = PROJECT_ROOT / "benchmarks" / "peers" / "programs"

@@ -15,7 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-from lib.setup.jars import PROJECT_ROOT, provide_optional_jars
+from lib.setup.jars import provide_optional_jars
+from lib.setup.places import PROJECT_ROOT
 from tests.crash.arena import LaboratoryError, Setup
 from tests.crash.campaign import run_leg
 from tests.crash.drawing import build_schedule

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.environment import describe_machine, describe_versions
-from lib.setup.jars import BUILD_ROOT
+from lib.setup.places import BUILD_ROOT
 from lib.tools.broker import EmbeddedBroker, create_topics
 from lib.tools.broker.guarded_folder import GuardedFolder
 from tests.crash.models import RECORDS, read_probabilities

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.environment import describe_machine, describe_versions
-from lib.setup.jars import BUILD_ROOT
+from lib.setup.places import BUILD_ROOT
 from lib.tools.broker import EmbeddedBroker, create_topics, provide_broker
 from lib.tools.broker.guarded_folder import GuardedFolder
 from tests.end_to_end.jobs import Deployment

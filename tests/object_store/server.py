@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from lib.setup.environments import provide_environment
-from lib.setup.jars import BUILD_ROOT, provide_optional_jars
+from lib.setup.jars import provide_optional_jars
+from lib.setup.places import BUILD_ROOT
 from tests.support.waiting import await_output
 
 _REQUIREMENTS = Path(__file__).with_name("requirements.txt")

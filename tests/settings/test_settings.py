@@ -13,7 +13,7 @@ from lib.settings.jobs.resend import ResendSettings
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
 from lib.settings.registry import JOB_SETTINGS
-from lib.setup.jars import PROJECT_ROOT
+from lib.setup.places import PROJECT_ROOT
 from lib.store import ModelStore
 from tests.support.stored_models import save_version
 

@@ -13,15 +13,8 @@ from pathlib import Path
 import pytest
 
 from lib.errors import SetupError
-from lib.setup.jars import (
-    IVY_FILE,
-    OPTIONAL_SETS,
-    PROJECT_ROOT,
-    JarSet,
-    fetch_jars,
-    is_complete,
-    list_jars,
-)
+from lib.setup.jars import IVY_FILE, OPTIONAL_SETS, JarSet, fetch_jars, is_complete, list_jars
+from lib.setup.places import PROJECT_ROOT
 
 S3_PINS = IVY_FILE.with_name("ivy-s3.xml")
 # (file of pins, one of its sets)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lib.errors import SetupError
-from lib.setup.jars import PROJECT_ROOT
 from lib.setup.java import find_java
+from lib.setup.places import PROJECT_ROOT
 
 _HINT = "(install Java 17 or newer, then set JAVA_HOME or put java on PATH)"
 

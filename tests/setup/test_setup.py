@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.setup.jars import PROJECT_ROOT
+from lib.setup.places import PROJECT_ROOT
 from lib.spark.task_slots import name_local_master
 
 #: What the shell scripts call: nothing of Python, Java or Spark.

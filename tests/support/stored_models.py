@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lib.record.contract import Contract
-from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT
+from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
 from lib.store import ModelStore, ModelVersion
 from tests.support.telco import CUSTOMER
 

@@ -11,7 +11,7 @@ import pytest
 from lib.errors import SettingsError
 from lib.settings.jobs.train import TrainSettings
 from lib.settings.load import load_settings
-from lib.setup.jars import PROJECT_ROOT
+from lib.setup.places import PROJECT_ROOT
 from lib.synth.telco import make_customers
 
 if TYPE_CHECKING:

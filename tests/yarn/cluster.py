@@ -17,8 +17,9 @@ from py4j.java_gateway import (  # type: ignore[import-untyped]  # it ships no t
 )
 
 from lib.exactly_once.checkpoint.files import PLAIN_FILE_SYSTEM
-from lib.setup.jars import BUILD_ROOT, JarSet, fetch_jars, list_jars
+from lib.setup.jars import JarSet, fetch_jars, list_jars
 from lib.setup.java import find_java
+from lib.setup.places import BUILD_ROOT
 from tests.support.waiting import wait_until
 
 _PINS = Path(__file__).with_name("ivy.xml")

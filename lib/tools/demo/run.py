@@ -12,7 +12,7 @@ from lib.interruption import handle_signals, raise_interrupt
 from lib.score.choice import find_model
 from lib.settings.domain import find_contract
 from lib.settings.jobs.demo import DemoSettings
-from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT
+from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
 from lib.store import ModelReference
 from lib.tools.broker import Broker, EmbeddedBroker, provide_broker
 from lib.tools.broker.guarded_folder import GuardedFolder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lib.messages.dead_letter import DeadLetter
 from lib.settings.jobs.demo import DemoSettings
-from lib.setup.jars import PROJECT_ROOT
+from lib.setup.places import PROJECT_ROOT
 from lib.tools.demo.account import Balance, find_quantile
 from lib.tools.demo.narrator import Narrator
 from lib.tools.demo.topics import Topics

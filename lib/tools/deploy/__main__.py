@@ -19,8 +19,8 @@ from lib.settings.base import ModelSettings
 from lib.settings.command import run_command
 from lib.settings.load import load_settings
 from lib.settings.registry import JOB_SETTINGS
-from lib.setup.jars import PROJECT_ROOT
 from lib.setup.log_settings import LOG_SETTINGS
+from lib.setup.places import PROJECT_ROOT
 from lib.tools.deploy.model_archive import pack_model
 from lib.tools.deploy.python_archive import provide_archive
 from lib.tools.deploy.sending import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lib.score.choice import choose_backend, find_model
 from lib.settings.base import ModelSettings
-from lib.setup.jars import BUILD_ROOT
+from lib.setup.places import BUILD_ROOT
 from lib.setup.whole_file import make_whole
 from lib.store.version import find_version
 from lib.tools.deploy.sending import MODELS_NAME, SentModel

@@ -22,7 +22,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from lib.errors import SetupError
-from lib.setup.jars import BUILD_ROOT, PROJECT_ROOT
+from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
 from lib.setup.whole_file import make_whole
 
 _PIN = re.compile(r"^([\w.-]+)==")

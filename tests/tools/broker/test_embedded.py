@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigEntry, ConfigResource
 
 from lib.errors import KafkaSetupError, SetupError
-from lib.setup.jars import PROJECT_ROOT
+from lib.setup.places import PROJECT_ROOT
 from lib.tools.broker import EmbeddedBroker, Listener, create_topics
 from lib.tools.broker.ports import pick_free_ports
 from tests.conftest import TopicFactory

@@ -18,7 +18,8 @@ from urllib.parse import unquote, urlsplit
 import pyspark
 import pytest
 
-from lib.setup.jars import PROJECT_ROOT, JarSet, list_jars
+from lib.setup.jars import JarSet, list_jars
+from lib.setup.places import PROJECT_ROOT
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment
 from tests.support.topics import build_customers, produce, read_topic, take_account
 
