@@ -1,1 +1,1 @@
-"""What the project measures of itself; see docs/benchmarks.md."""
+"""What the project measures of itself; see docs/engineering/benchmarks.md."""

@@ -1,6 +1,6 @@
 """How long scoring and committing take in the real job, where they run in turn in each batch.
 
-``.venv/bin/python -m benchmarks.batch_parts``; see docs/scaling.md.
+``.venv/bin/python -m benchmarks.batch_parts``; see docs/measured.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How many messages a second one writer commits, without Spark: where one driver ends.
 
-``.venv/bin/python -m benchmarks.commit_rate``; see docs/scaling.md.
+``.venv/bin/python -m benchmarks.commit_rate``; see docs/measured.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How long a record takes from its due time to a reader of the output, in each mode.
 
-``make bench-latency``, or ``.venv/bin/python benchmarks/latency.py --help``; see docs/latency.md.
+``make bench-latency``, or ``.venv/bin/python benchmarks/latency.py --help``; see docs/measured.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a start with commits on executors takes for each source partition: time and threads.
 
-``.venv/bin/python -m benchmarks.takeover``; see docs/scaling.md.
+``.venv/bin/python -m benchmarks.takeover``; see docs/measured.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """How fast the job drains a topic, with and without transactions, beside a hand-written loop.
 
-``make bench``, or ``.venv/bin/python benchmarks/throughput.py --help``; see docs/benchmarks.md.
+``make bench``, or ``.venv/bin/python benchmarks/throughput.py --help``; the method stands in
+``docs/engineering/benchmarks.md``.
 """
 
 from __future__ import annotations

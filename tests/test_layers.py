@@ -116,6 +116,13 @@ def test_each_listed_folder_exists() -> None:
         assert path.is_dir() or path.with_suffix(".py").is_file(), folder
 
 
+def test_the_readme_lists_the_folders_in_this_order() -> None:
+    table = (ROOT / "README.md").read_text().partition("| folder | holds |\n|---|---|\n")[2]
+    rows = table.partition("\n\n")[0].splitlines()
+
+    assert [row.split("|")[1].strip(" `") for row in rows] == list(FOLDERS)
+
+
 def test_no_folder_holds_more_modules_than_a_reader_takes_in() -> None:
     for folder in {path.parent for path in list_modules().values()}:
         modules = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]

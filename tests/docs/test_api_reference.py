@@ -1,4 +1,4 @@
-"""The signatures in docs/kafka_inference.md are those of the code."""
+"""The signatures in docs/api.md are those of the code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from lib import inference_backend
 from tests.docs.documents import iter_blocks, read_document
 
-DOCUMENT = "docs/kafka_inference.md"
+DOCUMENT = "docs/api.md"
 
 
 def parse_reference() -> ast.Module:

@@ -30,7 +30,7 @@ CHECKPOINTS = "checkpoints/"
 
 # Who runs which document; a document with Python blocks that is missing here fails below.
 WITH_MODELS = ("README.md", "docs/models.md")
-WITH_BROKER = ("docs/kafka_inference.md", "docs/operations.md", "docs/exactly_once_sink.md")
+WITH_BROKER = ("docs/api.md", "docs/operations.md", "docs/exactly_once_sink.md")
 
 
 @pytest.fixture
@@ -77,10 +77,10 @@ def test_blocks_about_models_run(spark: SparkSession, workspace: Path, document:
     run_blocks(document, {"spark": spark})
 
 
-def test_blocks_of_the_inference_guide_run(
+def test_blocks_of_the_api_run(
     spark: SparkSession, workspace: Path, substitutes: dict[str, str]
 ) -> None:
-    run_blocks("docs/kafka_inference.md", {"spark": spark}, substitutes)
+    run_blocks("docs/api.md", {"spark": spark}, substitutes)
 
 
 def test_blocks_of_the_operations_guide_run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import shutil
 import stat
@@ -128,6 +129,9 @@ def check_job(script: str, options: list[str]) -> None:
     options = [word for word in options if word != "…"]
     if options == ["--help"]:
         return
+    if Path(script).stem == "contract":  # commands on files, with arguments instead of settings
+        runpy.run_path(str(ROOT / script))["build_parser"]().parse_args(options)
+        return
     # What the shell would put there.
     load_settings(JOB_SETTINGS[Path(script).stem], [w.replace("$", "") for w in options], {})
 
@@ -150,6 +154,7 @@ def test_the_checker_objects_to_what_does_not_exist(monkeypatch: pytest.MonkeyPa
         "make everything",
         "./spark-submit.sh jobs/score_stream.py --trigger soon",
         "./spark-submit.sh jobs/score_stream.py --no-such-flag",
+        ".venv/bin/python jobs/contract.py infer --data loans.csv --no-such-flag",
         ".venv/bin/python jobs/no_such_job.py",
         ".venv/bin/python -m lib.nothing",
         "kafka-magic.sh",

@@ -45,8 +45,9 @@ from tests.support.consumer_groups import read_group, run_consumer_groups
 from tests.support.topics import read_topic
 from tests.support.waiting import wait_until
 
-OPERATIONS, INFERENCE = "docs/operations.md", "docs/kafka_inference.md"
-MIGRATION = "Migration from a hand-written consumer"
+OPERATIONS, MIGRATION = "docs/operations.md", "docs/migration.md"
+TROUBLESHOOTING = "docs/troubleshooting.md"
+STEPS = "Steps"
 REFUSAL_1 = "Refusal 1: records were deleted unscored"
 REFUSAL_2 = "Refusal 2: the group is behind the checkpoint"
 LOOKING = "Looking for the first record without an answer"
@@ -305,9 +306,9 @@ def test_a_query_gets_a_new_name_with_the_offsets_of_the_old_one(copying: Copyin
 
 
 def copy_offsets(copying: Copying, name: str, **changes: Any) -> Copying:
-    """As docs/kafka_inference.md has it: through a file, all partitions at once."""
+    """As docs/migration.md has it: through a file, all partitions at once."""
     new = replace(copying, settings=replace(copying.settings, query_name=name, **changes))
-    exporting, setting = find_commands(INFERENCE, MIGRATION)[-2:]
+    exporting, setting = find_commands(MIGRATION, STEPS)[-2:]
     command, _, file = exporting.partition(" > ")
     path = Path(copying.settings.checkpoint).with_name(file)
     path.write_text(
@@ -342,7 +343,7 @@ def test_a_job_takes_over_from_a_consumer_that_was_written_by_hand(copying: Copy
         consumer.subscribe([settings.source_topic])
         seen = {as_bytes(m.key()) for m in consumer.consume(120, timeout=30)}
         consumer.commit(asynchronous=False)
-    describe, set_one, *_ = find_commands(INFERENCE, MIGRATION)
+    describe, set_one, *_ = find_commands(MIGRATION, STEPS)
 
     shown = carry_out(copying, describe, names={"old-consumer": old}).splitlines()
     assert shown
@@ -484,8 +485,8 @@ def test_a_message_that_was_too_large_is_written_once_its_topic_takes_it(
 
 
 def raise_limit(copying: Copying, topic: str) -> None:
-    """``kafka-configs.sh --alter --add-config``, as docs/kafka_inference.md has it."""
-    text = read_section(INFERENCE, "Kafka")
+    """``kafka-configs.sh --alter --add-config``, as docs/troubleshooting.md has it."""
+    text = read_section(TROUBLESHOOTING, "Message size too large")
     found = re.search(r"--add-config (\S+)=(\d+)", text)
     assert found is not None
     entry = ConfigEntry(found[1], found[2], incremental_operation=AlterConfigOpType.SET)
