@@ -44,7 +44,6 @@ from lib.exactly_once.commit.strategy import Batch, CommitStrategy
 from lib.exactly_once.commit.topic_watch import TopicWatch
 from lib.exactly_once.offsets.stamp import Author, make_run_id
 from lib.exactly_once.sink import COMMITS
-from lib.exactly_once.transaction.producer_session import Hook, ignore
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.messages.columns import COLLECTED_COLUMNS
@@ -177,7 +176,7 @@ class Bench:
         run()
         return _read_cpu_s().since(start).scale(1e6 / self._records)
 
-    def _commit(self, build: Callable[[TransactionSettings, Author, Hook], CommitStrategy]) -> None:
+    def _commit(self, build: Callable[[TransactionSettings, Author], CommitStrategy]) -> None:
         """By one of the sink's strategies, for a query that has not committed anything yet."""
         self._batch_id += 1
         settings = TransactionSettings(self._servers, f"cost-{self._batch_id}", self._topic)
@@ -190,7 +189,7 @@ class Bench:
             watch=self._watch,
             map_in_arrow=self._plan.map_in_arrow,
         )
-        with closing(build(settings, Author(make_run_id()), ignore)) as commit:
+        with closing(build(settings, Author(make_run_id()))) as commit:
             commit.open(
                 Predecessors({}, 1, "cost", lambda: range(PARTITIONS), lambda *offset: None)
             )

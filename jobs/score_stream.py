@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pyspark.sql import SparkSession
 
 from lib.errors import QueryHungError, ScoringError
-from lib.exactly_once.transaction.producer_session import Hook, ignore
+from lib.exactly_once.transaction.settings import OnStep, ignore_step
 from lib.exit_codes import ExitCode
 from lib.score.choice import decodes_in_python, find_contract, find_model, load_backend
 from lib.settings.command import report_error, run_job
@@ -29,8 +29,8 @@ from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.console import build_view
 
 
-def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
-    """Check, load, start, follow. Crash tests die in the hook; see ``TransactionalWriter``."""
+def score_stream(settings: ScoreStreamSettings, on_step: OnStep = ignore_step) -> int:
+    """Check the settings, start the query and follow it; ``on_step``: see TransactionSettings."""
     with StopSignal(settings.stop_timeout, end_process) as stop:
         if has_jvm():
             stop.watch_jvm()
@@ -39,7 +39,7 @@ def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
         stop.watch_jvm()
         code = ExitCode.DONE
         try:
-            run_stream(spark, settings, stop, hook)
+            run_stream(spark, settings, stop, on_step)
         except QueryHungError as error:
             if not stop.is_requested:
                 report_error(error)
@@ -57,7 +57,7 @@ def score_stream(settings: ScoreStreamSettings, hook: Hook = ignore) -> int:
 
 
 def run_stream(
-    spark: SparkSession, settings: ScoreStreamSettings, stop: StopSignal, hook: Hook
+    spark: SparkSession, settings: ScoreStreamSettings, stop: StopSignal, on_step: OnStep
 ) -> None:
     """Load the model, start the query and follow it to its end.
 
@@ -72,7 +72,7 @@ def run_stream(
     check_mode(spark, settings, scorer)
     in_python = decodes_in_python(spark, settings, scorer, native_only=native_only)
     with WarmUp(spark, scorer, contract, decodes_in_python=in_python):
-        stream = start_stream(spark, settings, scorer, contract, hook, stop)
+        stream = start_stream(spark, settings, scorer, contract, on_step, stop)
     stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
 
 

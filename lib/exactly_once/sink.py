@@ -40,7 +40,6 @@ from lib.exactly_once.offsets.stamp import Author, Committer, make_run_id
 from lib.exactly_once.start.plan_check import check_plan
 from lib.exactly_once.start.tenure import Tenure
 from lib.exactly_once.transaction.failures import build_sink_error
-from lib.exactly_once.transaction.producer_session import Hook, ignore
 from lib.exactly_once.transaction.settings import ExactlyOnceSettings, TransactionSettings
 from lib.exactly_once.transaction.writer import WriteReport
 from lib.kafka.admin import build_admin, read_topic_id
@@ -59,7 +58,7 @@ _KEPT_REPORTS = 100
 
 
 #: Where batches may be committed, by ``ExactlyOnceSettings.commit``.
-COMMITS: dict[str, Callable[[TransactionSettings, Author, Hook], CommitStrategy]] = {
+COMMITS: dict[str, Callable[[TransactionSettings, Author], CommitStrategy]] = {
     "driver": DriverCommit,
     "executor": ExecutorCommit,
 }
@@ -88,7 +87,6 @@ class ExactlyOnceSink:
     Args:
         spark: the session.
         settings: names, addresses, times and strategy.
-        hook: see ``TransactionalWriter``.
 
     Example:
         sink = ExactlyOnceSink(spark, settings).start()
@@ -96,12 +94,9 @@ class ExactlyOnceSink:
         query = sink.write_stream(orders.select(...)).start()
     """
 
-    def __init__(
-        self, spark: SparkSession, settings: ExactlyOnceSettings, hook: Hook = ignore
-    ) -> None:
+    def __init__(self, spark: SparkSession, settings: ExactlyOnceSettings) -> None:
         self._spark = spark
         self._settings = settings
-        self._hook = hook
         self._checkpoint = CheckpointReader(spark, settings.checkpoint, settings.source_topic)
         self._run_id = make_run_id()
         self._watch: TopicWatch | None = None
@@ -156,7 +151,7 @@ class ExactlyOnceSink:
                 self._settings.lease_s,
             )
             build = COMMITS[self._settings.commit]
-            self._commit = build(self._settings, author, self._hook)
+            self._commit = build(self._settings, author)
             self._tenure = Tenure(
                 self._settings, self._run_id, self._commit, self._note_replacement
             )

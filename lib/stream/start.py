@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -13,7 +14,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 from lib.exactly_once.checkpoint.files import prefer_plain_files
 from lib.exactly_once.checkpoint.reader import CheckpointReader
 from lib.exactly_once.sink import ExactlyOnceSettings, ExactlyOnceSink
-from lib.exactly_once.transaction.producer_session import Hook, ignore
+from lib.exactly_once.transaction.settings import OnStep, ignore_step
 from lib.kafka.partitions import parse_partitions
 from lib.messages.dead_letter import DeadLetterFormat, OutputSettings
 from lib.record.contract import Contract
@@ -40,7 +41,7 @@ def start_stream(
     settings: ScoreStreamSettings,
     scorer: ModelBackend,
     contract: Contract,
-    hook: Hook = ignore,
+    on_step: OnStep = ignore_step,
     stop: StopSignal | None = None,
 ) -> RunningQuery:
     """Start scoring.
@@ -50,7 +51,7 @@ def start_stream(
         settings: of the job.
         scorer: a loaded model backend.
         contract: what a record has to look like.
-        hook: for crash tests; see ``TransactionalWriter``.
+        on_step: called at each step of a transaction; see ``TransactionSettings``.
         stop: ends the start too.
 
     Raises:
@@ -98,7 +99,7 @@ def start_stream(
     if settings.delivery == "at-least-once":
         stream = RunningQuery(start_at_least_once, restarts, guard)
     else:
-        sink = ExactlyOnceSink(spark, _exactly_once(settings), hook)
+        sink = ExactlyOnceSink(spark, replace(_exactly_once(settings), on_step=on_step))
         stream = RunningQuery(start_exactly_once, restarts, guard, sink, count_written)
     stream.start(stop or StopSignal())
     return stream

@@ -90,9 +90,10 @@ def test_the_documented_settings_of_the_sink_are_those_of_the_code() -> None:
     expected = {}
     for field in fields(ExactlyOnceSettings):
         has_default = field.default is not MISSING or field.default_factory is not MISSING
-        value = json.dumps(getattr(required, field.name)) if has_default else None
-        text = {"null": "None", "false": "False", "Infinity": "inf"}.get(value or "", value)
-        expected[field.name] = "required" if text is None else f"`{text}`"
+        default = getattr(required, field.name)
+        text = default.__name__ if callable(default) else json.dumps(default)
+        text = {"null": "None", "false": "False", "Infinity": "inf"}.get(text, text)
+        expected[field.name] = f"`{text}`" if has_default else "required"
 
     assert found == expected
 

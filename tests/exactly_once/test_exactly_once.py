@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ from lib.errors import (
     SinkRetryExhaustedError,
     SinkTakenOverError,
 )
-from lib.exactly_once.commit import partition_task
 from lib.exactly_once.commit.partition_task import PartitionReport, PartitionTask
 from lib.exactly_once.commit.partition_writers import settings_of_partition
 from lib.exactly_once.commit.strategy import ArrowMap
@@ -197,7 +195,7 @@ def test_a_batch_that_has_failed_twice_is_weighed_and_written_in_parts(
     copying.produce(*orders(0, 200))
     for _ in range(3):
         steps: list[str] = []
-        sink = ExactlyOnceSink(copying.spark, copying.settings, fail).start()
+        sink = copying.build_sink(on_step=fail).start()
         with copying.running(sink) as query:
             wait_until(lambda: not query.isActive)
         assert "in halves" not in caplog.text
@@ -331,11 +329,8 @@ def test_a_driver_that_was_replaced_does_not_commit_deleted_offsets_again(
     assert {offset for offset, _ in copying.committed().values()} == {OFFSET_INVALID}
 
 
-def test_offsets_that_are_lost_while_a_task_writes_are_not_made_up(
-    copying: Copying, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_offsets_that_are_lost_while_a_task_writes_are_not_made_up(copying: Copying) -> None:
     """Pieces were written, and only the offset could tell how many."""
-    settings = replace(copying.settings, part_bytes=1)
     committed: list[str] = []
 
     def lose_offsets(step: str) -> None:
@@ -345,8 +340,8 @@ def test_offsets_that_are_lost_while_a_task_writes_are_not_made_up(
             delete_group(settings)
             cut_connections(settings.bootstrap_servers)  # so it will renew its producer
 
-    watched = partial(TransactionalWriter, hook=lose_offsets)
-    monkeypatch.setattr(partition_task, "TransactionalWriter", watched)
+    settings = replace(copying.settings, part_bytes=1)
+    watched = replace(settings, on_step=lose_offsets)
     row = {"topic": copying.output, "value": b"v", "source_partition": 0}
     batches = [
         pa.RecordBatch.from_pylist(
@@ -359,7 +354,7 @@ def test_offsets_that_are_lost_while_a_task_writes_are_not_made_up(
         driver.open()
         driver.claim({0: 0}, query_id="q")
         seen = dict(driver.stamps)
-    task = PartitionTask(settings, author, "q", 0, {0: 0}, {0: 4}, seen, map_in_arrow=iter)
+    task = PartitionTask(watched, author, "q", 0, {0: 0}, {0: 4}, seen, map_in_arrow=iter)
     (found,) = task(iter(batches))
 
     report = PartitionReport.from_row(found.to_pylist()[0])
@@ -406,7 +401,9 @@ def test_a_driver_fences_what_executors_have_begun(copying: Copying, tmp_path: P
         if step == "produced" and not started:
             started.append(copying.start_sink(checkpoint=str(tmp_path / "second")))
 
-    task = TransactionalWriter(settings_of_partition(copying.settings, 0), take_over)
+    task = TransactionalWriter(
+        replace(settings_of_partition(copying.settings, 0), on_step=take_over)
+    )
     task.open()
     late = {"topic": copying.output, "key": b"late", "value": b"LATE", "headers": None}
     row = {**late, "source_partition": 0, "source_offset": offset}
@@ -471,8 +468,7 @@ def test_a_task_that_begins_while_a_driver_takes_over_writes_before_it_or_not_at
             found[0] = type(error).__name__
         task.close()
 
-    second = replace(copying.settings, checkpoint=str(tmp_path / "second"))
-    ExactlyOnceSink(copying.spark, second, run_task).start().close()
+    copying.start_sink(checkpoint=str(tmp_path / "second"), on_step=run_task).close()
     copying.drain(checkpoint=str(tmp_path / "second"))
 
     assert outcomes.issuperset(found)
@@ -494,7 +490,9 @@ def test_a_start_ends_the_transactions_of_dead_tasks_instead_of_waiting(
             copying.start_sink(commit=commit, checkpoint=str(tmp_path / "second")).close()
             seconds.append(time.monotonic() - started_s)
 
-    task = TransactionalWriter(settings_of_partition(copying.settings, 0), start_next)
+    task = TransactionalWriter(
+        replace(settings_of_partition(copying.settings, 0), on_step=start_next)
+    )
     task.open()
     with pytest.raises(SinkFencedError):
         task.write(None, {0: 1_000}, batch_id=9, query_id="old")

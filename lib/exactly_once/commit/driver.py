@@ -19,7 +19,6 @@ from lib.exactly_once.commit.partition_writers import Found, Predecessors, take_
 from lib.exactly_once.commit.strategy import Batch, RenewalTimes
 from lib.exactly_once.offsets.resume import Offsets
 from lib.exactly_once.offsets.stamp import UNKNOWN_QUERY, Author, Committer, has_committed
-from lib.exactly_once.transaction.producer_session import Hook
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter, WriteReport
 from lib.spark.failed_query import build_query_error
@@ -47,14 +46,12 @@ class DriverCommit:
     Args:
         settings: names, addresses and times.
         author: signs the offsets.
-        hook: see ``TransactionalWriter``.
     """
 
-    def __init__(self, settings: TransactionSettings, author: Author, hook: Hook) -> None:
+    def __init__(self, settings: TransactionSettings, author: Author) -> None:
         self._settings = settings
         self._author = author
-        self._hook = hook
-        self._writer = TransactionalWriter(settings, hook, author=author)
+        self._writer = TransactionalWriter(settings, author=author)
         # Batches and the thread that keeps the query alive share the writer.
         self._lock = threading.RLock()
         self._query_id = UNKNOWN_QUERY
@@ -85,10 +82,10 @@ class DriverCommit:
 
         Nothing waits here for the transactions of its tasks: fencing these ends them.
         """
-        fence = TransactionalWriter(self._settings, self._hook, author=self._author, waits=False)
+        fence = TransactionalWriter(self._settings, author=self._author, waits=False)
         with closing(fence):
             fence.open()
-            return take_partitions(self._settings, self._author, predecessors, hook=self._hook)
+            return take_partitions(self._settings, self._author, predecessors)
 
     @property
     def committed(self) -> Mapping[int, int | None]:

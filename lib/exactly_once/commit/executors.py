@@ -25,8 +25,7 @@ from lib.exactly_once.offsets.resume import Offsets
 from lib.exactly_once.offsets.stamp import UNKNOWN_QUERY, Author, is_signed_by
 from lib.exactly_once.transaction.group_offsets import read_stamps
 from lib.exactly_once.transaction.outbox import add_counts
-from lib.exactly_once.transaction.producer_session import Hook
-from lib.exactly_once.transaction.settings import TransactionSettings
+from lib.exactly_once.transaction.settings import TransactionSettings, ignore_step
 from lib.exactly_once.transaction.writer import TransactionalWriter, WriteReport
 from lib.spark.failed_query import build_query_error
 
@@ -54,16 +53,14 @@ class ExecutorCommit:
     Args:
         settings: names, addresses and times.
         author: signs the offsets.
-        hook: see ``TransactionalWriter``; called on the driver only.
     """
 
-    def __init__(self, settings: TransactionSettings, author: Author, hook: Hook) -> None:
+    def __init__(self, settings: TransactionSettings, author: Author) -> None:
         self._settings = settings
         self._author = author
-        self._hook = hook
         # Fences older drivers, and is fenced by newer ones. It commits what no task does.
         # It does not wait for their tasks' transactions: the partitions' producers end those.
-        self._driver = TransactionalWriter(settings, hook, author=author, waits=False)
+        self._driver = TransactionalWriter(settings, author=author, waits=False)
         self._committed: dict[int, int | None] = {}
         self._stamps: dict[int, str | None] = {}
         # Batches and the thread that keeps the query alive share the driver's writer.
@@ -85,9 +82,7 @@ class ExecutorCommit:
             self._driver.forget()
         self._driver.open()
         seen = self._stamps if self._is_owner else None
-        found = take_partitions(
-            self._settings, self._author, predecessors, seen=seen, hook=self._hook
-        )
+        found = take_partitions(self._settings, self._author, predecessors, seen=seen)
         self._committed, self._stamps = found.committed, found.stamps
         self._busy = set()
 
@@ -119,7 +114,7 @@ class ExecutorCommit:
             self._busy |= batch.busy_partitions
             self._query_id = batch.query_id
         task = PartitionTask(
-            self._settings,
+            replace(self._settings, on_step=ignore_step),
             self._author,
             batch.query_id,
             batch.batch_id,
@@ -130,18 +125,18 @@ class ExecutorCommit:
         )
         # Tasks commit before the driver can look: so once before them, and again after.
         batch.watch.confirm()
-        self._hook("begun")
+        self._settings.on_step("begun")
         reports = _run(batch, task)
         batch.watch.confirm()
         if any(report.may_restore for report in reports):
             reports = self._restore(batch, task, reports)
-        self._hook("produced")
+        self._settings.on_step("produced")
         raise_failure(reports)
         with self._lock:
             self._note(batch, reports)
             self._commit_rest(batch, {report.partition for report in reports})
             self._busy = set()
-        self._hook("committed")
+        self._settings.on_step("committed")
         return WriteReport(
             batch.batch_id,
             add_counts(*(report.written for report in reports)),

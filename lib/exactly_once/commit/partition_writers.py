@@ -16,7 +16,6 @@ from confluent_kafka import Consumer
 from lib.errors import SinkFencedByTaskError, SinkFencedError, SinkTakenOverError
 from lib.exactly_once.offsets.stamp import Author, Stamp
 from lib.exactly_once.transaction.group_offsets import build_consumer_settings
-from lib.exactly_once.transaction.producer_session import Hook, ignore
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
 
@@ -101,7 +100,6 @@ def take_partitions(
     predecessors: Predecessors,
     *,
     seen: Mapping[int, str | None] | None = None,
-    hook: Hook = ignore,
 ) -> Found:
     """Fence the producer of every partition, and put this run's stamp on its offset at once.
 
@@ -115,7 +113,6 @@ def take_partitions(
         author: signs the offsets.
         predecessors: which partitions, and whose.
         seen: partition → stamp that this run knows; None at its start.
-        hook: see ``TransactionalWriter``.
 
     Raises:
         SinkFencedByTaskError: a task of an older run has begun to write meanwhile.
@@ -132,7 +129,6 @@ def take_partitions(
                 fence.open()
         writer = TransactionalWriter(
             settings_of_partition(settings, partition),
-            hook,
             author=author,
             seen=None if seen is None else {partition: seen.get(partition)},
             reader=reader,

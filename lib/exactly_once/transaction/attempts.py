@@ -22,7 +22,7 @@ from lib.errors import (
 )
 from lib.exactly_once.transaction.failures import Failure, build_sink_error, classify
 from lib.exactly_once.transaction.fencing import Fencing
-from lib.exactly_once.transaction.producer_session import Hook, ProducerSession, open_session
+from lib.exactly_once.transaction.producer_session import ProducerSession, open_session
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.kafka.admin import build_admin
 from lib.kafka.retention import find_shortest_retention_s
@@ -53,7 +53,6 @@ class Attempts:
     Args:
         settings: of the writer.
         run_id: this driver's.
-        hook: called at each step.
         seen: the stamps that the run has seen; None where this producer is the run's first.
         waits: for the end of other writers' transactions, when a producer is opened.
         reader: a consumer that several writers share; None where each producer has its own.
@@ -63,7 +62,6 @@ class Attempts:
         self,
         settings: TransactionSettings,
         run_id: str,
-        hook: Hook,
         seen: Mapping[int, str | None] | None,
         *,
         waits: bool,
@@ -71,7 +69,6 @@ class Attempts:
     ) -> None:
         self._settings = settings
         self._run_id = run_id
-        self._hook = hook
         self._seen = seen
         self._waits = waits
         self._reader = reader
@@ -241,7 +238,6 @@ class Attempts:
             self._settings,
             self._run_id,
             self._seen,
-            self._hook,
             waits=self._waits,
             reader=self._reader,
             known=known,

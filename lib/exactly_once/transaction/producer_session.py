@@ -29,14 +29,9 @@ from lib.kafka.client_log import DEBUG_CONTEXT, ClientLog
 
 logger = logging.getLogger(__name__)
 
-Hook = Callable[[str], None]
 # How often one call of the client is repeated within a transaction when it says so itself.
 _CALL_ATTEMPTS = 3
 _REPORT_TIMEOUT_S = 1.0
-
-
-def ignore(step: str) -> None:
-    """The hook of a writer that nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +147,6 @@ def open_session(
     settings: TransactionSettings,
     run_id: str,
     seen: Mapping[int, str | None] | None,
-    hook: Hook,
     *,
     waits: bool,
     reader: Consumer | None,
@@ -165,7 +159,6 @@ def open_session(
         run_id: this driver's.
         seen: the stamps that this driver saw or wrote last; None at its first session. A foreign
             one means that another driver took over, and fencing it would steal the query back.
-        hook: called at each step.
         waits: for the end of other writers' transactions.
         reader: a consumer that several writers share; None where the session makes its own.
         known: partition → offset that was committed last, where nothing can have been committed
@@ -184,7 +177,7 @@ def open_session(
     if seen is not None:
         check(read_stamps(settings))
     consumer = reader or Consumer(build_consumer_settings(settings, waits=waits))
-    hook("opening")
+    settings.on_step("opening")
     delivery_errors: list[KafkaError] = []
 
     def note_failure(error: KafkaError | None, message: Message) -> None:
@@ -201,7 +194,7 @@ def open_session(
     # arrives twice fences it.
     producer.poll(0)
     log.forget()
-    hook("initialised")
+    settings.on_step("initialised")
     committed, stamps = read_committed(consumer, settings)
     check(stamps)
     if known is not None and (gone := [p for p, it in committed.items() if it is None]):

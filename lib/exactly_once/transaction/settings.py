@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Literal
@@ -11,6 +11,12 @@ from lib.errors import SettingsError
 
 # For what a transaction needs besides its own time: the last answers, and the client's timers.
 _STUCK_MARGIN_S = 15.0
+
+OnStep = Callable[[str], None]
+
+
+def ignore_step(step: str) -> None:
+    """Do nothing when a step of a transaction is reached."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ class TransactionSettings:
         reopen_limit: how often in a row it does so, for reasons that it does not know.
         part_bytes: of messages that a task on an executor holds at once, and that the driver
             collects at once from a batch that has failed twice: it may have been what ended it.
+        on_step: called on the driver with the name of each step that a writer reaches; crash tests
+            end the process in it.
     """
 
     bootstrap_servers: str
@@ -51,6 +59,7 @@ class TransactionSettings:
     claim_wait_s: float = 10.0
     reopen_limit: int = 2
     part_bytes: int = 64 * 1024 * 1024
+    on_step: OnStep = field(default=ignore_step, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a name that would make transactional ids ambiguous.

@@ -22,7 +22,7 @@ from lib.exactly_once.transaction.outbox import (
     produce_messages,
     refuse_loop,
 )
-from lib.exactly_once.transaction.producer_session import Hook, ProducerSession, ignore
+from lib.exactly_once.transaction.producer_session import ProducerSession
 from lib.exactly_once.transaction.settings import TransactionSettings
 
 
@@ -74,7 +74,6 @@ class TransactionalWriter:
 
     Args:
         settings: names, addresses and times.
-        hook: called with the name of each step that was reached; crash tests die in it.
         author: signs the offsets; by default a run of its own.
         seen: the stamps that the run has seen, where its writers come and go; others mean that
             another run took over. None where this writer is the run's first.
@@ -86,7 +85,6 @@ class TransactionalWriter:
     def __init__(
         self,
         settings: TransactionSettings,
-        hook: Hook = ignore,
         *,
         author: Author | None = None,
         seen: Mapping[int, str | None] | None = None,
@@ -94,13 +92,11 @@ class TransactionalWriter:
         reader: Consumer | None = None,
     ) -> None:
         self._settings = settings
-        self._hook = hook
+        self._on_step = settings.on_step
         self._author = author or Author(make_run_id())
         # When offsets were committed last, and all of them; by time.monotonic.
         self.committed_s = self.committed_all_s = time.monotonic()
-        self._attempts = Attempts(
-            settings, self._author.run_id, hook, seen, waits=waits, reader=reader
-        )
+        self._attempts = Attempts(settings, self._author.run_id, seen, waits=waits, reader=reader)
 
     @property
     def committed(self) -> Mapping[int, int | None]:
@@ -171,6 +167,7 @@ class TransactionalWriter:
             known = session.committed
             targets = {p: max(at, known.get(p) or 0) for p, at in offsets.items()}
             session.begin()
+            session.send_offsets(targets, stamp)
             return self._commit(session, targets, stamp)
 
         if offsets:
@@ -252,30 +249,28 @@ class TransactionalWriter:
             confirm()
             return session, {}, skipped
         session.begin()
-        self._hook("begun")
+        self._on_step("begun")
         written: Mapping[str, int] = {}
         if fresh is not None:
             timeout_s = self._settings.transaction_timeout_s
             written = produce_messages(session.producer, fresh, timeout_s)
-        self._hook("produced")
+        self._on_step("produced")
         try:
             confirm()
         except SinkError:
             session.abort()  # or readers would wait for its time-out
             raise
-        done = self._commit(session, targets, stamp, self._hook)
+        session.send_offsets(targets, stamp)
+        self._on_step("offsets_sent")
+        done = self._commit(session, targets, stamp)
+        self._on_step("committed")
         self.committed_all_s = self.committed_s
         return done, written, skipped
 
-    def _commit(
-        self, session: ProducerSession, targets: Offsets, stamp: str, hook: Hook = ignore
-    ) -> ProducerSession:
-        """End the transaction with offsets; the session as it is then."""
-        session.send_offsets(targets, stamp)
-        hook("offsets_sent")
+    def _commit(self, session: ProducerSession, targets: Offsets, stamp: str) -> ProducerSession:
+        """Commit the transaction that holds these offsets; returns the session as it is then."""
         self._attempts.note_commit()
         session.commit()
-        hook("committed")
         self.committed_s = time.monotonic()
         return replace(
             session,

@@ -12,7 +12,6 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from lib.background import Background
 from lib.errors import ResumeRefusedError, SinkTopicChangedError
-from lib.exactly_once.sink import ExactlyOnceSink
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.stream.running_query import RunningQuery
@@ -78,7 +77,7 @@ def run_with(
     copying.produce(*orders(0, 100))
     changed: list[bool] = []
 
-    def hook(step: str) -> None:
+    def on_step(step: str) -> None:
         # Earlier in a transaction nobody is told what is committed.
         if step != "committed" or changed:
             return
@@ -86,7 +85,7 @@ def run_with(
             changed.append(True)
             change(copying)
 
-    sink = ExactlyOnceSink(copying.spark, copying.settings, hook)
+    sink = copying.build_sink(on_step=on_step)
 
     def start() -> StreamingQuery:
         return sink.write_stream(copying.messages(sink.start().read_stream())).start()

@@ -174,7 +174,7 @@ def test_a_task_of_a_former_release_is_fenced_by_its_former_id(
         if step == "offsets_sent":
             copying.start_sink(commit=commit).close()
 
-    task = TransactionalWriter(former, take_over)
+    task = TransactionalWriter(replace(former, on_step=take_over))
     task.open()
     late = {"topic": copying.output, "key": b"late", "value": b"LATE", "headers": None}
     row = {**late, "source_partition": 0, "source_offset": 0}

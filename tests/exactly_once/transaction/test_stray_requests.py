@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import uuid
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from lib.errors import SinkRetryExhaustedError
-from lib.exactly_once.transaction.producer_session import Hook, ignore
+from lib.exactly_once.transaction.settings import OnStep, ignore_step
 from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.tools.broker import EmbeddedBroker, create_topics
 from tests.crash.proxy import Action, Interference, Proxy
@@ -28,19 +28,20 @@ class Line:
     Attributes:
         setting: of the writer; its own reads pass the proxy by.
         proxy: on the way.
-        hook: called at each step of the writer.
+        on_step: called at each step of the writer.
         seen_early: what read_committed readers saw while a transaction was open.
     """
 
     setting: Setting
     proxy: Proxy
-    hook: Hook = ignore
+    on_step: OnStep = ignore_step
     seen_early: list[bytes | str | None] = field(default_factory=list)
 
     def writer(self, **changes: Any) -> TransactionalWriter:
         servers = f"127.0.0.1:{self.proxy.port}"
-        settings = replace(self.setting.transaction, bootstrap_servers=servers, **changes)
-        return TransactionalWriter(settings, lambda step: self.hook(step))
+        return self.setting.writer(
+            bootstrap_servers=servers, on_step=lambda step: self.on_step(step), **changes
+        )
 
     def interfere(self, request: str, action: Action, duration_s: float = math.inf) -> None:
         self.proxy.interfere(Interference(REQUESTS[request], action, duration_s))
@@ -99,9 +100,9 @@ def check_stray(line: Line, request_name: str, step: str) -> None:
                 wait_until(lambda: len(proxy.delivered) == delivered + 1)
                 line.seen_early = setting.keys()
 
-        line.hook = deliver
+        line.on_step = deliver
         write(writer, setting.messages([4, 5, 6, 7]), {0: 8, 1: 0}, batch_id=2)
-        line.hook = ignore
+        line.on_step = ignore_step
 
     assert line.seen_early == [b"0@0", b"0@1", b"0@2", b"0@3"]
     assert setting.keys() == [f"0@{offset}".encode() for offset in range(8)]
@@ -126,7 +127,7 @@ def test_a_stray_initialisation_is_no_takeover(line: Line) -> None:
         line.interfere("InitProducerId", Action.STRAY)
         writer.open()
         write(writer, None, {0: 0, 1: 0}, batch_id=0)
-        line.hook = deliver
+        line.on_step = deliver
         write(writer, setting.messages([0, 1]), {0: 2, 1: 0}, batch_id=1)
 
     assert len(proxy.delivered) == delivered + 1

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -116,7 +115,7 @@ def test_an_error_right_after_a_commit_does_not_let_offsets_move_backwards(
         if step == "committed":
             raise RuntimeError("right after the commit")
 
-    writer = TransactionalWriter(setting.transaction, fail)
+    writer = setting.writer(on_step=fail)
     writer.open()
     with pytest.raises(RuntimeError, match="right after the commit"):
         write(writer, setting.messages([0, 1, 2]), {0: 3, 1: 0})
@@ -187,7 +186,7 @@ def test_a_refusal_is_final_at_once_whichever_call_comes_next(setting: Setting) 
             begun.extend([pause_s] if step == "begun" else [])
             time.sleep(pause_s if step == "produced" else 0)
 
-        writer = TransactionalWriter(setting.transaction, note)
+        writer = setting.writer(on_step=note)
         writer.open()
         with pytest.raises(SinkRejectedError, match="MSG_SIZE_TOO_LARGE"):
             write(writer, refused, {0: 3, 1: 0})
@@ -253,7 +252,7 @@ def test_what_the_older_writer_commits_until_it_is_fenced_is_seen(
         if step == "opening":
             write(writer, setting.messages([0]), {0: 1, 1: 0})
 
-    newer = TransactionalWriter(setting.transaction, commit_late)
+    newer = setting.writer(on_step=commit_late)
     newer.open()
     report = write(newer, setting.messages([0, 1]), {0: 2, 1: 0})
     newer.close()
@@ -344,7 +343,7 @@ def test_a_stuck_call_is_abandoned_and_the_batch_written_by_a_new_producer(
         if step == "offsets_sent" and calls.count(step) == 1:
             stuck.wait(30)
 
-    writer = TransactionalWriter(replace(setting.transaction, stuck_after_s=2.0), hang_once)
+    writer = setting.writer(stuck_after_s=2.0, on_step=hang_once)
     writer.open()
     started = time.monotonic()
     report = write(writer, setting.messages(range(3)), {0: 3, 1: 0})
@@ -369,8 +368,7 @@ def test_a_transaction_that_the_broker_ended_for_its_length_is_no_takeover(
             slept.append(step)
             time.sleep(13)
 
-    settings = replace(setting.transaction, transaction_timeout_s=1.0, claim_wait_s=0.0)
-    writer = TransactionalWriter(settings, sleep_once)
+    writer = setting.writer(transaction_timeout_s=1.0, claim_wait_s=0.0, on_step=sleep_once)
     writer.open()
     report = write(writer, setting.messages(range(3)), {0: 3, 1: 0})
     writer.close()
@@ -382,7 +380,7 @@ def test_a_transaction_that_the_broker_ended_for_its_length_is_no_takeover(
 
 def test_a_lost_connection_is_followed_by_a_new_producer(setting: Setting) -> None:
     steps: list[str] = []
-    writer = TransactionalWriter(setting.transaction, steps.append)
+    writer = setting.writer(on_step=steps.append)
     writer.open()
     writer.claim({0: 0, 1: 0}, query_id="q")
     assert writer.committed == {0: 0, 1: 0}
@@ -443,8 +441,7 @@ def test_a_producer_that_never_signs_is_not_fenced_for_ever(setting: Setting) ->
             strangers[-1].init_transactions(30)
 
     written: list[WriteReport] = []
-    settings = replace(setting.transaction, claim_wait_s=0.0, reopen_limit=2)
-    with closing(TransactionalWriter(settings, fence)) as writer:
+    with closing(setting.writer(claim_wait_s=0.0, reopen_limit=2, on_step=fence)) as writer:
         writer.open()
         written.append(write(writer, setting.messages([0]), {0: 1, 1: 0}))
         with pytest.raises(SinkFencedError, match="fenced by another producer with the same"):
@@ -464,9 +461,8 @@ def test_a_stuck_session_keeps_no_messages_and_ends_with_its_thread(setting: Set
 
     # Messages wait in the client for as long as may be.
     patient = {"linger.ms": "50000", "message.max.bytes": "1000000"}
-    settings = replace(setting.transaction, kafka=patient, stuck_after_s=4.0)
     before = list_producers()
-    with closing(TransactionalWriter(settings, hang_once)) as writer:
+    with closing(setting.writer(kafka=patient, stuck_after_s=4.0, on_step=hang_once)) as writer:
         writer.open()
         write(writer, setting.messages(range(3)), {0: 3, 1: 0})
         with_stuck = [producer for producer in list_producers() if producer not in before]
@@ -492,7 +488,7 @@ def test_a_write_that_is_given_up_ends_at_once_and_leaves_nothing(setting: Setti
             hanging.set()
             release.wait(60)
 
-    writer = TransactionalWriter(setting.transaction, hang)
+    writer = setting.writer(on_step=hang)
     writer.open()
 
     def give_up() -> None:
