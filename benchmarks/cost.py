@@ -38,9 +38,9 @@ from benchmarks.topics import PARTITIONS, encode_records, fill_topic, name_topic
 from benchmarks.trial import BenchmarkSettings, provide_model, write_report
 from lib.decode.engines.arrow import decode_batch
 from lib.encode.arrow import encode_batch
+from lib.exactly_once.commit.base import Batch, CommitStrategy
 from lib.exactly_once.commit.driver import DriverCommit
 from lib.exactly_once.commit.partition_writers import Predecessors
-from lib.exactly_once.commit.strategy import Batch, CommitStrategy
 from lib.exactly_once.commit.topic_watch import TopicWatch
 from lib.exactly_once.offsets.stamp import Author, make_run_id
 from lib.exactly_once.sink import COMMITS

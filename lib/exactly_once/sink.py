@@ -31,14 +31,14 @@ from lib.errors import (
 from lib.exactly_once.checkpoint.files import prefer_plain_files
 from lib.exactly_once.checkpoint.planned_offsets import read_planned_batch
 from lib.exactly_once.checkpoint.reader import CheckpointReader
+from lib.exactly_once.commit.base import ArrowMap, Batch, CommitStrategy
 from lib.exactly_once.commit.driver import DriverCommit
 from lib.exactly_once.commit.executors import ExecutorCommit
-from lib.exactly_once.commit.strategy import ArrowMap, Batch, CommitStrategy
 from lib.exactly_once.commit.topic_watch import TopicWatch
 from lib.exactly_once.offsets.resume import Offsets, ResumePlan
 from lib.exactly_once.offsets.stamp import Author, Committer, make_run_id
 from lib.exactly_once.start.plan_check import check_plan
-from lib.exactly_once.start.tenure import Tenure
+from lib.exactly_once.start.query_lease import QueryLease
 from lib.exactly_once.transaction.failures import build_sink_error
 from lib.exactly_once.transaction.settings import ExactlyOnceSettings, TransactionSettings
 from lib.exactly_once.transaction.writer import WriteReport
@@ -102,7 +102,7 @@ class ExactlyOnceSink:
         self._watch: TopicWatch | None = None
         self._distrust: str | None = None
         self._commit: CommitStrategy | None = None
-        self._tenure: Tenure | None = None
+        self._lease: QueryLease | None = None
         self._plan: ResumePlan | None = None
         self._suspect_batch: int | None = None
         self._is_start_given_up = threading.Event()
@@ -152,11 +152,11 @@ class ExactlyOnceSink:
             )
             build = COMMITS[self._settings.commit]
             self._commit = build(self._settings, author)
-            self._tenure = Tenure(
+            self._lease = QueryLease(
                 self._settings, self._run_id, self._commit, self._note_replacement
             )
-        assert self._tenure is not None
-        found = self._tenure.begin(admin, self._checkpoint, topic_id, self._distrust)
+        assert self._lease is not None
+        found = self._lease.acquire(admin, self._checkpoint, topic_id, self._distrust)
         self._plan, self._suspect_batch = found.plan, found.suspect_batch
         self._distrust = None
         if found.plan.set_aside is not None:
@@ -309,13 +309,13 @@ class ExactlyOnceSink:
         given up may go on for a while on its own thread, so the process has to end then.
         """
         self._is_start_given_up.set()
-        if self._tenure is not None:
-            self._tenure.give_up()
+        if self._lease is not None:
+            self._lease.give_up()
 
     def close(self) -> None:
         """Tell the next run that this one has ended, and let go of the Kafka clients."""
-        if self._tenure is not None and not self._is_abandoned:
-            self._tenure.end()
+        if self._lease is not None and not self._is_abandoned:
+            self._lease.release()
 
 
 def _check_columns(frame: DataFrame, required: Sequence[str]) -> None:

@@ -110,7 +110,7 @@ def test_the_parts_of_batches_are_read_from_the_jobs_log() -> None:
         "batch 0: 100 records in 9,000 ms\n"
         + line("10,000", 100_000, 2_000)
         + line("11,000", 100_000, 700)
-        + "2026-11-30 10:00:11,100 INFO lib.exactly_once.start.tenure something else\n"
+        + "2026-11-30 10:00:11,100 INFO lib.exactly_once.start.query_lease something else\n"
         + line("12,500", 100_000, 500)
         + line("13,500", 50_000, 250)
     )

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-# Steps of a transaction: see ``producer_session`` and ``writer`` in lib.exactly_once.transaction.
+# Steps of a transaction: see ``producer`` and ``writer`` in lib.exactly_once.transaction.
 STEPS = ("opening", "initialised", "begun", "produced", "offsets_sent", "committed")
 # As Kafka's protocol numbers them.
 REQUESTS = {

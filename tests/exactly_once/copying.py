@@ -21,7 +21,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.errors import ResumeRefusedError
-from lib.exactly_once.commit.strategy import ArrowMap
+from lib.exactly_once.commit.base import ArrowMap
 from lib.exactly_once.offsets.stamp import Stamp
 from lib.exactly_once.sink import ExactlyOnceSettings, ExactlyOnceSink
 from lib.kafka.admin import build_admin, list_partitions

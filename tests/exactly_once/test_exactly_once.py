@@ -30,12 +30,12 @@ from lib.errors import (
     SinkRetryExhaustedError,
     SinkTakenOverError,
 )
+from lib.exactly_once.commit.base import ArrowMap
 from lib.exactly_once.commit.partition_task import PartitionReport, PartitionTask
 from lib.exactly_once.commit.partition_writers import settings_of_partition
-from lib.exactly_once.commit.strategy import ArrowMap
 from lib.exactly_once.offsets.stamp import Author, Committer, make_run_id
 from lib.exactly_once.sink import ExactlyOnceSink
-from lib.exactly_once.transaction.outbox import add_counts
+from lib.exactly_once.transaction.produce import add_counts
 from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.messages.columns import HEADERS_ARROW, MESSAGE_SCHEMA
 from tests.conftest import TopicFactory

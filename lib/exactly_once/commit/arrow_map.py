@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.util import PythonEvalType
 
-from lib.exactly_once.commit.strategy import ArrowMap
+from lib.exactly_once.commit.base import ArrowMap
 from lib.messages.columns import COLLECTED_COLUMNS, describe_columns
 from lib.spark.quoting import quote
 

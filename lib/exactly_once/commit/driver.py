@@ -15,8 +15,8 @@ from pyspark.sql import functions as F
 
 from lib.errors import BatchTooLargeError, SinkFencedByTaskError
 from lib.exactly_once.commit.arrow_map import PreparedMap
+from lib.exactly_once.commit.base import Batch, RenewalTimes
 from lib.exactly_once.commit.partition_writers import Found, Predecessors, take_partitions
-from lib.exactly_once.commit.strategy import Batch, RenewalTimes
 from lib.exactly_once.offsets.resume import Offsets
 from lib.exactly_once.offsets.stamp import UNKNOWN_QUERY, Author, Committer, has_committed
 from lib.exactly_once.transaction.settings import TransactionSettings

@@ -12,6 +12,7 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from lib.errors import PlanRefusedError
+from lib.exactly_once.commit.base import Batch, RenewalTimes
 from lib.exactly_once.commit.partition_task import (
     REPORT_SCHEMA,
     PartitionReport,
@@ -19,12 +20,11 @@ from lib.exactly_once.commit.partition_task import (
     raise_failure,
 )
 from lib.exactly_once.commit.partition_writers import Predecessors, take_partitions
-from lib.exactly_once.commit.strategy import Batch, RenewalTimes
 from lib.exactly_once.offsets.ownership import check_still_owner
 from lib.exactly_once.offsets.resume import Offsets
 from lib.exactly_once.offsets.stamp import UNKNOWN_QUERY, Author, is_signed_by
 from lib.exactly_once.transaction.group_offsets import read_stamps
-from lib.exactly_once.transaction.outbox import add_counts
+from lib.exactly_once.transaction.produce import add_counts
 from lib.exactly_once.transaction.settings import TransactionSettings, ignore_step
 from lib.exactly_once.transaction.writer import TransactionalWriter, WriteReport
 from lib.spark.failed_query import build_query_error

@@ -21,8 +21,8 @@ from lib.errors import (
     SinkRetryExhaustedError,
     SinkTakenOverError,
 )
+from lib.exactly_once.commit.base import ArrowMap
 from lib.exactly_once.commit.partition_writers import settings_of_partition
-from lib.exactly_once.commit.strategy import ArrowMap
 from lib.exactly_once.commit.task_writer import TaskWriter
 from lib.exactly_once.offsets.resume import Offsets
 from lib.exactly_once.offsets.stamp import Author, is_signed_by

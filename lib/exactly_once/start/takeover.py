@@ -12,19 +12,19 @@ from confluent_kafka.admin import AdminClient
 
 from lib.errors import SinkTakenOverError
 from lib.exactly_once.checkpoint.reader import CheckpointReader
+from lib.exactly_once.commit.base import CommitStrategy
 from lib.exactly_once.commit.partition_writers import Predecessors
-from lib.exactly_once.commit.strategy import CommitStrategy
 from lib.exactly_once.offsets.lease import Owner
 from lib.exactly_once.offsets.resume import CheckpointPosition, ResumePlan
 from lib.exactly_once.offsets.stamp import UNKNOWN_QUERY
 from lib.exactly_once.start.overlap import warn_of_overlaps
-from lib.exactly_once.start.survey import (
-    Survey,
-    check_survey,
+from lib.exactly_once.start.snapshot import (
+    Snapshot,
+    check_snapshot,
     decide,
     find_partitions,
     refuse_early,
-    take_survey,
+    take_snapshot,
 )
 from lib.exactly_once.transaction.settings import ExactlyOnceSettings
 from lib.kafka.admin import ANSWER_TIMEOUT_S
@@ -52,7 +52,7 @@ def take_over(
     admin: AdminClient,
     topic_id: str,
     stand_by: Callable[[], bool],
-    find_rival: Callable[[Survey, Mapping[int, str | None]], Owner | None],
+    find_rival: Callable[[Snapshot, Mapping[int, str | None]], Owner | None],
     distrust: str | None = None,
 ) -> Takeover:
     """Decide where to resume, fence older runs, decide again, sign the group's offsets.
@@ -67,9 +67,9 @@ def take_over(
         admin: for what brokers know of topic and group.
         topic_id: Kafka's id of the source topic.
         stand_by: waits until no other run is alive; whether it had to.
-        find_rival: given a survey and later stamps, the run that has signed offsets in between, if
-            it is to be waited for. This start has fenced it, so it opens its producer again unless
-            it finds this start's claim.
+        find_rival: returns the run that has signed offsets between a snapshot and later stamps, if
+            this start has to wait for it. This start has fenced that run, which opens its producer
+            again unless it finds this start's claim.
         distrust: why Spark cannot go on from its checkpoint, if it has said so.
 
     Raises:
@@ -78,11 +78,11 @@ def take_over(
         SinkFencedByTaskError: a task of an older run was still writing; the next attempt fences it.
         KafkaException: the brokers do not tell.
     """
-    survey = partial(take_survey, settings, checkpoint, admin, topic_id)
-    before = survey()
+    snapshot = partial(take_snapshot, settings, checkpoint, admin, topic_id)
+    before = snapshot()
     refuse_early(settings, before)
     if stand_by():
-        before = survey()
+        before = snapshot()
         refuse_early(settings, before)
     query_id = before.query_id or UNKNOWN_QUERY
 
@@ -97,7 +97,7 @@ def take_over(
         if settings.accept_offsets is not None:
             # What a person vouches for are all of them together.
             committed, stamps = {**before.committed, **committed}, {**before.stamps, **stamps}
-        check_survey(settings, replace(before, committed=committed, stamps=stamps))
+        check_snapshot(settings, replace(before, committed=committed, stamps=stamps))
 
     commit.open(
         Predecessors(
@@ -109,7 +109,7 @@ def take_over(
         )
     )
     refuse_rival(commit.stamps)
-    after = survey(commit)
+    after = snapshot(commit)
     plan = decide(settings, after, distrust)
     is_kept = plan.set_aside is None
     # A new checkpoint gives the query a new id.
@@ -139,9 +139,9 @@ def _set_aside(
     )
 
 
-def _tell(settings: ExactlyOnceSettings, survey: Survey, plan: ResumePlan) -> None:
+def _tell(settings: ExactlyOnceSettings, snapshot: Snapshot, plan: ResumePlan) -> None:
     """Say how the query goes on, and what a person should know of it."""
-    if settings.accept_offsets is not None and not check_survey(settings, survey):
+    if settings.accept_offsets is not None and not check_snapshot(settings, snapshot):
         logger.warning(
             "--accept-offsets %s is not needed: the group's offsets are this query's own; take it"
             " out of the settings",

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from lib.errors import PlanRefusedError
-from lib.exactly_once.transaction.outbox import refuse_nulls
+from lib.exactly_once.transaction.produce import refuse_nulls
 
 
 def iter_parts(

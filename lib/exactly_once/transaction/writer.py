@@ -15,14 +15,14 @@ from confluent_kafka import Consumer
 from lib.errors import SinkError
 from lib.exactly_once.offsets.resume import Offsets
 from lib.exactly_once.offsets.stamp import CLAIM, Author, make_run_id
-from lib.exactly_once.transaction.attempts import Attempts
-from lib.exactly_once.transaction.outbox import (
+from lib.exactly_once.transaction.produce import (
     add_counts,
     drop_committed,
     produce_messages,
     refuse_loop,
 )
-from lib.exactly_once.transaction.producer_session import ProducerSession
+from lib.exactly_once.transaction.producer import TransactionalProducer
+from lib.exactly_once.transaction.retry import RetryingProducer
 from lib.exactly_once.transaction.settings import TransactionSettings
 
 
@@ -96,12 +96,14 @@ class TransactionalWriter:
         self._author = author or Author(make_run_id())
         # When offsets were committed last, and all of them; by time.monotonic.
         self.committed_s = self.committed_all_s = time.monotonic()
-        self._attempts = Attempts(settings, self._author.run_id, seen, waits=waits, reader=reader)
+        self._retrying = RetryingProducer(
+            settings, self._author.run_id, seen, waits=waits, reader=reader
+        )
 
     @property
     def committed(self) -> Mapping[int, int | None]:
         """Partition → the group's committed offset, None where it has none; after :meth:`open`."""
-        return self._attempts.session.committed
+        return self._retrying.producer.committed
 
     @property
     def known(self) -> dict[int, int]:
@@ -109,13 +111,13 @@ class TransactionalWriter:
 
         Also while it is not open; without partitions that have no offset.
         """
-        known = sorted(self._attempts.known.items())
+        known = sorted(self._retrying.known.items())
         return {partition: offset for partition, offset in known if offset is not None}
 
     @property
     def stamps(self) -> Mapping[int, str | None]:
         """Partition → metadata of that offset; after :meth:`open`."""
-        return self._attempts.session.stamps
+        return self._retrying.producer.stamps
 
     def open(self) -> None:
         """Fence an older writer, wait for its last transaction to end, read what is committed.
@@ -125,8 +127,8 @@ class TransactionalWriter:
             SinkRejectedError: Kafka refuses the settings for good.
             SinkRetryExhaustedError: Kafka did not answer as it should, several times.
         """
-        self._attempts.take_up()
-        self._attempts.run("opening the producer", lambda session: None)
+        self._retrying.take_up()
+        self._retrying.run("opening the producer", lambda producer: None)
 
     def claim(self, offsets: Offsets, *, query_id: str) -> None:
         """Commit offsets that are or become the group's, under this run's stamp.
@@ -142,11 +144,11 @@ class TransactionalWriter:
             SinkError: as with :meth:`write`.
         """
         stamp = self._author.sign(query_id, CLAIM).to_metadata()
-        session, _, _ = self._attempts.run(
+        producer, _, _ = self._retrying.run(
             "taking over the group",
-            lambda session: self._transact(session, None, offsets, stamp, is_claim=True),
+            lambda producer: self._transact(producer, None, offsets, stamp, is_claim=True),
         )
-        self._attempts.keep(session)
+        self._retrying.keep(producer)
 
     def renew(self, offsets: Offsets, *, query_id: str, is_last: bool = False) -> None:
         """Commit offsets as they are once more, so that their stamps say that this run is alive.
@@ -163,15 +165,15 @@ class TransactionalWriter:
         author = replace(self._author, lease_s=0) if is_last else self._author
         stamp = author.sign(query_id, CLAIM).to_metadata()
 
-        def commit(session: ProducerSession) -> ProducerSession:
-            known = session.committed
+        def commit(producer: TransactionalProducer) -> TransactionalProducer:
+            known = producer.committed
             targets = {p: max(at, known.get(p) or 0) for p, at in offsets.items()}
-            session.begin()
-            session.send_offsets(targets, stamp)
-            return self._commit(session, targets, stamp)
+            producer.begin()
+            producer.send_offsets(targets, stamp)
+            return self._commit(producer, targets, stamp)
 
         if offsets:
-            self._attempts.keep(self._attempts.run("keeping the query", commit))
+            self._retrying.keep(self._retrying.run("keeping the query", commit))
 
     def write(
         self,
@@ -204,28 +206,30 @@ class TransactionalWriter:
         """
         started = time.monotonic()
         stamp = self._author.sign(query_id, batch_id).to_metadata()
-        session, written, skipped = self._attempts.run(
+        producer, written, skipped = self._retrying.run(
             f"batch {batch_id}",
-            lambda session: self._transact(session, messages, ends, stamp, confirm, starts=starts),
+            lambda producer: self._transact(
+                producer, messages, ends, stamp, confirm, starts=starts
+            ),
         )
-        self._attempts.keep(session)
+        self._retrying.keep(producer)
         return WriteReport(batch_id, written, skipped, time.monotonic() - started)
 
     def give_up(self) -> None:
         """Let calls fail now instead of trying again, until the next :meth:`open`; any thread."""
-        self._attempts.give_up()
+        self._retrying.give_up()
 
     def forget(self) -> None:
         """Let go of the clients and of all that was seen: the next opening is a first one."""
-        self._attempts.forget()
+        self._retrying.forget()
 
     def close(self) -> None:
         """Let go of the clients. An open transaction is aborted by the next writer, or by time."""
-        self._attempts.close()
+        self._retrying.close()
 
     def _transact(
         self,
-        session: ProducerSession,
+        producer: TransactionalProducer,
         messages: pa.Table | None,
         ends: Offsets,
         stamp: str,
@@ -233,9 +237,9 @@ class TransactionalWriter:
         *,
         starts: Offsets | None = None,
         is_claim: bool = False,
-    ) -> tuple[ProducerSession, Mapping[str, int], Mapping[str, int]]:
-        """One transaction: begin, produce, send offsets, commit. Its result is a new session."""
-        committed = session.committed
+    ) -> tuple[TransactionalProducer, Mapping[str, int], Mapping[str, int]]:
+        """One transaction: begin, produce, send offsets, commit. Its result is a new producer."""
+        committed = producer.committed
         topic = self._settings.source_topic
         refuse_loop(messages, topic)
         fresh, skipped = drop_committed(messages, committed, ends, starts, topic)
@@ -247,33 +251,35 @@ class TransactionalWriter:
         is_done = all(committed.get(p) == target for p, target in targets.items())
         if fresh is None and is_done and not is_claim:
             confirm()
-            return session, {}, skipped
-        session.begin()
+            return producer, {}, skipped
+        producer.begin()
         self._on_step("begun")
         written: Mapping[str, int] = {}
         if fresh is not None:
             timeout_s = self._settings.transaction_timeout_s
-            written = produce_messages(session.producer, fresh, timeout_s)
+            written = produce_messages(producer.client, fresh, timeout_s)
         self._on_step("produced")
         try:
             confirm()
         except SinkError:
-            session.abort()  # or readers would wait for its time-out
+            producer.abort()  # or readers would wait for its time-out
             raise
-        session.send_offsets(targets, stamp)
+        producer.send_offsets(targets, stamp)
         self._on_step("offsets_sent")
-        done = self._commit(session, targets, stamp)
+        done = self._commit(producer, targets, stamp)
         self._on_step("committed")
         self.committed_all_s = self.committed_s
         return done, written, skipped
 
-    def _commit(self, session: ProducerSession, targets: Offsets, stamp: str) -> ProducerSession:
-        """Commit the transaction that holds these offsets; returns the session as it is then."""
-        self._attempts.note_commit()
-        session.commit()
+    def _commit(
+        self, producer: TransactionalProducer, targets: Offsets, stamp: str
+    ) -> TransactionalProducer:
+        """Commit the transaction that holds these offsets; returns the producer as it is then."""
+        self._retrying.note_commit()
+        producer.commit()
         self.committed_s = time.monotonic()
         return replace(
-            session,
-            committed={**session.committed, **targets},
-            stamps={**session.stamps, **dict.fromkeys(targets, stamp)},
+            producer,
+            committed={**producer.committed, **targets},
+            stamps={**producer.stamps, **dict.fromkeys(targets, stamp)},
         )

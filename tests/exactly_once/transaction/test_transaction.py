@@ -451,7 +451,7 @@ def test_a_producer_that_never_signs_is_not_fenced_for_ever(setting: Setting) ->
     assert setting.keys() == [b"0@0"]
 
 
-def test_a_stuck_session_keeps_no_messages_and_ends_with_its_thread(setting: Setting) -> None:
+def test_a_stuck_producer_keeps_no_messages_and_ends_with_its_thread(setting: Setting) -> None:
     stuck, calls = threading.Event(), []
 
     def hang_once(step: str) -> None:

@@ -13,11 +13,11 @@ from confluent_kafka.admin import AdminClient
 from lib.bounded import StuckError, run_bounded
 from lib.errors import OwnerAliveError, SinkError, SinkFencedByTaskError, SinkFencedError
 from lib.exactly_once.checkpoint.reader import CheckpointReader
-from lib.exactly_once.commit.strategy import CommitStrategy, RenewalTimes
+from lib.exactly_once.commit.base import CommitStrategy, RenewalTimes
 from lib.exactly_once.offsets.lease import Owner, find_owner
 from lib.exactly_once.offsets.stamp import Stamp
+from lib.exactly_once.start.snapshot import Snapshot
 from lib.exactly_once.start.standby import stand_by
-from lib.exactly_once.start.survey import Survey
 from lib.exactly_once.start.takeover import Takeover, take_over
 from lib.exactly_once.transaction.group_offsets import look_at_group
 from lib.exactly_once.transaction.keep_alive import KeepAlive
@@ -40,7 +40,7 @@ _LOOK_AFTER = 1 / 6
 _RETENTION_SHARE = 1 / 4
 
 
-class Tenure:
+class QueryLease:
     """Takes a query over, keeps it while it is idle, and lets go of it.
 
     Args:
@@ -65,7 +65,7 @@ class Tenure:
         self._given_up = threading.Event()
         self._keep_alive: KeepAlive | None = None
 
-    def begin(
+    def acquire(
         self,
         admin: AdminClient,
         checkpoint: CheckpointReader,
@@ -128,7 +128,7 @@ class Tenure:
         """Whether another run that is alive is waited for."""
         return self._settings.lease_s > 0 and not self._is_owner
 
-    def _find_rival(self, before: Survey, stamps: Mapping[int, str | None]) -> Owner | None:
+    def _find_rival(self, before: Snapshot, stamps: Mapping[int, str | None]) -> Owner | None:
         """The run that has taken over between this one's look and its fencing, if one has."""
         if not self._waits:
             return None
@@ -175,7 +175,7 @@ class Tenure:
         self._given_up.set()
         self._commit.give_up()
 
-    def end(self) -> None:
+    def release(self) -> None:
         """Tell the next run that this one has ended, if the brokers answer soon, and close."""
         if self._keep_alive is not None:
             self._keep_alive.end()

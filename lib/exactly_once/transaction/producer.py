@@ -35,13 +35,13 @@ _REPORT_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True)
-class ProducerSession:
+class TransactionalProducer:
     """A producer that was initialised, and what was committed right after.
 
     One that failed or got stuck is never used again, so nothing here is shared with the next one.
 
     Attributes:
-        producer: initialised; owns the transactional id until another one is.
+        client: librdkafka's producer; it owns the transactional id until another is initialised.
         consumer: for the group's metadata and offsets; never subscribes.
         committed: partition → the group's offset, None where it has none.
         stamps: partition → metadata of that offset.
@@ -50,10 +50,10 @@ class ProducerSession:
         commit_timeout_s: for that; it is called again if the client says so.
         log: of the producer; it knows whether a request may have been repeated.
         delivery_errors: of messages, in the order in which they failed.
-        owns_consumer: whether the consumer is closed with the session.
+        owns_consumer: whether the consumer is closed with the producer.
     """
 
-    producer: Producer
+    client: Producer
     consumer: Consumer
     committed: Mapping[int, int | None]
     stamps: Mapping[int, str | None]
@@ -66,7 +66,7 @@ class ProducerSession:
 
     def begin(self) -> None:
         """Begin a transaction."""
-        self.producer.begin_transaction()
+        self.client.begin_transaction()
 
     def send_offsets(self, targets: Offsets, stamp: str) -> None:
         """Make offsets part of the transaction."""
@@ -77,16 +77,16 @@ class ProducerSession:
         group = self.consumer.consumer_group_metadata()
         timeout_s = self.request_timeout_s
         _repeat(
-            lambda: self.producer.send_offsets_to_transaction(offsets, group, timeout_s), self.log
+            lambda: self.client.send_offsets_to_transaction(offsets, group, timeout_s), self.log
         )
 
     def commit(self) -> None:
         """Send what is queued and commit the transaction."""
-        _repeat(lambda: self.producer.commit_transaction(self.commit_timeout_s), self.log)
+        _repeat(lambda: self.client.commit_transaction(self.commit_timeout_s), self.log)
 
     def abort(self) -> None:
         """Abort the transaction, so that readers need not wait for its timeout."""
-        self.producer.abort_transaction(self.request_timeout_s)
+        self.client.abort_transaction(self.request_timeout_s)
 
     def find_loss(self) -> str | None:
         """What may have made the producer repeat a request since it was opened, if something did.
@@ -94,7 +94,7 @@ class ProducerSession:
         The first copy of it may still be on its way, and would do to the next transaction of this
         producer what it was to do to its own.
         """
-        self.producer.poll(0)  # gives the log what is queued for it
+        self.client.poll(0)  # gives the log what is queued for it
         return self.log.loss
 
     def find_first_error(self, error: KafkaError | None) -> KafkaError | None:
@@ -114,13 +114,13 @@ class ProducerSession:
         """The first message that failed, if one did."""
         if not self.delivery_errors:
             # The client knows before it tells: calls fail that come between.
-            self.producer.poll(_REPORT_TIMEOUT_S)
+            self.client.poll(_REPORT_TIMEOUT_S)
         return next(iter(self.delivery_errors), None)
 
     def _find_fatal(self) -> KafkaError | None:
         """The error that ended the producer for good, if one did; ask before disposing of it."""
         try:
-            self.producer.begin_transaction()
+            self.client.begin_transaction()
         except KafkaException as failure:
             error: KafkaError = failure.args[0]
             return error if error.fatal() else None
@@ -132,18 +132,18 @@ class ProducerSession:
         Whatever its transaction was about to become, it fails then: the client counts dropped
         messages as failed ones.
         """
-        self.producer.purge(in_queue=True, in_flight=True, blocking=False)
+        self.client.purge(in_queue=True, in_flight=True, blocking=False)
         # Messages are kept until their failure is reported.
-        self.producer.flush(_REPORT_TIMEOUT_S)
+        self.client.flush(_REPORT_TIMEOUT_S)
 
     def dispose(self) -> None:
         """Drop queued messages and close the clients, but not a consumer that others use too."""
-        self.producer.purge(in_queue=True, in_flight=True, blocking=False)
+        self.client.purge(in_queue=True, in_flight=True, blocking=False)
         if self.owns_consumer:
             self.consumer.close()
 
 
-def open_session(
+def open_producer(
     settings: TransactionSettings,
     run_id: str,
     seen: Mapping[int, str | None] | None,
@@ -151,16 +151,17 @@ def open_session(
     waits: bool,
     reader: Consumer | None,
     known: Mapping[int, int | None] | None,
-) -> ProducerSession:
+) -> TransactionalProducer:
     """Fence the predecessor, then read what is committed. The order matters.
 
     Args:
         settings: of the writer.
         run_id: this driver's.
-        seen: the stamps that this driver saw or wrote last; None at its first session. A foreign
-            one means that another driver took over, and fencing it would steal the query back.
+        seen: the stamps that this driver saw or wrote last; None when it opens its first producer.
+            A foreign one means that another driver took over, and fencing it would steal the query
+            back.
         waits: for the end of other writers' transactions.
-        reader: a consumer that several writers share; None where the session makes its own.
+        reader: a consumer that several writers share; None where the producer makes its own.
         known: partition → offset that was committed last, where nothing can have been committed
             since: it holds for offsets that are gone. None where nobody knows.
 
@@ -201,8 +202,8 @@ def open_session(
         logger.warning("the group's offsets of partitions %s are gone, restoring", sorted(gone))
         committed = {**committed, **{p: known.get(p) for p in gone}}
         stamps = {**stamps, **{p: (seen or {}).get(p) for p in gone}}
-    return ProducerSession(
-        producer=producer,
+    return TransactionalProducer(
+        client=producer,
         consumer=consumer,
         committed=committed,
         stamps=stamps,

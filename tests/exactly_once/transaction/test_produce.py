@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import PlanRefusedError, SinkError
-from lib.exactly_once.transaction.outbox import drop_committed, refuse_loop
+from lib.exactly_once.transaction.produce import drop_committed, refuse_loop
 
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), max_size=30)
 

@@ -22,7 +22,7 @@ from lib.errors import (
 )
 from lib.exactly_once.transaction.failures import Failure, build_sink_error, classify
 from lib.exactly_once.transaction.fencing import Fencing
-from lib.exactly_once.transaction.producer_session import ProducerSession, open_session
+from lib.exactly_once.transaction.producer import TransactionalProducer, open_producer
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.kafka.admin import build_admin
 from lib.kafka.retention import find_shortest_retention_s
@@ -42,7 +42,7 @@ _HINT_IF_SLOW = (
 )
 
 
-class Attempts:
+class RetryingProducer:
     """Holds the producer of a writer, and replaces it whenever it cannot be trusted any more.
 
     It is replaced after a failure that may pass, after a call that got stuck, and before the next
@@ -72,7 +72,7 @@ class Attempts:
         self._seen = seen
         self._waits = waits
         self._reader = reader
-        self._session: ProducerSession | None = None
+        self._producer: TransactionalProducer | None = None
         self._final: SinkError | None = None
         self._has_abandoned = False
         self._is_given_up = threading.Event()
@@ -83,26 +83,26 @@ class Attempts:
         self._may_have_committed = False
 
     @property
-    def session(self) -> ProducerSession:
+    def producer(self) -> TransactionalProducer:
         """The producer in use.
 
         Raises:
             SinkError: none has been opened.
         """
-        if self._session is None:
+        if self._producer is None:
             raise SinkError("the writer is not open", hint="call open() first")
-        return self._session
+        return self._producer
 
     @property
     def known(self) -> Mapping[int, int | None]:
         """Partition → the offset that was committed when a producer was last used."""
         return self._known
 
-    def keep(self, session: ProducerSession) -> None:
+    def keep(self, producer: TransactionalProducer) -> None:
         """Go on with what the last transaction has left."""
-        self._session, self._seen = session, session.stamps
+        self._producer, self._seen = producer, producer.stamps
         # By a clock that goes on while the machine is suspended.
-        self._known, self._known_s = session.committed, time.time()
+        self._known, self._known_s = producer.committed, time.time()
         self._may_have_committed = False
 
     def note_commit(self) -> None:
@@ -125,20 +125,20 @@ class Attempts:
 
     def close(self) -> None:
         """Let go of the clients. An open transaction is aborted by the next writer, or by time."""
-        session, self._session = self._session, None
-        if session is not None:
-            # Where this gets stuck, its thread lets go of the session when it returns.
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            # Where this gets stuck, its thread lets go of the producer when it returns.
             with suppress(StuckError):
                 run_bounded(
-                    session.dispose, timeout_s=_DISPOSE_TIMEOUT_S, what="closing the producer"
+                    producer.dispose, timeout_s=_DISPOSE_TIMEOUT_S, what="closing the producer"
                 )
 
-    def run(self, what: str, action: Callable[[ProducerSession], Result]) -> Result:
-        """Run ``action`` on an open session; after a transient failure again, on a new one.
+    def run(self, what: str, action: Callable[[TransactionalProducer], Result]) -> Result:
+        """Run ``action`` on an open producer; after a transient failure again, on a new one.
 
         Args:
             what: the phrase that messages name it by.
-            action: may be run several times, each time on another session.
+            action: may be run several times, each time on another producer.
 
         Raises:
             SinkFencedError: another writer has taken over; every later call raises it again.
@@ -149,28 +149,28 @@ class Attempts:
             raise self._final
         self._replace_if_repeated()
         for attempt in range(1, self._settings.attempts + 1):
-            session: ProducerSession | None = None
+            producer: TransactionalProducer | None = None
             started_s = time.monotonic()
             try:
-                if self._session is None:
+                if self._producer is None:
                     self.keep(self._run(self._open, "init_transactions"))
-                session = self.session
+                producer = self.producer
                 started_s = time.monotonic()
-                result = self._run(partial(action, session), what, clean_up=session.dispose)
+                result = self._run(partial(action, producer), what, clean_up=producer.dispose)
                 self._fencing.note_success()
                 return result
             except StuckError as stuck:
-                # Its thread may wake up later and even commit: the next session's producer fences
+                # Its thread may wake up later and even commit: the next producer fences
                 # it first and reads the committed offsets after.
                 duration_s = time.monotonic() - started_s
-                self._abandon(session)
+                self._abandon(producer)
                 self._may_have_committed = True
                 reason = str(stuck)
             except (KafkaException, BufferError) as error:
                 duration_s = time.monotonic() - started_s
-                first = _first_error(session, error)
+                first = _first_error(producer, error)
                 if first is not None and classify(first) is Failure.REJECTED:
-                    self._abort(session)  # after other failures the next producer does it
+                    self._abort(producer)  # after other failures the next producer does it
                 self.close()
                 reason = self._judge(first, what, error, duration_s)
             except BaseException:
@@ -190,7 +190,7 @@ class Attempts:
         )
 
     def _replace_if_repeated(self) -> None:
-        loss = None if self._session is None else self._session.find_loss()
+        loss = None if self._producer is None else self._producer.find_loss()
         if loss is not None:
             logger.info("a request may have been repeated, replacing the producer: %s", loss)
             self.close()
@@ -206,35 +206,35 @@ class Attempts:
             clean_up=clean_up,
         )
 
-    def _abandon(self, session: ProducerSession | None) -> None:
-        """Leave a session to the thread that is stuck with it, but nothing of what it has queued.
+    def _abandon(self, producer: TransactionalProducer | None) -> None:
+        """Leave a producer to the thread that is stuck with it, but nothing of what it has queued.
 
-        That thread disposes of the session when it returns; a transaction that it still commits
+        That thread disposes of the producer when it returns; a transaction that it still commits
         has been fenced by then.
         """
-        self._session, self._has_abandoned = None, True
-        if session is not None:
+        self._producer, self._has_abandoned = None, True
+        if producer is not None:
             with suppress(StuckError, KafkaException):
                 run_bounded(
-                    session.drop_messages, timeout_s=_DISPOSE_TIMEOUT_S, what="dropping messages"
+                    producer.drop_messages, timeout_s=_DISPOSE_TIMEOUT_S, what="dropping messages"
                 )
 
-    def _abort(self, session: ProducerSession | None) -> None:
-        if session is not None:
+    def _abort(self, producer: TransactionalProducer | None) -> None:
+        if producer is not None:
             with suppress(KafkaException, StuckError):
-                run_bounded(session.abort, timeout_s=_DISPOSE_TIMEOUT_S, what="aborting")
+                run_bounded(producer.abort, timeout_s=_DISPOSE_TIMEOUT_S, what="aborting")
 
-    def _open(self) -> ProducerSession:
+    def _open(self) -> TransactionalProducer:
         try:
-            return self._open_session()
+            return self._open_new()
         except SinkOffsetsGoneError:
             if self._may_have_committed or not self._known or not self._has_expired():
                 raise
         # Nothing can have been committed since, and brokers forget what is not used for long.
-        return self._open_session(self._known)
+        return self._open_new(self._known)
 
-    def _open_session(self, known: Mapping[int, int | None] | None = None) -> ProducerSession:
-        return open_session(
+    def _open_new(self, known: Mapping[int, int | None] | None = None) -> TransactionalProducer:
+        return open_producer(
             self._settings,
             self._run_id,
             self._seen,
@@ -277,8 +277,8 @@ class Attempts:
         return f"{first.name()} {first.str()}"
 
 
-def _first_error(session: ProducerSession | None, error: Exception) -> KafkaError | None:
+def _first_error(producer: TransactionalProducer | None, error: Exception) -> KafkaError | None:
     """The error that ended the transaction; whatever is called after it misleads."""
     cause = error.args[0] if error.args else None
     known = cause if isinstance(cause, KafkaError) else None
-    return known if session is None else session.find_first_error(known)
+    return known if producer is None else producer.find_first_error(known)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from confluent_kafka.admin import AdminClient
 
 from lib.exactly_once.checkpoint.reader import CheckpointReader
-from lib.exactly_once.commit.strategy import CommitStrategy
+from lib.exactly_once.commit.base import CommitStrategy
 from lib.exactly_once.offsets.ownership import Evidence, check_ownership
 from lib.exactly_once.offsets.resume import (
     CheckpointFinding,
@@ -24,7 +24,7 @@ from lib.kafka.admin import count_members, list_partitions, read_offsets
 
 
 @dataclass(frozen=True)
-class Survey:
+class Snapshot:
     """All that decides where a query resumes.
 
     Attributes:
@@ -52,13 +52,13 @@ class Survey:
     is_stable: bool
 
 
-def take_survey(
+def take_snapshot(
     settings: ExactlyOnceSettings,
     checkpoint: CheckpointReader,
     admin: AdminClient,
     topic_id: str,
     commit: CommitStrategy | None = None,
-) -> Survey:
+) -> Snapshot:
     """Read all that decides where the query resumes, and change nothing.
 
     In an order that a job which is running meanwhile cannot turn into a contradiction: the
@@ -90,7 +90,7 @@ def take_survey(
         is_stable = group.is_stable
     else:
         committed, stamps, is_stable = commit.committed, commit.stamps, True
-    return Survey(
+    return Snapshot(
         position=position,
         query_id=query_id,
         checkpoint_topic_id=checkpoint.find_topic_id(),
@@ -120,7 +120,7 @@ def find_partitions(admin: AdminClient, settings: TransactionSettings) -> list[i
     return sorted({*existing, *look_at_group(admin, settings, waits=False).offsets})
 
 
-def check_survey(settings: ExactlyOnceSettings, survey: Survey) -> bool:
+def check_snapshot(settings: ExactlyOnceSettings, snapshot: Snapshot) -> bool:
     """Refuse offsets that this query cannot have committed.
 
     Returns:
@@ -130,12 +130,12 @@ def check_survey(settings: ExactlyOnceSettings, survey: Survey) -> bool:
         ResumeRefusedError: says who has committed what, and the way out.
     """
     evidence = Evidence(
-        committed=survey.committed,
-        stamps={p: Stamp.from_metadata(text) for p, text in survey.stamps.items()},
-        topic_id=survey.topic_id,
-        members=survey.members,
-        checkpoint_query_id=survey.query_id,
-        checkpoint_topic_id=survey.checkpoint_topic_id,
+        committed=snapshot.committed,
+        stamps={p: Stamp.from_metadata(text) for p, text in snapshot.stamps.items()},
+        topic_id=snapshot.topic_id,
+        members=snapshot.members,
+        checkpoint_query_id=snapshot.query_id,
+        checkpoint_topic_id=snapshot.checkpoint_topic_id,
     )
     return check_ownership(
         evidence,
@@ -145,38 +145,38 @@ def check_survey(settings: ExactlyOnceSettings, survey: Survey) -> bool:
     )
 
 
-def refuse_early(settings: ExactlyOnceSettings, survey: Survey) -> None:
+def refuse_early(settings: ExactlyOnceSettings, snapshot: Snapshot) -> None:
     """Refuse what can be refused before older runs are fenced.
 
     Raises:
         ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
     """
-    if survey.is_stable:
-        decide(settings, survey)
+    if snapshot.is_stable:
+        decide(settings, snapshot)
     else:
         # Of a dead run's transaction only fencing tells whether it was committed.
-        check_survey(settings, survey)
+        check_snapshot(settings, snapshot)
 
 
 def decide(
-    settings: ExactlyOnceSettings, survey: Survey, distrust: str | None = None
+    settings: ExactlyOnceSettings, snapshot: Snapshot, distrust: str | None = None
 ) -> ResumePlan:
     """Where the query resumes.
 
     Raises:
         ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
     """
-    check_survey(settings, survey)
-    mine = [p for p in survey.committed if p in survey.earliest]
-    configured = survey.latest if settings.starting_offsets == "latest" else survey.earliest
+    check_snapshot(settings, snapshot)
+    mine = [p for p in snapshot.committed if p in snapshot.earliest]
+    configured = snapshot.latest if settings.starting_offsets == "latest" else snapshot.earliest
     group = GroupPosition(
-        committed={p: survey.committed[p] for p in mine},
-        earliest={p: survey.earliest[p] for p in mine},
-        latest=survey.latest,
+        committed={p: snapshot.committed[p] for p in mine},
+        earliest={p: snapshot.earliest[p] for p in mine},
+        latest=snapshot.latest,
         configured={p: configured.get(p, 0) for p in mine},
     )
     return decide_resume(
-        survey.position,
+        snapshot.position,
         group,
         topic=settings.source_topic,
         group_id=settings.query_name,
