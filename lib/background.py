@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-_POLL_S = 0.05
+from lib.waiting import wait_until
 
 
 class Background(ABC):
-    """A thread that runs :meth:`_run` until the block ends; what ends it earlier is kept.
+    """A thread that runs :meth:`_run` until the block ends.
 
     Args:
-        name: of the thread.
-        patience_s: how long the block's end waits for the thread; None for as long as it takes.
+        name: the name of the thread.
+        patience_s: how long the end of the block waits for the thread; None for as long as it
+            takes.
 
     Attributes:
-        failure: what ended it before it was told to; None if nothing did.
+        failure: the error that ended the thread before it was told to end; None if there was none.
     """
 
     def __init__(self, name: str, patience_s: float | None = None) -> None:
@@ -29,9 +29,18 @@ class Background(ABC):
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._guard, name=name, daemon=True)
 
-    def __enter__(self) -> Self:
+    def start(self) -> Self:
+        """Start the thread, where no ``with`` block does."""
         self._thread.start()
         return self
+
+    def stop(self) -> None:
+        """Tell the thread to end, and wait for it."""
+        self._stopped.set()
+        self._thread.join(self._patience_s)
+
+    def __enter__(self) -> Self:
+        return self.start()
 
     def __exit__(
         self,
@@ -39,11 +48,10 @@ class Background(ABC):
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stopped.set()
-        self._thread.join(self._patience_s)
+        self.stop()
 
     def check(self) -> None:
-        """Raise what ended the thread."""
+        """Raise the error that ended the thread, if there was one."""
         if self.failure is not None:
             raise self.failure
 
@@ -51,19 +59,20 @@ class Background(ABC):
         """Wait until a condition holds, and tell whether it does.
 
         Raises:
-            Exception: whatever ended the thread.
+            Exception: the error that ended the thread.
         """
-        deadline_s = time.monotonic() + timeout_s
-        while not condition():
+
+        def holds() -> bool:
+            if condition():
+                return True
             self.check()
-            if time.monotonic() > deadline_s:
-                return False
-            time.sleep(_POLL_S)
-        return True
+            return False
+
+        return wait_until(holds, timeout_s)
 
     @abstractmethod
     def _run(self) -> None:
-        """The work; ends soon after ``_stopped`` is set."""
+        """Do the work, and return soon after ``_stopped`` is set."""
 
     def _guard(self) -> None:
         try:

@@ -15,16 +15,18 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
-
-# Where they are defined: .admin does not export them.
-from confluent_kafka.admin._config import ConfigEntry, ConfigResource
-from confluent_kafka.admin._listoffsets import OffsetSpec
-from confluent_kafka.admin._metadata import ClusterMetadata
-from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    ClusterMetadata,
+    ConfigEntry,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
 
 from lib.errors import KafkaSetupError
 from lib.kafka.options import for_librdkafka
+from lib.kafka.retry import ask_until_answered
 from lib.kafka.rights import name_principal
 from lib.kafka.secrets import hide_secrets
 
@@ -32,8 +34,6 @@ from lib.kafka.secrets import hide_secrets
 ANSWER_TIMEOUT_S = 10.0
 # Between two looks whether waiting is hopeless.
 _PATIENCE_S = 2.0
-# Between two questions for offsets.
-_RETRY_S = 0.2
 _NO_LEADER_YET = frozenset(
     {
         KafkaError.LEADER_NOT_AVAILABLE,
@@ -195,15 +195,12 @@ def read_offsets(
     Raises:
         KafkaException: the brokers do not tell.
     """
-    deadline = time.monotonic() + ANSWER_TIMEOUT_S
-    while True:
-        try:
-            return _ask_offsets(admin, topic, position)
-        except KafkaException as error:
-            # A partition that was made a moment ago, or whose broker has died, has no leader yet.
-            if error.args[0].code() not in _NO_LEADER_YET or time.monotonic() > deadline:
-                raise
-        time.sleep(_RETRY_S)
+    return ask_until_answered(
+        lambda: _ask_offsets(admin, topic, position),
+        # A partition that was made a moment ago, or whose broker has died, has no leader yet.
+        lambda error: error.code() in _NO_LEADER_YET,
+        ANSWER_TIMEOUT_S,
+    )
 
 
 def _ask_offsets(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from typing import Any
 
@@ -10,6 +9,7 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it sh
 from pyspark.sql import SparkSession
 
 from lib.errors import SetupError
+from lib.waiting import wait_until
 
 _CONNECTOR_CLASS = "org.apache.spark.sql.kafka010.KafkaSourceProvider"
 # What the plan relies on, whoever starts the job. All of them can be set at run time.
@@ -73,10 +73,8 @@ def stop_session(session: SparkSession) -> None:
 
 def wait_for_tasks(session: SparkSession) -> None:
     """Wait until the tasks of an interrupted query have ended, or do not end soon."""
-    deadline = time.monotonic() + _END_OF_TASKS_S
     _pass_scheduler(session)
-    while count_running_tasks(session) and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
+    wait_until(lambda: not count_running_tasks(session), _END_OF_TASKS_S, poll_s=_POLL_S)
 
 
 def _pass_scheduler(session: SparkSession) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from enum import Enum
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
-
-# Where they are defined: .admin does not export them.
-from confluent_kafka.admin._config import ConfigEntry, ConfigResource
-from confluent_kafka.admin._resource import ResourceType
-from confluent_kafka.admin._topic import TopicDescription
+from confluent_kafka.admin import (
+    AdminClient,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+    TopicDescription,
+)
 
 from lib.errors import KafkaSetupError
 from lib.kafka.admin import (
@@ -26,13 +26,12 @@ from lib.kafka.admin import (
 )
 from lib.kafka.broker_version import warn_of_old_brokers
 from lib.kafka.partitions import parse_partitions
+from lib.kafka.retry import ask_until_answered
 from lib.kafka.rights import Right, list_rights, name_principal
 from lib.kafka.topic_limits import Finding, Severity, TopicFacts, judge_topics
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 
 logger = logging.getLogger(__name__)
-
-_POLL_S = 0.2
 
 
 def check_kafka(settings: ScoreStreamSettings) -> None:
@@ -193,23 +192,26 @@ def _describe_topics(
 
 def _describe_group(admin: AdminClient, name: str) -> frozenset[str] | None:
     """The operations that the user has on a group; None where the brokers do not tell."""
-    deadline = time.monotonic() + ANSWER_TIMEOUT_S
-    while True:
+
+    def ask() -> frozenset[str] | None:
         (answer,) = admin.describe_consumer_groups(
             [name], include_authorized_operations=True, request_timeout=ANSWER_TIMEOUT_S
         ).values()
-        try:
-            return _spell(answer.result().authorized_operations)
-        except KafkaException as error:
-            code = error.args[0].code()
-            if code == KafkaError.GROUP_AUTHORIZATION_FAILED:
-                return frozenset()
-            # The first question about a group makes a new cluster create the topic of groups. What
-            # else there may be is for the sink to meet: this is about rights.
-            if code != KafkaError.COORDINATOR_NOT_AVAILABLE or time.monotonic() > deadline:
-                logger.info("group %s not described error=%s", name, error.args[0].name())
-                return None
-            time.sleep(_POLL_S)
+        return _spell(answer.result().authorized_operations)
+
+    try:
+        # The first question about a group makes a new cluster create the topic of groups.
+        return ask_until_answered(
+            ask,
+            lambda error: error.code() == KafkaError.COORDINATOR_NOT_AVAILABLE,
+            ANSWER_TIMEOUT_S,
+        )
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            return frozenset()
+        # This looks at rights only. The sink meets whatever else is wrong, and reports it.
+        logger.info("group %s not described error=%s", name, error.args[0].name())
+        return None
 
 
 def _spell(operations: Iterable[Enum] | None) -> frozenset[str] | None:

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any, Self
 
 import trustme
-from confluent_kafka.admin import AdminClient
-
-# Where they are defined: .admin does not export them.
-from confluent_kafka.admin._acl import (
+from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
 )
-from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from cryptography.hazmat.primitives import serialization
 
 from lib.kafka.rights import Right, list_rights

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import time
 
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewPartitions
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from lib.tools.broker import Broker, EmbeddedBroker, create_topics
 from tests.conftest import TopicFactory

@@ -50,7 +50,7 @@ class TaskWriter:
         traceback: TracebackType | None,
     ) -> None:
         if self._keep_alive is not None:
-            self._keep_alive.end()
+            self._keep_alive.stop()
         self._pool.shutdown()
         self._writer.close()
 

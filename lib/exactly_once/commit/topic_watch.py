@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException
@@ -10,10 +9,10 @@ from confluent_kafka.admin import AdminClient
 
 from lib.errors import SinkTopicChangedError
 from lib.kafka.admin import ANSWER_TIMEOUT_S, ask_topic_id
+from lib.kafka.retry import ask_until_answered
 
 # A topic that is being recreated is unknown for a moment.
 _UNKNOWN_FOR_S = 5.0
-_POLL_S = 0.2
 
 
 class TopicWatch:
@@ -51,25 +50,28 @@ class TopicWatch:
             SinkTopicChangedError: the topic was deleted, or deleted and recreated.
             KafkaException: the brokers do not tell.
         """
-        deadline_s = time.monotonic() + _UNKNOWN_FOR_S
-        while True:
+
+        def find() -> str:
             answer, self._answer = self._answer, None
-            try:
-                found = (answer or ask_topic_id(self._admin, self._topic, timeout_s))()
-                break
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise
-                if time.monotonic() > deadline_s:
-                    raise SinkTopicChangedError(
-                        f"topic {self._topic} was deleted while the query was running: there is no"
-                        f" topic of that name, expected topic id {self._topic_id}",
-                        hint="to read another topic of that name, create it, remove the checkpoint,"
-                        " and delete the group's offsets if there are any",
-                    ) from error
-            time.sleep(_POLL_S)
+            return (answer or ask_topic_id(self._admin, self._topic, timeout_s))()
+
+        try:
+            found = ask_until_answered(find, _is_unknown, _UNKNOWN_FOR_S)
+        except KafkaException as error:
+            if not _is_unknown(error.args[0]):
+                raise
+            raise SinkTopicChangedError(
+                f"topic {self._topic} was deleted while the query was running: there is no topic of"
+                f" that name, expected topic id {self._topic_id}",
+                hint="to read another topic of that name, create it, remove the checkpoint, and"
+                " delete the group's offsets if there are any",
+            ) from error
         if found != self._topic_id:
             raise SinkTopicChangedError(
                 f"topic {self._topic} was deleted and recreated while the query was running: found"
                 f" topic id {found}, expected {self._topic_id}"
             )
+
+
+def _is_unknown(error: KafkaError) -> bool:
+    return bool(error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART)

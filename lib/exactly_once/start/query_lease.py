@@ -178,7 +178,7 @@ class QueryLease:
     def release(self) -> None:
         """Tell the next run that this one has ended, if the brokers answer soon, and close."""
         if self._keep_alive is not None:
-            self._keep_alive.end()
+            self._keep_alive.stop()
             self._keep_alive = None
         if self._is_owner and self._settings.lease_s:
             try:

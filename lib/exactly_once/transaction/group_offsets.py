@@ -20,6 +20,7 @@ from lib.exactly_once.transaction.failures import Failure, classify
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.kafka.admin import list_partitions
 from lib.kafka.options import for_librdkafka
+from lib.kafka.retry import ask_until_answered
 
 # Between two questions, after an error that may pass.
 _POLL_S = 0.1
@@ -162,29 +163,27 @@ def _ask(
     deadline_s: float,
     may_pass: Callable[[KafkaError], bool],
 ) -> list[TopicPartition]:
-    """The group's offsets, of each partition or of none.
+    """Ask for the group's offsets of all the partitions.
 
     Args:
-        consumer: of the group.
-        asked: partitions of the topic.
-        timeout_s: of each question.
-        deadline_s: by time.monotonic; after it an error is raised, and not asked again.
-        may_pass: whether to ask again after an error.
+        consumer: a consumer of the group.
+        asked: the partitions of the topic.
+        timeout_s: the time limit of each question.
+        deadline_s: the time, by time.monotonic, after which nothing is asked again.
+        may_pass: tells whether asking again may help after an error.
 
     Raises:
-        KafkaException: the brokers do not tell.
+        KafkaException: the brokers do not tell the offset of one of the partitions.
     """
-    while True:
-        try:
-            answers: list[TopicPartition] = consumer.committed(asked, timeout=timeout_s)
-            for answer in answers:
-                if answer.error is not None:
-                    raise KafkaException(answer.error)
-            return answers
-        except KafkaException as error:
-            if time.monotonic() > deadline_s or not may_pass(error.args[0]):
-                raise
-        time.sleep(_POLL_S)
+
+    def ask() -> list[TopicPartition]:
+        answers: list[TopicPartition] = consumer.committed(asked, timeout=timeout_s)
+        for answer in answers:
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+        return answers
+
+    return ask_until_answered(ask, may_pass, deadline_s - time.monotonic(), poll_s=_POLL_S)
 
 
 def _choose_partitions(consumer: Consumer, settings: TransactionSettings) -> list[int]:

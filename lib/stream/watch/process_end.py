@@ -9,19 +9,18 @@ import logging
 import os
 import signal
 import sys
-import time
 from contextlib import suppress
 from typing import Any, Never
 
 from pyspark import SparkContext
 
 from lib.bounded import run_bounded
+from lib.waiting import wait_until
 
 # A JVM that does not answer within this is killed.
 _HALT_S = 3.0
 # How long a JVM may clean up by itself: Spark would wait 30 s for consumers whose broker is silent.
 _SHUTDOWN_S = 5.0
-_POLL_S = 0.05
 
 
 def has_jvm() -> bool:
@@ -48,11 +47,9 @@ def end_process(code: int, *, with_jvm: bool = True) -> Never:
                 lambda: limit_jvm(code, within_s), timeout_s=_HALT_S, what="halting the JVM"
             )
         # Under spark-submit the JVM is the parent, and its exit code is the job's.
-        deadline_s = time.monotonic() + _HALT_S
-        while with_jvm and has_jvm() and os.getppid() == parent:
-            if time.monotonic() > deadline_s:
-                os.kill(parent, signal.SIGKILL)
-            time.sleep(_POLL_S)
+        if with_jvm and has_jvm() and not wait_until(lambda: os.getppid() != parent, _HALT_S):
+            os.kill(parent, signal.SIGKILL)
+            wait_until(lambda: os.getppid() != parent, _HALT_S)
     os._exit(code)
 
 

@@ -6,7 +6,6 @@ import logging
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from lib.errors import SetupError
 from lib.tools.broker.configuration import PLAIN_LISTENER, Address
 from lib.tools.broker.kafka_process import LOG_FILE, launch_kafka
 from lib.tools.broker.ports import LOOPBACK
+from lib.waiting import wait_until
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 15.0
 #: How much of the broker's log an error message shows.
 LOG_TAIL_LINES = 20
-
-_POLL_INTERVAL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,6 @@ class Node:
         Raises:
             SetupError: it does not, or ends; the message ends with the last lines of its log.
         """
-        deadline = time.monotonic() + timeout_s
         # One client for all attempts; it must stay in a variable, or its answers die with it.
         admin = AdminClient(
             {
@@ -111,21 +108,22 @@ class Node:
                 "reconnect.backoff.max.ms": 100,
             }
         )
-        while time.monotonic() < deadline:
+
+        def answers() -> bool:
             if self.pid is None:
                 raise self.explain("it ended at once")
             if not self._is_listening():  # spare the client its failures
-                time.sleep(_POLL_INTERVAL_S)
-                continue
+                return False
             with suppress(KafkaException):
                 cluster = admin.list_topics(timeout=1.0)
                 # The client declares the id as None, whatever it is.
                 found = cast("str | None", cluster.cluster_id)
-                # Another id: somebody else's broker won the race for the port.
-                if brokers <= cluster.brokers.keys() and found == cluster_id:
-                    return
-            time.sleep(_POLL_INTERVAL_S)
-        raise self.explain(f"it did not answer within {timeout_s:.0f} s")
+                # With another id, the broker of somebody else won the race for the port.
+                return brokers <= cluster.brokers.keys() and found == cluster_id
+            return False
+
+        if not wait_until(answers, timeout_s):
+            raise self.explain(f"it did not answer within {timeout_s:.0f} s")
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, if it runs."""

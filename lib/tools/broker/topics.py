@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic  # where it is defined: .admin does not export it
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from lib.errors import KafkaSetupError
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin._metadata import ClusterMetadata
+from confluent_kafka.admin import ClusterMetadata
 
 from tests.crash.arena import INPUT, QUERY, Arena
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, TopicPartition
-from confluent_kafka.cimpl import NewPartitions
+from confluent_kafka.admin import NewPartitions
 
 from tests.crash.arena import INPUT, QUERY, Arena, LaboratoryError
 from tests.crash.strikes.asking import (

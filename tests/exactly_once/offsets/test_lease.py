@@ -160,10 +160,8 @@ def test_what_keeps_a_run_alive_goes_on_after_errors_that_pass_and_ends_when_tol
     def act() -> None:
         calls.append(len(calls))
 
-    thread = KeepAlive(act, every_s=0.01)
-    thread.start()
-    wait_until(lambda: len(calls) > 3)
-    thread.end()
+    with KeepAlive(act, every_s=0.01):
+        wait_until(lambda: len(calls) > 3)
     count = len(calls)
     time.sleep(0.1)
     assert len(calls) == count
