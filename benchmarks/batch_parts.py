@@ -19,7 +19,7 @@ from rich.console import Console
 
 from benchmarks.capacity import join_in_turn
 from benchmarks.contestants import build_job_command
-from benchmarks.topics import PARTITIONS, fill_topic, remove_topics
+from benchmarks.topics import PARTITIONS, clean_up, fill_topic
 from benchmarks.trial import (
     FOLDER,
     Ground,
@@ -30,9 +30,9 @@ from benchmarks.trial import (
     write_report,
 )
 from lib.errors import ScoringError
+from lib.kafka.topics import create_topics
 from lib.settings.command import run_job
 from lib.settings.jobs.score_stream import AVAILABLE_NOW
-from lib.tools.broker import create_topics
 from lib.tools.demo.child import Child
 
 # Not measured: in the first batches workers start, and memory is used for the first time.
@@ -132,7 +132,7 @@ def drain(settings: BatchPartsSettings, ground: Ground) -> Parts:
             child.wait()
     finally:
         admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
-        remove_topics(admin, topics, [course.group])
+        clean_up(admin, topics, [course.group])
     return split_batches(log.read_text())
 
 

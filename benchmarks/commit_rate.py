@@ -24,13 +24,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.environment import describe_machine, describe_versions
-from benchmarks.topics import remove_topics
+from benchmarks.topics import clean_up
 from benchmarks.trial import BenchmarkSettings, write_report
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
+from lib.kafka.topics import create_topics
 from lib.messages.columns import HEADERS_ARROW
 from lib.settings.command import run_job
-from lib.tools.broker import EmbeddedBroker, create_topics, provide_broker
+from lib.tools.broker import EmbeddedBroker, provide_broker
 
 _SOURCE_PARTITIONS = 4
 _DEAD_LETTER_HEADERS = 8
@@ -172,7 +173,7 @@ def measure_case(servers: str, case: Case, settings: CommitRateSettings) -> Rate
             ]
             tallies = [future.result() for future in futures]
     finally:
-        remove_topics(AdminClient({"bootstrap.servers": servers, "log_level": 3}), topics)
+        clean_up(AdminClient({"bootstrap.servers": servers, "log_level": 3}), topics)
     messages = case.batch * sum(tally.batches for tally in tallies)
     # Writers start a moment apart; what they did together is over the time of all of them.
     duration_s = max(t.ended_s for t in tallies) - min(t.started_s for t in tallies)

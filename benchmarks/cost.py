@@ -46,6 +46,7 @@ from lib.exactly_once.offsets.stamp import Author, make_run_id
 from lib.exactly_once.sink import COMMITS
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.kafka.admin import build_admin, read_topic_id
+from lib.kafka.topics import create_topics
 from lib.messages.columns import COLLECTED_COLUMNS
 from lib.messages.dead_letter import MessageSettings, OutputSettings
 from lib.score.base import ModelBackend
@@ -57,7 +58,7 @@ from lib.spark.local_session import build_local_session
 from lib.stream.plan import plan_scoring
 from lib.synth import iter_records
 from lib.synth.telco import make_customers
-from lib.tools.broker import EmbeddedBroker, create_topics
+from lib.tools.broker import EmbeddedBroker
 from lib.tools.broker.guarded_folder import GuardedFolder
 
 _BATCH_RECORDS = 10_000

@@ -27,7 +27,7 @@ from rich.table import Table
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.report import Run
 from benchmarks.throughput import LEAST_BATCHES, ThroughputSettings, Track
-from benchmarks.topics import PARTITIONS, fill_topic, name_topic, remove_topics
+from benchmarks.topics import PARTITIONS, clean_up, fill_topic, name_topic
 from benchmarks.trial import TrialSettings, begin, provide_ground, write_report
 from lib.settings.command import run_job
 from lib.spark.task_slots import count_cores
@@ -116,7 +116,7 @@ def run_case(case: Case, name: str, track: Track, console: Console) -> Run:
             )
             return replace(track, settings=settings, input_topic=topic).run(CONTESTANTS[name], 1)
     finally:
-        remove_topics(track.admin, [topic])
+        clean_up(track.admin, [topic])
 
 
 def run_cases(

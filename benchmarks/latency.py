@@ -22,7 +22,7 @@ from benchmarks.contestants import Course, build_job_command
 from benchmarks.delays import Latency, compute_latencies, is_away
 from benchmarks.open_loop import ArrivalReader, send_on_schedule
 from benchmarks.report import format_json
-from benchmarks.topics import PARTITIONS, remove_topics
+from benchmarks.topics import PARTITIONS, clean_up
 from benchmarks.trial import (
     FOLDER,
     Ground,
@@ -33,11 +33,11 @@ from benchmarks.trial import (
     write_report,
 )
 from lib.errors import ScoringError
+from lib.kafka.topics import create_topics
 from lib.settings.base import BackendChoice, DecoderChoice
 from lib.settings.command import run_job
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.real_time import REAL_TIME
-from lib.tools.broker import create_topics
 from lib.tools.demo.child import Child
 
 # A start of Spark takes 10 s, on a busy machine several times that.
@@ -158,7 +158,7 @@ def measure_latency(
         ):
             return _measure(name, load, course, reader, job)
     finally:
-        remove_topics(admin, topics, [course.group])
+        clean_up(admin, topics, [course.group])
 
 
 def _measure(

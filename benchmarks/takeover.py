@@ -19,14 +19,15 @@ from rich.console import Console
 
 from benchmarks.environment import describe_machine, describe_versions
 from benchmarks.threads import ThreadCount
-from benchmarks.topics import remove_topics
+from benchmarks.topics import clean_up
 from benchmarks.trial import BenchmarkSettings, write_report
 from lib.exactly_once.commit.partition_writers import Predecessors, take_partitions
 from lib.exactly_once.offsets.stamp import Author, Committer, make_run_id
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
+from lib.kafka.topics import create_topics
 from lib.settings.command import run_job
-from lib.tools.broker import EmbeddedBroker, create_topics, provide_broker
+from lib.tools.broker import EmbeddedBroker, provide_broker
 
 
 class TakeoverSettings(BenchmarkSettings):
@@ -63,7 +64,7 @@ def measure_topic(servers: str, partitions: int) -> list[Taken]:
     create_topics(servers, {topic: partitions})
     settings = TransactionSettings(servers, topic, topic)
     found = [_measure_start(settings, partitions, is_first=is_first) for is_first in (True, False)]
-    remove_topics(AdminClient({"bootstrap.servers": servers}), [topic])
+    clean_up(AdminClient({"bootstrap.servers": servers}), [topic])
     return found
 
 

@@ -26,10 +26,10 @@ from benchmarks.timeline import compute_rate, find_finish_s, find_first_s
 from benchmarks.topics import (
     PARTITIONS,
     EndWatcher,
+    clean_up,
     count_messages,
     fill_topic,
     name_topic,
-    remove_topics,
 )
 from benchmarks.trial import (
     FOLDER,
@@ -41,8 +41,8 @@ from benchmarks.trial import (
     write_report,
 )
 from lib.errors import ScoringError
+from lib.kafka.topics import create_topics
 from lib.settings.command import run_job
-from lib.tools.broker import create_topics
 from lib.tools.demo.child import Child
 
 LEAST_BATCHES = 5
@@ -101,7 +101,7 @@ class Track:
         try:
             return self._drain(contestant, number, course)
         finally:
-            remove_topics(self.admin, topics, [course.group])
+            clean_up(self.admin, topics, [course.group])
 
     def _drain(self, contestant: Contestant, number: int, course: Course) -> Run:
         servers = self.ground.bootstrap_servers
@@ -203,7 +203,7 @@ def _provide_input(
         )
         yield topic, size
     finally:
-        remove_topics(admin, [topic])
+        clean_up(admin, [topic])
 
 
 if __name__ == "__main__":

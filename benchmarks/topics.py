@@ -22,9 +22,9 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from benchmarks.telco import CUSTOMER
 from lib.errors import SinkError
+from lib.kafka.topics import create_topics, remove_topics
 from lib.synth import encode_record, iter_records
 from lib.synth.telco import iter_customers
-from lib.tools.broker import create_topics
 
 PARTITIONS = 4
 #: Of all customers that are sent.
@@ -37,14 +37,6 @@ _NOT_YET = {
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._NOENT,  # "no leaders found"
-}
-# Where something is removed: it is gone, or goes by itself, for a killed client is a member of its
-# group until its session times out.
-_NO_MATTER = {
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._NOENT,  # "no leaders found"
-    KafkaError.GROUP_ID_NOT_FOUND,
-    KafkaError.NON_EMPTY_GROUP,
 }
 
 
@@ -240,14 +232,17 @@ def _read_keys(
     return messages
 
 
-def remove_topics(admin: AdminClient, topics: Sequence[str], groups: Sequence[str] = ()) -> None:
-    """Delete topics and groups of this benchmark; one that is gone already is no error."""
-    futures = dict(admin.delete_topics(list(topics), operation_timeout=_TIMEOUT_S))
-    if groups:
-        futures |= admin.delete_consumer_groups(list(groups))
-    for future in futures.values():
-        try:
-            future.result(_TIMEOUT_S)
-        except KafkaException as error:
-            if error.args[0].code() not in _NO_MATTER:
-                raise
+def clean_up(admin: AdminClient, topics: Sequence[str], groups: Sequence[str] = ()) -> None:
+    """Delete topics and groups of this benchmark.
+
+    Raises:
+        KafkaException: one of them exists still, but for a group that still has a member: a client
+            that was killed is one until its session times out.
+    """
+    for failure in remove_topics(admin, topics, groups).values():
+        has_member = (
+            isinstance(failure, KafkaException)
+            and failure.args[0].code() == KafkaError.NON_EMPTY_GROUP
+        )
+        if not has_member:
+            raise failure

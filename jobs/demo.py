@@ -12,13 +12,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.settings.command import run_job
 from lib.settings.jobs.demo import DemoSettings
-from lib.tools.demo.narrator import Narrator
+from lib.tools.demo.output import Output
 from lib.tools.demo.run import run_demo
 
 
 def demonstrate(settings: DemoSettings) -> int:
     """Run the demonstration; 0 if every record came back once."""
-    return run_demo(settings, Narrator(sys.stdout))
+    return run_demo(settings, Output(sys.stdout))
 
 
 if __name__ == "__main__":

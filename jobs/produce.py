@@ -15,11 +15,11 @@ from lib.errors import SinkError
 from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
-from lib.kafka.options import for_librdkafka, signs_in
+from lib.kafka.options import signs_in
+from lib.kafka.topics import create_topics
 from lib.settings.command import run_job
 from lib.settings.domain import find_contract
 from lib.settings.jobs.produce import ProduceSettings
-from lib.tools.broker import create_topics
 from lib.tools.produce.mixture import mix_messages
 from lib.tools.produce.progress import build_send_view
 from lib.tools.produce.records import iter_source
@@ -61,11 +61,9 @@ def prepare_topic(settings: ProduceSettings) -> None:
         return
     if not settings.create_topic:
         refuse_missing_topics(servers, [topic], may_be_hidden=signs_in(settings.kafka))
-    # What goes wrong is raised; the client's own lines add to it only what nobody asked for.
-    log_level = 3 if settings.verbose else 0
-    client_settings = {"log_level": log_level, **for_librdkafka(servers, settings.kafka)}
-    texts = {name: str(value) for name, value in client_settings.items()}
-    create_topics(servers, {topic: settings.topic_partitions}, client_settings=texts)
+    # Errors are raised; the client's own lines about them are for those who ask for more.
+    options = {"log_level": "3", **settings.kafka} if settings.verbose else settings.kafka
+    create_topics(servers, {topic: settings.topic_partitions}, options=options)
     print(f"created topic {topic} with {settings.topic_partitions} partitions")
 
 

@@ -159,7 +159,7 @@ def proxied_broker(
 @pytest.fixture
 def topic(broker: Broker, request: pytest.FixtureRequest) -> TopicFactory:
     """Makes topics on ``broker``, left behind: the embedded broker's folder goes as a whole."""
-    from lib.tools.broker import create_topics
+    from lib.kafka.topics import create_topics
 
     def create(partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         name = f"test-{request.node.originalname[:80]}-{uuid.uuid4().hex[:8]}"

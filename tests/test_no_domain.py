@@ -10,7 +10,7 @@ SAMPLER = LIB / "synth" / "telco"
 _DOMAIN = re.compile("churn|telco|customer", re.IGNORECASE)
 # Who asks for calibrated records names where they come from.
 _IMPORT = re.compile(r"^from lib\.synth\.telco import .*$", re.MULTILINE)
-_MAY_IMPORT = {"tools/demo/course.py", "training/data.py"}
+_MAY_IMPORT = {"tools/demo/scenario.py", "training/data.py"}
 
 
 def test_no_module_but_the_sampler_names_the_domain() -> None:

@@ -18,7 +18,7 @@ from benchmarks.peers.environments import find_version, provide_environment
 from benchmarks.peers.roster import PEERS, RECORD_BY_RECORD, Peer
 from benchmarks.report import Run, format_json
 from benchmarks.throughput import LEAST_BATCHES, ThroughputSettings, Track
-from benchmarks.topics import fill_topic, name_topic, remove_topics
+from benchmarks.topics import clean_up, fill_topic, name_topic
 from benchmarks.trial import Ground, TrialSettings, begin, provide_ground, write_report
 from lib.errors import ScoringError
 from lib.settings.command import run_job
@@ -124,7 +124,7 @@ def _drain(peer: Peer, settings: PeersSettings, ground: Ground) -> Run:
         fill_topic(servers, topic, records, lambda _: None)
         return Track(throughput, ground, admin, topic).run(peer.contestant, 1)
     finally:
-        remove_topics(admin, [topic])
+        clean_up(admin, [topic])
 
 
 def list_cells(result: PeerResult, slowest: float | None) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ from typing import Self
 
 from confluent_kafka.admin import AdminClient
 
+from lib.kafka.topics import create_topics
 from lib.store import ModelStore
-from lib.tools.broker import create_topics
 from lib.tools.broker.guarded_folder import GuardedFolder
 from tests.crash.ground import Ground, open_ground
 from tests.crash.schedule import Leg

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lib.background import Background
-from lib.tools.broker import EmbeddedBroker, create_topics
+from lib.kafka.topics import create_topics
+from lib.tools.broker import EmbeddedBroker
 from lib.tools.broker.guarded_folder import GuardedFolder
 from tests.crash.supervisor import Supervisor
 from tests.end_to_end.jobs import Deployment, read_account, run_job

@@ -13,7 +13,8 @@ from contextlib import suppress
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from lib.tools.broker import EmbeddedBroker, create_topics
+from lib.kafka.topics import create_topics
+from lib.tools.broker import EmbeddedBroker
 from tests.crash.proxy import Action, Interference, Proxy, read_api_key, read_frame
 from tests.crash.schedule import REQUESTS
 from tests.support.waiting import wait_until

@@ -13,13 +13,14 @@ import pytest
 from jobs.replay import replay
 from lib.decode.engines.python import decode_value
 from lib.inference_backend import load_model, predict
+from lib.kafka.topics import create_topics
 from lib.messages.dead_letter import DeadLetter
 from lib.record.contract_file import read_contract
 from lib.record.types import is_float
 from lib.settings.jobs.replay import ReplaySettings
 from lib.store import ModelStore, read_version_contract
 from lib.synth import draw_records, encode_record
-from lib.tools.broker import Broker, create_topics
+from lib.tools.broker import Broker
 from tests.conftest import TopicFactory
 from tests.end_to_end.jobs import ROOT, run_job
 from tests.record.random_contracts import draw_values

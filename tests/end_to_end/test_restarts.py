@@ -22,6 +22,7 @@ from lib.errors import (
     SinkRejectedError,
     SinkRetryExhaustedError,
 )
+from lib.kafka.topics import create_topics
 from lib.score.choice import load_backend
 from lib.stream.running_query import RunningQuery
 from lib.stream.start import build_guard, start_stream
@@ -31,7 +32,7 @@ from lib.stream.watch.outage import OutageWatch
 from lib.stream.watch.restarts import RestartPolicy
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.progress import BatchProgress, Totals
-from lib.tools.broker import EmbeddedBroker, create_topics
+from lib.tools.broker import EmbeddedBroker
 from tests.end_to_end.jobs import Deployment, read_account
 from tests.support.telco import CUSTOMER
 from tests.support.topics import build_customers, produce, read_topic, take_account

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from lib.tools.broker import EmbeddedBroker, create_topics
+from lib.kafka.topics import create_topics
+from lib.tools.broker import EmbeddedBroker
 from tests.crash.supervisor import DYING_JOB
 from tests.end_to_end.jobs import Deployment, start_job
 from tests.support.topics import build_customers, produce

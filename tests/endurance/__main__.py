@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.environment import describe_machine, describe_versions
+from lib.kafka.topics import create_topics
 from lib.setup.places import BUILD_ROOT
-from lib.tools.broker import EmbeddedBroker, create_topics
+from lib.tools.broker import EmbeddedBroker
 from lib.tools.broker.guarded_folder import GuardedFolder
 from tests.crash.models import RECORDS, read_probabilities
 from tests.end_to_end.jobs import Deployment

@@ -24,8 +24,8 @@ from lib.exactly_once.commit.base import ArrowMap
 from lib.exactly_once.offsets.stamp import Stamp
 from lib.exactly_once.sink import ExactlyOnceSettings, ExactlyOnceSink
 from lib.kafka.admin import build_admin, list_partitions
+from lib.kafka.topics import create_topics
 from lib.messages.columns import HEADERS_TYPE
-from lib.tools.broker import create_topics
 from tests.conftest import TopicFactory
 from tests.support import consumer_groups
 from tests.support.topics import Record, produce, read_topic

@@ -15,7 +15,8 @@ from pyspark.sql import SparkSession
 
 from lib.kafka.admin import build_admin
 from lib.kafka.retention import find_shortest_retention_s
-from lib.tools.broker import EmbeddedBroker, create_topics
+from lib.kafka.topics import create_topics
+from lib.tools.broker import EmbeddedBroker
 from tests.exactly_once.copying import Copying, answers, build_copying, orders
 from tests.support.waiting import wait_until
 

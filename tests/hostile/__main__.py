@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.environment import describe_machine, describe_versions
+from lib.kafka.topics import create_topics
 from lib.setup.places import BUILD_ROOT
-from lib.tools.broker import EmbeddedBroker, create_topics, provide_broker
+from lib.tools.broker import EmbeddedBroker, provide_broker
 from lib.tools.broker.guarded_folder import GuardedFolder
 from tests.end_to_end.jobs import Deployment
 from tests.hostile.fuzz import PARTITIONS, Run, measure_growth, run_fuzz

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from lib.tools.broker import create_topics
+from lib.kafka.topics import create_topics
 from tests.end_to_end.jobs import Deployment
 from tests.security.cluster import SecureBroker, User, revoke_all
 

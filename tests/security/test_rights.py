@@ -14,9 +14,9 @@ from lib.exactly_once.commit.partition_writers import settings_of_partition
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.kafka.rights import Right
+from lib.kafka.topics import create_topics
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.stream.preflight import check_kafka
-from lib.tools.broker import create_topics
 from tests.end_to_end.jobs import Deployment
 from tests.security.cluster import SecureBroker, User, grant, rights_of
 

@@ -4,7 +4,8 @@ import time
 
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from lib.tools.broker import Broker, EmbeddedBroker, create_topics
+from lib.kafka.topics import create_topics
+from lib.tools.broker import Broker, EmbeddedBroker
 from tests.conftest import TopicFactory
 from tests.support.ledger import Ledger
 from tests.support.load import Load

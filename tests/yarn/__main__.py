@@ -27,8 +27,8 @@ import pyspark
 import trustme
 
 from lib.kafka.secrets import is_secret
+from lib.kafka.topics import create_topics
 from lib.setup.places import PROJECT_ROOT
-from lib.tools.broker import create_topics
 from tests.end_to_end.jobs import Deployment, read_account
 from tests.security.cluster import SecureBroker, grant, rights_of
 from tests.support.stored_models import provide_store

@@ -8,7 +8,6 @@ from __future__ import annotations
 from lib.tools.broker.configuration import Listener
 from lib.tools.broker.embedded import EmbeddedBroker
 from lib.tools.broker.provision import BOOTSTRAP_VARIABLE, Broker, ExternalBroker, provide_broker
-from lib.tools.broker.topics import create_topics
 
 __all__ = [
     "BOOTSTRAP_VARIABLE",
@@ -16,6 +15,5 @@ __all__ = [
     "EmbeddedBroker",
     "ExternalBroker",
     "Listener",
-    "create_topics",
     "provide_broker",
 ]

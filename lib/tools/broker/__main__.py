@@ -7,8 +7,8 @@ import signal
 import sys
 
 from lib.errors import ScoringError
+from lib.kafka.topics import create_topics
 from lib.tools.broker.embedded import EmbeddedBroker
-from lib.tools.broker.topics import create_topics
 
 
 def main() -> int:

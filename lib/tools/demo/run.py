@@ -1,4 +1,4 @@
-"""The demonstration from start to end: what is started, and how it is cleaned up."""
+"""The demonstration from start to end: what it starts, and how it cleans up."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from lib.store import ModelReference
 from lib.tools.broker import Broker, EmbeddedBroker, provide_broker
 from lib.tools.broker.guarded_folder import GuardedFolder
 from lib.tools.demo.child import Child
-from lib.tools.demo.course import BATCH_RECORDS, Course
-from lib.tools.demo.narrator import Narrator
-from lib.tools.demo.summary import list_next_steps, tell_summary
-from lib.tools.demo.topics import Topics, provide_topics
-from lib.tools.demo.watcher import Watcher
+from lib.tools.demo.output import Output
+from lib.tools.demo.scenario import BATCH_RECORDS, Scenario
+from lib.tools.demo.summary import list_next_steps, print_summary
+from lib.tools.demo.topics import ArrivalReader, Topics, provide_topics
 
 _LOGS = BUILD_ROOT / "demo"
 
 
-def run_demo(settings: DemoSettings, narrator: Narrator) -> int:
-    """Show everything once; clean up, whatever happens.
+def run_demo(settings: DemoSettings, output: Output) -> int:
+    """Run the demonstration once, and clean up whatever happens.
 
     Returns:
         0 if every record came back once, else 1.
@@ -40,41 +39,41 @@ def run_demo(settings: DemoSettings, narrator: Narrator) -> int:
         signals.enter_context(handle_signals(raise_interrupt))
         with ExitStack() as stack:
             try:
-                is_even = _run(settings, narrator, stack)
+                is_complete = _run(settings, output, stack)
             finally:
-                # However impatient somebody is: what was started has to be stopped.
+                # What was started has to be stopped, so further signals are ignored.
                 signals.enter_context(handle_signals(signal.SIG_IGN))
-    narrator.tell("done" if is_even else "FAILED: the counts do not add up")
-    return 0 if is_even else 1
+    output.print_step("done" if is_complete else "FAILED: the counts do not add up")
+    return 0 if is_complete else 1
 
 
-def _run(settings: DemoSettings, narrator: Narrator, stack: ExitStack) -> bool:
+def _run(settings: DemoSettings, output: Output, stack: ExitStack) -> bool:
     guard = GuardedFolder.create("scoring-demo-")
     stack.callback(guard.remove)
-    broker = _start_broker(narrator, stack)
-    model = provide_model(settings, guard, narrator)
+    broker = _start_broker(output, stack)
+    model = provide_model(settings, guard, output)
     contract = find_contract(None)
     topics = stack.enter_context(provide_topics(broker, contract.defaults))
-    narrator.tell("starting the job: ./spark-submit.sh jobs/score_stream.py")
+    output.print_step("starting the job: ./spark-submit.sh jobs/score_stream.py")
     job = stack.enter_context(build_job(settings, topics, guard))
-    watcher = stack.enter_context(Watcher(topics, contract))
-    course = Course(settings, topics, narrator, job, watcher, contract)
-    measured = course.run()
+    reader = stack.enter_context(ArrivalReader(topics, contract))
+    scenario = Scenario(settings, topics, output, job, reader, contract)
+    measured = scenario.run()
     places = {"model": model, "job's log": job.log}
     if settings.keep:
         places["checkpoint"] = guard.path / "checkpoint"
     else:
-        course.stop_job()
-    balance = course.read_back()
-    tell_summary(narrator, settings, topics, balance, measured, watcher.arrivals, places)
-    narrator.list("What to try next", [*list_next_steps(settings, topics), ""])
-    if settings.keep and balance.is_even:
-        course.keep()
-    return balance.is_even
+        scenario.stop_job()
+    comparison = scenario.read_back()
+    print_summary(output, settings, topics, comparison, measured, reader.arrivals, places)
+    output.print_list("What to try next", [*list_next_steps(settings, topics), ""])
+    if settings.keep and comparison.is_complete:
+        scenario.keep()
+    return comparison.is_complete
 
 
-def provide_model(settings: DemoSettings, guard: GuardedFolder, narrator: Narrator) -> Path:
-    """The model that the settings name; trains one where the store has no such name.
+def provide_model(settings: DemoSettings, guard: GuardedFolder, output: Output) -> Path:
+    """Find the model that the settings name; train one where the store has no such name.
 
     Raises:
         ScoringError: it cannot be used, or the training failed.
@@ -85,18 +84,18 @@ def provide_model(settings: DemoSettings, guard: GuardedFolder, narrator: Narrat
         reference = ModelReference.parse(settings.model)
         if not reference.name or reference.version is not None or reference.store is not None:
             raise
-        narrator.tell(f"training a model on synthetic data: {settings.store} has none")
+        output.print_step(f"training a model on synthetic data: {settings.store} has none")
         command = [sys.executable, str(PROJECT_ROOT / "jobs" / "train.py"), "--data", "synthetic"]
         command += ["--store", str(settings.store), "--name", reference.name]
         with Child("the training", command, _LOGS / "train.log", guard) as training:
             training.wait()
         path = find_model(settings)
-    narrator.tell(f"model: {path}")
+    output.print_step(f"model: {path}")
     return path
 
 
 def build_job(settings: DemoSettings, topics: Topics, guard: GuardedFolder) -> Child:
-    """The real job, not started yet, with a checkpoint of its own."""
+    """Return the real job, not started yet, with a checkpoint of its own."""
     options = {
         "--bootstrap-servers": topics.bootstrap_servers,
         "--input-topic": topics.records,
@@ -117,9 +116,9 @@ def build_job(settings: DemoSettings, topics: Topics, guard: GuardedFolder) -> C
     return Child("the job", command, _LOGS / "job.log", guard)
 
 
-def _start_broker(narrator: Narrator, stack: ExitStack) -> Broker:
-    narrator.tell("starting Kafka")
+def _start_broker(output: Output, stack: ExitStack) -> Broker:
+    output.print_step("starting Kafka")
     broker = stack.enter_context(provide_broker())
     kind = "embedded broker" if isinstance(broker, EmbeddedBroker) else "your broker"
-    narrator.tell(f"{kind} at {broker.bootstrap_servers}")
+    output.print_step(f"{kind} at {broker.bootstrap_servers}")
     return broker

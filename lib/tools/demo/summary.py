@@ -1,4 +1,4 @@
-"""The closing words of the demonstration."""
+"""The summary that the demonstration ends with."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from lib.messages.dead_letter import DeadLetter
 from lib.settings.jobs.demo import DemoSettings
 from lib.setup.places import PROJECT_ROOT
-from lib.tools.demo.account import Balance, find_quantile
-from lib.tools.demo.narrator import Narrator
-from lib.tools.demo.topics import Topics
-from lib.tools.demo.view import format_prediction
-from lib.tools.demo.watcher import Arrivals
+from lib.tools.demo.comparison import Comparison
+from lib.tools.demo.output import Output, format_prediction
+from lib.tools.demo.topics import Arrivals, Topics
 
 _SAMPLES = 5
 _MAX_MESSAGE_CHARS = 96
@@ -21,13 +21,14 @@ _MAX_MESSAGE_CHARS = 96
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured on the way.
+    """What was measured while the job ran.
 
     Attributes:
-        backlog: records sent at once.
-        backlog_s: from the first answer to them to the last.
-        after_first: answers in that time.
-        latencies_s: of the records of the steady phase, from sending to a reader of the output.
+        backlog: the number of records that were sent at once.
+        backlog_s: the seconds from the first answer to them to the last.
+        after_first: the number of answers in that time, without those of the first batch.
+        latencies_s: the seconds from sending to a reader of the output, for each record of the
+            steady phase.
     """
 
     backlog: int
@@ -36,31 +37,33 @@ class Measurement:
     latencies_s: Sequence[float]
 
 
-def tell_summary(
-    narrator: Narrator,
+def print_summary(
+    output: Output,
     settings: DemoSettings,
     topics: Topics,
-    balance: Balance,
+    comparison: Comparison,
     measured: Measurement,
     arrivals: Arrivals,
     places: dict[str, Path],
 ) -> None:
-    """Counts, speed, samples, places."""
-    narrator.list("Exactly once", _balance_lines(balance))
-    narrator.list(
+    """Print counts, speed, samples of messages, and where everything is."""
+    output.print_list("Exactly once", _comparison_lines(comparison))
+    output.print_list(
         "Speed of this short run (a fresh JVM; `make bench` measures properly)",
         _speed_lines(measured, settings),
     )
-    narrator.list("Predictions", [format_prediction(p) for p in list(arrivals.recent)[-_SAMPLES:]])
-    narrator.list(
+    output.print_list(
+        "Predictions", [format_prediction(p) for p in list(arrivals.recent)[-_SAMPLES:]]
+    )
+    output.print_list(
         "Dead letters (their bytes are kept; why is in the headers)",
         [_format_letter(letter) for letter in list(arrivals.letters.values())[:_SAMPLES]],
     )
-    narrator.list("Where things are", _place_lines(topics, places))
+    output.print_list("Where things are", _place_lines(topics, places))
 
 
 def list_next_steps(settings: DemoSettings, topics: Topics) -> list[str]:
-    """Commands that work now."""
+    """Return commands that work now, each with what it does."""
     if settings.keep:
         produce = ".venv/bin/python jobs/produce.py"
         target = f"--bootstrap-servers {topics.bootstrap_servers} --input-topic {topics.records}"
@@ -79,24 +82,25 @@ def list_next_steps(settings: DemoSettings, topics: Topics) -> list[str]:
     return [f"{command:<47}{purpose}" for command, purpose in commands.items()]
 
 
-def _balance_lines(balance: Balance) -> Iterator[str]:
-    returned = balance.predictions + balance.dead_letters
-    sign = "=" if balance.sent == returned else "≠"
+def _comparison_lines(comparison: Comparison) -> Iterator[str]:
+    returned = comparison.predictions + comparison.dead_letters
+    sign = "=" if comparison.sent == returned else "≠"
     yield (
-        f"{balance.sent:,} records in {sign} {balance.predictions:,} predictions"
-        f" + {balance.dead_letters:,} dead letters out"
+        f"{comparison.sent:,} records in {sign} {comparison.predictions:,} predictions"
+        f" + {comparison.dead_letters:,} dead letters out"
     )
-    if balance.is_even:
+    if comparison.is_complete:
         yield "every key came back once; every dead letter has the bytes that were sent"
-    yield from (f"WRONG: {problem}" for problem in balance.problems)
+    yield from (f"WRONG: {problem}" for problem in comparison.problems)
 
 
 def _speed_lines(measured: Measurement, settings: DemoSettings) -> Iterator[str]:
     if measured.after_first and measured.backlog_s > 0:
         rate = measured.after_first / measured.backlog_s
         yield f"{measured.backlog:,} records that were waiting: {rate:,.0f}/s after the first batch"
-    median_ms = find_quantile(measured.latencies_s, 0.5) * 1000
-    high_ms = find_quantile(measured.latencies_s, 0.99) * 1000
+    median_ms, high_ms = (
+        np.quantile(measured.latencies_s, (0.5, 0.99), method="inverted_cdf") * 1000
+    )
     yield (
         f"{len(measured.latencies_s):,} records at {settings.steady_rate:g}/s, from sending to a"
         f" read_committed reader: half within {median_ms:,.0f} ms, 99 % within {high_ms:,.0f} ms"

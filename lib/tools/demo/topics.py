@@ -1,41 +1,45 @@
-"""The demonstration's topics: made, read back, removed."""
+"""The demonstration's topics: created, read while the job runs, read back, removed."""
 
 from __future__ import annotations
 
 import logging
 import time
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, Message
 
+from lib.background import Background
 from lib.errors import KafkaSetupError
+from lib.kafka.admin import build_admin
 from lib.kafka.reading import iter_until_end, open_reader
-from lib.record.contract import Names
-from lib.tools.broker import Broker, EmbeddedBroker, create_topics
+from lib.kafka.topics import await_topics, create_topics, remove_topics
+from lib.messages.dead_letter import DeadLetter, Headers
+from lib.record.contract import Contract, Names
+from lib.record.prediction import Prediction
+from lib.tools.broker import Broker, EmbeddedBroker
 
 logger = logging.getLogger(__name__)
 
 _PARTITIONS = 4
 # A dead letter has the record's own bytes, up to Kafka's 1 MB, and its headers.
 _DEAD_LETTER_SETTINGS = {"max.message.bytes": str(2 * 1024 * 1024)}
-_ANSWER_TIMEOUT_S = 30.0
+_RECENT = 8
 _POLL_S = 0.1
-# What was to be removed had not come to be.
-_NEVER_THERE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
 
 
 @dataclass(frozen=True)
 class Topics:
-    """Where everything goes.
+    """The names of the topics and of the query.
 
     Attributes:
-        bootstrap_servers: of the broker.
-        names: the domain's own.
-        prefix: of all names; empty on a broker of our own.
+        bootstrap_servers: the address of the broker, ``host:port[,host:port...]``.
+        names: the names that the contract gives.
+        prefix: the beginning of all names; empty on an embedded broker.
     """
 
     bootstrap_servers: str
@@ -44,27 +48,27 @@ class Topics:
 
     @property
     def records(self) -> str:
-        """The job's input."""
+        """The topic that the job reads."""
         return f"{self.prefix}{self.names.input_topic}"
 
     @property
     def predictions(self) -> str:
-        """The job's output."""
+        """The topic that the job writes predictions to."""
         return f"{self.prefix}{self.names.output_topic}"
 
     @property
     def dead_letters(self) -> str:
-        """Where records go that cannot be scored."""
+        """The topic that the job writes records to that cannot be scored."""
         return f"{self.prefix}{self.names.dead_letter_topic}"
 
     @property
-    def all_names(self) -> set[str]:
-        """All three."""
-        return {self.records, self.predictions, self.dead_letters}
+    def all_names(self) -> list[str]:
+        """The names of the three topics."""
+        return [self.records, self.predictions, self.dead_letters]
 
     @property
     def query_name(self) -> str:
-        """The job's name, which is its consumer group."""
+        """The name of the query, which is the job's consumer group."""
         return f"{self.prefix}{self.names.query}"
 
 
@@ -77,58 +81,99 @@ def provide_topics(broker: Broker, names: Names) -> Iterator[Topics]:
     """
     is_ours = isinstance(broker, EmbeddedBroker)
     prefix = "" if is_ours else f"demo-{uuid.uuid4().hex[:8]}."
-    topics = Topics(broker.bootstrap_servers, names, prefix)
+    servers = broker.bootstrap_servers
+    topics, admin = Topics(servers, names, prefix), build_admin(servers, {})
     partitions = dict.fromkeys((topics.records, topics.predictions), _PARTITIONS)
     try:
-        create_topics(topics.bootstrap_servers, partitions)
-        create_topics(topics.bootstrap_servers, {topics.dead_letters: 1}, _DEAD_LETTER_SETTINGS)
-        _await_topics(topics)
+        create_topics(servers, partitions)
+        create_topics(servers, {topics.dead_letters: 1}, _DEAD_LETTER_SETTINGS)
+        if not await_topics(admin, topics.all_names):
+            raise KafkaSetupError(f"{servers} does not show the topics it has created")
         yield topics
     finally:
         if not is_ours:
-            _remove(topics)
-
-
-def _await_topics(topics: Topics) -> None:
-    """Wait until whoever asks is told of all topics; that takes a moment longer than creating."""
-    admin = AdminClient({"bootstrap.servers": topics.bootstrap_servers, "log_level": 3})
-    deadline_s = time.monotonic() + _ANSWER_TIMEOUT_S
-    while time.monotonic() < deadline_s:
-        if topics.all_names <= admin.list_topics(timeout=_ANSWER_TIMEOUT_S).topics.keys():
-            return
-        time.sleep(_POLL_S)
-    raise KafkaSetupError(f"{topics.bootstrap_servers} does not show the topics it has created")
-
-
-def _remove(topics: Topics) -> None:
-    admin = AdminClient({"bootstrap.servers": topics.bootstrap_servers, "log_level": 3})
-    futures = {
-        **admin.delete_topics(list(topics.all_names), operation_timeout=_ANSWER_TIMEOUT_S),
-        **admin.delete_consumer_groups([topics.query_name]),
-    }
-    for name, future in futures.items():
-        try:
-            future.result(_ANSWER_TIMEOUT_S)
-        except KafkaException as failure:
-            if failure.args[0].code() not in _NEVER_THERE:
-                logger.warning("not removed name=%s error=%s", name, failure)
-        except TimeoutError:
-            logger.warning("not removed name=%s error=no answer", name)
+            for name, error in remove_topics(admin, topics.all_names, [topics.query_name]).items():
+                logger.warning("not removed name=%s error=%s", name, error)
 
 
 def read_topic(topics: Topics, topic: str) -> Iterator[Message]:
-    """Everything in a topic that is committed, from its beginning to its present end."""
+    """Read the committed messages of a topic, from its beginning to its present end."""
     with open_consumer(topics, topic) as consumer:
         yield from iter_until_end(consumer)
 
 
 def open_consumer(topics: Topics, *names: str) -> AbstractContextManager[Consumer]:
-    """A read_committed consumer of whole topics, from their beginning, that commits nothing.
+    """Open a read_committed consumer of whole topics, from their beginning, that commits nothing.
 
     Among its messages are errors that tell where a partition ends for now.
 
     Args:
-        topics: names the broker.
-        names: of the topics.
+        topics: name the broker.
+        names: the names of the topics to read.
     """
     return open_reader({"bootstrap.servers": topics.bootstrap_servers}, names)
+
+
+@dataclass
+class Arrivals:
+    """What has arrived so far. The reader's thread writes it, others read it.
+
+    Attributes:
+        predictions, dead_letters: numbers of messages.
+        recent: the newest predictions, newest last.
+        letters: what is wrong → the first dead letter of that kind.
+        arrived_s: key → time of arrival, on the monotonic clock.
+    """
+
+    predictions: int = 0
+    dead_letters: int = 0
+    recent: deque[Prediction] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    letters: dict[str, DeadLetter] = field(default_factory=dict)
+    arrived_s: dict[bytes, float] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """The number of predictions and dead letters together."""
+        return self.predictions + self.dead_letters
+
+
+class ArrivalReader(Background):
+    """A thread that reads both output topics, committed messages only.
+
+    Args:
+        topics: the topics.
+        contract: the contract of the records.
+    """
+
+    def __init__(self, topics: Topics, contract: Contract) -> None:
+        super().__init__("arrivals")
+        self.arrivals = Arrivals()
+        self._topics = topics
+        self._contract = contract
+
+    def _run(self) -> None:
+        topics = self._topics
+        with open_consumer(topics, topics.predictions, topics.dead_letters) as consumer:
+            while not self._stopped.is_set():
+                message = consumer.poll(_POLL_S)
+                if message is not None:
+                    self._note(message)
+
+    def _note(self, message: Message) -> None:
+        error = message.error()
+        if error is not None:
+            if error.fatal():
+                raise KafkaException(error)
+            return
+        arrivals = self.arrivals
+        arrivals.arrived_s.setdefault(message.key() or b"", time.monotonic())
+        value = message.value()
+        if message.topic() == self._topics.predictions:
+            arrivals.recent.append(Prediction.from_value(value or b"", self._contract))
+            arrivals.predictions += 1
+        else:
+            headers = cast("Headers", message.headers())  # what a consumer gives
+            letter = DeadLetter.from_message(message.key(), value, headers)
+            reason = letter.violations[0].rule if letter.violations else letter.error_type
+            arrivals.letters.setdefault(reason, letter)
+            arrivals.dead_letters += 1

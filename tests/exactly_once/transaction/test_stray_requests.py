@@ -13,7 +13,8 @@ import pytest
 from lib.errors import SinkRetryExhaustedError
 from lib.exactly_once.transaction.settings import OnStep, ignore_step
 from lib.exactly_once.transaction.writer import TransactionalWriter
-from lib.tools.broker import EmbeddedBroker, create_topics
+from lib.kafka.topics import create_topics
+from lib.tools.broker import EmbeddedBroker
 from tests.crash.proxy import Action, Interference, Proxy
 from tests.crash.schedule import REQUESTS
 from tests.exactly_once.writing import Setting, build_setting, write

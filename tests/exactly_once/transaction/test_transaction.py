@@ -25,7 +25,8 @@ from lib.errors import (
 )
 from lib.exactly_once.offsets.stamp import Stamp
 from lib.exactly_once.transaction.writer import TransactionalWriter, WriteReport
-from lib.tools.broker import Broker, EmbeddedBroker, create_topics
+from lib.kafka.topics import create_topics
+from lib.tools.broker import Broker, EmbeddedBroker
 from tests.conftest import TopicFactory
 from tests.exactly_once.writing import Setting, build_setting, cut_connections, write
 from tests.support.topics import produce, read_topic

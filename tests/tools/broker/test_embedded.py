@@ -14,8 +14,9 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ConfigEntry, ConfigResource
 
 from lib.errors import KafkaSetupError, SetupError
+from lib.kafka.topics import create_topics
 from lib.setup.places import PROJECT_ROOT
-from lib.tools.broker import EmbeddedBroker, Listener, create_topics
+from lib.tools.broker import EmbeddedBroker, Listener
 from lib.tools.broker.ports import pick_free_ports
 from tests.conftest import TopicFactory
 from tests.support.waiting import wait_until

@@ -1,32 +1,32 @@
-"""The account finds whatever does not add up."""
+"""The comparison finds every difference."""
 
 from __future__ import annotations
 
 import pytest
 
-from lib.tools.demo.account import Account, find_quantile
+from lib.tools.demo.comparison import SentRecords
 from lib.tools.produce.mixture import Message
 
 
 @pytest.fixture
-def account() -> Account:
-    account = Account()
-    account.note(Message(b"valid-1", b"{}", None))
-    account.note(Message(b"valid-2", b"{}", None))
-    account.note(Message(b"broken-1", b"[", "not JSON"))
-    account.note(Message(b"broken-2", None, "null value"))
-    return account
+def sent() -> SentRecords:
+    sent = SentRecords()
+    sent.note(Message(b"valid-1", b"{}", None))
+    sent.note(Message(b"valid-2", b"{}", None))
+    sent.note(Message(b"broken-1", b"[", "not JSON"))
+    sent.note(Message(b"broken-2", None, "null value"))
+    return sent
 
 
 PREDICTIONS = [b"valid-1", b"valid-2"]
 DEAD_LETTERS = [(b"broken-1", b"["), (b"broken-2", None)]
 
 
-def test_every_record_once_in_its_place_is_even(account: Account) -> None:
-    balance = account.balance(PREDICTIONS, DEAD_LETTERS)
+def test_every_record_once_in_its_place_is_complete(sent: SentRecords) -> None:
+    comparison = sent.compare(PREDICTIONS, DEAD_LETTERS)
 
-    assert balance.is_even
-    assert (balance.sent, balance.predictions, balance.dead_letters) == (4, 2, 2)
+    assert comparison.is_complete
+    assert (comparison.sent, comparison.predictions, comparison.dead_letters) == (4, 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -69,25 +69,16 @@ def test_every_record_once_in_its_place_is_even(account: Account) -> None:
     ],
 )
 def test_a_single_fault_is_found(
-    account: Account,
+    sent: SentRecords,
     predictions: list[bytes | None],
     dead_letters: list[tuple[bytes | None, bytes | None]],
     problem: str,
 ) -> None:
-    assert account.balance(predictions, dead_letters).problems == (problem,)
+    assert sent.compare(predictions, dead_letters).problems == (problem,)
 
 
-def test_a_loss_is_found_even_if_a_duplicate_makes_up_for_it(account: Account) -> None:
-    balance = account.balance([b"valid-1", b"valid-1"], DEAD_LETTERS)
+def test_a_loss_is_found_even_if_a_duplicate_makes_up_for_it(sent: SentRecords) -> None:
+    comparison = sent.compare([b"valid-1", b"valid-1"], DEAD_LETTERS)
 
-    assert balance.sent == balance.predictions + balance.dead_letters
-    assert len(balance.problems) == 2
-
-
-@pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.001, 1)])
-def test_quantiles_are_nearest_ranks(share: float, expected: float) -> None:
-    assert find_quantile(range(100, 0, -1), share) == expected
-
-
-def test_the_quantile_of_one_value_is_that_value() -> None:
-    assert find_quantile([7.0], 0.99) == 7.0
+    assert comparison.sent == comparison.predictions + comparison.dead_letters
+    assert len(comparison.problems) == 2

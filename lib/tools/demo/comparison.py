@@ -1,4 +1,4 @@
-"""The account of the demonstration: what was sent against what came back. Pure Python."""
+"""Compares the records that were sent with the messages that came back."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 from lib.tools.produce.mixture import Message
 
-# Keys that a problem quotes; the records are synthetic.
+# A problem quotes so many keys. They are synthetic, so they may be shown.
 _MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
-class Balance:
-    """The outcome of the comparison.
+class Comparison:
+    """The outcome of a comparison.
 
     Attributes:
-        sent: records.
-        predictions, dead_letters: messages that came back.
-        problems: what does not add up, one sentence each.
+        sent: the number of records.
+        predictions, dead_letters: the numbers of messages that came back.
+        problems: one sentence for each kind of difference.
     """
 
     sent: int
@@ -28,16 +28,16 @@ class Balance:
     problems: tuple[str, ...]
 
     @property
-    def is_even(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every record came back once, in the right place."""
         return not self.problems
 
 
-class Account:
-    """Remembers every record that was sent. Their keys have to be different."""
+class SentRecords:
+    """The records that were sent; each has a key of its own."""
 
     def __init__(self) -> None:
-        # A valid record's value is not needed again.
+        # The value of a valid record is not needed again.
         self._valid: set[bytes] = set()
         self._broken: dict[bytes, bytes | None] = {}
 
@@ -45,18 +45,18 @@ class Account:
         return len(self._valid) + len(self._broken)
 
     def note(self, message: Message) -> None:
-        """Enter a record that is being sent."""
+        """Note a record that is sent."""
         if message.fault is None:
             self._valid.add(message.key)
         else:
             self._broken[message.key] = message.value
 
-    def balance(
+    def compare(
         self,
         predictions: Sequence[bytes | None],
         dead_letters: Sequence[tuple[bytes | None, bytes | None]],
-    ) -> Balance:
-        """Compare with everything that stands in the output topics.
+    ) -> Comparison:
+        """Compare the records with all the messages of the output topics.
 
         Args:
             predictions: the key of each prediction.
@@ -79,19 +79,7 @@ class Account:
             "dead letters with other bytes than were sent": altered,
         }
         problems = tuple(_describe(what, keys) for what, keys in findings.items() if keys)
-        return Balance(len(self), len(predictions), len(dead_letters), problems)
-
-
-def find_quantile(values: Iterable[float], share: float) -> float:
-    """The value that ``share`` of all values do not exceed (nearest rank).
-
-    Args:
-        values: at least one.
-        share: in (0, 1].
-    """
-    ordered = sorted(values)
-    rank = -(-len(ordered) * round(share * 1000) // 1000)  # rounded up
-    return ordered[max(rank, 1) - 1]
+        return Comparison(len(self), len(predictions), len(dead_letters), problems)
 
 
 def _describe(what: str, keys: Iterable[bytes | None]) -> str:
