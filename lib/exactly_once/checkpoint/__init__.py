@@ -1,1 +1,1 @@
-"""Spark's checkpoint of a query: what it says, and what the sink notes in it."""
+"""Reads Spark's checkpoint of a query, and keeps two notes in it."""

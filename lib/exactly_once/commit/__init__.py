@@ -1,1 +1,1 @@
-"""Commits of a batch: one transaction on the driver, or one for each partition on executors."""
+"""Commits a batch in one transaction on the driver, or each partition of it on an executor."""

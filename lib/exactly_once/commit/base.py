@@ -1,4 +1,4 @@
-"""What the exactly-once sink needs of a commit strategy: driver or executors."""
+"""The protocol of the two commit strategies, on the driver and on executors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lib.exactly_once.commit.topic_watch import TopicWatch
 from lib.exactly_once.offsets.resume import Offsets
 from lib.exactly_once.transaction.writer import WriteReport
 
-# As ``DataFrame.mapInArrow`` takes it. Gives the columns of ``lib.messages.columns.MESSAGE_TYPES``.
+# A function for ``DataFrame.mapInArrow`` that gives ``lib.messages.columns.MESSAGE_TYPES``.
 ArrowMap = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
@@ -23,15 +23,15 @@ class Batch:
     """One micro-batch.
 
     Attributes:
-        frame: the columns of ``lib.messages.columns.MESSAGE_SCHEMA`` less ``source_topic``; of
-            ``map_in_arrow``, where there is one.
-        batch_id: Spark's number.
+        frame: the messages, with the columns of ``lib.messages.columns.MESSAGE_SCHEMA`` without
+            ``source_topic``; or the input of ``map_in_arrow``, where there is one.
+        batch_id: Spark's number of the batch.
         query_id: Spark's id of the query.
         starts: partition → first offset; new partitions are absent.
         ends: partition → end offset (exclusive).
-        watch: tells whether the rows are still those of the topic that the run began with.
-        is_suspect: it was begun more than once and never finished.
-        map_in_arrow: makes messages of the frame, in its tasks.
+        watch: tells whether the topic is still the one that the run began with.
+        is_suspect: whether the batch was begun more than once and never finished.
+        map_in_arrow: a function that makes messages of the frame in its tasks.
     """
 
     frame: DataFrame
@@ -45,22 +45,22 @@ class Batch:
 
     @property
     def records(self) -> int:
-        """Source records, and markers of transactions between them."""
+        """The number of source records, with the markers of transactions between them."""
         return sum(end - self.starts.get(p, 0) for p, end in self.ends.items())
 
     @property
     def busy_partitions(self) -> set[int]:
-        """Partitions that have offsets in this batch."""
+        """The partitions that have offsets in this batch."""
         return {p for p, end in self.ends.items() if end > self.starts.get(p, 0)}
 
 
 @dataclass(frozen=True)
 class RenewalTimes:
-    """How often offsets are committed while no batch commits them.
+    """How often an idle run commits offsets, in seconds.
 
     Attributes:
-        one_s: any of them, which renews the run's lease.
-        all_s: all of them, so that brokers do not forget them.
+        one_s: the time between two commits of any offset, which renews the run's lease.
+        all_s: the time between two commits of all offsets, so that brokers do not forget them.
     """
 
     one_s: float
@@ -85,16 +85,16 @@ class CommitStrategy(Protocol):
         """Commit the group's offsets under this run's stamp, before the first batch."""
 
     def write(self, batch: Batch) -> WriteReport:
-        """Write a batch that may have been written before, once."""
+        """Write a batch once, whether or not it has been written before."""
 
     def keep_alive(self, times: RenewalTimes) -> None:
-        """Commit offsets as they are, if it is time to; from any thread."""
+        """Commit unchanged offsets if it is time to; from any thread."""
 
     def release(self) -> None:
-        """Sign the offsets as those of a run that has ended, so that nobody waits for it."""
+        """Mark the offsets as those of a run that has ended, so that nobody waits for it."""
 
     def give_up(self) -> None:
-        """Let writes fail instead of trying again, until the next :meth:`open`; any thread."""
+        """Let writes fail at once, until the next :meth:`open`; from any thread."""
 
     def close(self) -> None:
-        """Let go of the Kafka clients."""
+        """Close the Kafka clients."""

@@ -1,4 +1,4 @@
-"""One transaction for each batch, on the driver."""
+"""Commits each batch in one transaction on the driver."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from lib.spark.task_slots import find_slots
 
 logger = logging.getLogger(__name__)
 
-# A batch that is too large with fewer records than this has another trouble.
+# A batch of fewer records is not split: if it is too large, another fault is the reason.
 _LEAST_RECORDS = 8
-# A task costs 16 ms, however few records it has: a sixth of what these take.
+# A task costs 16 ms, however few records it has: a sixth of the time that so many records take.
 _TASK_RECORDS = 10_000
 
 
 class DriverCommit:
     """Collects each batch and commits it whole: all its messages appear together.
 
-    Guarantee: that of ``TransactionalWriter``. Tasks have no side effects, so retries, speculation,
+    Guarantee: see ``TransactionalWriter``. Tasks have no side effects, so retries, speculation,
     shuffles and repartitioning cannot duplicate anything.
 
     Cost: the batch travels to the driver as Arrow, from fewer tasks than the source has partitions
@@ -44,8 +44,8 @@ class DriverCommit:
     appear one after the other. The rate of one process is the limit.
 
     Args:
-        settings: names, addresses and times.
-        author: signs the offsets.
+        settings: the names, addresses and times of the query.
+        author: the run, whose stamp each commit gets.
     """
 
     def __init__(self, settings: TransactionSettings, author: Author) -> None:
@@ -55,7 +55,7 @@ class DriverCommit:
         # Batches and the thread that keeps the query alive share the writer.
         self._lock = threading.RLock()
         self._query_id = UNKNOWN_QUERY
-        # Partition → metadata of its offset as an older run's tasks have left it.
+        # Partition → metadata of the offset that a task of an older run has committed.
         self._stamps_of_tasks: Mapping[int, str | None] = {}
         self._is_owner = False
         self._map: PreparedMap | None = None
@@ -73,14 +73,14 @@ class DriverCommit:
         if has_committed(Committer.EXECUTOR, predecessors.stamps):
             self._stamps_of_tasks = self._fence_tasks(predecessors).stamps
         self._writer.open()
-        # This run's own are a driver's.
+        # The stamps of this run itself are those of a driver.
         if has_committed(Committer.EXECUTOR, self._writer.stamps):
             raise SinkFencedByTaskError("tasks of an older run have committed during this start")
 
     def _fence_tasks(self, predecessors: Predecessors) -> Found:
         """Take the partitions from an older run, whose driver is fenced first and for good.
 
-        Nothing waits here for the transactions of its tasks: fencing these ends them.
+        This does not wait for the transactions of the older run's tasks: fencing ends them.
         """
         fence = TransactionalWriter(self._settings, author=self._author, waits=False)
         with closing(fence):
@@ -106,9 +106,9 @@ class DriverCommit:
     def write(self, batch: Batch) -> WriteReport:
         """Collect the batch and write it in one transaction.
 
-        One that is too large to be collected is written in halves, each in a transaction of its
-        own: who sends large records must not be able to stop the job. One that has failed before is
-        weighed first: there may have been no time to say that it was too large.
+        A batch that is too large to be collected is written in halves, each in a transaction of its
+        own, so that large records cannot stop the job. The size of a batch that has failed before
+        is computed first: a driver that ran out of memory could not say that it was too large.
         """
         if batch.is_suspect:
             return self._write_parts(batch, self._count_parts(batch))
@@ -119,7 +119,7 @@ class DriverCommit:
             if not isinstance(failure, BatchTooLargeError) or batch.records < _LEAST_RECORDS:
                 raise failure from error
             return self._write_parts(batch, 2)
-        # All rows have been read. The answer comes while they are produced.
+        # All rows have been read. The answer arrives while their messages are produced.
         batch.watch.ask()
         with self._lock:
             self._query_id = batch.query_id
@@ -133,7 +133,7 @@ class DriverCommit:
             )
 
     def keep_alive(self, times: RenewalTimes) -> None:
-        """Commit offsets as they are, if it is time to; not while a batch is being committed."""
+        """Commit unchanged offsets if it is time to, and no batch is being committed."""
         if not self._lock.acquire(blocking=False):
             return
         try:
@@ -154,7 +154,7 @@ class DriverCommit:
                 self._is_owner = False
 
     def _write_parts(self, batch: Batch, parts: int) -> WriteReport:
-        """Halve until there are so many parts."""
+        """Split a batch in halves again and again until there are so many parts, and write them."""
         if parts <= 1 or batch.records < _LEAST_RECORDS:
             return self.write(replace(batch, is_suspect=False))
         logger.warning("batch=%d is too large, writing it in halves", batch.batch_id)
@@ -162,7 +162,7 @@ class DriverCommit:
         return first.add(second)
 
     def _count_parts(self, batch: Batch) -> int:
-        """How many parts a batch needs, by the bytes of its messages."""
+        """Compute how many parts a batch needs, from the bytes of its messages."""
         columns = (F.col("key"), F.col("value"), F.to_json("headers"))
         weight = sum((F.coalesce(F.length(it), F.lit(0)) for it in columns), F.lit(0))
         try:
@@ -172,12 +172,12 @@ class DriverCommit:
         return -(-(found or 0) // self._settings.part_bytes)
 
     def _build_messages(self, batch: Batch) -> DataFrame:
-        """The messages, from fewer tasks than the source has partitions where these are many."""
+        """Return the messages; where partitions are many, fewer tasks compute them."""
         frame = batch.frame
         slots = find_slots(frame.sparkSession.sparkContext)
         if slots is not None:
             tasks = count_tasks(batch.records, slots)
-            # Partitions that have nothing new have no task anyway.
+            # A partition without new records has no task anyway.
             if len(batch.busy_partitions) > tasks:
                 frame = frame.coalesce(tasks)
         if batch.map_in_arrow is None:
@@ -191,23 +191,23 @@ class DriverCommit:
         self._writer.give_up()
 
     def close(self) -> None:
-        """Let go of the Kafka clients."""
+        """Close the Kafka clients."""
         self._writer.close()
 
 
 def count_tasks(records: int, slots: int) -> int:
-    """How many tasks compute a batch, unless its source has fewer partitions. Pure.
+    """Compute how many tasks a batch gets, unless its source has fewer partitions. Pure.
 
     Args:
-        records: of the batch.
-        slots: tasks that run at once. They are all used, and beyond that as many as have enough to
-            do, so that an uneven partition does not keep the others waiting.
+        records: the number of records in the batch.
+        slots: the number of tasks that run at once. All slots are used. More tasks than slots, if
+            each has enough records, keep an uneven partition from delaying the others.
     """
     return max(slots, ceil(records / _TASK_RECORDS))
 
 
 def split_batch(batch: Batch) -> tuple[Batch, Batch]:
-    """The earlier and the later half of the offsets of each partition."""
+    """Return two batches: the first and the second half of the offsets of each partition."""
     middles = {p: (batch.starts.get(p, 0) + end + 1) // 2 for p, end in batch.ends.items()}
     middle = F.create_map(*(F.lit(number) for pair in middles.items() for number in pair))
     is_early = F.col("source_offset") < F.element_at(middle, F.col("source_partition"))

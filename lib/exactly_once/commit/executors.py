@@ -1,4 +1,4 @@
-"""A transaction for each source partition and batch, on the executors."""
+"""Commits each source partition of a batch in a transaction on its executor."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class ExecutorCommit:
     larger than ``part_bytes``; the parts of a batch appear one after the other. A retried task
     fences the attempt before it, reads what that has committed, and leaves it out.
 
-    Offsets that are deleted while the query runs are committed again by the driver, whose own
-    producer the next driver would have fenced. Not if a task that failed may have written its part:
-    whether it has, the offset alone could tell.
+    The driver commits offsets again that are deleted while the query runs; it knows that no other
+    driver has taken over, because that one would have fenced its producer. It does not do so if a
+    task that failed may have written its part: only the offset could tell whether it has.
 
     Assumes: one task for each source partition (see ``lib.exactly_once.start.plan_check``); ``lib``
     and confluent-kafka on the executors; the brokers reachable from there.
@@ -51,21 +51,21 @@ class ExecutorCommit:
     large. The driver sees reports only, no messages.
 
     Args:
-        settings: names, addresses and times.
-        author: signs the offsets.
+        settings: the names, addresses and times of the query.
+        author: the run, whose stamp each commit gets.
     """
 
     def __init__(self, settings: TransactionSettings, author: Author) -> None:
         self._settings = settings
         self._author = author
-        # Fences older drivers, and is fenced by newer ones. It commits what no task does.
-        # It does not wait for their tasks' transactions: the partitions' producers end those.
+        # It fences older drivers, is fenced by newer ones, and commits what no task commits. It
+        # does not wait for transactions of older tasks: the producers of the partitions end them.
         self._driver = TransactionalWriter(settings, author=author, waits=False)
         self._committed: dict[int, int | None] = {}
         self._stamps: dict[int, str | None] = {}
         # Batches and the thread that keeps the query alive share the driver's writer.
         self._lock = threading.RLock()
-        # Partitions that tasks may be writing: the driver leaves their offsets alone.
+        # The partitions that tasks may be writing. The driver does not commit their offsets.
         self._busy: set[int] = set()
         self._reported_s = time.monotonic()
         self._query_id = UNKNOWN_QUERY
@@ -123,7 +123,7 @@ class ExecutorCommit:
             dict(self._stamps),
             batch.map_in_arrow,
         )
-        # Tasks commit before the driver can look: so once before them, and again after.
+        # Tasks commit without asking the driver, so it compares the topic before and after them.
         batch.watch.confirm()
         self._settings.on_step("begun")
         reports = _run(batch, task)
@@ -145,7 +145,7 @@ class ExecutorCommit:
         )
 
     def keep_alive(self, times: RenewalTimes) -> None:
-        """Commit offsets that no task writes as they are, if it is time to.
+        """Commit unchanged offsets of partitions that no task writes, if it is time to.
 
         Tasks that take long renew the lease themselves.
         """
@@ -163,14 +163,14 @@ class ExecutorCommit:
             self._lock.release()
 
     def release(self) -> None:
-        """Sign the offsets as those of a run that has ended, but those that tasks may write."""
+        """Mark the offsets as those of a run that has ended, except where a task may be writing."""
         with self._lock:
             if self._is_owner:
                 self._driver.renew(dict(self._list_idle()), query_id=self._query_id, is_last=True)
                 self._is_owner = False
 
     def _list_idle(self) -> list[tuple[int, int]]:
-        """(partition, offset) of those that no task can be writing."""
+        """Return (partition, offset) of the partitions that no task can be writing."""
         return [
             (partition, offset)
             for partition, offset in sorted(self._committed.items())
@@ -182,14 +182,14 @@ class ExecutorCommit:
         self._driver.give_up()
 
     def close(self) -> None:
-        """Let go of the Kafka clients."""
+        """Close the Kafka clients."""
         self._driver.close()
 
     def _claim_new(self, batch: Batch) -> None:
-        """Put this run's stamp on partitions that did not exist at its start, or its tasks refuse.
+        """Put this run's stamp on partitions that did not exist at its start; its tasks need it.
 
-        With the driver's own producer, which a newer run has fenced: so an older run that has not
-        noticed yet cannot claim them, and its tasks write nothing there.
+        The driver's own producer does so, which any newer run has fenced. An older run that has not
+        noticed its successor yet therefore cannot claim them, and its tasks write nothing there.
 
         Raises:
             SinkTakenOverError: somebody else has committed for such a partition.
@@ -210,7 +210,7 @@ class ExecutorCommit:
     def _restore(
         self, batch: Batch, task: PartitionTask, reports: list[PartitionReport]
     ) -> list[PartitionReport]:
-        """Commit lost offsets again, and let their tasks do what they could not."""
+        """Commit lost offsets again, and run the tasks again that need them."""
         lost = {report.partition for report in reports if report.may_restore}
         others = [report for report in reports if report.partition not in lost]
         raise_failure(others)
@@ -222,7 +222,7 @@ class ExecutorCommit:
         return others + [report for report in again if report.partition in lost]
 
     def _commit_rest(self, batch: Batch, reported: set[int]) -> None:
-        """Partitions whose offsets moved without messages."""
+        """Commit the offsets of partitions that moved without messages."""
         moved = {
             p: end
             for p, end in batch.ends.items()
@@ -232,7 +232,7 @@ class ExecutorCommit:
             self._commit(moved, batch.query_id)
 
     def _commit(self, moved: Offsets, query_id: str) -> None:
-        """All offsets as they are known, and those that moved; no task is running."""
+        """Commit all known offsets and those that moved, while no task is running."""
         known = {p: offset for p, offset in self._committed.items() if offset is not None}
         self._driver.claim({**known, **moved}, query_id=query_id)
         self._committed.update(self._driver.committed)
@@ -240,7 +240,7 @@ class ExecutorCommit:
         self._query_id = query_id
 
     def _note(self, batch: Batch, reports: list[PartitionReport]) -> None:
-        """What tasks have committed."""
+        """Note what the tasks have committed."""
         if reports:
             self._reported_s = time.monotonic()
         stamp = self._author.sign(batch.query_id, batch.batch_id).to_metadata()
@@ -251,7 +251,7 @@ class ExecutorCommit:
 
 
 def _check_tasks(batch: Batch) -> None:
-    """One task for each partition that has records, or two tasks would fence each other."""
+    """Make sure that each partition with records has one task: two would fence each other."""
     rdd: Any = batch.frame._jdf.queryExecution().toRdd()
     tasks, busy = int(rdd.getNumPartitions()), len(batch.busy_partitions)
     if tasks != busy:

@@ -1,4 +1,4 @@
-"""What a task does on an executor: write the source partition that it has scored, and report."""
+"""A task on an executor writes the source partition that it has scored, and reports."""
 
 from __future__ import annotations
 
@@ -53,15 +53,16 @@ _REPORTED = {
 
 @dataclass(frozen=True)
 class PartitionReport:
-    """What a task has written, or why not.
+    """What a task has written, or why it has not.
 
     Attributes:
-        partition: of the source topic.
-        written: topic → messages.
-        already_written: topic → messages that an earlier attempt had committed.
-        may_restore: the group's offset is gone, and no attempt of this task can have written.
-        error: class of :data:`_REPORTED`; None where all went well.
-        message, hint: of the error.
+        partition: the source partition.
+        written: topic → number of messages.
+        already_written: topic → number of messages that an earlier attempt had committed.
+        may_restore: whether the group's offset is gone, and no attempt of this task can have
+            written.
+        error: the name of a class in :data:`_REPORTED`; None without an error.
+        message, hint: the texts of the error.
     """
 
     partition: int
@@ -97,14 +98,15 @@ class PartitionTask:
     """What a task does with the messages of its source partition. Runs in a Python worker.
 
     Attributes:
-        settings, author: of the query.
-        query_id, batch_id: for the stamp.
+        settings, author: the settings of the query, and the run that signs its offsets.
+        query_id, batch_id: Spark's ids; the stamp holds them.
         starts: partition → first offset of the batch; new partitions are absent.
-        ends: partition → end offset of the batch.
-        seen: partition → stamp that the driver knows, which is of its own run where the driver has
-            claimed the partition; nothing is written to others. Another stamp, by another run,
-            means that a second driver took over.
-        map_in_arrow: makes messages of what the task gets; None where it gets messages.
+        ends: partition → end offset of the batch (exclusive).
+        seen: partition → stamp that the driver knows. It is a stamp of this run where the driver
+            has claimed the partition, and the task refuses other partitions. A stamp that changes
+            to one of another run means that a second driver took over.
+        map_in_arrow: the function that makes messages of the task's rows; None where the rows are
+            messages.
     """
 
     settings: TransactionSettings
@@ -117,9 +119,9 @@ class PartitionTask:
     map_in_arrow: ArrowMap | None = None
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Write all rows in one transaction, in several where memory would not hold them.
+        """Write all rows in one transaction, or in several if memory would not hold them.
 
-        The result is one row, none for no rows.
+        The result is one row, or none if there were no rows.
         """
         source = _iter_filled(batches)
         first = next(source, None)
@@ -131,7 +133,7 @@ class PartitionTask:
                 yield report.to_batch()
 
     def _write(self, partition: int, batches: Iterator[pa.RecordBatch]) -> PartitionReport | None:
-        """Open the partition's writer while messages are being made; None without messages."""
+        """Write the partition; its writer opens while messages are made. None without messages."""
         if not is_signed_by(self.seen.get(partition), self.author.run_id):
             return _report_error(partition, _build_unclaimed(self.settings.query_name))
         make = self.map_in_arrow or _parse_headers
@@ -151,8 +153,8 @@ class PartitionTask:
             whole = reduce(WriteReport.add, reports)
             return PartitionReport(partition, whole.written, whole.already_written)
         except SinkFencedError as error:
-            # Fenced by a newer attempt of this very task, or by another driver: Spark's next
-            # attempt reads the stamps first and knows.
+            # A newer attempt of this very task has fenced it, or another driver. Spark's next
+            # attempt reads the stamps first, and so can tell.
             if not isinstance(error, SinkTakenOverError):
                 raise
             return _report_error(partition, error)
@@ -179,15 +181,15 @@ def _iter_filled(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _parse_headers(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """From text, as Spark hands them to a worker; see ``lib.messages.header_text``."""
+    """Parse headers from the text that Spark gives workers; see ``lib.messages.header_text``."""
     for batch in batches:
         position = batch.schema.get_field_index("headers")
         yield batch.set_column(position, "headers", parse_header_column(batch["headers"]))
 
 
 def _is_first_attempt() -> bool:
-    """Whether Spark tries this task for the first time; outside of a task it does."""
-    from pyspark import TaskContext  # here, for the driver needs no more than the report
+    """Whether this is the first attempt of the task; true outside of a task."""
+    from pyspark import TaskContext  # imported here: the driver only needs the report
 
     context = TaskContext.get()
     return context is None or context.attemptNumber() == 0
@@ -210,7 +212,7 @@ def _report_error(partition: int, error: SinkError) -> PartitionReport:
 
 
 def raise_failure(reports: Sequence[PartitionReport]) -> None:
-    """Raise what a task has reported; what never passes comes first."""
+    """Raise an error that a task has reported; one that never passes comes first."""
     errors = [
         _REPORTED[report.error](report.message or "", hint=report.hint)
         for report in reports

@@ -21,17 +21,18 @@ from lib.exactly_once.transaction.writer import TransactionalWriter
 
 # A new producer costs 55 to 500 ms, nearly all of it waiting for the brokers.
 _MOST_AT_ONCE = 16
-# Of all producers that are open at once; a start has about fifty others.
+# The threads of all producers that are open at once; a start has about fifty other threads.
 _MOST_THREADS = 120
-# A producer has a thread for each broker and about three of its own, and two wait for its answers.
+# Beside a thread for each broker, a producer has about three, and two more wait for its answers.
 _THREADS_BESIDE_BROKERS = 5
 
 
 def settings_of_partition(settings: TransactionSettings, partition: int) -> TransactionSettings:
     """The query's settings for one source partition.
 
-    Attempts of a task fence each other without another stamp, and the start that meets a task is
-    tried again as a whole. So these writers do not open again by themselves.
+    The stamps do not tell attempts of one task apart, which fence each other, and a start that
+    meets a running task is tried again as a whole. So these writers do not open a second producer
+    after they were fenced.
     """
     return replace(
         settings,
@@ -45,16 +46,16 @@ def settings_of_partition(settings: TransactionSettings, partition: int) -> Tran
 def former_settings_of_partition(
     settings: TransactionSettings, partition: int
 ) -> TransactionSettings:
-    """The same with the transactional id that releases without leases had."""
+    """The query's settings for a partition, with the transactional id of former releases."""
     former = f"{settings.query_name}-{settings.source_topic}-{partition}"
     return replace(settings_of_partition(settings, partition), transactional_id=former)
 
 
 def count_parallel(brokers: int) -> int:
-    """How many partitions are taken over at once, so that a start has less than 200 threads. Pure.
+    """Compute how many partitions a start takes over at once with less than 200 threads. Pure.
 
     Args:
-        brokers: of the cluster; a client has a thread for each of them.
+        brokers: the number of brokers; a client has a thread for each of them.
     """
     most = _MOST_THREADS // (brokers + _THREADS_BESIDE_BROKERS)
     return max(1, min(_MOST_AT_ONCE, most))
@@ -66,12 +67,12 @@ class Predecessors:
 
     Attributes:
         stamps: partition → metadata of the group's offset.
-        brokers: of the cluster.
-        query_id: for this run's stamps.
-        find_partitions: the topic's partitions, and those that older runs have claimed. Asked after
-            older drivers are fenced: then no partition can be claimed that it does not name.
-        check: called with a partition, its offset and the metadata of that, before these are
-            claimed; raises where they are not this query's.
+        brokers: the number of brokers in the cluster.
+        query_id: Spark's id of the query, for this run's stamps.
+        find_partitions: returns the topic's partitions, and those that older runs have claimed. It
+            is called after older drivers are fenced, because they can claim no partition then.
+        check: called with a partition, its offset and the offset's metadata before this run claims
+            them; raises if this query has not committed them.
     """
 
     stamps: Mapping[int, str | None]
@@ -83,7 +84,7 @@ class Predecessors:
 
 @dataclass(frozen=True)
 class Found:
-    """What older runs have left of each partition.
+    """What older runs have committed for each partition.
 
     Attributes:
         committed: partition → the group's offset, None where it has none.
@@ -103,15 +104,15 @@ def take_partitions(
 ) -> Found:
     """Fence the producer of every partition, and put this run's stamp on its offset at once.
 
-    An older run's task that comes later reads the stamp and writes nothing; one that has committed
-    before is found. So a partition's producer need not stay open, and a topic of a thousand
-    partitions takes no more threads than one of a few. Runs on the driver, which has fenced the
-    drivers of older runs before.
+    A task of an older run that comes later reads the stamp and writes nothing; what one has
+    committed before is found. So the producer of a partition need not stay open, and a topic of a
+    thousand partitions takes no more threads than a small one. Runs on the driver, which has fenced
+    the drivers of older runs before.
 
     Args:
-        settings: of the query.
-        author: signs the offsets.
-        predecessors: which partitions, and whose.
+        settings: the settings of the query.
+        author: the run that signs the offsets.
+        predecessors: what is known of older runs and of their partitions.
         seen: partition → stamp that this run knows; None at its start.
 
     Raises:
@@ -138,7 +139,7 @@ def take_partitions(
             offset, metadata = writer.committed[partition], writer.stamps[partition]
             predecessors.check(partition, offset, metadata)
             if offset is not None:
-                # The start may still be refused: what it finds then is whose the offset was.
+                # The start may still be refused, so the stamp keeps the id of the older query.
                 stamp = Stamp.from_metadata(metadata)
                 query_id = predecessors.query_id if stamp is None else stamp.query_id
                 writer.claim({}, query_id=query_id)
@@ -163,7 +164,7 @@ def _is_former(metadata: str | None) -> bool:
 def _run_at_once(
     take: Callable[[int], tuple[int | None, str | None]], partitions: Sequence[int], parallel: int
 ) -> dict[int, tuple[int | None, str | None]]:
-    """Take the partitions, so many at once; after the first error no further ones."""
+    """Take so many partitions at once, and no further ones after the first error."""
     with ThreadPoolExecutor(parallel) as pool:
         futures = {partition: pool.submit(take, partition) for partition in partitions}
         done, waiting = wait(futures.values(), return_when=FIRST_EXCEPTION)

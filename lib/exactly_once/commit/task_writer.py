@@ -1,4 +1,4 @@
-"""A task's writer: it opens while messages are being made, and says that the run is alive."""
+"""A task's writer, which opens while messages are made, and renews the lease of the run."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from lib.exactly_once.offsets.resume import Offsets
 from lib.exactly_once.transaction.keep_alive import KeepAlive
 from lib.exactly_once.transaction.writer import TransactionalWriter, WriteReport
 
-# Of a lease: from one look to the next.
+# The share of a lease between two looks.
 _LOOK_AFTER = 1 / 3
 
 
 class TaskWriter:
-    """Holds the writer of one source partition for the life of a task. Runs in a Python worker.
+    """The writer of one source partition for the life of a task. Runs in a Python worker.
 
     Nobody else may commit the partition's offset meanwhile, so the task itself renews the lease of
     its run until it writes.
 
     Args:
-        writer: of the partition; closed at the end.
-        query_id: for the stamps.
-        lease_s: of the run; 0 for none.
+        writer: the writer of the partition; it is closed at the end.
+        query_id: Spark's id of the query, for the stamps.
+        lease_s: the length of the run's lease in seconds; 0 for none.
     """
 
     def __init__(self, writer: TransactionalWriter, query_id: str, lease_s: int) -> None:
@@ -57,10 +57,10 @@ class TaskWriter:
     def write(
         self, messages: pa.Table, partition: int, end: int, batch_id: int, starts: Offsets
     ) -> WriteReport:
-        """Write messages of the partition, and that all is answered before ``end``.
+        """Write messages of the partition, and commit ``end`` as its offset.
 
         Raises:
-            SinkError: as ``TransactionalWriter``.
+            SinkError: see ``TransactionalWriter``.
         """
         self.opened.result()
         with self._lock:

@@ -1,4 +1,4 @@
-"""Whether the source topic is still the one that the run began with."""
+"""Checks that the source topic is still the one that the run began with."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class TopicWatch:
     Cost: no round trip of its own where there is something to do between the two calls.
 
     Args:
-        admin: is kept open.
+        admin: the client that asks.
         topic: the source topic.
-        topic_id: Kafka's id of it when the run began.
+        topic_id: Kafka's id of the topic when the run began.
     """
 
     def __init__(self, admin: AdminClient, topic: str, topic_id: str) -> None:
@@ -44,7 +44,7 @@ class TopicWatch:
         """Wait for the answer; ask again where there is none. Call it before offsets are used.
 
         Args:
-            timeout_s: of a question that is asked here.
+            timeout_s: the time limit of a question that is asked here.
 
         Raises:
             SinkTopicChangedError: the topic was deleted, or deleted and recreated.

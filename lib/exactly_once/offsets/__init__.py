@@ -1,1 +1,1 @@
-"""Pure decisions on the group's offsets: whose they are, and where a start goes on."""
+"""Pure decisions on the group's offsets: who has committed them, and where a start resumes."""

@@ -1,1 +1,1 @@
-"""A start: what it looks at, whom it waits for, what it takes over, what it refuses."""
+"""A start waits for the run before it, takes the query over from it, or refuses to start."""

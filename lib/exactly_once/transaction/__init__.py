@@ -1,1 +1,1 @@
-"""One Kafka transaction: messages, the offsets they answer, and what to do when it fails."""
+"""One Kafka transaction with messages and offsets, and what happens when it fails."""

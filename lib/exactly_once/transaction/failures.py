@@ -1,4 +1,4 @@
-"""What an error of the Kafka client means for a transaction."""
+"""Classifies errors of the Kafka client by what they mean for a transaction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lib.kafka.rights import Right, name_principal
 
 
 class Failure(Enum):
-    """What to do about an error.
+    """The classes of errors, by what the writer does about them.
 
     Only the first one of a transaction counts: later calls on a producer that failed answer with
     misleading codes.
@@ -56,7 +56,7 @@ _REJECTED = {
 }
 
 
-# What a call answers when a message has failed the transaction meanwhile, or its producer before.
+# The errors of a call whose transaction or producer has failed before, for another reason.
 _CONSEQUENCES = frozenset(
     {
         KafkaError._STATE,
@@ -68,7 +68,7 @@ _CONSEQUENCES = frozenset(
 
 
 def is_consequence(error: KafkaError | None) -> bool:
-    """Whether there was an error before, which this one does not tell."""
+    """Whether an earlier error, which this one does not name, is the cause."""
     return error is None or error.code() in _CONSEQUENCES
 
 
@@ -82,11 +82,11 @@ def classify(error: KafkaError) -> Failure:
 
 
 def way_out(error: KafkaError, settings: TransactionSettings) -> str:
-    """What to change, for an error that is :attr:`Failure.REJECTED`; the command, if it is one.
+    """Say what to change after an error that is :attr:`Failure.REJECTED`, if possible as a command.
 
     Args:
-        error: the first one of the transaction.
-        settings: of the writer that met it; they name the job's user and what it asked for.
+        error: the first error of the transaction.
+        settings: the settings of the writer; they name the job's user and what it asked for.
     """
     principal = name_principal(settings.kafka)
     return _REJECTED[error.code()].format(
@@ -97,11 +97,11 @@ def way_out(error: KafkaError, settings: TransactionSettings) -> str:
 
 
 def _find_right(error: KafkaError, settings: TransactionSettings) -> Right:
-    """The right that a writer needs on its group, or else on its transactional id."""
+    """Return the right that the writer lacks on its group or on its transactional id."""
     query = settings.query_name
     if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
         return Right("READ", "group", query, "commits what has been answered")
-    # Those of partitions are many, and all begin with the query's name; "-" is a former release's.
+    # The ids of partitions begin with the query's name; former releases put a "-" after it.
     of_partition = settings.transactional_id is not None
     separator = (settings.transactional_id or query).removeprefix(query)[:1]
     name = f"{query}{separator}"
@@ -109,7 +109,7 @@ def _find_right(error: KafkaError, settings: TransactionSettings) -> Right:
 
 
 def build_sink_error(what: str, error: KafkaError, settings: TransactionSettings) -> SinkError:
-    """The error to raise ``from`` what a client call raised, unless it was fenced."""
+    """Build the error to raise after a client call has failed, unless the call was fenced."""
     reason = f"{error.name()} {error.str()}"
     if classify(error) is Failure.REJECTED:
         return SinkRejectedError(

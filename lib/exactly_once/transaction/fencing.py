@@ -1,4 +1,4 @@
-"""Who has fenced a producer: another run that goes on in its place, or nobody."""
+"""Finds out whether a producer was fenced by another run that goes on in its place."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from lib.exactly_once.transaction.settings import TransactionSettings
 
 logger = logging.getLogger(__name__)
 
-# Between looks whether a rival has signed the offsets.
+# The time between two looks whether a rival has signed the offsets.
 _LOOK_S = 0.5
 
 
 class Fencing:
     """Decides whether a writer whose producer was fenced has been replaced, or may open again.
 
-    No other run need have fenced it. Brokers do so to end a transaction that lasts too long, by
-    their clock: that of a machine that was suspended stands still meanwhile. An initialisation that
-    arrives late does so, or one of a call that was given up as stuck. And a rival may have died
-    before its claim.
+    There are other reasons than a successor. Brokers fence a producer to end a transaction that
+    lasts too long by their clock, which goes on while the producer's machine is suspended. An
+    initialisation that arrives late fences it, as does a call that was given up as stuck. And a
+    rival may have died before its claim.
 
-    To open again is safe, whatever the cause: the stamps are read before and after, and what is
-    committed is read last. A rival that has claimed the group is found by its stamp, and this run
-    ends. One that has not is fenced in its turn, and its claim fails before it has written
-    anything; so a rival gets ``claim_wait_s`` for its claim, and wins unless it takes longer. Two
-    that never sign would fence each other for ever, hence ``reopen_limit``.
+    It is safe to open a new producer, whatever the cause: the stamps are read before and after, and
+    the committed offsets last. A rival that has claimed the group is found by its stamp, and this
+    run ends. A rival that has not claimed it is fenced in its turn, and its claim fails before it
+    has written anything. So a rival gets ``claim_wait_s`` for its claim, and wins unless it takes
+    longer. Two runs that never sign would fence each other for ever; ``reopen_limit`` ends that.
 
     Args:
-        settings: of the writer.
-        run_id: this driver's.
-        is_given_up: ends waiting.
+        settings: the settings of the writer.
+        run_id: the id of this run.
+        is_given_up: an event that ends waiting.
     """
 
     def __init__(
@@ -50,18 +50,18 @@ class Fencing:
         self._reopened = 0
 
     def note_success(self) -> None:
-        """The producer works: the next one that is fenced is the first again."""
+        """Note that the producer works, so that ``reopen_limit`` counts from zero again."""
         self._reopened = 0
 
     def find_successor(
         self, seen: Mapping[int, str | None] | None, *, is_own_doing: bool
     ) -> str | None:
-        """Who goes on in the writer's place; None where it may open again.
+        """Name the run that goes on in the writer's place; None where the writer may open again.
 
         Args:
-            seen: the stamps that the run has seen, None before it has seen any: then it cannot tell
-                a rival's from an older run's.
-            is_own_doing: whether this writer is known to have given cause itself.
+            seen: the stamps that the run has seen; None before it has seen any, when it cannot tell
+                the stamp of a rival from the stamp of an older run.
+            is_own_doing: whether this writer is known to have caused the fencing itself.
         """
         may_open_again = is_own_doing
         if seen is not None and not is_own_doing and self._reopened < self._settings.reopen_limit:
@@ -71,7 +71,7 @@ class Fencing:
         return signer or (None if may_open_again else "another producer")
 
     def _find_signer(self, seen: Mapping[int, str | None], *, waits: bool) -> str | None:
-        """Who has signed the offsets meanwhile; a new driver does so as soon as it has started."""
+        """Name who has signed the offsets; a new driver signs them as soon as it has started."""
         deadline = time.monotonic() + (self._settings.claim_wait_s if waits else 0.0)
         while True:
             stamps = self._peek_stamps()
@@ -84,7 +84,7 @@ class Fencing:
                 return None
 
     def _peek_stamps(self) -> dict[int, str | None]:
-        """The group's stamps now; none where Kafka does not tell soon."""
+        """Read the group's stamps; return none if Kafka does not answer soon."""
         try:
             return run_bounded(
                 partial(read_stamps, self._settings),

@@ -1,4 +1,4 @@
-"""What a consumer group has committed."""
+"""Reads what a consumer group has committed."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from lib.kafka.admin import list_partitions
 from lib.kafka.options import for_librdkafka
 from lib.kafka.retry import ask_until_answered
 
-# Between two questions, after an error that may pass.
+# The pause before a question is repeated, after an error that may pass.
 _POLL_S = 0.1
-# How long a look that changes nothing waits for the end of a transaction that may be a batch of a
-# job that is running.
+# The time for which a reader that fences nobody waits for the end of an open transaction, which may
+# be a batch of a running job.
 _PATIENCE_S = 1.0
-# A broker that has just started, or has taken the group from another one, loads its offsets first.
+# A broker that has just started, or has become the coordinator, loads the offsets first.
 _NO_COORDINATOR = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
 )
-# What the client says when its time is over.
+# What the client reports when its time is over and a transaction is still open.
 _NOT_STABLE_YET = (KafkaError.UNSTABLE_OFFSET_COMMIT, KafkaError._TIMED_OUT)
-# Partitions beyond the last one that is known, which another run may have claimed already.
+# So many partitions beyond the last known one are asked for: another run may have claimed them.
 _BEYOND = 64
 
 
 def read_stamps(settings: TransactionSettings) -> dict[int, str | None]:
-    """Partition → metadata of the group's offset, None without one; does not wait for anything.
+    """Read partition → metadata of the group's offset (None without one), without waiting.
 
-    Not only stable offsets: a transaction that this driver's last producer left open holds some
-    back, and only the next initialisation ends it.
+    It reads offsets that are not stable too: a transaction that this driver's last producer left
+    open holds some back, and only the next initialisation ends it.
     """
     reader = Consumer(build_consumer_settings(settings, waits=False))
     try:
@@ -55,16 +55,16 @@ def read_stamps(settings: TransactionSettings) -> dict[int, str | None]:
 def read_committed(
     consumer: Consumer, settings: TransactionSettings
 ) -> tuple[dict[int, int | None], dict[int, str | None]]:
-    """(partition → offset, partition → metadata), once no transaction is pending.
+    """Read (partition → offset, partition → metadata), once no transaction is pending.
 
-    Both are None where the group has no offset.
+    Both are None for a partition without an offset.
     """
     asked = [
         TopicPartition(settings.source_topic, partition)
         for partition in _choose_partitions(consumer, settings)
     ]
-    # A read_committed consumer, as by default, asks for stable offsets: the answer waits for the
-    # end of a transaction that holds some.
+    # A read_committed consumer, the default, asks for stable offsets: the answer waits for the end
+    # of a transaction that changes some of them.
     answers = _ask(
         consumer,
         asked,
@@ -82,7 +82,7 @@ class GroupOffsets:
     """What a group has committed for the source topic.
 
     Attributes:
-        offsets: partition → offset, of those that have one.
+        offsets: partition → offset; partitions without one are absent.
         stamps: partition → metadata of that offset.
         is_stable: whether no transaction was pending that changes them.
     """
@@ -95,17 +95,17 @@ class GroupOffsets:
 def look_at_group(
     admin: AdminClient, settings: TransactionSettings, *, waits: bool = True
 ) -> GroupOffsets:
-    """What the group has committed, by a client that fences nobody.
+    """Read what the group has committed, with a client that fences nobody.
 
-    Waits a little for pending transactions, no longer: one that a dead process has left open lasts
-    until its id is initialised again. It asks by a consumer: ``list_consumer_group_offsets`` of the
-    admin client ends the process with a segmentation fault while the group's coordinator is still
-    loading, as it does on a broker that has just started (seen with confluent-kafka 2.16.1).
+    It waits only a little for pending transactions: one that a dead process has left open lasts
+    until its id is initialised again. It asks with a consumer, because the admin client's
+    ``list_consumer_group_offsets`` ends the process with a segmentation fault while the group's
+    coordinator is still loading, on a broker that has just started (confluent-kafka 2.16.1).
 
     Args:
-        admin: knows the topic's partitions.
-        settings: name group and topic.
-        waits: for pending transactions at all.
+        admin: a client that is asked for the topic's partitions.
+        settings: the settings, which name group and topic.
+        waits: whether to wait for pending transactions at all.
 
     Raises:
         KafkaSetupError: the topic lacks partitions that the settings name.
@@ -113,7 +113,7 @@ def look_at_group(
     """
     partitions = choose_partitions(settings, list_partitions(admin, settings.source_topic))
     if settings.partitions is None:
-        # A run that was replaced may have claimed partitions that this client does not see yet.
+        # An older run may have claimed partitions that this client does not see yet.
         first = partitions[-1] + 1
         partitions = [*partitions, *range(first, first + _BEYOND)]
     asked = [TopicPartition(settings.source_topic, partition) for partition in partitions]
@@ -122,7 +122,7 @@ def look_at_group(
         try:
             return _look(asked, settings, deadline_s, is_stable=True)
         except KafkaException as error:
-            # The client asks again by itself until the time is over.
+            # The client itself repeats the question until its time is over.
             if error.args[0].code() not in _NOT_STABLE_YET:
                 raise
     return _look(asked, settings, deadline_s, is_stable=False)
@@ -135,7 +135,7 @@ def _look(
     *,
     is_stable: bool,
 ) -> GroupOffsets:
-    """By a consumer of its own, which waits for pending transactions if the result is stable."""
+    """Ask with a new consumer, which waits for pending transactions if ``is_stable``."""
     reader = Consumer(build_consumer_settings(settings, waits=is_stable))
     try:
         answers = _ask(
@@ -188,17 +188,17 @@ def _ask(
 
 def _choose_partitions(consumer: Consumer, settings: TransactionSettings) -> list[int]:
     if settings.transactional_id is not None and settings.partitions is not None:
-        return sorted(settings.partitions)  # of one partition, which was looked up before
+        return sorted(settings.partitions)  # the writer of one partition, which is known to exist
     return choose_partitions(
         settings, list_partitions(consumer, settings.source_topic, settings.request_timeout_s)
     )
 
 
 def choose_partitions(settings: TransactionSettings, existing: list[int]) -> list[int]:
-    """Those of the existing partitions that the query reads.
+    """Return the existing partitions that the query reads.
 
     Raises:
-        KafkaSetupError: some of those that it names do not exist.
+        KafkaSetupError: a partition that the settings name does not exist.
     """
     topic = settings.source_topic
     if settings.partitions is None:
@@ -213,7 +213,7 @@ def choose_partitions(settings: TransactionSettings, existing: list[int]) -> lis
 
 
 def build_client_settings(settings: TransactionSettings) -> dict[str, str | int | float | bool]:
-    """The options of every librdkafka client of the sink."""
+    """Return the options that all librdkafka clients of the sink have."""
     return {
         # After all brokers were gone, the default "rebootstrap" leaves a stale coordinator behind
         # and send_offsets_to_transaction never returns (librdkafka issue 5511).
@@ -226,10 +226,10 @@ def build_client_settings(settings: TransactionSettings) -> dict[str, str | int 
 def build_consumer_settings(
     settings: TransactionSettings, *, waits: bool = True
 ) -> dict[str, str | int | float | bool]:
-    """The options of a client that asks for the group's offsets.
+    """Return the options of a client that asks for the group's offsets.
 
     Args:
-        settings: name brokers and group.
+        settings: the settings, which name brokers and group.
         waits: whether an answer waits for pending transactions.
     """
     return {

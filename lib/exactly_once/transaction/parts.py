@@ -1,4 +1,4 @@
-"""The messages of one source partition, in parts that memory holds."""
+"""Splits the messages of one source partition into parts that fit into memory."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from lib.exactly_once.transaction.produce import refuse_nulls
 def iter_parts(
     batches: Iterable[pa.RecordBatch], part_bytes: int, end: int
 ) -> Iterator[tuple[pa.Table, int]]:
-    """Join the messages of one source partition, but not more than memory should hold.
+    """Join the messages of one source partition to parts that fit into memory.
 
     A part that ends at an offset answers everything before it, so a later row below that offset
-    would be lost for good. So what exceeds one part waits in a file until the last row has shown
-    that all are in order, and only then the first part is given.
+    would be lost. If there is more than one part, all rows go to a file first, which shows that
+    they are in order, and the parts are read from there.
 
     Args:
         batches: columns of :data:`lib.messages.columns.MESSAGE_SCHEMA`.
-        part_bytes: of a part; it is exceeded by a batch at most, or by the messages of one record.
-        end: offset of the source at which they end (exclusive).
+        part_bytes: the size of a part. A part exceeds it by one batch, or by the messages of one
+            record, at most.
+        end: the end offset of the messages (exclusive).
 
     Yields:
         The rows of a part, and the offset at which it ends. All messages of a source record are in
@@ -49,7 +50,7 @@ def iter_parts(
         if held:
             yield pa.Table.from_batches(held), end
         return
-    # Spark's folder on this machine, where it keeps what it spills itself; the file has no name.
+    # The file has no name, and is in Spark's own folder on this machine for such data.
     folder = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None
     with TemporaryFile(dir=folder) as file:
         _write_in_order(chain(held, waiting), file, part_bytes)

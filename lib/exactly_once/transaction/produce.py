@@ -1,4 +1,4 @@
-"""Arrow tables of messages: which are still to be written, and how they reach the producer."""
+"""Selects the messages of an Arrow table that are still to be written, and produces them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from confluent_kafka import Producer
 from lib.errors import PlanRefusedError, SinkError
 from lib.exactly_once.offsets.resume import Offsets
 
-# Messages handed to librdkafka at once.
+# The number of messages that librdkafka gets at once.
 _CHUNK_ROWS = 5_000
-# Past these, the producer's queue is emptied before more is handed over; its own limits lie above.
-# A full queue would take a part of a chunk only, and the commit would succeed all the same.
+# Above these sizes the producer's queue is emptied before it gets more messages. Its own limits are
+# higher: a full queue would take only a part of a chunk, and the commit would succeed all the same.
 _MAX_QUEUED_MESSAGES = 200_000
 _MAX_QUEUED_BYTES = 256 * 1024 * 1024
-# Without the first a message goes nowhere; without the others it would count as answered.
+# Without a topic a message goes nowhere, without a position it would count as committed.
 _NEVER_NULL = ("topic", "source_partition", "source_offset")
 
 
@@ -31,21 +31,21 @@ def drop_committed(
     starts: Offsets | None = None,
     topic: str = "",
 ) -> tuple[pa.Table | None, dict[str, int]]:
-    """Leave out what an earlier run has committed.
+    """Leave out the messages that an earlier run has committed.
 
-    Only rows of the batch itself can be that. One below the batch's own start answers a record of
-    an earlier batch, whose offset was committed without it: to leave it out would lose it.
+    Only rows of the batch itself can have been committed. A row below the batch's start answers a
+    record of an earlier batch, whose offset was committed without it: it would be lost.
 
     Args:
         messages: columns of :data:`lib.messages.columns.MESSAGE_SCHEMA`.
         committed: partition → the group's offset; everything below it has been answered.
         ends: partition → end offset of the batch (exclusive).
         starts: partition → first offset of the batch; None where that is not known.
-        topic: the source's, for messages of errors.
+        topic: the source topic, for the texts of errors.
 
     Returns:
-        The messages still to be written (None where there are none), and those left out: topic →
-        messages.
+        The messages still to be written (None if there are none), and topic → number of messages
+        that were left out.
 
     Raises:
         PlanRefusedError: a message names no topic, or no record that it answers.
@@ -90,10 +90,10 @@ def refuse_loop(messages: pa.Table | None, source_topic: str) -> None:
 
     Args:
         messages: columns of :data:`lib.messages.columns.MESSAGE_SCHEMA`.
-        source_topic: that the query reads.
+        source_topic: the topic that the query reads.
 
     Raises:
-        PlanRefusedError: says how many messages do.
+        PlanRefusedError: a message does; the error says how many.
     """
     if messages is None:
         return
@@ -107,7 +107,7 @@ def refuse_loop(messages: pa.Table | None, source_topic: str) -> None:
 
 
 def add_counts(*counts: Mapping[str, int]) -> dict[str, int]:
-    """Topic → messages, of all together."""
+    """Return topic → number of messages in all the counts together."""
     total: Counter[str] = Counter()
     for count in counts:
         total.update(count)
@@ -115,7 +115,7 @@ def add_counts(*counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def refuse_nulls(rows: pa.Table | pa.RecordBatch, columns: Iterable[str]) -> None:
-    """Refuse messages that do not say what every message must.
+    """Refuse messages without a value in a column that every message needs.
 
     Raises:
         PlanRefusedError: one of the columns has nulls.
@@ -135,12 +135,12 @@ def produce_messages(
     """Hand all messages to a producer, in the order of the table within each topic.
 
     Args:
-        producer: in a transaction.
+        producer: a producer with an open transaction.
         messages: columns of :data:`lib.messages.columns.MESSAGE_SCHEMA`.
-        flush_timeout_s: how long a queue that is long may take to be emptied.
+        flush_timeout_s: the time in which a long queue has to be emptied.
 
     Returns:
-        topic → messages.
+        topic → number of messages.
 
     Raises:
         BufferError: not all of them were taken; the transaction must be aborted.
@@ -148,7 +148,7 @@ def produce_messages(
     written = {}
     for topic in pc.unique(messages["topic"]).to_pylist():
         rows = messages.filter(pc.equal(messages["topic"], topic))
-        # produce_batch is several times faster, but drops headers without a word.
+        # produce_batch is several times faster, but drops headers silently.
         has_headers = rows["headers"].null_count < rows.num_rows
         hand_over = _produce_with_headers if has_headers else _produce_plain
         columns = ["key", "value", "headers"] if has_headers else ["key", "value"]

@@ -1,4 +1,4 @@
-"""One transactional producer's life: from fencing its predecessor to being thrown away."""
+"""A transactional producer: it fences its predecessor, commits, and is replaced after errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lib.kafka.client_log import DEBUG_CONTEXT, ClientLog
 
 logger = logging.getLogger(__name__)
 
-# How often one call of the client is repeated within a transaction when it says so itself.
+# The number of times that a call is made when the client itself says that it may be repeated.
 _CALL_ATTEMPTS = 3
 _REPORT_TIMEOUT_S = 1.0
 
@@ -38,18 +38,18 @@ _REPORT_TIMEOUT_S = 1.0
 class TransactionalProducer:
     """A producer that was initialised, and what was committed right after.
 
-    One that failed or got stuck is never used again, so nothing here is shared with the next one.
+    After a failure or a stuck call it is never used again, and shares nothing with the next one.
 
     Attributes:
         client: librdkafka's producer; it owns the transactional id until another is initialised.
-        consumer: for the group's metadata and offsets; never subscribes.
+        consumer: a consumer for the group's metadata and offsets; it never subscribes.
         committed: partition → the group's offset, None where it has none.
         stamps: partition → metadata of that offset.
-        source_topic: whose offsets are committed.
-        request_timeout_s: for each call but that of :meth:`commit`.
-        commit_timeout_s: for that; it is called again if the client says so.
-        log: of the producer; it knows whether a request may have been repeated.
-        delivery_errors: of messages, in the order in which they failed.
+        source_topic: the topic whose offsets are committed.
+        request_timeout_s: the time limit of each call except :meth:`commit`.
+        commit_timeout_s: the time limit of a call of :meth:`commit`, which may be repeated.
+        log: the client's log; it tells whether a request may have been repeated.
+        delivery_errors: the errors of messages, in the order in which they failed.
         owns_consumer: whether the consumer is closed with the producer.
     """
 
@@ -89,36 +89,36 @@ class TransactionalProducer:
         self.client.abort_transaction(self.request_timeout_s)
 
     def find_loss(self) -> str | None:
-        """What may have made the producer repeat a request since it was opened, if something did.
+        """Return the event that may have made the producer repeat a request, if there was one.
 
-        The first copy of it may still be on its way, and would do to the next transaction of this
-        producer what it was to do to its own.
+        The first copy of the request may still arrive, and would then change the next transaction
+        of this producer instead of its own.
         """
-        self.client.poll(0)  # gives the log what is queued for it
+        self.client.poll(0)  # delivers queued log lines
         return self.log.loss
 
     def find_first_error(self, error: KafkaError | None) -> KafkaError | None:
-        """The error that ended the transaction; whatever is called after it misleads.
+        """Find the error that ended the transaction; later calls give misleading errors.
 
         Args:
-            error: what a call has raised; None if it was no error of Kafka's.
+            error: the error that a call has raised; None if it was no error of Kafka.
         """
         if is_consequence(error):
             error = self._find_delivery_error() or error
         if error is not None and error.code() == KafkaError._FATAL:
-            # A single message says no more than that its producer had failed before.
+            # The error of a single message only says that its producer had failed before.
             error = self._find_fatal() or error
         return error
 
     def _find_delivery_error(self) -> KafkaError | None:
-        """The first message that failed, if one did."""
+        """Return the error of the first message that failed, if one did."""
         if not self.delivery_errors:
-            # The client knows before it tells: calls fail that come between.
+            # The client reports errors with a delay, and calls fail in between.
             self.client.poll(_REPORT_TIMEOUT_S)
         return next(iter(self.delivery_errors), None)
 
     def _find_fatal(self) -> KafkaError | None:
-        """The error that ended the producer for good, if one did; ask before disposing of it."""
+        """Return the error that ended the producer for good, if one did; call before dispose."""
         try:
             self.client.begin_transaction()
         except KafkaException as failure:
@@ -127,17 +127,16 @@ class TransactionalProducer:
         return None
 
     def drop_messages(self) -> None:
-        """Drop what the producer has queued; from any thread.
+        """Drop what the producer has queued, which makes its transaction fail; from any thread.
 
-        Whatever its transaction was about to become, it fails then: the client counts dropped
-        messages as failed ones.
+        The client counts dropped messages as failed ones.
         """
         self.client.purge(in_queue=True, in_flight=True, blocking=False)
-        # Messages are kept until their failure is reported.
+        # The client keeps messages until their failure is reported.
         self.client.flush(_REPORT_TIMEOUT_S)
 
     def dispose(self) -> None:
-        """Drop queued messages and close the clients, but not a consumer that others use too."""
+        """Drop queued messages and close the clients, except a consumer that others share."""
         self.client.purge(in_queue=True, in_flight=True, blocking=False)
         if self.owns_consumer:
             self.consumer.close()
@@ -155,15 +154,15 @@ def open_producer(
     """Fence the predecessor, then read what is committed. The order matters.
 
     Args:
-        settings: of the writer.
-        run_id: this driver's.
+        settings: the settings of the writer.
+        run_id: the id of this run.
         seen: the stamps that this driver saw or wrote last; None when it opens its first producer.
             A foreign one means that another driver took over, and fencing it would steal the query
             back.
-        waits: for the end of other writers' transactions.
-        reader: a consumer that several writers share; None where the producer makes its own.
-        known: partition → offset that was committed last, where nothing can have been committed
-            since: it holds for offsets that are gone. None where nobody knows.
+        waits: whether to wait for the end of other writers' transactions.
+        reader: a consumer that several writers share; None to make one.
+        known: partition → offset that was committed last, if nothing can have been committed since;
+            it stands for offsets that are gone. None if that is not known.
 
     Raises:
         SinkTakenOverError: another driver has committed since.
@@ -188,11 +187,11 @@ def open_producer(
     log = ClientLog(logging.DEBUG if "debug" in settings.kafka else logging.ERROR)
     client_settings = _producer_settings(settings)
     producer = Producer({**client_settings, "on_delivery": note_failure, "logger": log})
-    # Connected first: a client that knows no broker yet looks for its coordinator every 500 ms.
+    # A client that knows no broker yet looks for its coordinator only every 500 ms.
     _repeat(lambda: producer.list_topics(settings.source_topic, settings.request_timeout_s), log)
     _repeat(lambda: producer.init_transactions(settings.request_timeout_s), log)
-    # Nothing that was sent so far can change a transaction of this producer; an initialisation that
-    # arrives twice fences it.
+    # No request so far can change a transaction of this producer: an initialisation that arrives
+    # twice fences it.
     producer.poll(0)
     log.forget()
     settings.on_step("initialised")
@@ -209,7 +208,7 @@ def open_producer(
         stamps=stamps,
         source_topic=settings.source_topic,
         request_timeout_s=settings.request_timeout_s,
-        # All calls together take no longer than the transaction may.
+        # All calls together take no longer than the transaction may take.
         commit_timeout_s=settings.transaction_timeout_s / _CALL_ATTEMPTS,
         log=log,
         delivery_errors=delivery_errors,
@@ -218,7 +217,7 @@ def open_producer(
 
 
 def _repeat(call: Callable[[], object], log: ClientLog) -> None:
-    """Call again while the client says that the same call may succeed, and note that in the log."""
+    """Repeat a call while the client says that it may succeed, and note that in the log."""
     for attempt in range(1, _CALL_ATTEMPTS + 1):
         try:
             call()
@@ -243,7 +242,7 @@ def _producer_settings(settings: TransactionSettings) -> dict[str, str | int | f
         "batch.size": 900_000,
         "queue.buffering.max.messages": 1_000_000,
         "queue.buffering.max.kbytes": 2_000_000,
-        # As the Java client, so that both sinks put a key into the same partition.
+        # This is the Java client's default, so that both sinks put a key into the same partition.
         "partitioner": "murmur2_random",
         **build_client_settings(settings),
         "transactional.id": settings.transactional_id or settings.query_name,

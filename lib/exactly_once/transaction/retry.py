@@ -1,4 +1,4 @@
-"""Transactions that are tried again, on a new producer, when they fail."""
+"""Tries transactions again, with a new producer, when they fail."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 _BACKOFF_S = 0.2
 _DISPOSE_TIMEOUT_S = 5.0
-# Kafka's own, of offsets and transactional ids; for brokers that do not tell theirs.
+# Kafka's default for offsets and transactional ids, if brokers do not tell theirs.
 _DEFAULT_RETENTION_S = 7 * 86_400.0
 
 _HINT_IF_SLOW = (
@@ -51,10 +51,10 @@ class RetryingProducer:
     only a new producer keeps old requests out.
 
     Args:
-        settings: of the writer.
-        run_id: this driver's.
+        settings: the settings of the writer.
+        run_id: the id of this run.
         seen: the stamps that the run has seen; None where this producer is the run's first.
-        waits: for the end of other writers' transactions, when a producer is opened.
+        waits: whether a new producer waits for the end of other writers' transactions.
         reader: a consumer that several writers share; None where each producer has its own.
     """
 
@@ -77,14 +77,14 @@ class RetryingProducer:
         self._has_abandoned = False
         self._is_given_up = threading.Event()
         self._fencing = Fencing(settings, run_id, self._is_given_up)
-        # What was committed last, when that was, and whether more may have been committed since.
+        # The offsets that were committed last, the time, and whether later ones may have been.
         self._known: Mapping[int, int | None] = {}
         self._known_s = time.time()
         self._may_have_committed = False
 
     @property
     def producer(self) -> TransactionalProducer:
-        """The producer in use.
+        """The producer that is open.
 
         Raises:
             SinkError: none has been opened.
@@ -95,18 +95,18 @@ class RetryingProducer:
 
     @property
     def known(self) -> Mapping[int, int | None]:
-        """Partition → the offset that was committed when a producer was last used."""
+        """Partition → the offset that was committed when a producer was used last."""
         return self._known
 
     def keep(self, producer: TransactionalProducer) -> None:
-        """Go on with what the last transaction has left."""
+        """Keep a producer, with the offsets and stamps that its last transaction has committed."""
         self._producer, self._seen = producer, producer.stamps
-        # By a clock that goes on while the machine is suspended.
+        # This clock goes on while the machine is suspended.
         self._known, self._known_s = producer.committed, time.time()
         self._may_have_committed = False
 
     def note_commit(self) -> None:
-        """A transaction is about to be committed: whether it was, only its offsets will tell."""
+        """Note that a commit begins; until it has returned, only the offsets tell its outcome."""
         self._may_have_committed = True
 
     def give_up(self) -> None:
@@ -114,20 +114,20 @@ class RetryingProducer:
         self._is_given_up.set()
 
     def take_up(self) -> None:
-        """Let calls be tried again, after :meth:`give_up`."""
+        """Let calls be tried again after :meth:`give_up`."""
         self._is_given_up.clear()
 
     def forget(self) -> None:
-        """Let go of the clients and of all that was seen: the next opening is a first one."""
+        """Close the clients and forget all stamps and offsets, as if nothing had been opened."""
         self.close()
         self._seen = self._final = None
         self._known = {}
 
     def close(self) -> None:
-        """Let go of the clients. An open transaction is aborted by the next writer, or by time."""
+        """Close the clients. The next writer or the broker's timeout aborts an open transaction."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            # Where this gets stuck, its thread lets go of the producer when it returns.
+            # If this gets stuck, its thread closes the producer when it returns.
             with suppress(StuckError):
                 run_bounded(
                     producer.dispose, timeout_s=_DISPOSE_TIMEOUT_S, what="closing the producer"
@@ -137,12 +137,12 @@ class RetryingProducer:
         """Run ``action`` on an open producer; after a transient failure again, on a new one.
 
         Args:
-            what: the phrase that messages name it by.
-            action: may be run several times, each time on another producer.
+            what: the name of the action in messages.
+            action: a function that may be run several times, each time with another producer.
 
         Raises:
             SinkFencedError: another writer has taken over; every later call raises it again.
-            SinkRejectedError: Kafka refuses something for good; likewise.
+            SinkRejectedError: Kafka refuses something for good; every later call raises it again.
             SinkRetryExhaustedError: the last of several attempts failed.
         """
         if self._final is not None:
@@ -160,8 +160,8 @@ class RetryingProducer:
                 self._fencing.note_success()
                 return result
             except StuckError as stuck:
-                # Its thread may wake up later and even commit: the next producer fences
-                # it first and reads the committed offsets after.
+                # The stuck thread may return later and even commit. The next producer fences it
+                # first, and then reads the committed offsets.
                 duration_s = time.monotonic() - started_s
                 self._abandon(producer)
                 self._may_have_committed = True
@@ -174,7 +174,7 @@ class RetryingProducer:
                 self.close()
                 reason = self._judge(first, what, error, duration_s)
             except BaseException:
-                # The session knows offsets of before a commit that may have happened.
+                # The producer knows offsets of before a commit that may have happened.
                 if self._may_have_committed:
                     self.close()
                 raise
@@ -207,10 +207,10 @@ class RetryingProducer:
         )
 
     def _abandon(self, producer: TransactionalProducer | None) -> None:
-        """Leave a producer to the thread that is stuck with it, but nothing of what it has queued.
+        """Leave a producer to the thread that is stuck with it, and drop its queued messages.
 
-        That thread disposes of the producer when it returns; a transaction that it still commits
-        has been fenced by then.
+        That thread closes the producer when it returns. A transaction that it tries to commit has
+        been fenced by then.
         """
         self._producer, self._has_abandoned = None, True
         if producer is not None:
@@ -230,7 +230,7 @@ class RetryingProducer:
         except SinkOffsetsGoneError:
             if self._may_have_committed or not self._known or not self._has_expired():
                 raise
-        # Nothing can have been committed since, and brokers forget what is not used for long.
+        # Nothing can have been committed since, and brokers forget offsets that are not used.
         return self._open_new(self._known)
 
     def _open_new(self, known: Mapping[int, int | None] | None = None) -> TransactionalProducer:
@@ -244,9 +244,9 @@ class RetryingProducer:
         )
 
     def _has_expired(self) -> bool:
-        """Whether brokers have forgotten what was committed last for its age.
+        """Whether the offsets are so old that brokers have forgotten them.
 
-        What is gone sooner has been deleted: maybe by somebody who knows why.
+        Offsets that are gone sooner were deleted, perhaps on purpose.
         """
         admin = build_admin(self._settings.bootstrap_servers, self._settings.kafka)
         retention_s = find_shortest_retention_s(admin) or _DEFAULT_RETENTION_S
@@ -255,7 +255,7 @@ class RetryingProducer:
     def _judge(
         self, first: KafkaError | None, what: str, error: Exception, duration_s: float
     ) -> str:
-        """Raise if the failure is final, else return why to try again."""
+        """Raise an error if the failure is final, else return its text."""
         if first is None:
             return str(error)
         query = self._settings.query_name
@@ -278,7 +278,7 @@ class RetryingProducer:
 
 
 def _first_error(producer: TransactionalProducer | None, error: Exception) -> KafkaError | None:
-    """The error that ended the transaction; whatever is called after it misleads."""
+    """Return the error that ended the transaction; later calls give misleading errors."""
     cause = error.args[0] if error.args else None
     known = cause if isinstance(cause, KafkaError) else None
     return known if producer is None else producer.find_first_error(known)

@@ -1,4 +1,4 @@
-"""What a transactional writer, and the sink around it, need to know. Pure."""
+"""The settings of a transactional writer and of the sink around it. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 from lib.errors import SettingsError
 
-# For what a transaction needs besides its own time: the last answers, and the client's timers.
+# What a transaction needs beside its own time: the last answers, and the client's timers.
 _STUCK_MARGIN_S = 15.0
 
 OnStep = Callable[[str], None]
@@ -21,27 +21,28 @@ def ignore_step(step: str) -> None:
 
 @dataclass(frozen=True)
 class TransactionSettings:
-    """What a writer needs to know.
+    """The settings of a transactional writer.
 
     Attributes:
         bootstrap_servers: ``host:port[,host:port...]``.
         query_name: the consumer group and the transactional id; one running job for each.
-        source_topic: whose offsets are committed.
+        source_topic: the topic whose offsets are committed.
         kafka: further client options, as with ``--kafka``.
-        partitions: those of the source topic that the query reads; None for all.
-        transactional_id: other than the query's name.
-        transaction_timeout_s: after which the broker aborts a transaction that was left open;
-            read_committed readers wait that long at most after a crash that nobody restarts.
-        request_timeout_s: for each call of the client, but for a commit: that may take as long as
-            its transaction.
-        stuck_after_s: when a call that ignores its timeout is given up; None for a while after the
-            broker has aborted its transaction, see :attr:`patience_s`.
-        attempts: how often a batch is tried.
-        claim_wait_s: how long a writer that was fenced waits for the stamp of another run, before
-            it opens a new producer; a start signs the offsets within seconds.
-        reopen_limit: how often in a row it does so, for reasons that it does not know.
-        part_bytes: of messages that a task on an executor holds at once, and that the driver
-            collects at once from a batch that has failed twice: it may have been what ended it.
+        partitions: the partitions of the source topic that the query reads; None for all.
+        transactional_id: a transactional id other than the query's name.
+        transaction_timeout_s: the time after which the broker aborts a transaction that was left
+            open; read_committed readers wait that long after a crash, if nobody restarts the job.
+        request_timeout_s: the time limit of each client call except a commit, which may take as
+            long as its transaction.
+        stuck_after_s: the time after which a call that ignores its timeout is given up; None for
+            :attr:`patience_s`, when the broker has aborted its transaction.
+        attempts: the number of attempts for each batch.
+        claim_wait_s: the time that a writer that was fenced waits for the stamp of another run
+            before it opens a new producer; a start signs the offsets within seconds.
+        reopen_limit: the number of times in a row that a fenced writer opens a new producer without
+            knowing why it was fenced.
+        part_bytes: the bytes of messages that a task on an executor holds at once, and that the
+            driver collects at once from a batch that has failed twice, maybe for its size.
         on_step: called on the driver with the name of each step that a writer reaches; crash tests
             end the process in it.
     """
@@ -76,7 +77,7 @@ class TransactionSettings:
 
     @property
     def patience_s(self) -> float:
-        """When a call that ignores its timeout is given up; above all timeouts by default."""
+        """The time after which a call that ignores its timeout is given up."""
         if self.stuck_after_s is not None:
             return self.stuck_after_s
         return self.transaction_timeout_s + _STUCK_MARGIN_S
@@ -84,23 +85,23 @@ class TransactionSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ExactlyOnceSettings(TransactionSettings):
-    """What the sink needs to know, on top of what every transaction needs.
+    """The settings of the sink, which are those of its writers and some more.
 
     Attributes:
         checkpoint: path or URL of the query's checkpoint, on any file system that Spark knows.
         commit: "driver" for one transaction a batch, "executor" for one a source partition and
             batch; see ``DriverCommit`` and ``ExecutorCommit`` for what each promises and costs.
-        starting_offsets: where the very first start begins.
-        max_offsets_per_trigger: records of the largest batch; bounds memory.
-        accept_offsets: takes the group's offsets for right, whoever committed them, if they are
-            those that it names; see ``lib.exactly_once.offsets.acceptance``. A refused start says
-            the value.
-        lease_s: how long each commit says that the run is alive. A start waits for a run that is,
-            instead of fencing it; 0 gives no lease and waits for none, so that the newest run
-            takes over at once.
-        owner_timeout_s: how long a start waits for another run; inf for no end, 0 not at all.
-        keep_alive_s: how often an idle query commits all its offsets, so that brokers do not forget
-            them; more often where brokers say that they forget sooner, 0 for never.
+        starting_offsets: the position at which the very first start begins.
+        max_offsets_per_trigger: the number of records in the largest batch; it bounds memory.
+        accept_offsets: a value that a refused start prints. With it, the start accepts the group's
+            offsets whoever committed them, if they are the ones that the value was made for; see
+            ``lib.exactly_once.offsets.acceptance``.
+        lease_s: the seconds for which each commit says that the run is alive. A start waits for a
+            run that is alive instead of fencing it. With 0 there is no lease, nothing is waited
+            for, and the newest run takes over at once.
+        owner_timeout_s: the time that a start waits for another run; inf for no end.
+        keep_alive_s: the time between two commits of all offsets by an idle query, so that brokers
+            do not forget them; less if brokers say that they forget sooner. 0 for never.
     """
 
     checkpoint: str

@@ -1,6 +1,6 @@
 """Writes messages and the source offsets they answer in one Kafka transaction.
 
-Knows nothing of Spark, models or records' fields: it takes Arrow tables of messages.
+The writer takes Arrow tables of messages; it knows neither Spark nor the contents of records.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class WriteReport:
     """What one call of ``write`` did.
 
     Attributes:
-        batch_id: Spark's batch.
-        written: topic → messages.
-        already_written: topic → messages that an earlier run had committed.
-        duration_s: of the whole call.
+        batch_id: Spark's number of the batch.
+        written: topic → number of messages.
+        already_written: topic → number of messages that an earlier run had committed.
+        duration_s: the seconds that the call took.
     """
 
     batch_id: int
@@ -44,11 +44,11 @@ class WriteReport:
 
     @property
     def answered(self) -> Mapping[str, int]:
-        """Topic → messages of the batch, whichever run wrote them."""
+        """Topic → number of messages in the batch, whichever run has written them."""
         return add_counts(self.written, self.already_written)
 
     def add(self, other: WriteReport) -> WriteReport:
-        """Both parts of a batch together."""
+        """Return the report of two parts of a batch together."""
         return WriteReport(
             self.batch_id,
             add_counts(self.written, other.written),
@@ -58,7 +58,7 @@ class WriteReport:
 
 
 class TransactionalWriter:
-    """Exactly-once writes for one query and one driver at a time.
+    """Writes exactly once, for one query and one driver at a time.
 
     Guarantee: the messages of a batch and the offsets of the records they answer become visible
     together or not at all, and once, however often the batch is written and whichever process is
@@ -70,15 +70,15 @@ class TransactionalWriter:
 
     On failure: errors that usually pass are retried with a new producer and the same rows; being
     fenced is final; a message that Kafka refuses for good is final, and nothing of its batch is
-    visible. Runs where it is called: on the driver, one call at a time.
+    visible. Runs on the driver, one call at a time; see ``lib.exactly_once.commit`` for executors.
 
     Args:
-        settings: names, addresses and times.
-        author: signs the offsets; by default a run of its own.
-        seen: the stamps that the run has seen, where its writers come and go; others mean that
-            another run took over. None where this writer is the run's first.
-        waits: for the end of other writers' transactions on the same partitions, when it opens.
-            What is committed may be more than it reads otherwise.
+        settings: the names, addresses and times of the query.
+        author: the run that signs the offsets; by default a new one.
+        seen: the stamps that the run has seen, if it has had other writers; a different stamp means
+            that another run took over. None where this writer is the run's first.
+        waits: whether :meth:`open` waits for the end of other writers' transactions on the same
+            partitions. Without that, it may read an offset that is committed a moment later.
         reader: a consumer that this writer shares with others; by default it makes its own.
     """
 
@@ -94,7 +94,7 @@ class TransactionalWriter:
         self._settings = settings
         self._on_step = settings.on_step
         self._author = author or Author(make_run_id())
-        # When offsets were committed last, and all of them; by time.monotonic.
+        # The times, by time.monotonic, at which some offsets and all offsets were committed last.
         self.committed_s = self.committed_all_s = time.monotonic()
         self._retrying = RetryingProducer(
             settings, self._author.run_id, seen, waits=waits, reader=reader
@@ -107,9 +107,9 @@ class TransactionalWriter:
 
     @property
     def known(self) -> dict[int, int]:
-        """Partition → the offset that this writer has last read or committed, in order.
+        """Partition → the offset that this writer has read or committed last, in order.
 
-        Also while it is not open; without partitions that have no offset.
+        It is known while the writer is closed too. Partitions without an offset are absent.
         """
         known = sorted(self._retrying.known.items())
         return {partition: offset for partition, offset in known if offset is not None}
@@ -125,23 +125,23 @@ class TransactionalWriter:
         Raises:
             SinkFencedError: another writer opened at the same moment.
             SinkRejectedError: Kafka refuses the settings for good.
-            SinkRetryExhaustedError: Kafka did not answer as it should, several times.
+            SinkRetryExhaustedError: several attempts failed.
         """
         self._retrying.take_up()
         self._retrying.run("opening the producer", lambda producer: None)
 
     def claim(self, offsets: Offsets, *, query_id: str) -> None:
-        """Commit offsets that are or become the group's, under this run's stamp.
+        """Commit offsets of the group under this run's stamp.
 
         An older run that comes back from a pause reads the stamp before it fences anybody, and
         stops. Offsets never move backwards.
 
         Args:
-            offsets: partition → offset; partitions that are not named keep theirs.
-            query_id: for the stamp.
+            offsets: partition → offset; other partitions keep their offsets.
+            query_id: Spark's id of the query, for the stamp.
 
         Raises:
-            SinkError: as with :meth:`write`.
+            SinkError: see :meth:`write`.
         """
         stamp = self._author.sign(query_id, CLAIM).to_metadata()
         producer, _, _ = self._retrying.run(
@@ -151,16 +151,15 @@ class TransactionalWriter:
         self._retrying.keep(producer)
 
     def renew(self, offsets: Offsets, *, query_id: str, is_last: bool = False) -> None:
-        """Commit offsets as they are once more, so that their stamps say that this run is alive.
+        """Commit unchanged offsets again, so that their stamps say that this run is alive.
 
         Args:
-            offsets: partition → offset, only of partitions that nobody else commits meanwhile; the
-                others are left alone.
-            query_id: for the stamp.
+            offsets: partition → offset, for partitions that nobody else commits meanwhile.
+            query_id: Spark's id of the query, for the stamp.
             is_last: whether the stamp says that the run has ended.
 
         Raises:
-            SinkError: as with :meth:`write`.
+            SinkError: see :meth:`write`.
         """
         author = replace(self._author, lease_s=0) if is_last else self._author
         stamp = author.sign(query_id, CLAIM).to_metadata()
@@ -185,23 +184,23 @@ class TransactionalWriter:
         starts: Offsets | None = None,
         confirm: Callable[[], None] = lambda: None,
     ) -> WriteReport:
-        """Write a batch that may have been written before: whole or not at all, and once.
+        """Write a batch whole or not at all, and once even if it has been written before.
 
         Args:
             messages: columns of ``lib.messages.columns.MESSAGE_SCHEMA``, the rows of a source
                 partition in the order of their offsets; None commits offsets alone.
             ends: partition → end offset of the batch (exclusive).
-            batch_id: for the stamp.
-            query_id: for the stamp.
+            batch_id: Spark's number of the batch, for the stamp.
+            query_id: Spark's id of the query, for the stamp.
             starts: partition → first offset of the batch; None where messages may answer any
                 record before its end.
-            confirm: called before offsets are used, at each attempt; what it raises ends the
-                transaction.
+            confirm: a function that is called before offsets are used, at each attempt; its error
+                ends the transaction.
 
         Raises:
             SinkError: a message answers a record that is not in the batch.
             SinkFencedError: another writer has taken over; every later call raises it again.
-            SinkRejectedError: Kafka refuses a message for good; likewise.
+            SinkRejectedError: Kafka refuses a message for good; every later call raises it again.
             SinkRetryExhaustedError: the last of several attempts failed.
         """
         started = time.monotonic()
@@ -216,15 +215,15 @@ class TransactionalWriter:
         return WriteReport(batch_id, written, skipped, time.monotonic() - started)
 
     def give_up(self) -> None:
-        """Let calls fail now instead of trying again, until the next :meth:`open`; any thread."""
+        """Let calls fail at once, until the next :meth:`open`; from any thread."""
         self._retrying.give_up()
 
     def forget(self) -> None:
-        """Let go of the clients and of all that was seen: the next opening is a first one."""
+        """Close the clients and forget all stamps and offsets, as if nothing had been opened."""
         self._retrying.forget()
 
     def close(self) -> None:
-        """Let go of the clients. An open transaction is aborted by the next writer, or by time."""
+        """Close the clients. The next writer or the broker's timeout aborts an open transaction."""
         self._retrying.close()
 
     def _transact(
@@ -238,13 +237,13 @@ class TransactionalWriter:
         starts: Offsets | None = None,
         is_claim: bool = False,
     ) -> tuple[TransactionalProducer, Mapping[str, int], Mapping[str, int]]:
-        """One transaction: begin, produce, send offsets, commit. Its result is a new producer."""
+        """Begin, produce, send offsets, commit; return the producer with the new offsets."""
         committed = producer.committed
         topic = self._settings.source_topic
         refuse_loop(messages, topic)
         fresh, skipped = drop_committed(messages, committed, ends, starts, topic)
         targets = {
-            # Every partition, idle ones too: their offsets expire one by one. Never backwards.
+            # Idle partitions too, because offsets expire one by one. Offsets never move backwards.
             partition: max(ends.get(partition, 0), committed.get(partition) or 0)
             for partition in {*ends, *(p for p, offset in committed.items() if offset is not None)}
         }
@@ -262,7 +261,7 @@ class TransactionalWriter:
         try:
             confirm()
         except SinkError:
-            producer.abort()  # or readers would wait for its time-out
+            producer.abort()  # or readers would wait for its timeout
             raise
         producer.send_offsets(targets, stamp)
         self._on_step("offsets_sent")
@@ -274,7 +273,7 @@ class TransactionalWriter:
     def _commit(
         self, producer: TransactionalProducer, targets: Offsets, stamp: str
     ) -> TransactionalProducer:
-        """Commit the transaction that holds these offsets; returns the producer as it is then."""
+        """Commit a transaction that holds these offsets; return the producer with them."""
         self._retrying.note_commit()
         producer.commit()
         self.committed_s = time.monotonic()
