@@ -1,6 +1,7 @@
 """Exactly once from one Kafka topic to others, for any Structured Streaming query without state.
 
-Knows nothing of models or records' fields; ``docs/exactly_once_sink.md`` shows it on another job.
+The sink knows neither models nor the contents of records. ``docs/exactly_once_sink.md`` shows how
+another job uses it.
 """
 
 from __future__ import annotations
@@ -51,13 +52,13 @@ __all__ = ["COMMITS", "ExactlyOnceSettings", "ExactlyOnceSink"]
 
 logger = logging.getLogger(__name__)
 
-# How long the reason of a failure waits for brokers that may be that reason themselves.
+# After a failure the brokers, which may be its cause, are asked for the topic no longer than this.
 _JUDGE_TIMEOUT_S = 3.0
-# As many as Spark keeps progress events by default.
+# The number of progress events that Spark keeps by default.
 _KEPT_REPORTS = 100
 
 
-#: Where batches may be committed, by ``ExactlyOnceSettings.commit``.
+#: ``ExactlyOnceSettings.commit`` → the strategy that commits batches.
 COMMITS: dict[str, Callable[[TransactionSettings, Author], CommitStrategy]] = {
     "driver": DriverCommit,
     "executor": ExecutorCommit,
@@ -79,14 +80,14 @@ class ExactlyOnceSink:
     ``min.insync.replicas``); readers use ``isolation.level=read_committed``.
 
     On failure: raises, so that the query fails before Spark notes the batch as done; the next start
-    repeats the batch and leaves out what was committed. ``failure`` holds the cause. A start that
-    would lose or repeat records is refused.
+    repeats the batch and leaves out the messages that were committed. ``failure`` holds the cause.
+    A start that would lose or repeat records is refused.
 
-    Cost: see the commit strategies. Runs on the driver.
+    Cost: see ``DriverCommit`` and ``ExecutorCommit``. Runs on the driver.
 
     Args:
-        spark: the session.
-        settings: names, addresses, times and strategy.
+        spark: the Spark session.
+        settings: the names, addresses, times and the commit strategy.
 
     Example:
         sink = ExactlyOnceSink(spark, settings).start()
@@ -106,16 +107,16 @@ class ExactlyOnceSink:
         self._plan: ResumePlan | None = None
         self._suspect_batch: int | None = None
         self._is_start_given_up = threading.Event()
-        # Whether a start that was given up still uses the clients, on a thread of its own.
+        # Whether a start that was given up still uses the clients, on its own thread.
         self._is_abandoned = False
         self._map_in_arrow: ArrowMap | None = None
         self._reports: dict[int, WriteReport] = {}
         self.failure: ScoringError | None = None
 
     def start(self) -> Self:
-        """Fence older runs, decide where to resume, take over the group. Call it before the query.
+        """Fence older runs, decide where to resume, and take over the group.
 
-        Called again after a failure, it does the same for a query that starts anew.
+        Call it before the query is started, and before it is started again after a failure.
 
         Raises:
             SettingsError: the checkpoint cannot be written.
@@ -129,7 +130,7 @@ class ExactlyOnceSink:
         self._is_start_given_up.clear()
         what = f"taking over query {self._settings.query_name}"
         try:
-            # On a thread of its own: many calls wait for Kafka here, and none is told of a stop.
+            # A thread of its own, which a stop can abandon: many calls wait for Kafka here.
             run_bounded(self._start, timeout_s=inf, what=what, given_up=self._is_start_given_up)
         except KafkaException as error:
             what = f"query {self._settings.query_name} cannot take over its group"
@@ -160,26 +161,26 @@ class ExactlyOnceSink:
         self._plan, self._suspect_batch = found.plan, found.suspect_batch
         self._distrust = None
         if found.plan.set_aside is not None:
-            self._reports.clear()  # the query counts its batches from 0 again
+            self._reports.clear()  # a new checkpoint counts batches from 0 again
 
     def _note_replacement(self, error: SinkFencedError) -> None:
-        """Another run has taken over while this one was idle: whoever runs the query ends it."""
+        """Note that another run has taken over, so that whoever runs the query ends it."""
         if self.failure is None:
             self.failure = error
 
     @property
     def plan(self) -> ResumePlan:
-        """Where the query resumes; after :meth:`start`."""
+        """The plan that says where the query resumes; after :meth:`start`."""
         if self._plan is None:
             raise PlanRefusedError("the sink has not been started", hint="call start() first")
         return self._plan
 
     def read_stream(self) -> DataFrame:
-        """The source topic from where answers are still owed; after :meth:`start`.
+        """Read the source topic from the first record without an answer; after :meth:`start`.
 
         Returns:
-            ``source_key, source_value, source_headers, source_topic, source_partition,
-            source_offset, source_timestamp``.
+            A streaming frame with ``source_key``, ``source_value``, ``source_headers``,
+            ``source_topic``, ``source_partition``, ``source_offset`` and ``source_timestamp``.
         """
         settings = self._settings
         source = KafkaSourceSettings(
@@ -195,18 +196,18 @@ class ExactlyOnceSink:
     def write_stream(
         self, messages: DataFrame, map_in_arrow: ArrowMap | None = None
     ) -> DataStreamWriter:
-        """A writer for messages, with name and checkpoint set; start it, with a trigger or without.
+        """Return a writer for messages, with name and checkpoint set; start it with any trigger.
 
         Args:
-            messages: ``topic`` (string), ``key`` and ``value`` (binary or string),
-                ``source_partition``, ``source_offset``, and maybe ``headers`` (as Spark's Kafka
-                source has them). Any number of rows for a source record, in the order of the
-                source.
-            map_in_arrow: makes the messages of ``messages``, of which it is only asked then that it
-                has ``source_partition`` and ``source_offset``; gives Arrow batches of
-                ``lib.messages.columns.MESSAGE_TYPES``. The same as ``messages.mapInArrow`` before,
-                but in fewer tasks where partitions are many; and commits on executors run it in the
-                very worker that writes, so that its messages take no way through the JVM.
+            messages: a frame with ``topic`` (string), ``key`` and ``value`` (binary or string),
+                ``source_partition``, ``source_offset``, and maybe ``headers`` (an array like that
+                of Spark's Kafka source). It may have any number of rows for a source record, in the
+                order of the source.
+            map_in_arrow: a function that makes the messages; it gives Arrow batches of
+                ``lib.messages.columns.MESSAGE_TYPES``. ``messages`` is its input then, and needs
+                only ``source_partition`` and ``source_offset``. It is faster than
+                ``messages.mapInArrow``: fewer tasks run it where partitions are many, and with
+                commits on executors the worker that writes runs it, without a way through the JVM.
 
         Raises:
             PlanRefusedError: a column is missing, the plan has state, or it does not suit commits
@@ -253,7 +254,7 @@ class ExactlyOnceSink:
         )
 
     def find_report(self, batch_id: int) -> WriteReport | None:
-        """What was written of a batch; None if it has not been, or is not among the last ones."""
+        """Return the report of a batch; None if it was not written, or is not among the last."""
         return self._reports.get(batch_id)
 
     def _note(self, report: WriteReport) -> None:
@@ -262,28 +263,28 @@ class ExactlyOnceSink:
             del self._reports[min(self._reports)]
 
     def _find_first_offsets(self) -> Offsets:
-        """Where the query's first batch begins: as it was told, or as its checkpoint says."""
+        """Return the offsets at which the query's first batch begins."""
         return self.plan.starting_offsets or self._checkpoint.read_start_offsets(0)
 
     def _fail(self, error: ScoringError) -> NoReturn:
-        """Keep the cause, and give Spark one line.
+        """Keep the error, and raise a copy of one line for Spark.
 
-        Spark buries causes in text, and the pattern that it searches this text with overflows the
-        stack where the text is long: a trace of py4j's is, when a stop interrupts a batch.
+        Spark searches the text of an error with a pattern that overflows the stack if the text is
+        long. py4j's trace is that long when a stop interrupts a batch.
         """
         self.failure = error
         raise type(error)(error.message, hint=error.hint) from None
 
     def judge(self, failure: ScoringError) -> ScoringError:
-        """What a failure of the query means, and with it whether a new start may help.
+        """Find the error that a failure of the query stands for.
 
         Args:
-            failure: of the query, whoever has raised it.
+            failure: the error that ended the query.
 
         Returns:
-            Where the topic was deleted or recreated, that. Where Spark misses records, an error
-            that may pass: the next start leaves the checkpoint and goes on from the group's
-            offsets, or says what was lost. Else the same failure.
+            An error that says so, if the topic was deleted or recreated. An error that may pass, if
+            Spark misses records: the next start sets the checkpoint aside and goes on from the
+            group's offsets, or says what was lost. Otherwise ``failure`` itself.
         """
         if self._watch is None or not isinstance(failure, SinkError):
             return failure
@@ -305,15 +306,15 @@ class ExactlyOnceSink:
     def give_up(self) -> None:
         """Let a start or a batch under way fail instead of trying again; from any thread.
 
-        Nothing of the batch is visible, or all of it: the next start finds out. A start that was
-        given up may go on for a while on its own thread, so the process has to end then.
+        All of the batch is visible, or nothing: the next start finds out. A start that was given up
+        may go on for a while on its own thread, so the process has to end then.
         """
         self._is_start_given_up.set()
         if self._lease is not None:
             self._lease.give_up()
 
     def close(self) -> None:
-        """Tell the next run that this one has ended, and let go of the Kafka clients."""
+        """Tell the next run that this one has ended, and close the Kafka clients."""
         if self._lease is not None and not self._is_abandoned:
             self._lease.release()
 
@@ -329,7 +330,7 @@ def _check_columns(frame: DataFrame, required: Sequence[str]) -> None:
 
 
 def _select_columns(messages: DataFrame) -> DataFrame:
-    """The columns that are collected, cast; no headers are null."""
+    """Select and cast the columns that are collected; missing headers become null."""
     present = messages.columns
     return messages.select(
         *(

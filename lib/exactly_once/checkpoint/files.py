@@ -1,4 +1,4 @@
-"""The files of a checkpoint, on any file system that Spark knows: read, written, renamed."""
+"""Reads, writes and renames the files of a checkpoint, on any file system that Spark knows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pyspark.sql import SparkSession
 from lib.errors import CheckpointDamagedError, QueryFailedError, SettingsError, SinkError
 from lib.spark.root_cause import find_root_cause
 
-#: Sets permissions by Java; ``./spark-submit.sh`` puts it on the class path and says so to Spark.
+#: It sets permissions in Java; ``./spark-submit.sh`` puts it on the class path and tells Spark.
 PLAIN_FILE_SYSTEM = "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem"
 _MANAGER_SETTING = "spark.sql.streaming.checkpointFileManagerClass"
 _MANAGER = (
     "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 )
-# What a file system says where waiting does not help.
+# Parts of the errors of file systems for which waiting does not help.
 _DENIED = re.compile(
     "AccessControl|AccessDenied|Permission denied|Read-only file system|Operation not permitted"
     "|NotDirectory|Not a directory|not a directory"
@@ -30,9 +30,9 @@ def prefer_plain_files(spark: SparkSession, location: str) -> None:
     """Let Spark write the checkpoint without a process for each file, where that is possible.
 
     Hadoop's local file system runs ``chmod`` for every file that it makes, which costs a batch two
-    times 40 ms. One that sets permissions by Java is on the class path of ``./spark-submit.sh``; of
-    Spark's two ways to write a checkpoint only the one by ``FileSystem`` uses it. Both rename
-    finished files into place. Other file systems keep Spark's default.
+    times 40 ms. ``./spark-submit.sh`` puts a file system on the class path that sets permissions in
+    Java; of Spark's two ways to write a checkpoint only the one with ``FileSystem`` uses it. Both
+    rename finished files into place. Other file systems keep Spark's default.
     """
     jvm: Any = spark._jvm
     path = jvm.org.apache.hadoop.fs.Path(location)
@@ -50,8 +50,8 @@ class CheckpointFiles:
     """
 
     def __init__(self, spark: SparkSession, location: str) -> None:
-        # Py4J has no types; these are org.apache.hadoop.fs.Path and FileSystem.
-        # Found once: each part of a name that is no class is looked for in every jar.
+        # Py4J has no types; these are org.apache.hadoop.fs.Path and FileSystem. They are looked up
+        # once, because each package name is searched for in every jar.
         jvm: Any = spark._jvm
         self._new_path: Any = jvm.org.apache.hadoop.fs.Path
         self._read_stream: Any = jvm.org.apache.commons.io.IOUtils.toString
@@ -61,15 +61,15 @@ class CheckpointFiles:
         self._files: Any = self._root.getFileSystem(configuration)
 
     def path(self, relative: str) -> Any:
-        """A file's ``org.apache.hadoop.fs.Path``."""
+        """Return a file's ``org.apache.hadoop.fs.Path``."""
         return self._new_path(self._location, relative)
 
     def name(self, relative: str) -> str:
-        """A file's whole name, for messages."""
+        """Return a file's whole name, for messages."""
         return f"{self._location.rstrip('/')}/{relative}"
 
     def damaged(self, relative: str, what: str) -> CheckpointDamagedError:
-        """The error about a file, to be raised; ``what`` follows its name."""
+        """Build the error about a damaged file, whose name is followed by ``what``."""
         return CheckpointDamagedError(f"{self.name(relative)} {what}")
 
     def exists(self, relative: str) -> bool:
@@ -77,14 +77,14 @@ class CheckpointFiles:
         return bool(self._files.exists(self.path(relative)))
 
     def find_latest(self, folder: str) -> int | None:
-        """The highest number that names a file of a folder; None where there is none."""
+        """Return the highest number that names a file of a folder; None where there is none."""
         if not self.exists(folder):
             return None
         names = [status.getPath().getName() for status in self._files.listStatus(self.path(folder))]
         return max((int(name) for name in names if name.isdecimal()), default=None)
 
     def read_text(self, relative: str) -> str:
-        """All of a file.
+        """Read the whole file.
 
         Raises:
             CheckpointDamagedError: it is empty or missing, or differs from its checksum.
@@ -108,7 +108,7 @@ class CheckpointFiles:
         return text
 
     def write_text(self, relative: str, text: str) -> None:
-        """Write a file, in place of what it held."""
+        """Write a file, or overwrite it."""
         stream = self._files.create(self.path(relative), True)
         try:
             stream.write(bytearray(text.encode()))
@@ -119,8 +119,8 @@ class CheckpointFiles:
         """Make sure that files can be written in folders.
 
         Args:
-            made: a folder that is made if there is none.
-            others: those that are tried where they exist.
+            made: a folder that is created if it does not exist.
+            others: folders that are tried if they exist.
 
         Raises:
             SettingsError: this user must not write; names the folder.
@@ -129,7 +129,7 @@ class CheckpointFiles:
         for folder in (made, *others):
             if folder != made and not self.exists(folder):
                 continue
-            # Spark takes files for batches whose names are numbers.
+            # The name is no number, because Spark takes those for batches.
             probe = self.path(f"{folder}/.probe-{uuid.uuid4().hex}")
             try:
                 self._files.create(probe, True).close()
@@ -147,10 +147,10 @@ class CheckpointFiles:
         """Rename the checkpoint, so that the query begins a new one in its place.
 
         Args:
-            now: becomes a part of the new name; in UTC.
+            now: the time in UTC, which becomes a part of the new name.
 
         Returns:
-            Where it is now.
+            The new path or URL.
 
         Raises:
             SinkError: it cannot be renamed.

@@ -1,4 +1,4 @@
-"""What Spark writes into a checkpoint, as far as this project reads it. Pure.
+"""Parses those files of Spark's checkpoint that the sink reads. Pure.
 
 The format is Spark's own: ``OffsetSeqLog``, ``KafkaSourceInitialOffsetWriter``, ``StreamMetadata``.
 """
@@ -11,14 +11,14 @@ from typing import Any
 
 from lib.exactly_once.offsets.resume import Offsets
 
-# As java.util.UUID.fromString takes it, which Spark calls.
+# The texts that java.util.UUID.fromString accepts, which Spark calls.
 _QUERY_ID = re.compile("[0-9A-Fa-f]{1,8}(-[0-9A-Fa-f]{1,4}){3}-[0-9A-Fa-f]{1,12}")
-# Lines of the offset log before those of the sources: its version and Spark's metadata.
+# The offset log has two lines before those of the sources: its version and Spark's metadata.
 _HEAD_LINES = 2
 
 
 class ForeignOffsetsError(ValueError):
-    """The file is well formed, and speaks of other topics only."""
+    """The file is well formed, but holds the offsets of other topics only."""
 
 
 def parse_offsets(text: str, topic: str) -> Offsets:
@@ -33,13 +33,13 @@ def parse_offsets(text: str, topic: str) -> Offsets:
 
     Raises:
         ForeignOffsetsError: the offsets are those of other topics.
-        ValueError: no line holds offsets: the file is damaged. Says what is wrong with it.
+        ValueError: the file is damaged; the message follows its name.
     """
     lines = text.lstrip("\0").splitlines()
     if not any(line.strip() for line in lines):
         raise ValueError("is empty")
     is_foreign = False
-    # From the end: Spark's metadata may have a key that is named like the topic.
+    # The last line comes first: Spark's metadata may have a key that is named like the topic.
     for number, line in reversed(list(enumerate(lines))):
         _, brace, rest = line.partition("{")
         try:
@@ -50,7 +50,7 @@ def parse_offsets(text: str, topic: str) -> Offsets:
             continue
         if isinstance(topics.get(topic), dict):
             return _read_positions(topics[topic])
-        # A source's initial offsets begin with a zero byte, and have no metadata.
+        # A file of initial offsets begins with a zero byte, and has no metadata.
         is_foreign |= number >= (1 if text.startswith("\0") else _HEAD_LINES)
     if is_foreign:
         raise ForeignOffsetsError(f"no offsets of topic {topic}")
@@ -65,10 +65,10 @@ def _read_positions(partitions: dict[str, Any]) -> Offsets:
 
 
 def parse_query_id(text: str) -> str:
-    """Spark's id of the query, from the file ``metadata``.
+    """Parse Spark's id of the query from the file ``metadata``.
 
     Raises:
-        ValueError: the file is damaged. Says what is wrong with it.
+        ValueError: the file is damaged; the message follows its name.
     """
     if not text.strip():
         raise ValueError("is empty")

@@ -1,8 +1,8 @@
-"""Where a batch begins and ends, as the query that runs it has planned it.
+"""Reads where the batch begins and ends that a query is running.
 
-From the running query itself, not from the files of its checkpoint: between Spark's planning and
-the sink's look another driver that writes to the same checkpoint may have replaced them, and a
-larger end would leave out records that nobody has answered.
+The query itself is asked, not the files of its checkpoint. Another driver on the same checkpoint
+may have replaced the files after Spark has planned the batch, and a larger end would leave out
+records that nobody has answered.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from lib.errors import SinkError
 from lib.exactly_once.checkpoint.format import parse_offsets
 from lib.exactly_once.offsets.resume import Offsets
 
-# Spark sets it for all that a query's thread does.
+# A local property that Spark sets in the thread of a query.
 _QUERY_ID = "sql.streaming.queryId"
 
 
 @dataclass(frozen=True)
 class PlannedBatch:
-    """What a query runs now.
+    """The batch that a query is running.
 
     Attributes:
         query_id: Spark's id of the query.
@@ -37,15 +37,15 @@ class PlannedBatch:
 
 
 def read_planned_batch(spark: SparkSession, batch_id: int, topic: str) -> PlannedBatch:
-    """Ask the query that calls now; a millisecond.
+    """Ask the query whose thread calls this. It takes a millisecond.
 
     Args:
         spark: the session that has started the query; the frame of a batch has a clone of it.
-        batch_id: as ``foreachBatch`` gives it.
+        batch_id: the number that ``foreachBatch`` has given.
         topic: the source topic.
 
     Raises:
-        SinkError: it is not called by a query, or by one that runs another batch.
+        SinkError: no query has called this, or one that runs another batch.
     """
     query_id: str | None = spark.sparkContext.getLocalProperty(_QUERY_ID)
     queries: Any = spark._jsparkSession.streams()
@@ -66,7 +66,7 @@ def read_planned_batch(spark: SparkSession, batch_id: int, topic: str) -> Planne
 
 
 def _read_offsets(progress: Any, topic: str) -> Offsets | None:
-    """Of the one source, as JSON of Spark's own."""
+    """Read the offsets of the query's only source from Spark's JSON; None where there are none."""
     if progress.isEmpty():
         return None
     return parse_offsets(progress.values().head().json(), topic)

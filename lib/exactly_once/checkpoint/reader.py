@@ -1,4 +1,4 @@
-"""A streaming query's checkpoint: where batches begin and end, and what the sink notes there."""
+"""Reads a streaming query's checkpoint: where its batches begin and end, and the sink's notes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lib.exactly_once.offsets.resume import (
 )
 from lib.spark.root_cause import find_root_cause
 
-# Beside Spark's own files; Spark does not look at folders that it did not make.
+# A folder beside Spark's own, which Spark does not read.
 _NOTES = "exactly-once"
 _TOPIC_ID_FILE = "exactly-once/topic-id"
 _REPEATS_FILE = "exactly-once/repeats"
@@ -46,16 +46,16 @@ class CheckpointReader:
         """Make sure that Spark and the sink can write here.
 
         Raises:
-            SettingsError: this user must not write; names the folder.
+            SettingsError: this user must not write; the error names the folder.
             QueryFailedError: the file system cannot write now, for a reason that may pass.
         """
         self._files.check_writable(_NOTES, "offsets", "commits")
 
     def look(self) -> CheckpointFinding:
-        """Where Spark would begin its next batch, or why it could not.
+        """Find where Spark would begin its next batch, or why it cannot begin one.
 
-        Every file is read that Spark reads at its start, by Spark's own readers too: the last two
-        of the offset log, the last of the commit log, the initial offsets where no batch is
+        This reads every file that Spark reads at its start, with Spark's own readers too: the last
+        two of the offset log, the last of the commit log, the initial offsets if no batch is
         finished, and the query's id.
 
         Raises:
@@ -68,10 +68,10 @@ class CheckpointReader:
             return CheckpointDamage(error.message)
 
     def refuse_damage(self) -> None:
-        """Refuse a damaged checkpoint, for a query whose checkpoint alone says where it is.
+        """Refuse a damaged checkpoint, for a query whose position only the checkpoint holds.
 
         Raises:
-            ResumeRefusedError: names the file and what is wrong with it.
+            ResumeRefusedError: the checkpoint is damaged; the error names the file.
         """
         self.check_writable()
         found = self.look()
@@ -83,11 +83,11 @@ class CheckpointReader:
             )
 
     def set_aside(self, now: datetime) -> str:
-        """Rename the checkpoint, so that the query begins a new one; see ``CheckpointFiles``."""
+        """Rename the checkpoint; the query begins a new one. See ``CheckpointFiles``."""
         return self._files.set_aside(now)
 
     def read_end_offsets(self, batch_id: int) -> Offsets:
-        """Partition → end offset (exclusive) of a batch that was begun.
+        """Read partition → end offset (exclusive) of a batch that was begun.
 
         Raises:
             CheckpointDamagedError: Spark's offset log has no such batch.
@@ -95,15 +95,15 @@ class CheckpointReader:
         return self._read(f"offsets/{batch_id}")
 
     def read_start_offsets(self, batch_id: int) -> Offsets:
-        """Partition → first offset of a batch that was begun; new partitions are absent.
+        """Read partition → first offset of a batch that was begun; new partitions are absent.
 
         Raises:
-            CheckpointDamagedError: Spark's logs do not say.
+            CheckpointDamagedError: Spark's logs do not hold it.
         """
         return self._read(f"offsets/{batch_id - 1}" if batch_id > 0 else "sources/0/0")
 
     def read_query_id(self) -> str:
-        """Spark's id of the query; it lives as long as the checkpoint.
+        """Read Spark's id of the query, which lives as long as the checkpoint.
 
         Raises:
             CheckpointDamagedError: the file is damaged or missing.
@@ -115,29 +115,29 @@ class CheckpointReader:
             raise self._files.damaged("metadata", str(error)) from error
 
     def find_query_id(self) -> str | None:
-        """Spark's id of the query; None where there is none, or none that can be read."""
+        """Read Spark's id of the query; None if there is none, or none that can be read."""
         try:
             return self.read_query_id()
         except CheckpointDamagedError:
             return None
 
     def find_topic_id(self) -> str | None:
-        """What :meth:`note_topic_id` has noted; None where it has not, or it cannot be read."""
+        """Read the id that :meth:`note_topic_id` has noted; None if it is absent or damaged."""
         try:
             return self._read_topic_id()
         except CheckpointDamagedError:
             return None
 
     def note_topic_id(self, topic_id: str) -> None:
-        """Note which topic the checkpoint is made with: Spark keeps its name only.
+        """Note the id of the topic that the checkpoint is made with; Spark keeps its name only.
 
-        Kafka deletes a group's offsets, and the stamps with them, when it deletes the topic.
+        The stamps hold it too, but Kafka deletes the group's offsets when it deletes the topic.
         """
         if self.find_topic_id() != topic_id:
             self._files.write_text(_TOPIC_ID_FILE, topic_id)
 
     def count_repeat(self, batch_id: int) -> int:
-        """Note that a batch that was begun is about to be repeated; how often that was by now."""
+        """Note that a batch is about to be repeated, and return how often it has been by now."""
         count = 1
         try:
             noted = self._files.read_text(_REPEATS_FILE).split()
@@ -151,7 +151,7 @@ class CheckpointReader:
 
     def _find_position(self) -> CheckpointPosition | None:
         self._read_topic_id()
-        # In this order, for another run may be finishing batches meanwhile.
+        # The order matters, because another run may finish batches meanwhile.
         finished = self._files.find_latest("commits")
         begun = self._files.find_latest("offsets")
         has_initial = self._files.exists("sources/0/0")
@@ -185,7 +185,7 @@ class CheckpointReader:
         return noted
 
     def _check_with_spark(self, log: str, folder: str, batch_id: int) -> None:
-        """Let Spark read a file of one of its logs, which this has read before."""
+        """Let Spark too read a file of one of its logs."""
         package: Any = self._spark._jvm
         for part in (*_SPARK_LOGS.split("."), log):
             package = getattr(package, part)

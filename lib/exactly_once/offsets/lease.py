@@ -1,9 +1,9 @@
-"""Whether the run that has committed a query's offsets is alive. Pure; the tests are the table.
+"""Decides whether the run that has committed a query's offsets is alive. Pure.
 
-A run's stamps say until when it may be taken for alive; it commits again before that, also while it
-is idle, and says at its end that it has ended. Safety never rests on it: a run that is taken for
-dead and is alive is fenced, as any older run is. A lease only keeps two runs from fencing each
-other in turns.
+A run's stamps say until when others have to take it for alive. It commits again before that time,
+even if it is idle, and its last stamp says that it has ended. Exactly-once does not depend on
+leases: a run that is taken for dead and is alive is fenced, as any older run is. A lease only keeps
+two runs from fencing each other in turns.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Owner:
     """The run that has committed last, if it gives a lease.
 
     Attributes:
-        run_id: of its stamps.
-        lease: of the last of them.
+        run_id: the id of the run in its stamps.
+        lease: the lease in the last stamp.
     """
 
     run_id: str
@@ -34,13 +34,13 @@ class Owner:
 
     @property
     def pid(self) -> int:
-        """The number of its process; 0 if the run's id does not tell."""
+        """The number of its process; 0 if the run's id does not hold it."""
         parts = self.run_id.split(":")
         return int(parts[1]) if len(parts) > 1 and parts[1].isdecimal() else 0
 
     @property
     def identity(self) -> str:
-        """What its process is told by; see ``lib.exactly_once.offsets.process_identity``."""
+        """The identity of its process; see ``lib.exactly_once.offsets.process_identity``."""
         parts = self.run_id.split(":")
         return parts[2].partition(".")[2] if len(parts) == 3 else ""
 
@@ -49,7 +49,7 @@ class Owner:
 
 
 class Life(Enum):
-    """Whether an owner is alive; if not, how that is known."""
+    """Whether a run is alive; if not, how that is known."""
 
     ALIVE = "alive"
     ENDED = "its process has ended"
@@ -61,11 +61,11 @@ def find_owner(metadata: Iterable[str | None], own_run_id: str) -> Owner | None:
     """Find the run that has committed last, unless it is this one or has released the query.
 
     Args:
-        metadata: of all of the group's offsets.
-        own_run_id: of the run that asks.
+        metadata: the metadata of all the group's offsets.
+        own_run_id: the id of the run that asks.
 
     Returns:
-        None also where the last stamp is of a release that knew no leases.
+        The run; None if there is none, or if former releases made the stamps, without leases.
     """
     stamps = [stamp for text in metadata if (stamp := Stamp.from_metadata(text)) is not None]
     leases = [
@@ -75,19 +75,20 @@ def find_owner(metadata: Iterable[str | None], own_run_id: str) -> Owner | None:
     ]
     if not leases:
         return None
-    # Of two in the same second a release is the later one: nothing follows it.
+    # Of two stamps in one second, the one without a lease is the later one: no other follows it.
     stamp = max(leases, key=lambda found: found[:2])[2]
     assert stamp.lease is not None
     return Owner(stamp.run_id, stamp.lease) if stamp.lease.lasts_s else None
 
 
 def judge_owner(owner: Owner, *, now_s: float, unchanged_s: float, has_ended: bool) -> Life:
-    """Tell whether an owner is alive.
+    """Decide whether a run is alive.
 
     Args:
-        owner: as its stamps have it.
-        now_s: Unix time here. Its clock may differ: that costs one lease of waiting at most.
-        unchanged_s: since when its stamps have been seen as they are, by the clock of who asks.
+        owner: the run.
+        now_s: Unix time on this machine. The owner's clock may differ, which delays the takeover by
+            one lease at most.
+        unchanged_s: the seconds since its stamps have changed last, on this machine's clock.
         has_ended: whether its process is known to have ended.
     """
     if has_ended:

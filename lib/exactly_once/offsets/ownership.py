@@ -1,9 +1,9 @@
-"""Whether the group's offsets are this query's own, by their stamps. Pure; the tests are the table.
+"""Checks by their stamps that this query has committed the group's offsets. Pure.
 
-A consumer group is open to everyone: tools set its offsets, other queries use its name by mistake,
-consumers subscribe. Offsets of others are no statement about what this query has answered, so the
-start refuses them until a person says that they are right (``--accept-offsets``), and a running
-query stops when it meets them.
+Anybody can commit for a consumer group: tools set its offsets, other queries use its name by
+mistake, consumers subscribe. Such offsets do not say what this query has answered. So a start
+refuses them until a person accepts them (``--accept-offsets``), and a running query stops when it
+finds them.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from lib.exactly_once.offsets.stamp import UNKNOWN_QUERY, Stamp
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known about a group before a query starts.
+    """Everything that is known about a group before a query starts.
 
     Attributes:
         committed: partition → offset, None where there is none.
         stamps: partition → its stamp, None where something else has committed the offset.
         topic_id: Kafka's id of the source topic now.
-        members: consumers that have joined the group.
+        members: the number of consumers that have joined the group.
         checkpoint_query_id: Spark's id of the query; None without a checkpoint.
-        checkpoint_topic_id: of the topic that the checkpoint was made with; None if not noted.
+        checkpoint_topic_id: Kafka's id of the topic that the checkpoint was made with; None if the
+            checkpoint does not hold it.
     """
 
     committed: Mapping[int, int | None]
@@ -46,14 +47,14 @@ def check_ownership(
         evidence: read after the producer's ``init_transactions``, never before.
         topic: the source topic, for messages.
         group_id: the consumer group, for messages.
-        accepted: what a person vouches for, see ``sign_offsets``. Members of the group are refused
-            all the same: they would commit again.
+        accepted: the value with which a person accepts the offsets; see ``sign_offsets``. A group
+            with members is refused nevertheless: they would commit again.
 
     Returns:
-        Whether the offsets are taken only because a person vouches for them.
+        Whether the offsets are taken only because a person accepts them.
 
     Raises:
-        ResumeRefusedError: says who has committed what, and the way out.
+        ResumeRefusedError: others have committed; the error says who, and what to do.
     """
     if evidence.members:
         raise ResumeRefusedError(
@@ -125,10 +126,10 @@ def check_still_owner(
     run_id: str,
     query_name: str,
 ) -> None:
-    """Make sure that nobody else has committed or deleted since this driver looked last.
+    """Make sure that nobody has committed or deleted offsets since this driver looked last.
 
     Raises:
-        SinkTakenOverError: names who has committed.
+        SinkTakenOverError: another run has committed; the error names it.
         SinkOffsetsGoneError: offsets were deleted, or expired.
     """
     successor = find_foreign(stamps, seen, run_id)
@@ -148,7 +149,7 @@ def check_still_owner(
 def find_foreign(
     stamps: Mapping[int, str | None], seen: Mapping[int, str | None], run_id: str
 ) -> tuple[int, str] | None:
-    """(partition, who) of an offset that neither this run committed nor was there before it."""
+    """Find (partition, committer) of an offset that is new and not committed by this run."""
     for partition, metadata in sorted(stamps.items()):
         stamp = Stamp.from_metadata(metadata)
         is_ours = stamp is not None and stamp.run_id == run_id

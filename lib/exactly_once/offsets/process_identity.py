@@ -1,4 +1,4 @@
-"""Which process a run is, so that another one on the same machine can see that it has ended."""
+"""Identifies a process, so that another one on the same machine can see that it has ended."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-# Of a process that has ended and that nobody has waited for.
+# The states of a process that has ended and that nobody has waited for.
 _ENDED = ("Z", "X")
 
 
 def identify_process() -> str:
-    """A text for this process: where its number counts, and when it began.
+    """Return a text that identifies this process on its machine.
 
-    A number alone would say little: another machine, a container with the same host name or a
-    later process may have it too. So the text holds the boot of the kernel and the namespace of
-    process numbers, as a hash, and the start of the process since that boot.
+    Its number is not enough: a container with the same host name or a later process may have it
+    too. So the text holds the boot of the kernel and the namespace of process numbers, as a hash,
+    and the time at which the process began.
 
     Returns:
         Two words with a dot between them; empty where the system has no /proc.
@@ -30,8 +30,8 @@ def has_ended(pid: int, identity: str) -> bool:
     """Whether a process has certainly ended; False where that cannot be seen from here.
 
     Args:
-        pid: its number.
-        identity: what :func:`identify_process` returned in it.
+        pid: the number of the process.
+        identity: the text that :func:`identify_process` returned in that process.
     """
     place, _, started = identity.partition(".")
     if not started or pid <= 0:
@@ -43,7 +43,7 @@ def has_ended(pid: int, identity: str) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        pass  # somebody has the number; /proc tells who
+        pass  # the number is in use; /proc tells whether by the same process
     except OSError:
         return False
     try:
@@ -60,7 +60,7 @@ def _identify_place() -> str:
 
 
 def _read_stat(pid: int) -> tuple[str, str]:
-    """A process's state, and its start in ticks since boot; see proc(5)."""
-    # The name before may hold spaces and brackets.
+    """Read a process's state, and its start in ticks since boot; see proc(5)."""
+    # The name in brackets may hold spaces and brackets itself.
     rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return rest[0], rest[19]

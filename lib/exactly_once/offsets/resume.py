@@ -1,6 +1,6 @@
-"""Where to start: one decision for each partition, from the checkpoint and the committed offsets.
+"""Decides where each partition resumes, from the checkpoint and the committed offsets. Pure.
 
-Pure. The table it implements stands in ``docs/adr/0001-exactly-once-sink.md``; the tests are it.
+``docs/adr/0001-exactly-once-sink.md`` holds the table of all cases, and the tests go through it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from lib.errors import ResumeRefusedError
 
 Offsets = Mapping[int, int]
 
-# Why an offset may lie past the last stable one, and the way out.
+# The reason why an offset may lie past the last stable one, and what to do.
 _UNSTABLE = (
     "a transaction on the topic is still open below it, or the topic was recreated or cut off"
 )
@@ -21,10 +21,10 @@ _WAIT = "wait until the producer of that transaction has ended it, or its timeou
 
 @dataclass(frozen=True)
 class CheckpointPosition:
-    """What Spark's checkpoint says.
+    """The position in Spark's checkpoint.
 
     Attributes:
-        next_batch_id: the batch that Spark would run next, maybe again.
+        next_batch_id: the batch that Spark would run next, perhaps for the second time.
         start: partition → first offset of that batch. New partitions are absent.
         is_complete: whether every batch that was begun is known to be finished.
     """
@@ -45,7 +45,7 @@ class CheckpointDamage:
     description: str
 
 
-#: What a look at a checkpoint finds; None where it does not say a position yet.
+#: The state of a checkpoint; None where it holds no position yet.
 CheckpointFinding = CheckpointPosition | CheckpointDamage | None
 
 
@@ -57,9 +57,9 @@ class GroupPosition:
         committed: partition that the query reads → the group's committed offset, None where it has
             none.
         earliest: partition → oldest offset that still exists.
-        latest: partition of the topic, also one that the query does not read → its last stable
-            offset: where the oldest open transaction begins, or the end of the topic.
-        configured: partition → where ``--starting-offsets`` points to.
+        latest: partition of the topic, read by the query or not → its last stable offset, which is
+            the begin of the oldest open transaction or the end of the partition.
+        configured: partition → offset of ``--starting-offsets``.
     """
 
     committed: Mapping[int, int | None]
@@ -78,13 +78,14 @@ class ResumePlan:
     """What to do before the query starts.
 
     Attributes:
-        reason: for the log.
-        starting_offsets: where Spark has to start; None where its checkpoint decides.
-        seed: offsets that the group lacks; they are committed first, so that a missing offset
-            always means that somebody or something deleted it.
-        set_aside: why the query needs a new checkpoint in place of the one it has; None where it
-            keeps it.
-        trimmed: partition that was never read → its oldest record, where that is not its first.
+        reason: the reason, for the log.
+        starting_offsets: the offsets at which Spark has to start; None where its checkpoint
+            decides.
+        seed: offsets that the group lacks. They are committed first, so that a missing offset
+            always means that it was deleted or has expired.
+        set_aside: the reason why the query needs a new checkpoint; None where it keeps the one it
+            has.
+        trimmed: partition that was never read → its oldest offset, if it is not 0.
     """
 
     reason: str
@@ -105,11 +106,12 @@ def decide_resume(
     """Decide where the query resumes without losing or repeating a record.
 
     Args:
-        checkpoint: what was found; None where there is none, or none that says a position.
-        group: read after the producer's ``init_transactions``, never before.
+        checkpoint: the state of the checkpoint; None where it holds no position.
+        group: the offsets of topic and group. They have to be read after the producer's
+            ``init_transactions``.
         topic: the source topic, for messages.
         group_id: the consumer group, for messages.
-        distrust: why Spark cannot go on from its checkpoint, if it has said so.
+        distrust: the reason, if Spark has said that it cannot go on from its checkpoint.
 
     Raises:
         ResumeRefusedError: any start would lose or repeat records.
@@ -143,10 +145,10 @@ class _Source:
         """Resume without a checkpoint, at the group's offsets.
 
         Args:
-            reason: for the log.
-            known: partition → position of those that the group may lack; others are new, and start
-                at their oldest record.
-            set_aside: why the checkpoint does not count, if there is one.
+            reason: the reason, for the log.
+            known: partition → offset, for partitions whose offsets the group may lack. All other
+                partitions without an offset are new, and start at their oldest record.
+            set_aside: the reason why the checkpoint is not used, if there is one.
         """
         group, starting, seed, trimmed = self.group, {}, {}, {}
         for partition, committed in sorted(group.committed.items()):
@@ -164,7 +166,7 @@ class _Source:
         return ResumePlan(reason, starting, seed, set_aside, trimmed)
 
     def resume_despite(self, damage: str) -> ResumePlan:
-        """Resume with a checkpoint that is damaged: the group must tell all positions."""
+        """Resume with a damaged checkpoint, which needs an offset of the group everywhere."""
         lacking = [p for p, offset in sorted(self.group.committed.items()) if offset is None]
         if lacking:
             raise ResumeRefusedError(
@@ -187,7 +189,7 @@ class _Source:
             reason = "the group's offsets: Spark cannot go on from its checkpoint"
             return self.resume_at(reason, missing, set_aside=set_aside)
         reason = "the checkpoint; the group had no offsets" if missing else "the checkpoint"
-        # A new partition is claimed too, at its first record, so that nobody else writes it.
+        # A new partition is claimed too, at its oldest record, so that no other run writes it.
         new = {
             partition: self.group.earliest[partition]
             for partition, committed in self.group.committed.items()
@@ -196,9 +198,10 @@ class _Source:
         return ResumePlan(reason, seed={**missing, **new})
 
     def check_stable(self) -> None:
-        """Nobody can have read beyond the last stable offset, so no such offset was committed.
+        """Refuse an offset past the last stable one, which this query cannot have committed.
 
-        Spark refuses to start there: its end would lie before its start.
+        Nobody can read beyond the last stable offset. Spark refuses to start there: the end of its
+        batch would lie before the start.
         """
         for partition, committed in sorted(self.group.committed.items()):
             latest = self.group.latest.get(partition, 0)
@@ -212,7 +215,7 @@ class _Source:
                 )
 
     def _check_extent(self, checkpoint: CheckpointPosition) -> None:
-        """A topic that is shorter than the checkpoint says is not the topic that was read."""
+        """Refuse a checkpoint that reads other partitions, or is past the end of the topic."""
         group = self.group
         left_out = sorted((checkpoint.start.keys() & group.latest.keys()) - group.committed.keys())
         if left_out:
@@ -234,7 +237,7 @@ class _Source:
                 )
 
     def _find_missing(self, checkpoint: CheckpointPosition) -> Offsets:
-        """Partition → the checkpoint's position, where the group has none; never a loss."""
+        """Find partition → the checkpoint's offset, where the group has none; refuse losses."""
         batch, missing = checkpoint.next_batch_id, {}
         for partition, start in sorted(checkpoint.start.items()):
             committed = self.group.committed.get(partition)
@@ -259,9 +262,9 @@ class _Source:
         return missing
 
     def _find_trimmed(self, checkpoint: CheckpointPosition) -> str | None:
-        """What Spark would miss of its next batch, because retention has deleted it.
+        """Describe records that Spark would miss in its next batch, if retention deleted some.
 
-        Of a partition that it has not read yet, Spark expects the record 0.
+        Spark expects a partition that it has not read yet to start with the offset 0.
         """
         for partition, earliest in sorted(self.group.earliest.items()):
             start = checkpoint.start.get(partition, 0)
@@ -283,7 +286,7 @@ class _Source:
         )
 
     def _look(self) -> str:
-        """The way out where only the output tells how far a partition was answered."""
+        """Say what to do where only the output tells how far a partition was answered."""
         return (
             "look for the first record without an answer, and set the group's offset to it"
             f" with kafka-consumer-groups --group {self.group_id} --reset-offsets, as"

@@ -1,4 +1,4 @@
-"""Who committed an offset: a mark in its metadata, written in the same transaction. Pure."""
+"""The stamp in an offset's metadata, which says who has committed the offset. Pure."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from enum import StrEnum
 from lib.exactly_once.offsets.process_identity import identify_process
 
 _VERSION = "v2"
-#: Stands for Spark's id of a query whose checkpoint does not exist yet.
+#: It stands for Spark's id of a query whose checkpoint does not exist yet.
 UNKNOWN_QUERY = "-"
-#: Stands for a topic id that was not asked for.
+#: It stands for a topic id that was not asked for.
 UNKNOWN_TOPIC = "-"
-#: Stands for the batch of offsets that a driver committed at its start, to say that it took over.
+#: It stands for a batch, in the stamps of offsets that a driver commits when it takes over.
 CLAIM = -1
 
 
-# A run's id and its lease share a field. Former releases read it as an id, whatever its form.
+# A run's id and its lease share a field, which former releases read as an id.
 _LEASED = re.compile(r"(.*)@(\d+)\+(\d+)", re.DOTALL)
 
 
 class Committer(StrEnum):
-    """Where transactions are committed; each has transactional ids of its own."""
+    """The place where a query commits, which decides its transactional ids."""
 
     DRIVER = "driver"
     EXECUTOR = "executor"
@@ -35,13 +35,13 @@ class Committer(StrEnum):
 
 @dataclass(frozen=True)
 class Author:
-    """What all stamps of one run have in common.
+    """A run of a query, which signs offsets.
 
     Attributes:
-        run_id: one start of one driver process; names its machine and process for people.
-        topic_id: Kafka's id of the source topic; a topic that is deleted and made anew has another.
-        committer: where this run commits.
-        lease_s: how long each commit says that the run is alive; 0 says nothing.
+        run_id: the id of one start of one driver process; it names machine and process for people.
+        topic_id: Kafka's id of the source topic, which changes if the topic is recreated.
+        committer: the place where this run commits.
+        lease_s: the seconds for which each commit says that the run is alive; 0 for no lease.
     """
 
     run_id: str
@@ -50,18 +50,18 @@ class Author:
     lease_s: int = 0
 
     def sign(self, query_id: str, batch_id: int) -> Stamp:
-        """The stamp of a batch that is committed now."""
+        """Return the stamp of a batch that is committed now."""
         lease = Lease(int(time.time()), self.lease_s)
         return Stamp(query_id, self.run_id, batch_id, self.topic_id, self.committer, lease)
 
 
 @dataclass(frozen=True, order=True)
 class Lease:
-    """Until when the run that has committed an offset is taken to be alive.
+    """The time for which the run that has committed an offset is taken to be alive.
 
     Attributes:
         committed_s: Unix time of the commit, in seconds, by the clock of the machine that made it.
-        lasts_s: seconds from then on; 0 where the run has ended, or gives no lease.
+        lasts_s: the seconds from then on; 0 where the run has ended, or has no lease.
     """
 
     committed_s: int
@@ -75,10 +75,10 @@ class Stamp:
     Attributes:
         query_id: Spark's id of the query; it lives as long as the checkpoint.
         run_id: see :class:`Author`.
-        batch_id: Spark's batch; :data:`CLAIM` for offsets committed before the first one.
+        batch_id: Spark's number of the batch; :data:`CLAIM` for offsets that no batch committed.
         topic_id: see :class:`Author`.
-        committer: where the offset was committed.
-        lease: of the run; None in the stamps of former releases.
+        committer: the place where the offset was committed.
+        lease: the lease of the run; None in the stamps of former releases.
     """
 
     query_id: str
@@ -90,7 +90,7 @@ class Stamp:
 
     @property
     def is_by_task_of_former_release(self) -> bool:
-        """Whether a task has committed the offset whose transactional id had another form."""
+        """Whether a task of a former release has committed it, with another transactional id."""
         return self.lease is None and self.committer is Committer.EXECUTOR
 
     def to_metadata(self) -> str:
@@ -124,7 +124,7 @@ def _split_run(run: str) -> tuple[str, Lease | None]:
 
 
 def make_run_id() -> str:
-    """An id for this start of this process: machine, process, a random part, and what tells it."""
+    """Make an id for this start of this process: host, number, a random part, its identity."""
     host = re.sub("[/:@]", "-", socket.gethostname()) or "unknown"
     words = (uuid.uuid4().hex[:8], identify_process())
     return f"{host}:{os.getpid()}:{'.'.join(filter(None, words))}"
@@ -137,6 +137,6 @@ def is_signed_by(metadata: str | None, run_id: str) -> bool:
 
 
 def has_committed(committer: Committer, stamps: Mapping[int, str | None]) -> bool:
-    """Whether any of the offsets with this metadata was committed there."""
+    """Whether any of the offsets with this metadata was committed in that place."""
     found = (Stamp.from_metadata(metadata) for metadata in stamps.values())
     return any(stamp is not None and stamp.committer is committer for stamp in found)

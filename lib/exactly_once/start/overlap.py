@@ -1,8 +1,8 @@
-"""Whether another query that runs now answers the same partitions.
+"""Finds other running queries that answer the same partitions, and warns of them.
 
 Queries that share a topic by ``--partitions`` have groups of their own, and nothing else connects
-them. So this only warns: two queries may well answer the same records, by two models or into two
-pairs of topics; the stamps of their offsets do not say where they write to.
+them. This only warns, because two queries may answer the same records on purpose, with two models
+or into two pairs of topics. The stamps of their offsets do not say where they write to.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lib.kafka.admin import ANSWER_TIMEOUT_S
 
 logger = logging.getLogger(__name__)
 
-# Each is asked by a client of its own, and a start must not wait for thousands of them.
+# A client is made for each group, and a start must not wait for thousands of them.
 _MOST_GROUPS = 200
 _AT_ONCE = 2
 
@@ -33,9 +33,9 @@ class Overlap:
     """Another query that answers some of the same partitions.
 
     Attributes:
-        query_name: of the other query.
-        run_id: of its job.
-        partitions: that both answer.
+        query_name: the name of the other query.
+        run_id: the id of its run.
+        partitions: the partitions that both answer.
     """
 
     query_name: str
@@ -43,10 +43,10 @@ class Overlap:
     partitions: tuple[int, ...]
 
     def describe(self, topic: str) -> str:
-        """One line for people.
+        """Describe it in one line for people.
 
         Args:
-            topic: that both read.
+            topic: the topic that both read.
         """
         return (
             f"query {self.query_name} (run {self.run_id}) answers the partitions"
@@ -58,16 +58,16 @@ class Overlap:
 def find_overlaps(
     stamps: Mapping[str, Mapping[int, Stamp]], mine: Collection[int], now_s: float
 ) -> list[Overlap]:
-    """Which other queries are alive on the same partitions.
+    """Find the other queries that are alive on the same partitions. Pure.
 
     Args:
-        stamps: group → partition of the topic → who has committed its offset.
-        mine: partitions that this query reads.
-        now_s: Unix time.
+        stamps: group → partition of the topic → stamp of its offset.
+        mine: the partitions that this query reads.
+        now_s: the Unix time.
     """
     found = []
     for group, by_partition in sorted(stamps.items()):
-        # A run that is idle renews the lease with one offset, on behalf of all that it signed.
+        # An idle run renews its lease with one offset, which counts for all that it signed.
         leases = [(it.lease, it.run_id) for it in by_partition.values() if it.lease is not None]
         if not leases:
             continue
@@ -84,14 +84,14 @@ def find_overlaps(
 def warn_of_overlaps(
     admin: AdminClient, settings: TransactionSettings, mine: Collection[int]
 ) -> None:
-    """Log a line for each other query that is alive on the same partitions, as far as can be seen.
+    """Log a warning for each other query that is seen to be alive on the same partitions.
 
-    Says nothing where the brokers do not tell: the user may have no right to other groups.
+    There is no warning where the user has no right to see other groups.
 
     Args:
-        admin: of the cluster.
-        settings: of this query.
-        mine: partitions that this query reads.
+        admin: a client of the cluster.
+        settings: the settings of this query.
+        mine: the partitions that this query reads.
     """
     try:
         stamps = _read_stamps(admin, settings)
@@ -103,9 +103,9 @@ def warn_of_overlaps(
 
 
 def _read_stamps(admin: AdminClient, settings: TransactionSettings) -> dict[str, dict[int, Stamp]]:
-    """Group → partition of the topic → stamp, of all groups whose offsets may be read."""
+    """Read group → partition of the topic → stamp, for all groups that may be read."""
     listing = admin.list_consumer_groups(request_timeout=ANSWER_TIMEOUT_S).result()
-    # Nobody joins the group of a query: it is a "simple" one, which has offsets and no members.
+    # The group of a query has no members: it is a "simple" one, which has offsets only.
     simple = {group.group_id for group in listing.valid if group.is_simple_consumer_group}
     others = sorted(simple - {settings.query_name})
     if len(others) > _MOST_GROUPS:
@@ -119,7 +119,7 @@ def _read_stamps(admin: AdminClient, settings: TransactionSettings) -> dict[str,
         try:
             texts = look.result().stamps
         except KafkaException:
-            continue  # not for this user's eyes, or gone meanwhile
+            continue  # the user has no right to it, or it is gone meanwhile
         for partition, text in texts.items():
             stamp = Stamp.from_metadata(text)
             if stamp is not None:

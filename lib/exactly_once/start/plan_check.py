@@ -1,6 +1,7 @@
-"""Whether the sink can keep its promise for a plan: each message answers a record of its own batch.
+"""Refuses plans for which the sink cannot keep its promise.
 
-With commits on executors, each source partition has to stay in one task as well.
+Each message has to answer a record of its own batch. With commits on executors, each source
+partition has to stay in one task as well.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ _STAYS_IN_TASK = frozenset(
         *("StreamingRelation", "StreamingRelationV2", "StreamingExecutionRelation"),
     }
 )
-# And those that leave every row in the batch that read it.
+# Logical operators that leave every row in the batch that read it.
 _STAYS_IN_BATCH = _STAYS_IN_TASK | {
     *("Repartition", "RepartitionByExpression", "RebalancePartitions", "Union", "Sample", "Expand"),
     *("WithCTE", "CTERelationDef", "CTERelationRef", "ResolvedHint", "UnresolvedHint"),
-    # Groups of one batch. Those with state have names of their own.
+    # These group the rows of one batch. Operators with state have other names.
     *("MapGroups", "FlatMapGroupsInPandas", "FlatMapGroupsInArrow"),
     *("AppendColumns", "AppendColumnsWithObject"),
 }
@@ -38,10 +39,10 @@ def check_plan(frame: DataFrame, *, is_by_tasks: bool) -> None:
 
     Args:
         frame: a streaming frame on one Kafka source.
-        is_by_tasks: whether tasks commit what they have made.
+        is_by_tasks: whether tasks commit their own messages.
 
     Raises:
-        PlanRefusedError: names the operator, the option or the setting, and why.
+        PlanRefusedError: the error names the operator, the option or the setting, and the reason.
     """
     plan: Any = frame._jdf.queryExecution().analyzed()
     _check_batches(plan)
@@ -50,7 +51,7 @@ def check_plan(frame: DataFrame, *, is_by_tasks: bool) -> None:
 
 
 def _check_batches(plan: Any) -> None:
-    """Refuse operators with state: the offset of a row that comes in a later batch is committed."""
+    """Refuse operators with state, which emit rows after their offsets were committed."""
     for node in _walk(plan, is_streaming=True):
         name = node.nodeName()
         is_lookup = name == "Join" and len(_list_children(node, is_streaming=True)) == 1
@@ -65,7 +66,7 @@ def _check_batches(plan: Any) -> None:
 
 
 def _check_tasks(frame: DataFrame, plan: Any) -> None:
-    """Refuse what makes tasks out of anything but source partitions."""
+    """Refuse settings, operators and options that do not make one task of each partition."""
     if frame.sparkSession.sparkContext.getConf().get("spark.speculation", "false") == "true":
         raise PlanRefusedError(
             "spark.speculation is on: two attempts of a task would fence each other's producer",
@@ -96,7 +97,7 @@ def _check_source(relation: Any) -> None:
 
 
 def _walk(plan: Any, *, is_streaming: bool = False) -> Iterator[Any]:
-    """All operators; only those that rows of the stream pass, if so asked."""
+    """Iterate over all operators, or over those that rows of the stream pass."""
     yield plan
     for child in _list_children(plan, is_streaming=is_streaming):
         yield from _walk(child, is_streaming=is_streaming)

@@ -1,4 +1,4 @@
-"""A run's hold of its query: from waiting for the run before it to telling the next one."""
+"""A run acquires its query, renews the lease while it is idle, and releases it for the next run."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ from lib.kafka.retention import find_shortest_retention_s
 
 logger = logging.getLogger(__name__)
 
-# The old run's last tasks may fence the new one's claim; they do so once.
+# The last tasks of the old run may fence the claim of the new one, each of them once.
 _CLAIM_ATTEMPTS = 3
-# How often a start that lost to another one looks who has won, and how long it lets that go first.
+# A start that another one has fenced tries again so often, after a random pause up to this length.
 _RACES = 8
 _LONGEST_RACE_PAUSE_S = 15.0
-# A release is a courtesy: without it the next run waits for the end of a lease.
+# A release may fail: without it the next run waits until the lease has expired.
 _RELEASE_TIMEOUT_S = 5.0
-# Of a lease: from one commit to the next while no batch commits, and between looks.
+# Shares of a lease: between two commits while no batch commits, and between two looks.
 _RENEW_AFTER = 1 / 3
 _LOOK_AFTER = 1 / 6
-# Of what brokers remember: from one commit of all offsets to the next.
+# The share of the brokers' retention of offsets between two commits of all offsets.
 _RETENTION_SHARE = 1 / 4
 
 
 class QueryLease:
-    """Takes a query over, keeps it while it is idle, and lets go of it.
+    """Acquires a query for a run, renews its lease while it is idle, and releases it.
 
     Args:
-        settings: of the sink.
-        run_id: of this run.
-        commit: how it commits.
-        on_fenced: told when an idle run turns out to have been replaced.
+        settings: the settings of the sink.
+        run_id: the id of this run.
+        commit: the commit strategy.
+        on_fenced: called when another run has replaced this one while it was idle.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class QueryLease:
         topic_id: str,
         distrust: str | None = None,
     ) -> Takeover:
-        """Wait until no other run is alive, take the query over, and keep it from then on.
+        """Wait until no other run is alive, take the query over, and renew the lease from then on.
 
-        Called again after a failure, it does not wait: a run that has replaced this one ends it.
+        A second call, after a failure, does not wait: it fails if another run has taken over.
 
         Args:
-            admin: for what brokers know of topic and group.
-            checkpoint: of the query.
+            admin: a client that is asked for topic and group.
+            checkpoint: the checkpoint of the query.
             topic_id: Kafka's id of the source topic.
             distrust: see ``take_over``.
 
@@ -125,11 +125,11 @@ class QueryLease:
 
     @property
     def _waits(self) -> bool:
-        """Whether another run that is alive is waited for."""
+        """Whether this run waits for another one that is alive."""
         return self._settings.lease_s > 0 and not self._is_owner
 
     def _find_rival(self, before: Snapshot, stamps: Mapping[int, str | None]) -> Owner | None:
-        """The run that has taken over between this one's look and its fencing, if one has."""
+        """Find a run that has taken over between the first snapshot and the fencing."""
         if not self._waits:
             return None
         known = {
@@ -139,7 +139,7 @@ class QueryLease:
         return None if rival is None or rival.run_id in known else rival
 
     def _stand_by(self, admin: AdminClient) -> bool:
-        """Whether there was another run to wait for."""
+        """Wait until no other run is alive, and return whether there was one."""
         if not self._waits:
             return False
         looks = 0
@@ -171,12 +171,12 @@ class QueryLease:
             self._keep_alive.start()
 
     def give_up(self) -> None:
-        """Let a wait or a commit under way fail now; from any thread."""
+        """Let a wait or a commit under way fail at once; from any thread."""
         self._given_up.set()
         self._commit.give_up()
 
     def release(self) -> None:
-        """Tell the next run that this one has ended, if the brokers answer soon, and close."""
+        """Commit that this run has ended, if the brokers answer soon, and close the clients."""
         if self._keep_alive is not None:
             self._keep_alive.stop()
             self._keep_alive = None

@@ -1,4 +1,4 @@
-"""What a start looks at before it changes anything, and again once older runs are fenced."""
+"""Reads the state that a start finds, and decides where the query resumes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ from lib.kafka.admin import count_members, list_partitions, read_offsets
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that decides where a query resumes.
+    """Everything that decides where a query resumes.
+
+    A start takes a snapshot before it changes anything, and again once older runs are fenced.
 
     Attributes:
-        position: of the checkpoint, or its damage; None where it says none.
-        query_id: Spark's, from the checkpoint; None where it has none.
-        checkpoint_topic_id: of the topic that the checkpoint was made with; None if not noted.
+        position: the position in the checkpoint, or its damage; None where it holds none.
+        query_id: Spark's id of the query in the checkpoint; None where it holds none.
+        checkpoint_topic_id: Kafka's id of the topic that the checkpoint was made with; None if the
+            checkpoint does not hold it.
         topic_id: Kafka's id of the source topic now.
-        members: consumers that have joined the group.
+        members: the number of consumers that have joined the group.
         earliest: partition of the topic → oldest offset that still exists.
         latest: partition of the topic → last stable offset.
         committed: partition that the query reads → the group's offset, None where it has none.
@@ -59,18 +62,18 @@ def take_snapshot(
     topic_id: str,
     commit: CommitStrategy | None = None,
 ) -> Snapshot:
-    """Read all that decides where the query resumes, and change nothing.
+    """Read everything that decides where the query resumes, without changing anything.
 
-    In an order that a job which is running meanwhile cannot turn into a contradiction: the
-    checkpoint and the oldest records before the group's offsets, the ends after them.
+    A job that runs meanwhile does not make the snapshot contradict itself, because the checkpoint
+    and the oldest offsets are read before the group's offsets, and the ends after them.
 
     Args:
-        settings: of the sink.
-        checkpoint: of the query.
-        admin: for what brokers know of topic and group.
+        settings: the settings of the sink.
+        checkpoint: the checkpoint of the query.
+        admin: a client that is asked for topic and group.
         topic_id: Kafka's id of the source topic.
-        commit: open, so that no older run commits any more: what it has read of the group holds.
-            None before that.
+        commit: the open commit strategy, which has read the group's offsets after it has fenced
+            older runs; None before they are fenced.
 
     Raises:
         KafkaSetupError: the topic lacks partitions that the settings name.
@@ -105,10 +108,10 @@ def take_snapshot(
 
 
 def find_partitions(admin: AdminClient, settings: TransactionSettings) -> list[int]:
-    """The partitions that the query reads: those that exist, and those that the group knows of.
+    """Find the partitions that the query reads: those that exist, and those that the group has.
 
-    A run that was replaced may have seen a new partition, and claimed it, before this client sees
-    it: the group's offsets tell, for one broker answers for them.
+    An older run may have seen and claimed a new partition before this client sees it. The group's
+    offsets show it, because one broker answers for all of them.
 
     Raises:
         KafkaException: the brokers do not tell.
@@ -124,10 +127,10 @@ def check_snapshot(settings: ExactlyOnceSettings, snapshot: Snapshot) -> bool:
     """Refuse offsets that this query cannot have committed.
 
     Returns:
-        Whether they are taken only because a person vouches for them.
+        Whether they are taken only because a person accepts them.
 
     Raises:
-        ResumeRefusedError: says who has committed what, and the way out.
+        ResumeRefusedError: others have committed; the error says who, and what to do.
     """
     evidence = Evidence(
         committed=snapshot.committed,
@@ -146,7 +149,7 @@ def check_snapshot(settings: ExactlyOnceSettings, snapshot: Snapshot) -> bool:
 
 
 def refuse_early(settings: ExactlyOnceSettings, snapshot: Snapshot) -> None:
-    """Refuse what can be refused before older runs are fenced.
+    """Refuse a start that can be refused before older runs are fenced.
 
     Raises:
         ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
@@ -154,14 +157,14 @@ def refuse_early(settings: ExactlyOnceSettings, snapshot: Snapshot) -> None:
     if snapshot.is_stable:
         decide(settings, snapshot)
     else:
-        # Of a dead run's transaction only fencing tells whether it was committed.
+        # Whether a dead run's transaction was committed is known only after fencing.
         check_snapshot(settings, snapshot)
 
 
 def decide(
     settings: ExactlyOnceSettings, snapshot: Snapshot, distrust: str | None = None
 ) -> ResumePlan:
-    """Where the query resumes.
+    """Decide where the query resumes.
 
     Raises:
         ResumeRefusedError: checkpoint, offsets and stamps contradict each other.

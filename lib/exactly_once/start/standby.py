@@ -1,4 +1,4 @@
-"""A start that waits for the run that has the query, instead of fencing it."""
+"""Lets a start wait for the run that has the query, instead of fencing it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from lib.exactly_once.offsets.process_identity import has_ended
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
-# Lines about a wait: the first at once, then after this, then at twice the time each.
+# The first line about a wait comes at once, the next after this time, then each after twice the
+# time of the one before.
 _FIRST_REMINDER_S = 10.0
 _LONGEST_REMINDER_S = 600.0
 
@@ -28,18 +29,18 @@ def stand_by(
     timeout_s: float,
     given_up: threading.Event,
 ) -> None:
-    """Wait until no other run of the query is alive. Changes nothing.
+    """Wait until no other run of the query is alive, without changing anything.
 
     Args:
         find_owner: asks the brokers for the run that has committed last.
-        query_name: for messages.
+        query_name: the name of the query, for messages.
         timeout_s: the longest wait; inf for no end.
-        given_up: ends the wait when it is set.
+        given_up: an event that ends the wait.
 
     Raises:
         OwnerAliveError: the wait took too long.
         StartGivenUpError: the wait was given up.
-        KafkaException: the brokers do not tell, at the first question.
+        KafkaException: the brokers do not answer the first question.
     """
     owner = find_owner()
     started_s = changed_s = time.monotonic()
@@ -73,7 +74,7 @@ def stand_by(
         try:
             found = find_owner()
         except KafkaException as error:
-            # Nor can the owner commit without brokers, so its silence says nothing.
+            # Without brokers the owner cannot commit either, so its silence means nothing.
             logger.info("no answer about the owner of query=%s: %s", query_name, error)
             changed_s = time.monotonic()
             continue

@@ -1,4 +1,4 @@
-"""How a run takes a query over from the one before it."""
+"""Takes a query over from the run before."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Takeover:
-    """How a run goes on.
+    """The result of taking a query over.
 
     Attributes:
-        plan: where it resumes.
-        suspect_batch: the batch it begins with, if that has ended more than one run before.
+        plan: the plan that says where the query resumes.
+        suspect_batch: the number of its first batch, if more than one run has ended in that batch;
+            otherwise None.
     """
 
     plan: ResumePlan
@@ -57,20 +58,20 @@ def take_over(
 ) -> Takeover:
     """Decide where to resume, fence older runs, decide again, sign the group's offsets.
 
-    What can be refused is refused before anything is fenced: a start that must not be leaves a job
-    that is running alone.
+    As much as possible is refused before anything is fenced, so that a start that is refused does
+    not disturb a running job.
 
     Args:
-        settings: of the sink.
-        checkpoint: of the query; the topic's id is noted in it.
-        commit: not open yet, or to be opened anew.
-        admin: for what brokers know of topic and group.
+        settings: the settings of the sink.
+        checkpoint: the checkpoint of the query; the topic's id is noted in it.
+        commit: the commit strategy, which this opens.
+        admin: a client that is asked for topic and group.
         topic_id: Kafka's id of the source topic.
-        stand_by: waits until no other run is alive; whether it had to.
+        stand_by: waits until no other run is alive, and returns whether it had to wait.
         find_rival: returns the run that has signed offsets between a snapshot and later stamps, if
             this start has to wait for it. This start has fenced that run, which opens its producer
             again unless it finds this start's claim.
-        distrust: why Spark cannot go on from its checkpoint, if it has said so.
+        distrust: the reason, if Spark has said that it cannot go on from its checkpoint.
 
     Raises:
         ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
@@ -95,7 +96,7 @@ def take_over(
         refuse_rival({partition: metadata})
         committed, stamps = {partition: offset}, {partition: metadata}
         if settings.accept_offsets is not None:
-            # What a person vouches for are all of them together.
+            # A person accepts all offsets together.
             committed, stamps = {**before.committed, **committed}, {**before.stamps, **stamps}
         check_snapshot(settings, replace(before, committed=committed, stamps=stamps))
 
@@ -115,7 +116,7 @@ def take_over(
     # A new checkpoint gives the query a new id.
     commit.claim(plan.seed, query_id if is_kept else UNKNOWN_QUERY)
     if not is_kept:
-        # Only now is it sure that no other run goes on with it.
+        # Only after the claim is it certain that no other run uses the checkpoint.
         _set_aside(checkpoint, plan, settings)
     checkpoint.note_topic_id(topic_id)
     _tell(settings, after, plan)
@@ -123,7 +124,7 @@ def take_over(
     found = after.position
     if not (isinstance(found, CheckpointPosition) and is_kept) or found.is_complete:
         return Takeover(plan, None)
-    # Once is a crash like any other. Twice may be the batch's own doing.
+    # One repetition follows any crash. After two, the batch itself may be the cause.
     repeats = checkpoint.count_repeat(found.next_batch_id)
     return Takeover(plan, found.next_batch_id if repeats > 1 else None)
 
@@ -140,7 +141,7 @@ def _set_aside(
 
 
 def _tell(settings: ExactlyOnceSettings, snapshot: Snapshot, plan: ResumePlan) -> None:
-    """Say how the query goes on, and what a person should know of it."""
+    """Log how the query resumes, and what a person should know about it."""
     if settings.accept_offsets is not None and not check_snapshot(settings, snapshot):
         logger.warning(
             "--accept-offsets %s is not needed: the group's offsets are this query's own; take it"
