@@ -82,7 +82,7 @@ class CorrectionError(ScoringError):
 class ResendRefusedError(ScoringError):
     """Dead letters might be sent a second time, or be passed over; nothing was sent."""
 
-    remedy = "see 'Sending them again' in docs/operations.md"
+    remedy = "see 'Sending them again' in docs/dead_letters.md"
 
 
 class SinkError(ScoringError):
@@ -140,15 +140,15 @@ class SourceRecordsGoneError(SinkError):
     """Records that the query was about to read are not there any more, or never were."""
 
     remedy = (
-        "records were deleted before they were read, or the topic was recreated; see 'Start-up' in"
-        " docs/operations.md"
+        "records were deleted before they were read, or the topic was recreated; see"
+        " docs/refused_starts.md"
     )
 
 
 class ResumeRefusedError(SinkError):
     """Checkpoint, committed offsets and their stamps contradict each other."""
 
-    remedy = "see 'Start-up' in docs/operations.md for the ways out"
+    remedy = "docs/refused_starts.md tells the ways out"
 
 
 class CheckpointDamagedError(SinkError):

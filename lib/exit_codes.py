@@ -1,6 +1,6 @@
 """The exit codes of all jobs, and what a supervisor does about each. Pure.
 
-The table in ``docs/operations.md``, the unit file there and ``--help`` say the same;
+The table in ``docs/restarts.md``, the unit file there and ``--help`` say the same;
 ``tests/docs/test_exit_codes.py`` compares them.
 """
 

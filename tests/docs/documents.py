@@ -136,7 +136,7 @@ def render_settings(kind: type[JobSettings]) -> str:
 
 
 def render_exit_codes() -> str:
-    """The table of exit codes in ``docs/operations.md``."""
+    """The table of exit codes in ``docs/restarts.md``."""
     rows = ["| exit code | meaning | a supervisor |", "|---|---|---|"]
     for meaning in EXIT_CODES:
         answer = "starts it again" if meaning.restarts else "leaves it"

@@ -30,7 +30,7 @@ CHECKPOINTS = "checkpoints/"
 
 # Who runs which document; a document with Python blocks that is missing here fails below.
 WITH_MODELS = ("README.md", "docs/models.md")
-WITH_BROKER = ("docs/api.md", "docs/operations.md", "docs/exactly_once_sink.md")
+WITH_BROKER = ("docs/api.md", "docs/dead_letters.md", "docs/exactly_once_sink.md")
 
 
 @pytest.fixture
@@ -83,11 +83,11 @@ def test_blocks_of_the_api_run(
     run_blocks("docs/api.md", {"spark": spark}, substitutes)
 
 
-def test_blocks_of_the_operations_guide_run(
+def test_blocks_about_dead_letters_run(
     spark: SparkSession, workspace: Path, substitutes: dict[str, str]
 ) -> None:
     score_topic(spark, substitutes)
-    namespace = run_blocks("docs/operations.md", {}, substitutes)
+    namespace = run_blocks("docs/dead_letters.md", {}, substitutes)
 
     assert 5 <= len(namespace["letters"]) <= 20
 

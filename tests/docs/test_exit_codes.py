@@ -38,11 +38,11 @@ def test_each_kind_of_error_has_its_exit_code(error: ScoringError, code: int) ->
 
 
 def test_the_documented_table_is_that_of_the_code() -> None:
-    assert render_exit_codes() in read_document("docs/operations.md")
+    assert render_exit_codes() in read_document("docs/restarts.md")
 
 
 def test_the_unit_file_restarts_what_the_table_says() -> None:
-    unit = read_document("docs/operations.md")
+    unit = read_document("docs/restarts.md")
     prevented = re.search(r"^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE)
     successes = re.search(r"^SuccessExitStatus=(.*)$", unit, re.MULTILINE)
 

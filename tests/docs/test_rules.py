@@ -1,4 +1,4 @@
-"""The rules of the sink in docs/guarantees.md name files and tests that exist."""
+"""The rules of the sink in docs/engineering/sink_rules.md name files and tests that exist."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ _DEFAULT = "tests/exactly_once/transaction/test_transaction.py"
 
 
 def read_table() -> str:
-    text = read_document("docs/guarantees.md").partition("## The sink's rules")[2]
-    return text.partition("\n## ")[0]
+    return read_document("docs/engineering/sink_rules.md")
 
 
 def list_rules() -> list[tuple[str, str, str]]:

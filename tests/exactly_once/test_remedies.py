@@ -1,4 +1,4 @@
-"""What docs/operations.md tells people to do is done, word for word; nothing is lost or repeated.
+"""People do what docs/refused_starts.md says, word for word: nothing is lost or repeated.
 
 Commands are taken from the document, with the test's topics, groups and offsets in place of its
 own. A start that is refused is followed until one is not.
@@ -49,7 +49,7 @@ from tests.support.consumer_groups import read_group, run_consumer_groups
 from tests.support.topics import read_topic
 from tests.support.waiting import wait_until
 
-OPERATIONS, MIGRATION = "docs/operations.md", "docs/migration.md"
+REFUSALS, MIGRATION = "docs/refused_starts.md", "docs/migration.md"
 TROUBLESHOOTING = "docs/troubleshooting.md"
 STEPS = "Steps"
 REFUSAL_1 = "Refusal 1: records were deleted unscored"
@@ -111,7 +111,7 @@ def find_unanswered(copying: Copying) -> dict[int, int]:
 
 def set_to_unanswered(copying: Copying) -> None:
     """Look, and set the group, partition by partition."""
-    command = find_commands(OPERATIONS, LOOKING)[0]
+    command = find_commands(REFUSALS, LOOKING)[0]
     for partition, offset in find_unanswered(copying).items():
         carry_out(copying, command, partition=partition, offset=offset)
 
@@ -144,7 +144,7 @@ def test_records_that_were_deleted_unscored_are_given_up_and_no_others(copying: 
         if answered[p] <= offset < cut.get(p, 0)
     }
     delete_records(copying, cut)
-    (command,) = find_commands(OPERATIONS, REFUSAL_1)
+    (command,) = find_commands(REFUSALS, REFUSAL_1)
     accepted = None
 
     for _ in range(2):  # one refusal for each partition
@@ -166,7 +166,7 @@ def test_a_group_that_was_set_back_to_score_records_again_scores_just_these(
     copying.produce(*orders(0, 200))
     copying.drain()
     keys = list_keys(copying, 0)
-    command = find_commands(OPERATIONS, LOOKING)[0]
+    command = find_commands(REFUSALS, LOOKING)[0]
     carry_out(copying, command, partition=0, offset=0)
 
     accepted = copying.find_acceptance()
@@ -190,7 +190,7 @@ def test_a_group_that_was_set_back_by_mistake_goes_on_where_it_was(
     if not is_noted:
         copying.produce(*orders(200, 300))
         copying.die_in_batch(is_written=True)
-    command = find_commands(OPERATIONS, LOOKING)[0]
+    command = find_commands(REFUSALS, LOOKING)[0]
     for partition in range(2):
         carry_out(copying, command, partition=partition, offset=0)
     unanswered = find_unanswered(copying)
@@ -241,7 +241,7 @@ def test_the_delivery_may_change_there_and_back(copying: Copying) -> None:
 
     refusal = refuse(copying)
     assert "offsets would never be scored" in refusal.message
-    carry_out(copying, find_commands(OPERATIONS, REFUSAL_2)[-1])
+    carry_out(copying, find_commands(REFUSALS, REFUSAL_2)[-1])
     copying.drain()
 
     assert copying.read() == answers(0, 300)
@@ -435,7 +435,7 @@ def test_a_topic_that_was_recreated_is_begun_anew(copying: Copying, checkpoint: 
     assert "it was deleted and recreated" in refusal.message
     shutil.rmtree(checkpoint)
     if read_group(copying.settings.bootstrap_servers, copying.settings.query_name):
-        carry_out(copying, find_commands(OPERATIONS, REFUSAL_2)[-1])
+        carry_out(copying, find_commands(REFUSALS, REFUSAL_2)[-1])
     copying.drain()
 
     assert copying.read() == answers(0, 200)
@@ -444,7 +444,7 @@ def test_a_topic_that_was_recreated_is_begun_anew(copying: Copying, checkpoint: 
 def test_everything_is_scored_anew_from_the_beginning(copying: Copying, checkpoint: Path) -> None:
     copying.produce(*orders(0, 100))
     copying.drain()
-    command = find_commands(OPERATIONS, LOOKING)[0]
+    command = find_commands(REFUSALS, LOOKING)[0]
     for partition in range(PARTITIONS):
         carry_out(copying, command, partition=partition, offset=0)
     shutil.rmtree(checkpoint)

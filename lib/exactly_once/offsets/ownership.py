@@ -61,7 +61,7 @@ def check_ownership(
             f"{evidence.members} consumers have subscribed with group {group_id}: they commit"
             " offsets of their own",
             hint="stop them, or take another --query-name; what they have committed is refused"
-            " next, see 'Start-up' in docs/operations.md",
+            " next, see docs/refused_starts.md",
         )
     expected = sign_offsets(
         evidence.committed, topic=topic, topic_id=evidence.topic_id, group_id=group_id

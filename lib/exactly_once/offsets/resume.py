@@ -1,6 +1,6 @@
 """Decides where each partition resumes, from the checkpoint and the committed offsets. Pure.
 
-``docs/adr/0001-exactly-once-sink.md`` holds the table of all cases, and the tests go through it.
+``docs/refused_starts.md`` holds the table of all cases, and the tests go through it.
 """
 
 from __future__ import annotations
@@ -290,7 +290,7 @@ class _Source:
         return (
             "look for the first record without an answer, and set the group's offset to it"
             f" with kafka-consumer-groups --group {self.group_id} --reset-offsets, as"
-            " docs/operations.md says"
+            " docs/refused_starts.md says"
         )
 
     def _name(self, partitions: Iterable[int]) -> str:

@@ -89,7 +89,7 @@ def decide_starts(
             " it has not read them yet, or its positions were deleted or have expired",
             hint="if this is the first run under this name, add --from-beginning; if it is not,"
             " that would send letters a second time: set the positions to what the last run"
-            " printed, see 'Sending them again' in docs/operations.md",
+            " printed, see 'Sending them again' in docs/dead_letters.md",
         )
     return {it: known.get(it, found.earliest[it]) for it in found.committed}
 

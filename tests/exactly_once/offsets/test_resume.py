@@ -1,4 +1,4 @@
-"""The start-up table, row by row. See docs/adr/0001-exactly-once-sink.md."""
+"""The start-up table, row by row. See docs/refused_starts.md."""
 
 from __future__ import annotations
 

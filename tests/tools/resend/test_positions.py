@@ -39,7 +39,7 @@ def decide(found: GroupState, *, from_beginning: bool = False) -> dict[int, int]
 FIRST_RUN = (
     "if this is the first run under this name, add --from-beginning; if it is not, that would send"
     " letters a second time: set the positions to what the last run printed, see 'Sending them"
-    " again' in docs/operations.md"
+    " again' in docs/dead_letters.md"
 )
 GO_ON = (
     "leave it out to go on from there; another --resend-name starts over, and sends every letter"

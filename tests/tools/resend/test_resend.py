@@ -337,7 +337,7 @@ def test_letters_are_not_sent_twice_because_the_positions_have_expired(
         )
 
     assert len(read_back(broker, source)) == 10
-    # The way out, as docs/operations.md has it: what the last run printed.
+    # The way out, as docs/dead_letters.md has it: what the last run printed.
     command = "kafka-consumer-groups.sh --reset-offsets --execute"
     for partition, offset in re.findall(r"\[(\d)\]@(\d+)", printed):
         place = f"--group {name} --topic {letters}:{partition} --to-offset {offset}"
@@ -414,7 +414,7 @@ def test_the_flag_of_the_first_run_cannot_stay_in_a_script(
         " read them yet, or its positions were deleted or have expired (if this is the first run"
         " under this name, add --from-beginning; if it is not, that would send letters a second"
         " time: set the positions to what the last run printed, see 'Sending them again' in"
-        " docs/operations.md)\n"
+        " docs/dead_letters.md)\n"
     )
     assert (second.returncode, second.stderr) == (0, "")
     found = read_group(broker.bootstrap_servers, name)
