@@ -30,6 +30,7 @@ from benchmarks.trial import (
     write_report,
 )
 from lib.errors import ScoringError
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.settings.command import run_job
 from lib.settings.jobs.score_stream import AVAILABLE_NOW
@@ -121,7 +122,7 @@ def drain(settings: BatchPartsSettings, ground: Ground) -> Parts:
     log = FOLDER / "batch-parts.log"
     try:
         fill_topic(servers, course.input_topic, settings.records, lambda sent: None)
-        create_topics(servers, dict.fromkeys(topics[1:], PARTITIONS))
+        create_topics(Cluster(servers), dict.fromkeys(topics[1:], PARTITIONS))
         options = {
             "--backend": settings.backend,
             "--trigger": AVAILABLE_NOW,

@@ -28,6 +28,7 @@ from benchmarks.topics import clean_up
 from benchmarks.trial import BenchmarkSettings, write_report
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.messages.columns import HEADERS_ARROW
 from lib.settings.command import run_job
@@ -162,7 +163,7 @@ def measure_case(servers: str, case: Case, settings: CommitRateSettings) -> Rate
     name = f"commit-rate-{uuid.uuid4().hex[:8]}"
     topics = [f"{name}.source", f"{name}.out", f"{name}.dead"]
     partitions = (_SOURCE_PARTITIONS, case.partitions, _SOURCE_PARTITIONS)
-    create_topics(servers, dict(zip(topics, partitions, strict=True)))
+    create_topics(Cluster(servers), dict(zip(topics, partitions, strict=True)))
     try:
         with ProcessPoolExecutor(case.writers, multiprocessing.get_context("spawn")) as pool:
             futures = [

@@ -46,6 +46,7 @@ from lib.exactly_once.offsets.stamp import Author, make_run_id
 from lib.exactly_once.sink import COMMITS
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.kafka.admin import build_admin, read_topic_id
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.messages.columns import COLLECTED_COLUMNS
 from lib.messages.dead_letter import MessageSettings, OutputSettings
@@ -132,10 +133,10 @@ class Bench:
         self, spark: SparkSession, servers: str, topic: str, scorer: ModelBackend, records: int
     ) -> None:
         self._servers, self._topic, self._records = servers, topic, records
-        admin = build_admin(servers, {})
+        admin = build_admin(Cluster(servers))
         self._watch = TopicWatch(admin, topic, read_topic_id(admin, topic))
         output_topic = name_topic("predictions")
-        create_topics(servers, {output_topic: PARTITIONS})
+        create_topics(Cluster(servers), {output_topic: PARTITIONS})
         self._source = as_records(
             spark.read.format("kafka")
             .options(**{"kafka.bootstrap.servers": servers, "subscribe": topic})

@@ -33,6 +33,7 @@ from benchmarks.trial import (
     write_report,
 )
 from lib.errors import ScoringError
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.settings.base import BackendChoice, DecoderChoice
 from lib.settings.command import run_job
@@ -149,7 +150,7 @@ def measure_latency(
     course = plan_course(ground, spark_settings=[slots, *spark_settings])
     topics = (course.input_topic, course.output_topic, course.dead_letter_topic)
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
-    create_topics(servers, dict.fromkeys(topics, load.partitions))
+    create_topics(Cluster(servers), dict.fromkeys(topics, load.partitions))
     log = FOLDER / f"latency-{name.replace('/', '-')}.log"
     try:
         with (

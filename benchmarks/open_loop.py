@@ -11,6 +11,7 @@ from benchmarks.telco import CUSTOMER
 from benchmarks.topics import PARTITIONS, SEED, encode_records
 from lib.background import Background
 from lib.errors import SinkError
+from lib.kafka.cluster import Cluster
 from lib.synth import iter_records
 from lib.synth.telco import make_customers
 from lib.tools.produce.mixture import Message
@@ -119,7 +120,7 @@ def send_on_schedule(bootstrap_servers: str, topic: str, records: int, rate: flo
             yield Message(str(number).encode(), values[number % len(values)], None)
 
     # The producer's own patience would be part of every latency.
-    target = Target(bootstrap_servers, topic, {"linger.ms": "0"})
+    target = Target(Cluster(bootstrap_servers, {"linger.ms": "0"}), topic)
     report = send_messages(iter_messages(), target, rate=rate)
     if report.delivered != records:
         raise SinkError(

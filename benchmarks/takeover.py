@@ -25,6 +25,7 @@ from lib.exactly_once.commit.partition_writers import Predecessors, take_partiti
 from lib.exactly_once.offsets.stamp import Author, Committer, make_run_id
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.settings.command import run_job
 from lib.tools.broker import EmbeddedBroker, provide_broker
@@ -61,7 +62,7 @@ class Taken:
 def measure_topic(servers: str, partitions: int) -> list[Taken]:
     """Measure a first start, and one that finds what it has left, on a topic of their own."""
     topic = f"takeover-{partitions}-{uuid.uuid4().hex[:8]}"
-    create_topics(servers, {topic: partitions})
+    create_topics(Cluster(servers), {topic: partitions})
     settings = TransactionSettings(servers, topic, topic)
     found = [_measure_start(settings, partitions, is_first=is_first) for is_first in (True, False)]
     clean_up(AdminClient({"bootstrap.servers": servers}), [topic])

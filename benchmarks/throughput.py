@@ -41,6 +41,7 @@ from benchmarks.trial import (
     write_report,
 )
 from lib.errors import ScoringError
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.settings.command import run_job
 from lib.tools.demo.child import Child
@@ -97,7 +98,7 @@ class Track:
             spark_settings=self.settings.conf,
         )
         topics = (course.output_topic, course.dead_letter_topic)
-        create_topics(self.ground.bootstrap_servers, dict.fromkeys(topics, PARTITIONS))
+        create_topics(Cluster(self.ground.bootstrap_servers), dict.fromkeys(topics, PARTITIONS))
         try:
             return self._drain(contestant, number, course)
         finally:

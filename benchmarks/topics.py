@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from benchmarks.telco import CUSTOMER
 from lib.errors import SinkError
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics, remove_topics
 from lib.synth import encode_record, iter_records
 from lib.synth.telco import iter_customers
@@ -94,7 +95,7 @@ def fill_topic(
     Raises:
         SinkError: not all of them were delivered.
     """
-    create_topics(bootstrap_servers, {topic: partitions})
+    create_topics(Cluster(bootstrap_servers), {topic: partitions})
     failures: list[KafkaError] = []
     producer = Producer(
         {

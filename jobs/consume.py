@@ -25,7 +25,7 @@ def consume(settings: ConsumeSettings) -> int:
     Raises:
         ScoringError: the topic cannot be read.
     """
-    connect(settings.bootstrap_servers, settings.kafka)  # says what is wrong with brokers and login
+    connect(settings.cluster)  # says what is wrong with brokers and login
     count = 0
     with Interruption() as interruption:
         try:

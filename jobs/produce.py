@@ -6,6 +6,7 @@ Run it with ``.venv/bin/python jobs/produce.py --help``.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from lib.errors import SinkError
 from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
-from lib.kafka.options import signs_in
 from lib.kafka.topics import create_topics
 from lib.settings.command import run_job
 from lib.settings.domain import find_contract
@@ -36,7 +36,7 @@ def produce(settings: ProduceSettings) -> int:
     customers, total = iter_source(settings.source, settings.count, settings.seed, contract)
     prepare_topic(settings)
     messages = mix_messages(customers, contract, bad_share=settings.bad_share, seed=settings.seed)
-    target = Target(settings.bootstrap_servers, settings.input_topic, settings.kafka)
+    target = Target(settings.cluster, settings.input_topic)
     view = build_send_view(sys.stdout, settings.input_topic, total)
     numbers = count(1)
     with Interruption() as interruption:
@@ -55,15 +55,16 @@ def produce(settings: ProduceSettings) -> int:
 
 def prepare_topic(settings: ProduceSettings) -> None:
     """Make sure that there is the topic; create it if that is wanted."""
-    servers, topic = settings.bootstrap_servers, settings.input_topic
-    admin = connect(servers, settings.kafka)
+    cluster, topic = settings.cluster, settings.input_topic
+    admin = connect(cluster)
     if has_topic(admin, topic):
         return
     if not settings.create_topic:
-        refuse_missing_topics(servers, [topic], may_be_hidden=signs_in(settings.kafka))
+        refuse_missing_topics(cluster, [topic], may_be_hidden=cluster.signs_in)
     # Errors are raised; the client's own lines about them are for those who ask for more.
-    options = {"log_level": "3", **settings.kafka} if settings.verbose else settings.kafka
-    create_topics(servers, {topic: settings.topic_partitions}, options=options)
+    if settings.verbose:
+        cluster = replace(cluster, options={"log_level": "3", **cluster.options})
+    create_topics(cluster, {topic: settings.topic_partitions})
     print(f"created topic {topic} with {settings.topic_partitions} partitions")
 
 

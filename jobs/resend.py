@@ -15,7 +15,6 @@ from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
-from lib.kafka.options import signs_in
 from lib.settings.command import run_job
 from lib.settings.jobs.resend import ResendSettings
 from lib.tools.produce.progress import build_send_view
@@ -33,10 +32,10 @@ def resend_dead_letters(settings: ResendSettings) -> int:
         ScoringError: settings, topics or the correction cannot be used.
     """
     correct = None if settings.correction is None else load_correction(settings.correction)
-    servers, topics = settings.bootstrap_servers, (settings.dead_letter_topic, settings.input_topic)
-    admin = connect(servers, settings.kafka)
+    cluster, topics = settings.cluster, (settings.dead_letter_topic, settings.input_topic)
+    admin = connect(cluster)
     missing = [topic for topic in topics if not has_topic(admin, topic)]
-    refuse_missing_topics(servers, missing, may_be_hidden=signs_in(settings.kafka))
+    refuse_missing_topics(cluster, missing, may_be_hidden=cluster.signs_in)
     selection = Selection(
         source_topic=settings.input_topic,
         error_types=settings.error_type,
@@ -45,7 +44,7 @@ def resend_dead_letters(settings: ResendSettings) -> int:
         max_retries=settings.max_retries,
     )
     transactions = TransactionSettings(
-        bootstrap_servers=servers,
+        bootstrap_servers=settings.bootstrap_servers,
         query_name=settings.resend_name,
         source_topic=settings.dead_letter_topic,
         kafka=settings.kafka,

@@ -163,7 +163,7 @@ def topic(broker: Broker, request: pytest.FixtureRequest) -> TopicFactory:
 
     def create(partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         name = f"test-{request.node.originalname[:80]}-{uuid.uuid4().hex[:8]}"
-        create_topics(broker.bootstrap_servers, {name: partitions}, config)
+        create_topics(broker.cluster, {name: partitions}, config)
         return name
 
     return create

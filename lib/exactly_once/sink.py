@@ -141,7 +141,7 @@ class ExactlyOnceSink:
         return self
 
     def _start(self) -> None:
-        admin = build_admin(self._settings.bootstrap_servers, self._settings.kafka)
+        admin = build_admin(self._settings.cluster)
         topic_id = read_topic_id(admin, self._settings.source_topic)
         self._watch = TopicWatch(admin, self._settings.source_topic, topic_id)
         if self._commit is None:
@@ -184,11 +184,10 @@ class ExactlyOnceSink:
         """
         settings = self._settings
         source = KafkaSourceSettings(
-            settings.bootstrap_servers,
+            settings.cluster,
             settings.source_topic,
             self.plan.starting_offsets or settings.starting_offsets,
             settings.max_offsets_per_trigger,
-            settings.kafka,
             settings.partitions,
         )
         return read_stream(self._spark, source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Literal
 
@@ -25,9 +25,8 @@ from confluent_kafka.admin import (
 )
 
 from lib.errors import KafkaSetupError
-from lib.kafka.options import for_librdkafka
+from lib.kafka.cluster import Cluster
 from lib.kafka.retry import ask_until_answered
-from lib.kafka.rights import name_principal
 from lib.kafka.secrets import hide_secrets
 
 # A start must fail within 30 s; this leaves room for Python and Spark.
@@ -44,33 +43,29 @@ _NO_LEADER_YET = frozenset(
 )
 
 
-def build_admin(bootstrap_servers: str, options: Mapping[str, str]) -> AdminClient:
+def build_admin(cluster: Cluster) -> AdminClient:
     """A client for the questions below. Quiet: whatever fails is raised.
 
     Keep it in a variable: its answers die with it.
     """
-    return AdminClient({"log_level": 0, **for_librdkafka(bootstrap_servers, options)})
+    return AdminClient({"log_level": 0, **cluster.for_librdkafka()})
 
 
-def connect(bootstrap_servers: str, options: Mapping[str, str]) -> AdminClient:
+def connect(cluster: Cluster) -> AdminClient:
     """A client that the brokers have let in.
-
-    Args:
-        bootstrap_servers: ``host:port[,host:port...]``.
-        options: further client options, as with ``--kafka``.
 
     Raises:
         KafkaSetupError: an option is wrong, nobody answers, the password or the certificate is
             refused; says which.
     """
     failures: list[KafkaError] = []
-    settings: dict[str, Any] = {**for_librdkafka(bootstrap_servers, options)}
+    settings: dict[str, Any] = {**cluster.for_librdkafka()}
     settings |= {"log_level": 0, "error_cb": failures.append}
     try:
         admin = AdminClient(settings)
     except KafkaException as error:
         # Among others: a file of certificates that is not there.
-        reason = hide_secrets(error.args[0].str(), options)
+        reason = hide_secrets(error.args[0].str(), cluster.options)
         raise KafkaSetupError(
             f"the Kafka client does not take the --kafka options: {reason}"
         ) from None
@@ -81,42 +76,40 @@ def connect(bootstrap_servers: str, options: Mapping[str, str]) -> AdminClient:
         except KafkaException as error:
             admin.poll(0)  # hands over the reasons
             for failure in failures:
-                _raise_if_refused(failure, bootstrap_servers, options)
+                _raise_if_refused(failure, cluster)
             if time.monotonic() > deadline:
                 raise KafkaSetupError(
-                    f"no Kafka broker answers at {bootstrap_servers}: {error.args[0].str()}"
+                    f"no Kafka broker answers at {cluster.bootstrap_servers}: {error.args[0].str()}"
                 ) from error
         else:
             return admin
 
 
-def _raise_if_refused(
-    failure: KafkaError, bootstrap_servers: str, options: Mapping[str, str]
-) -> None:
+def _raise_if_refused(failure: KafkaError, cluster: Cluster) -> None:
     """Waiting helps neither against a wrong password nor against a wrong certificate."""
-    reason = hide_secrets(failure.str(), options)
+    reason = hide_secrets(failure.str(), cluster.options)
     match failure.code():
         case KafkaError._AUTHENTICATION | KafkaError.SASL_AUTHENTICATION_FAILED:
             raise KafkaSetupError(
-                f"Kafka at {bootstrap_servers} refuses the password of"
-                f" {name_principal(options)}: {reason}",
+                f"Kafka at {cluster.bootstrap_servers} refuses the password of"
+                f" {cluster.principal}: {reason}",
                 hint="correct sasl.username, sasl.password or sasl.mechanism",
             )
         case KafkaError._SSL:
             raise KafkaSetupError(
-                f"no trusted connection to Kafka at {bootstrap_servers}: {reason}",
+                f"no trusted connection to Kafka at {cluster.bootstrap_servers}: {reason}",
                 hint="name the certificate (PEM) of the authority that signed the brokers', with"
                 " --kafka ssl.ca.location=FILE",
             )
 
 
 def refuse_missing_topics(
-    bootstrap_servers: str, missing: Sequence[str], *, may_be_hidden: bool = False
+    cluster: Cluster, missing: Sequence[str], *, may_be_hidden: bool = False
 ) -> None:
     """Say what is missing, if anything is.
 
     Args:
-        bootstrap_servers: where it was looked for.
+        cluster: where it was looked for.
         missing: topics.
         may_be_hidden: whether they may be there, and the user has no right to see them.
 
@@ -125,7 +118,8 @@ def refuse_missing_topics(
     """
     if missing:
         raise KafkaSetupError(
-            f"missing at {bootstrap_servers}: {', '.join(f'topic {name}' for name in missing)}",
+            f"missing at {cluster.bootstrap_servers}:"
+            f" {', '.join(f'topic {name}' for name in missing)}",
             hint="create it with kafka-topics.sh --create --topic NAME, or name another one"
             + ("; one that this user has no right to see looks the same" if may_be_hidden else ""),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from confluent_kafka import (
@@ -16,7 +16,7 @@ from confluent_kafka import (
 )
 
 from lib.kafka.admin import refuse_missing_topics
-from lib.kafka.options import signs_in
+from lib.kafka.cluster import Cluster
 
 #: What :func:`iter_until_end` needs of its consumer.
 TELLS_END = {"enable.partition.eof": True}
@@ -26,14 +26,12 @@ _ANSWER_TIMEOUT_S = 30.0
 
 @contextmanager
 def open_reader(
-    client_settings: Mapping[str, str | int | float | bool],
-    topics: Sequence[str],
-    start: int = OFFSET_BEGINNING,
+    cluster: Cluster, topics: Sequence[str], start: int = OFFSET_BEGINNING
 ) -> Iterator[Consumer]:
     """A consumer of whole topics and of committed messages, that joins no group, commits nothing.
 
     Args:
-        client_settings: librdkafka's, the brokers among them.
+        cluster: that has the topics.
         topics: that exist.
         start: OFFSET_BEGINNING or OFFSET_END.
 
@@ -44,7 +42,7 @@ def open_reader(
     consumer = Consumer(
         {
             "log_level": 3,
-            **client_settings,
+            **cluster.for_librdkafka(),
             "group.id": f"reader-{uuid.uuid4().hex[:8]}",  # never joined
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
@@ -53,9 +51,8 @@ def open_reader(
     )
     try:
         found = consumer.list_topics(timeout=_ANSWER_TIMEOUT_S).topics
-        servers = str(client_settings["bootstrap.servers"])
         missing = [topic for topic in topics if topic not in found]
-        refuse_missing_topics(servers, missing, may_be_hidden=signs_in(client_settings))
+        refuse_missing_topics(cluster, missing, may_be_hidden=cluster.signs_in)
         consumer.assign(
             [
                 TopicPartition(topic, partition, start)

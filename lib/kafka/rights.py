@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ _FLAGS: Mapping[ResourceKind, str] = {
     "group": "--group",
     "transactional id": "--transactional-id",
 }
-_JAAS_USER = re.compile(r'username="((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True)
@@ -98,17 +96,3 @@ def list_rights(
         for topic in topics
     ]
     return tuple(rights)
-
-
-def name_principal(options: Mapping[str, str]) -> str:
-    """Whom Kafka takes the job for, as far as its options tell.
-
-    Args:
-        options: of the Kafka clients, as with ``--kafka``.
-    """
-    jaas = _JAAS_USER.search(options.get("sasl.jaas.config", ""))
-    user = options.get("sasl.username") or (jaas[1] if jaas else None)
-    if user is None and not options.get("security.protocol", "PLAINTEXT").upper().endswith("SSL"):
-        user = "ANONYMOUS"
-    # With a client certificate the name is its subject, as the brokers' mapping rules write it.
-    return f"User:{user or 'NAME'}"

@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from lib.errors import KafkaSetupError
 from lib.kafka.admin import build_admin
+from lib.kafka.cluster import Cluster
 from lib.waiting import wait_until
 
 # Long enough for a broker on a loaded machine.
@@ -21,23 +22,19 @@ _GONE_ALREADY = (
 
 
 def create_topics(
-    bootstrap_servers: str,
-    partitions: Mapping[str, int],
-    config: Mapping[str, str] | None = None,
-    options: Mapping[str, str] | None = None,
+    cluster: Cluster, partitions: Mapping[str, int], config: Mapping[str, str] | None = None
 ) -> None:
     """Create topics, and wait until the broker has them; others of its cluster learn of them soon.
 
     Args:
-        bootstrap_servers: ``host:port[,host:port...]``.
+        cluster: that is to have them.
         partitions: topic → number of partitions.
         config: settings that all the topics get.
-        options: further client options, as with ``--kafka``.
 
     Raises:
         KafkaSetupError: a topic exists already, or the broker refuses it or does not answer.
     """
-    admin = build_admin(bootstrap_servers, options or {})
+    admin = build_admin(cluster)
     created = admin.create_topics(
         [
             NewTopic(name, num_partitions=count, replication_factor=-1, config=dict(config or {}))
@@ -51,7 +48,7 @@ def create_topics(
             future.result()
         except Exception as error:  # the client raises KafkaException or TypeError, as it likes
             raise KafkaSetupError(
-                f"topic {name} could not be created at {bootstrap_servers}: {error}"
+                f"topic {name} could not be created at {cluster.bootstrap_servers}: {error}"
             ) from error
 
 

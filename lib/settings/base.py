@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lib.kafka.options import check_options
+from lib.kafka.cluster import Cluster, check_options
 
 ENVIRONMENT_PREFIX = "SCORE_"
 #: Ends the description of a setting whose default is the domain's own name.
@@ -107,3 +107,8 @@ class KafkaSettings(JobSettings):
     def _check_kafka(cls, options: dict[str, str]) -> dict[str, str]:
         check_options(options)
         return options
+
+    @property
+    def cluster(self) -> Cluster:
+        """The brokers that these settings name."""
+        return Cluster(self.bootstrap_servers, self.kafka)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from lib.kafka.options import for_spark
+from lib.kafka.cluster import Cluster
 
 
-def write_at_least_once(
-    messages: DataFrame, bootstrap_servers: str, kafka: Mapping[str, str]
-) -> DataStreamWriter:
+def write_at_least_once(messages: DataFrame, cluster: Cluster) -> DataStreamWriter:
     """A writer, not started yet.
 
     Guarantee: every message is written at least once. After a crash or a retried task some are
@@ -23,6 +19,6 @@ def write_at_least_once(
     columns = messages.select("topic", "key", "value", "headers")
     return (
         columns.writeStream.format("kafka")
-        .options(**for_spark(bootstrap_servers, kafka))
+        .options(**cluster.for_spark())
         .option("includeHeaders", "true")
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lib.kafka.options import for_spark
+from lib.kafka.cluster import Cluster
 
 # By Kafka's default a fetch waits 500 ms for more data; the worst latencies come from there.
 _FETCH_WAIT_MS = 20
@@ -29,20 +29,18 @@ class KafkaSourceSettings:
     """What to read.
 
     Attributes:
-        bootstrap_servers: ``host:port[,host:port...]``.
+        cluster: that has the topic.
         topic: one topic.
         starting_offsets: "earliest", "latest" or partition → offset. Spark looks at it only where
             the checkpoint does not say where to go on.
         max_offsets_per_trigger: size of the largest micro-batch, in records; None for no bound.
-        kafka: further client options, as with ``--kafka``.
         partitions: those that are read; None for all, and for new ones as they come.
     """
 
-    bootstrap_servers: str
+    cluster: Cluster
     topic: str
     starting_offsets: str | Mapping[int, int]
     max_offsets_per_trigger: int | None
-    kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
     partitions: frozenset[int] | None = None
 
 
@@ -54,7 +52,7 @@ def read_stream(spark: SparkSession, settings: KafkaSourceSettings) -> DataFrame
     """
     options = {
         **FETCH_OPTIONS,
-        **for_spark(settings.bootstrap_servers, settings.kafka),
+        **settings.cluster.for_spark(),
         **_choose_partitions(settings),
         "kafka.isolation.level": "read_committed",
         "includeHeaders": "true",

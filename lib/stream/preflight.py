@@ -25,9 +25,10 @@ from lib.kafka.admin import (
     refuse_missing_topics,
 )
 from lib.kafka.broker_version import warn_of_old_brokers
+from lib.kafka.cluster import Cluster
 from lib.kafka.partitions import parse_partitions
 from lib.kafka.retry import ask_until_answered
-from lib.kafka.rights import Right, list_rights, name_principal
+from lib.kafka.rights import Right, list_rights
 from lib.kafka.topic_limits import Finding, Severity, TopicFacts, judge_topics
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 
@@ -43,7 +44,7 @@ def check_kafka(settings: ScoreStreamSettings) -> None:
     Raises:
         KafkaSetupError: the job would fail; names all that is missing, and the command for it.
     """
-    admin = connect(settings.bootstrap_servers, settings.kafka)
+    admin = connect(settings.cluster)
     rights = list_rights(
         input_topic=settings.input_topic,
         output_topic=settings.output_topic,
@@ -52,8 +53,7 @@ def check_kafka(settings: ScoreStreamSettings) -> None:
         delivery=settings.delivery,
         executors_commit=settings.commit == "executor",
     )
-    principal = name_principal(settings.kafka)
-    topics = check_rights(admin, settings.bootstrap_servers, rights, principal)
+    topics = check_rights(admin, settings.cluster, rights)
     brokers = list_brokers(admin)
     report_findings(check_limits(admin, settings, topics, brokers=len(brokers)))
     warn_of_old_brokers(admin, brokers)
@@ -69,7 +69,7 @@ def count_partitions(settings: ScoreStreamSettings) -> int:
     if chosen is not None:
         return len(chosen)
     topic = settings.input_topic
-    admin = connect(settings.bootstrap_servers, settings.kafka)
+    admin = connect(settings.cluster)
     try:
         return len(list_partitions(admin, topic))
     except KafkaException as error:
@@ -77,15 +77,14 @@ def count_partitions(settings: ScoreStreamSettings) -> int:
 
 
 def check_rights(
-    admin: AdminClient, bootstrap_servers: str, rights: Sequence[Right], principal: str
+    admin: AdminClient, cluster: Cluster, rights: Sequence[Right]
 ) -> dict[str, TopicDescription]:
     """Make sure that the topics exist and that the user has its rights on topics and group.
 
     Args:
         admin: a client of the job's user.
-        bootstrap_servers: for messages.
+        cluster: that the client connects to, for messages.
         rights: what the job needs; see ``lib.kafka.rights``.
-        principal: the job's user as Kafka names it, for messages.
 
     Returns:
         topic → description.
@@ -95,7 +94,7 @@ def check_rights(
     """
     names = dict.fromkeys(right.name for right in rights if right.kind == "topic")
     topics, allowed, missing = _describe_topics(admin, names)
-    refuse_missing_topics(bootstrap_servers, missing)
+    refuse_missing_topics(cluster, missing)
     lacking = []
     for right in rights:
         if right.kind == "transactional id" or right.is_optional:
@@ -108,8 +107,9 @@ def check_rights(
             lacking.append(right)
     if lacking:
         raise KafkaSetupError(
-            f"{principal} lacks {', '.join(map(str, lacking))} at {bootstrap_servers}",
-            hint=" && ".join(right.command(principal) for right in lacking),
+            f"{cluster.principal} lacks {', '.join(map(str, lacking))}"
+            f" at {cluster.bootstrap_servers}",
+            hint=" && ".join(right.command(cluster.principal) for right in lacking),
         )
     return topics
 
@@ -126,7 +126,7 @@ def check_limits(
     values = _read_settings(admin, names)
     hidden = [name for name in dict.fromkeys(names) if not values[name]]
     if hidden:
-        principal = name_principal(settings.kafka)
+        principal = settings.cluster.principal
         logger.warning(
             "the limits of %s are not checked: %s lacks DESCRIBE_CONFIGS (%s)",
             *(", ".join(f"topic {name}" for name in hidden), principal),

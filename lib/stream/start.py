@@ -78,7 +78,7 @@ def start_stream(
         CheckpointReader(spark, settings.checkpoint, settings.input_topic).refuse_damage()
         records = read_stream(spark, _source(settings))
         messages = observe_messages(plan(records).to_messages(), output)
-        writer = write_at_least_once(messages, settings.bootstrap_servers, settings.kafka)
+        writer = write_at_least_once(messages, settings.cluster)
         writer = writer.queryName(settings.query_name)
         return start(writer.option("checkpointLocation", settings.checkpoint))
 
@@ -109,7 +109,7 @@ def build_guard(spark: SparkSession, settings: ScoreStreamSettings) -> QueryGuar
     """What watches over the query, as the settings say."""
     signs = LifeSigns(spark)
     topics = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
-    brokers = Brokers(settings.bootstrap_servers, settings.kafka, topics)
+    brokers = Brokers(settings.cluster, topics)
     # In real-time mode a batch is as long as it has been told to be.
     planned_s = parse_interval_ms(settings.real_time_batch) / 1000 if settings.is_real_time else 0.0
     return QueryGuard(
@@ -150,12 +150,11 @@ def observe_messages(messages: DataFrame, output: OutputSettings) -> DataFrame:
 
 def _source(settings: ScoreStreamSettings) -> KafkaSourceSettings:
     return KafkaSourceSettings(
-        settings.bootstrap_servers,
+        settings.cluster,
         settings.input_topic,
         settings.starting_offsets,
         # Spark refuses a bound where a batch ends by the clock.
         None if settings.is_real_time else settings.max_offsets_per_trigger,
-        settings.kafka,
         parse_partitions(settings.partitions),
     )
 

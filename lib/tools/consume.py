@@ -11,7 +11,6 @@ from typing import Any, cast
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, Message
 
 from lib.errors import SourceError
-from lib.kafka.options import for_librdkafka
 from lib.kafka.reading import iter_as_they_come, iter_until_end, open_reader
 from lib.messages.dead_letter import DeadLetter, Headers, write_original
 from lib.settings.jobs.consume import ConsumeSettings
@@ -34,11 +33,10 @@ def iter_lines(settings: ConsumeSettings, is_stopped: Callable[[], bool]) -> Ite
     else:
         topic = settings.dead_letter_topic
         build_line = partial(build_dead_letter_line, with_original=settings.original)
-    client_settings = for_librdkafka(settings.bootstrap_servers, settings.kafka)
     start = OFFSET_END if settings.start == "latest" else OFFSET_BEGINNING
     read = iter_as_they_come if settings.is_endless else iter_until_end
     try:
-        with open_reader(client_settings, [topic], start) as reader:
+        with open_reader(settings.cluster, [topic], start) as reader:
             for message in islice(read(reader, is_stopped), settings.count):
                 yield build_line(message)
     except KafkaException as error:

@@ -13,6 +13,7 @@ from typing import Self
 
 from confluent_kafka.admin import AdminClient
 
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.store import ModelStore
 from lib.tools.broker.guarded_folder import GuardedFolder
@@ -93,8 +94,8 @@ class Arena:
         with ExitStack() as stack:
             self.ground = stack.enter_context(open_ground(self._leg.site, self.setup.jars))
             servers = self.ground.broker.bootstrap_servers
-            create_topics(servers, {INPUT: _PARTITIONS, DEAD_LETTERS: 2}, _WIDE)
-            create_topics(servers, {OUTPUT: _PARTITIONS})
+            create_topics(Cluster(servers), {INPUT: _PARTITIONS, DEAD_LETTERS: 2}, _WIDE)
+            create_topics(Cluster(servers), {OUTPUT: _PARTITIONS})
             self._servers = servers
             self.renew_admin()
             options = []

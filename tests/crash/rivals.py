@@ -147,7 +147,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="rivals-"))
     topics = ("rivals-input", "rivals-output", "rivals-dead")
     with EmbeddedBroker() as broker:
-        create_topics(broker.bootstrap_servers, dict.fromkeys(topics, 2))
+        create_topics(broker.cluster, dict.fromkeys(topics, 2))
         deployment = Deployment(
             broker.bootstrap_servers, *topics, options.store.resolve(), folder / "first", "rivals"
         )

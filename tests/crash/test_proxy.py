@@ -244,7 +244,7 @@ def test_a_transaction_whose_commit_is_lost_on_the_way_is_committed_all_the_same
     proxied_broker: tuple[EmbeddedBroker, Proxy],
 ) -> None:
     broker, proxy = proxied_broker
-    create_topics(broker.bootstrap_servers, {"letters": 1})
+    create_topics(broker.cluster, {"letters": 1})
     producer = Producer(
         {"bootstrap.servers": f"127.0.0.1:{proxy.port}", "transactional.id": "t", "log_level": 0}
     )

@@ -164,9 +164,9 @@ def test_jobs_take_the_domains_own_names(broker: Broker, store: Path, tmp_path: 
     """As processes, as a team of that domain would start them."""
     servers = ("--bootstrap-servers", broker.bootstrap_servers)
     contract = ("--contract", str(CONTRACT))
-    create_topics(broker.bootstrap_servers, {"loan-default.predictions": 1})
+    create_topics(broker.cluster, {"loan-default.predictions": 1})
     create_topics(
-        *(broker.bootstrap_servers, {"loan-default.dead-letters": 1}),
+        *(broker.cluster, {"loan-default.dead-letters": 1}),
         {"max.message.bytes": "2097152"},
     )
 

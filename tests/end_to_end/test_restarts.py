@@ -22,6 +22,7 @@ from lib.errors import (
     SinkRejectedError,
     SinkRetryExhaustedError,
 )
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.score.choice import load_backend
 from lib.stream.running_query import RunningQuery
@@ -231,7 +232,7 @@ def test_an_outage_of_the_brokers_costs_no_restart_and_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     servers, records = crashable_broker.bootstrap_servers, build_customers(20)
-    create_topics(servers, dict.fromkeys(("in", "out", "dead"), 1))
+    create_topics(Cluster(servers), dict.fromkeys(("in", "out", "dead"), 1))
     produce(servers, "in", records)
     deployment = Deployment(servers, "in", "out", "dead", model_store, checkpoint, "outage")
     assert crashable_broker.pid is not None

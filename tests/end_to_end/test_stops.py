@@ -81,7 +81,7 @@ def deployment(frail_broker: EmbeddedBroker, model_store: Path, tmp_path: Path) 
         frail_broker.restart()
     name = f"stop-{time.monotonic_ns()}"
     topics = {kind: f"{name}-{kind}" for kind in ("input", "output", "dead")}
-    create_topics(frail_broker.bootstrap_servers, dict.fromkeys(topics.values(), 1))
+    create_topics(frail_broker.cluster, dict.fromkeys(topics.values(), 1))
     return Deployment(
         bootstrap_servers=frail_broker.bootstrap_servers,
         input_topic=topics["input"],

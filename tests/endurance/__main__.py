@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.environment import describe_machine, describe_versions
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.setup.places import BUILD_ROOT
 from lib.tools.broker import EmbeddedBroker
@@ -79,8 +80,8 @@ def _run(
     broker: EmbeddedBroker, store: Path, folder: Path, options: argparse.Namespace
 ) -> tuple[Soak, Ledger]:
     servers = broker.bootstrap_servers
-    create_topics(servers, {"customers": _PARTITIONS, "dead-letters": 2}, _WIDE)
-    create_topics(servers, {"predictions": _PARTITIONS})
+    create_topics(Cluster(servers), {"customers": _PARTITIONS, "dead-letters": 2}, _WIDE)
+    create_topics(Cluster(servers), {"predictions": _PARTITIONS})
     deployment = Deployment(
         bootstrap_servers=servers,
         input_topic="customers",

@@ -24,6 +24,7 @@ from lib.exactly_once.commit.base import ArrowMap
 from lib.exactly_once.offsets.stamp import Stamp
 from lib.exactly_once.sink import ExactlyOnceSettings, ExactlyOnceSink
 from lib.kafka.admin import build_admin, list_partitions
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.messages.columns import HEADERS_TYPE
 from tests.conftest import TopicFactory
@@ -200,7 +201,7 @@ def add_partition(copying: Copying, *records: Record) -> None:
     servers, topic = copying.settings.bootstrap_servers, copying.settings.source_topic
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_partitions([NewPartitions(topic, PARTITIONS + 1)])[topic].result(30)
-    wait_until(lambda: len(list_partitions(build_admin(servers, {}), topic)) == PARTITIONS + 1)
+    wait_until(lambda: len(list_partitions(build_admin(Cluster(servers)), topic)) == PARTITIONS + 1)
     producer = Producer({"bootstrap.servers": servers})
     for key, value in records:
         producer.produce(topic, key=key, value=value, partition=PARTITIONS)
@@ -217,7 +218,7 @@ def delete_topic(copying: Copying) -> None:
 def recreate_topic(copying: Copying) -> None:
     """Delete the source topic and create it again, empty."""
     delete_topic(copying)
-    create_topics(copying.settings.bootstrap_servers, {copying.settings.source_topic: PARTITIONS})
+    create_topics(copying.settings.cluster, {copying.settings.source_topic: PARTITIONS})
 
 
 def find_set_aside(checkpoint: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from confluent_kafka import Producer
 
 from lib.errors import ResumeRefusedError
 from lib.kafka.admin import build_admin, read_offsets
+from lib.kafka.cluster import Cluster
 from lib.tools.broker import Broker
 from tests.conftest import TopicFactory
 from tests.exactly_once.copying import Copying, answers, orders
@@ -32,11 +33,11 @@ def open_transaction(servers: str, topic: str, *values: bytes) -> Iterator[Produ
 
 
 def test_the_latest_offset_is_the_last_stable_one(broker: Broker, topic: TopicFactory) -> None:
-    name, servers = topic(1), broker.bootstrap_servers
-    with open_transaction(servers, name, b"a", b"b", b"c") as producer:
-        assert read_offsets(build_admin(servers, {}), name, "latest") == {0: 2}  # "old", its mark
+    name, cluster = topic(1), broker.cluster
+    with open_transaction(broker.bootstrap_servers, name, b"a", b"b", b"c") as producer:
+        assert read_offsets(build_admin(cluster), name, "latest") == {0: 2}  # "old", its mark
         producer.commit_transaction(30)
-        assert read_offsets(build_admin(servers, {}), name, "latest") == {0: 6}
+        assert read_offsets(build_admin(cluster), name, "latest") == {0: 6}
 
 
 @pytest.mark.parametrize("commit", ["driver", "executor"])
@@ -61,7 +62,7 @@ def test_an_offset_past_the_last_stable_one_is_refused_until_the_transaction_has
     copying.drain()
     servers, source = copying.settings.bootstrap_servers, copying.settings.source_topic
     with open_transaction(servers, source, b"in flight") as producer:
-        stable = read_offsets(build_admin(servers, {}), source, "latest")[0]
+        stable = read_offsets(build_admin(Cluster(servers)), source, "latest")[0]
         copying.commit_by_hand({0: stable + 1})
         with pytest.raises(ResumeRefusedError, match=rf"past the last stable offset @{stable}"):
             copying.drain(accept_offsets=copying.find_acceptance())

@@ -119,12 +119,10 @@ def set_to_unanswered(copying: Copying) -> None:
 def drain_at_least_once(copying: Copying) -> None:
     """Answer what is there with Spark's own sink, on the same checkpoint."""
     settings = copying.settings
-    source = KafkaSourceSettings(
-        settings.bootstrap_servers, settings.source_topic, "earliest", 300, settings.kafka
-    )
+    source = KafkaSourceSettings(settings.cluster, settings.source_topic, "earliest", 300)
     messages = copying.messages(read_stream(copying.spark, source))
     messages = messages.withColumn("headers", F.lit(None).cast(HEADERS_TYPE))
-    writer = write_at_least_once(messages, settings.bootstrap_servers, settings.kafka)
+    writer = write_at_least_once(messages, settings.cluster)
     writer = writer.option("checkpointLocation", settings.checkpoint)
     writer.trigger(availableNow=True).start().awaitTermination(120)
 
@@ -415,7 +413,7 @@ def test_a_cluster_that_was_copied_with_its_offsets_is_accepted(copying: Copying
         for p, (offset, stamp) in copying.committed().items()
         if stamp is not None
     ]
-    admin = build_admin(settings.bootstrap_servers, {})
+    admin = build_admin(settings.cluster)
     asked = ConsumerGroupTopicPartitions(settings.query_name, copied)
     admin.alter_consumer_group_offsets([asked])[settings.query_name].result()
 
@@ -461,7 +459,7 @@ def test_another_place_for_the_checkpoint_and_more_partitions_need_nothing(
     copying.produce(*orders(100, 200))
     copying.die_in_batch(is_written=True)
     source = copying.settings.source_topic
-    admin = build_admin(copying.settings.bootstrap_servers, {})
+    admin = build_admin(copying.settings.cluster)
     admin.create_partitions([NewPartitions(source, PARTITIONS + 2)])[source].result()
     wait_until(lambda: len(admin.list_topics(source).topics[source].partitions) == PARTITIONS + 2)
     copying.produce(*orders(200, 400))
@@ -494,7 +492,7 @@ def raise_limit(copying: Copying, topic: str) -> None:
     found = re.search(r"--add-config (\S+)=(\d+)", text)
     assert found is not None
     entry = ConfigEntry(found[1], found[2], incremental_operation=AlterConfigOpType.SET)
-    admin = build_admin(copying.settings.bootstrap_servers, {})
+    admin = build_admin(copying.settings.cluster)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     for answer in admin.incremental_alter_configs([resource]).values():
         answer.result()

@@ -14,6 +14,7 @@ from confluent_kafka import OFFSET_INVALID
 from pyspark.sql import SparkSession
 
 from lib.kafka.admin import build_admin
+from lib.kafka.cluster import Cluster
 from lib.kafka.retention import find_shortest_retention_s
 from lib.kafka.topics import create_topics
 from lib.tools.broker import EmbeddedBroker
@@ -40,11 +41,11 @@ def test_queries_that_were_idle_longer_than_brokers_remember_go_on_without_a_res
 ) -> None:
     """With commits on driver and executors; kept alive, or not, as on a machine that slept."""
     servers = forgetful_broker.bootstrap_servers
-    assert find_shortest_retention_s(build_admin(servers, {})) == 60
+    assert find_shortest_retention_s(build_admin(Cluster(servers))) == 60
 
     def make_topic(partitions: int = 1, config: object = None) -> str:
         name = uuid.uuid4().hex
-        create_topics(servers, {name: partitions})
+        create_topics(Cluster(servers), {name: partitions})
         return name
 
     def begin(commit: str, keep_alive_s: float) -> Copying:

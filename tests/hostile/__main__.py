@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.environment import describe_machine, describe_versions
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.setup.places import BUILD_ROOT
 from lib.tools.broker import EmbeddedBroker, provide_broker
@@ -79,8 +80,10 @@ def _run(
 ) -> Run:
     name = f"fuzz-{backend}-{uuid.uuid4().hex[:8]}"
     source, output, dead_letters = (f"{name}.{end}" for end in ("in", "out", "dead"))
-    create_topics(bootstrap_servers, dict.fromkeys((source, output), PARTITIONS))
-    create_topics(bootstrap_servers, {dead_letters: PARTITIONS}, {"max.message.bytes": "2097152"})
+    create_topics(Cluster(bootstrap_servers), dict.fromkeys((source, output), PARTITIONS))
+    create_topics(
+        Cluster(bootstrap_servers), {dead_letters: PARTITIONS}, {"max.message.bytes": "2097152"}
+    )
     folder = GuardedFolder.create("churn-fuzz-")
     try:
         checkpoint = folder.path / "checkpoint"

@@ -37,7 +37,7 @@ def test_older_brokers_are_named_with_what_they_say_of_themselves() -> None:
 
 def test_each_broker_of_a_cluster_is_asked() -> None:
     with EmbeddedBroker(brokers=2) as broker:
-        admin = build_admin(broker.bootstrap_servers, {})
+        admin = build_admin(broker.cluster)
 
         assert read_versions(admin, list_brokers(admin)) == {1: None, 2: None}
 
@@ -45,7 +45,7 @@ def test_each_broker_of_a_cluster_is_asked() -> None:
 def test_a_broker_of_the_tested_version_has_no_such_setting_and_is_passed_over(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    admin = build_admin(broker.bootstrap_servers, {})
+    admin = build_admin(broker.cluster)
 
     with caplog.at_level(logging.INFO):
         warn_of_old_brokers(admin, list_brokers(admin))

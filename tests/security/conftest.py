@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from tests.end_to_end.jobs import Deployment
 from tests.security.cluster import SecureBroker, User, revoke_all
@@ -44,7 +45,7 @@ def secure_deployment(secure_broker: SecureBroker, checkpoint: Path) -> Deployme
     names = {kind: f"{kind}-{suffix}" for kind in ("input", "output", "dead")}
     for kind, name in names.items():
         config = {"max.message.bytes": "2097152"} if kind == "dead" else None
-        create_topics(secure_broker.admin_servers, {name: 2}, config)
+        create_topics(Cluster(secure_broker.admin_servers), {name: 2}, config)
     return Deployment(
         bootstrap_servers=secure_broker.bootstrap_servers,
         input_topic=names["input"],

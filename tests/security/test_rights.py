@@ -13,6 +13,7 @@ from lib.errors import KafkaSetupError, SinkRejectedError
 from lib.exactly_once.commit.partition_writers import settings_of_partition
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
+from lib.kafka.cluster import Cluster
 from lib.kafka.rights import Right
 from lib.kafka.topics import create_topics
 from lib.settings.jobs.score_stream import ScoreStreamSettings
@@ -165,7 +166,7 @@ def test_a_dead_letter_topic_without_room_is_reported_by_numbers(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     narrow = f"narrow-{secure_deployment.query_name}"
-    create_topics(secure_broker.admin_servers, {narrow: 1})
+    create_topics(Cluster(secure_broker.admin_servers), {narrow: 1})
     deployment = replace(secure_deployment, dead_letter_topic=narrow)
     grant(secure_broker, rights_of(deployment))
 
@@ -185,7 +186,7 @@ def test_a_topic_that_nothing_can_be_written_to_ends_the_start(
     secure_broker: SecureBroker, user: User, secure_deployment: Deployment
 ) -> None:
     stuck = f"stuck-{secure_deployment.query_name}"
-    create_topics(secure_broker.admin_servers, {stuck: 1}, {"min.insync.replicas": "2"})
+    create_topics(Cluster(secure_broker.admin_servers), {stuck: 1}, {"min.insync.replicas": "2"})
     deployment = replace(secure_deployment, output_topic=stuck)
     grant(secure_broker, rights_of(deployment))
 

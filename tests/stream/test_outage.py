@@ -8,13 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from lib.kafka.cluster import Cluster
 from lib.stream.watch.outage import Brokers, OutageWatch
 from lib.tools.broker import Broker
 from tests.conftest import TopicFactory
 from tests.support.waiting import wait_until
 
 
-class Cluster:
+class BrokersAway:
     """Brokers that are away when told so; counts the questions."""
 
     fault: str | None = None
@@ -40,7 +41,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
 
 
 def test_an_outage_begins_with_the_silence_and_ends_with_an_answer(lines: list[str]) -> None:
-    cluster = Cluster()
+    cluster = BrokersAway()
     watch = OutageWatch(cluster.find_fault, lambda: 5.0)
     watch.ask()
     assert (watch.duration_s, lines) == (0.0, [])
@@ -62,7 +63,7 @@ def test_lines_about_an_outage_come_at_growing_intervals(
 ) -> None:
     clock = [1_000.0]
     monkeypatch.setattr("lib.stream.watch.outage.time.monotonic", lambda: clock[0])
-    cluster = Cluster()
+    cluster = BrokersAway()
     cluster.fault = "no broker answers"
     watch = OutageWatch(cluster.find_fault, lambda: 5.0)
     for _ in range(3_600):
@@ -78,7 +79,7 @@ def test_failures_since_an_outage_are_told_from_those_before(
 ) -> None:
     clock = [1_000.0]
     monkeypatch.setattr("lib.stream.watch.outage.time.monotonic", lambda: clock[0])
-    cluster = Cluster()
+    cluster = BrokersAway()
     watch = OutageWatch(cluster.find_fault, lambda: 0.0)
     assert not watch.was_on(0.0)
     cluster.fault = "no broker answers"
@@ -95,7 +96,7 @@ def test_failures_since_an_outage_are_told_from_those_before(
 
 
 def test_brokers_are_asked_only_where_the_query_is_silent() -> None:
-    cluster, silence = Cluster(), [0.0]
+    cluster, silence = BrokersAway(), [0.0]
     with OutageWatch(cluster.find_fault, lambda: silence[0]) as watch:
         assert not watch.wait_for(lambda: cluster.questions > 0, timeout_s=2.5)
         silence[0] = 3.0
@@ -103,7 +104,7 @@ def test_brokers_are_asked_only_where_the_query_is_silent() -> None:
 
 
 def test_a_closed_port_is_no_broker() -> None:
-    fault = Brokers("127.0.0.1:1", {}, ["input"]).find_fault()
+    fault = Brokers(Cluster("127.0.0.1:1"), ["input"]).find_fault()
 
     assert fault is not None
     assert fault.startswith("no broker answers at 127.0.0.1:1 (")
@@ -112,7 +113,7 @@ def test_a_closed_port_is_no_broker() -> None:
 def test_a_broker_that_knows_the_topics_or_not_has_answered(
     broker: Broker, topic: TopicFactory
 ) -> None:
-    brokers = Brokers(broker.bootstrap_servers, {}, [topic(2), "no-such-topic"])
+    brokers = Brokers(broker.cluster, [topic(2), "no-such-topic"])
 
     assert brokers.find_fault() is None
     assert brokers.find_fault() is None

@@ -17,6 +17,7 @@ from pathlib import Path
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
 from lib.kafka.admin import build_admin, list_partitions, read_offsets
+from lib.kafka.cluster import Cluster
 
 _TIMEOUT_S = 30.0
 _OFFSET_DELETE = 47
@@ -67,7 +68,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 def _choose(servers: str, topics: Iterable[str]) -> dict[str, list[int]]:
     """``topic`` or ``topic:0,2`` → partitions."""
-    admin, chosen = build_admin(servers, {}), {}
+    admin, chosen = build_admin(Cluster(servers)), {}
     for text in topics:
         topic, _, numbers = text.partition(":")
         named = [int(number) for number in numbers.split(",") if number]
@@ -79,7 +80,7 @@ def _find_positions(given: argparse.Namespace) -> dict[tuple[str, int], int]:
     if given.from_file is not None:
         rows = list(csv.reader(given.from_file.read_text().splitlines()))
         return {(topic, int(partition)): int(offset) for topic, partition, offset in rows}
-    admin = build_admin(given.bootstrap_server, {})
+    admin = build_admin(Cluster(given.bootstrap_server))
     found = {}
     for topic, partitions in _choose(given.bootstrap_server, given.topic).items():
         earliest, latest = (read_offsets(admin, topic, end) for end in ("earliest", "latest"))
@@ -107,7 +108,7 @@ def read_group(servers: str, group: str) -> dict[tuple[str, int], int]:
 
 def list_positions(servers: str, group: str) -> list[TopicPartition]:
     """The group's offsets and their metadata, for each partition where it has one."""
-    admin = build_admin(servers, {})
+    admin = build_admin(Cluster(servers))
     answers = admin.list_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(group)], request_timeout=_TIMEOUT_S
     )
@@ -118,7 +119,7 @@ def list_positions(servers: str, group: str) -> list[TopicPartition]:
 def set_offsets(servers: str, group: str, positions: Mapping[tuple[str, int], int]) -> None:
     """Commit offsets for a group without members, as ``--reset-offsets --execute``."""
     moved = [TopicPartition(topic, it, at) for (topic, it), at in positions.items()]
-    admin = build_admin(servers, {})
+    admin = build_admin(Cluster(servers))
     answers = admin.alter_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(group, moved)], request_timeout=_TIMEOUT_S
     )
@@ -128,7 +129,7 @@ def set_offsets(servers: str, group: str, positions: Mapping[tuple[str, int], in
 
 def delete_group(servers: str, group: str) -> None:
     """Delete a group and all of its offsets, as ``--delete``; Kafka does so when they expire."""
-    admin = build_admin(servers, {})
+    admin = build_admin(Cluster(servers))
     admin.delete_consumer_groups([group], request_timeout=_TIMEOUT_S)[group].result()
 
 
@@ -159,7 +160,7 @@ def delete_offsets(servers: str, group: str, topic: str, partitions: Iterable[in
 
 
 def _find_coordinator(servers: str, group: str) -> str:
-    admin = build_admin(servers, {})
+    admin = build_admin(Cluster(servers))
     answers = admin.describe_consumer_groups([group], request_timeout=_TIMEOUT_S)
     node = answers[group].result().coordinator
     return f"{node.host}:{node.port}"

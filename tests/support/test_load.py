@@ -26,7 +26,7 @@ def test_each_record_is_sent_once_and_keys_keep_their_order_whatever_the_broker_
     crashable_broker: EmbeddedBroker,
 ) -> None:
     broker, ledger = crashable_broker, Ledger(NumberedRecords(pool_size=50), {})
-    create_topics(broker.bootstrap_servers, {"load": 2}, {"max.message.bytes": "2097152"})
+    create_topics(broker.cluster, {"load": 2}, {"max.message.bytes": "2097152"})
     with Load(broker.bootstrap_servers, "load", 2, ledger, rate=4_000) as load:
         load.allow(3_000)
         await_sent(load, 1_000)
@@ -82,7 +82,7 @@ def test_it_waits_while_too_many_records_have_no_answer(
     crashable_broker: EmbeddedBroker,
 ) -> None:
     ledger = Ledger(NumberedRecords(pool_size=50), {})
-    create_topics(crashable_broker.bootstrap_servers, {"load": 1})
+    create_topics(crashable_broker.cluster, {"load": 1})
     servers = crashable_broker.bootstrap_servers
     with Load(servers, "load", 1, ledger, rate=10_000, backlog=300) as load:
         load.allow(1_000)

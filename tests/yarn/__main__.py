@@ -26,6 +26,7 @@ from pathlib import Path
 import pyspark
 import trustme
 
+from lib.kafka.cluster import Cluster
 from lib.kafka.secrets import is_secret
 from lib.kafka.topics import create_topics
 from lib.setup.places import PROJECT_ROOT
@@ -181,7 +182,7 @@ def deploy(broker: SecureBroker, number: int, store: Path, hdfs: str) -> Deploym
         (deployment.output_topic, {}),
         (deployment.dead_letter_topic, {"max.message.bytes": "2097152"}),
     ):
-        create_topics(broker.admin_servers, {topic: 2}, config)
+        create_topics(Cluster(broker.admin_servers), {topic: 2}, config)
     grant(broker, rights_of(deployment, delivery="exactly-once", executors_commit=True))
     return deployment
 

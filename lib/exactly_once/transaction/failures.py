@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError
 
 from lib.errors import SinkError, SinkRejectedError, SinkRetryExhaustedError
 from lib.exactly_once.transaction.settings import TransactionSettings
-from lib.kafka.rights import Right, name_principal
+from lib.kafka.rights import Right
 
 
 class Failure(Enum):
@@ -88,7 +88,7 @@ def way_out(error: KafkaError, settings: TransactionSettings) -> str:
         error: the first error of the transaction.
         settings: the settings of the writer; they name the job's user and what it asked for.
     """
-    principal = name_principal(settings.kafka)
+    principal = settings.cluster.principal
     return _REJECTED[error.code()].format(
         principal=principal,
         grant=_find_right(error, settings).command(principal),

@@ -19,7 +19,6 @@ from lib.errors import KafkaSetupError
 from lib.exactly_once.transaction.failures import Failure, classify
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.kafka.admin import list_partitions
-from lib.kafka.options import for_librdkafka
 from lib.kafka.retry import ask_until_answered
 
 # The pause before a question is repeated, after an error that may pass.
@@ -219,7 +218,7 @@ def build_client_settings(settings: TransactionSettings) -> dict[str, str | int 
         # and send_offsets_to_transaction never returns (librdkafka issue 5511).
         "metadata.recovery.strategy": "none",
         "log_level": 3,
-        **for_librdkafka(settings.bootstrap_servers, settings.kafka),
+        **settings.cluster.for_librdkafka(),
     }
 
 

@@ -248,7 +248,7 @@ class RetryingProducer:
 
         Offsets that are gone sooner were deleted, perhaps on purpose.
         """
-        admin = build_admin(self._settings.bootstrap_servers, self._settings.kafka)
+        admin = build_admin(self._settings.cluster)
         retention_s = find_shortest_retention_s(admin) or _DEFAULT_RETENTION_S
         return time.time() - self._known_s >= retention_s
 

@@ -8,6 +8,7 @@ from math import inf
 from typing import Literal
 
 from lib.errors import SettingsError
+from lib.kafka.cluster import Cluster
 
 # What a transaction needs beside its own time: the last answers, and the client's timers.
 _STUCK_MARGIN_S = 15.0
@@ -74,6 +75,11 @@ class TransactionSettings:
                 " transactional ids",
                 hint="give the query a name of letters, digits, '.', '_' and '-'",
             )
+
+    @property
+    def cluster(self) -> Cluster:
+        """The brokers that the writer's clients connect to, and how."""
+        return Cluster(self.bootstrap_servers, self.kafka)
 
     @property
     def patience_s(self) -> float:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from lib.background import Background
 from lib.errors import first_line
-from lib.kafka.options import for_librdkafka
+from lib.kafka.cluster import Cluster
 
 logger = logging.getLogger(__name__)
 
@@ -38,16 +38,12 @@ class Brokers:
     deleted, brokers may create it again.
 
     Args:
-        bootstrap_servers: ``host:port[,host:port...]``.
-        options: further client options, as with ``--kafka``.
+        cluster: of these brokers.
         topics: those that the job reads and writes.
     """
 
-    def __init__(
-        self, bootstrap_servers: str, options: Mapping[str, str], topics: Sequence[str]
-    ) -> None:
-        self._servers = bootstrap_servers
-        self._options = options
+    def __init__(self, cluster: Cluster, topics: Sequence[str]) -> None:
+        self._cluster = cluster
         self._topics = sorted(set(topics))
         self._client: Consumer | None = None
         self._failures: list[KafkaError] = []
@@ -65,7 +61,8 @@ class Brokers:
         except KafkaException as failure:
             error: KafkaError = failure.args[0]
             if not self._is_refused():
-                return f"no broker answers at {self._servers} ({first_line(error.str())})"
+                servers = self._cluster.bootstrap_servers
+                return f"no broker answers at {servers} ({first_line(error.str())})"
         return None
 
     def _find_orphans(self, topic: str) -> list[int]:
@@ -88,7 +85,7 @@ class Brokers:
                     # A broker that hangs is soon left for another one, and soon tried again.
                     "socket.timeout.ms": int(_ANSWER_TIMEOUT_S * 1000),
                     "reconnect.backoff.max.ms": 1000,
-                    **for_librdkafka(self._servers, self._options),
+                    **self._cluster.for_librdkafka(),
                     "group.id": "outage-watch",
                     "log_level": 0,
                     "error_cb": self._failures.append,

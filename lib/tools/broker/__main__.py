@@ -36,7 +36,7 @@ def main() -> int:
     try:
         with EmbeddedBroker(brokers=options.brokers) as broker:
             if topics:
-                create_topics(broker.bootstrap_servers, topics)
+                create_topics(broker.cluster, topics)
             print(broker.bootstrap_servers, flush=True)
             print(f"running, folder {broker.folder}; Ctrl-C stops it", file=sys.stderr)
             signal.sigwait(ending)

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from lib.errors import SetupError
+from lib.kafka.cluster import Cluster
 from lib.setup.jars import JarSet, list_jars
 from lib.tools.broker.configuration import (
     PLAIN_LISTENER,
@@ -58,7 +59,7 @@ class EmbeddedBroker:
 
     Example:
         with EmbeddedBroker(brokers=3) as broker:
-            create_topics(broker.bootstrap_servers, {"events": 4})
+            create_topics(broker.cluster, {"events": 4})
             broker.kill(2)
             broker.restart(2)
     """
@@ -101,6 +102,11 @@ class EmbeddedBroker:
         """The addresses for clients, ``host:port[,host:port...]``; they stay as they are."""
         self._require_home()
         return ",".join(node.server for node in self._nodes)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The brokers for clients that need no options."""
+        return Cluster(self.bootstrap_servers)
 
     @property
     def node_ids(self) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from lib.kafka.cluster import Cluster
 from lib.tools.broker.embedded import EmbeddedBroker
 
 #: Names the user's own broker; nothing is started then.
@@ -21,12 +22,21 @@ class Broker(Protocol):
     def bootstrap_servers(self) -> str:
         """The address for clients, ``host:port[,host:port...]``."""
 
+    @property
+    def cluster(self) -> Cluster:
+        """The same as clients of this project take it."""
+
 
 @dataclass(frozen=True)
 class ExternalBroker:
     """A broker that the user runs; it is neither started nor stopped here."""
 
     bootstrap_servers: str
+
+    @property
+    def cluster(self) -> Cluster:
+        """The broker, whose clients need no options."""
+        return Cluster(self.bootstrap_servers)
 
 
 @contextmanager

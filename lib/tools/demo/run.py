@@ -97,7 +97,7 @@ def provide_model(settings: DemoSettings, guard: GuardedFolder, output: Output) 
 def build_job(settings: DemoSettings, topics: Topics, guard: GuardedFolder) -> Child:
     """Return the real job, not started yet, with a checkpoint of its own."""
     options = {
-        "--bootstrap-servers": topics.bootstrap_servers,
+        "--bootstrap-servers": topics.cluster.bootstrap_servers,
         "--input-topic": topics.records,
         "--output-topic": topics.predictions,
         "--dead-letter-topic": topics.dead_letters,

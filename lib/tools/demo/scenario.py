@@ -121,7 +121,7 @@ class Scenario:
 
     def _send(self, count: int, rate: float) -> None:
         topics = self._topics
-        target = Target(topics.bootstrap_servers, topics.records)
+        target = Target(topics.cluster, topics.records)
         messages = islice(self._messages, count)
         report = send_messages(messages, target, rate=rate, on_sent=self._note)
         if report.delivered < report.sent:

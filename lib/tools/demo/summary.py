@@ -66,7 +66,8 @@ def list_next_steps(settings: DemoSettings, topics: Topics) -> list[str]:
     """Return commands that work now, each with what it does."""
     if settings.keep:
         produce = ".venv/bin/python jobs/produce.py"
-        target = f"--bootstrap-servers {topics.bootstrap_servers} --input-topic {topics.records}"
+        servers = topics.cluster.bootstrap_servers
+        target = f"--bootstrap-servers {servers} --input-topic {topics.records}"
         return [
             f"{produce} {target} --count 1000 --rate 100 --bad-share 0.05",
             "  sends more records; run it in another terminal and watch them arrive here",
@@ -118,7 +119,7 @@ def _format_letter(letter: DeadLetter) -> str:
 
 def _place_lines(topics: Topics, places: dict[str, Path]) -> Iterator[str]:
     rows = {
-        "Kafka": topics.bootstrap_servers,
+        "Kafka": topics.cluster.bootstrap_servers,
         "topics": f"{topics.records} → {topics.predictions}, {topics.dead_letters}",
         **{name: str(path) for name, path in places.items()},
         "documents": f"{PROJECT_ROOT / 'README.md'} and docs/",

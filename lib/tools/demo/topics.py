@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaException, Message
 from lib.background import Background
 from lib.errors import KafkaSetupError
 from lib.kafka.admin import build_admin
+from lib.kafka.cluster import Cluster
 from lib.kafka.reading import iter_until_end, open_reader
 from lib.kafka.topics import await_topics, create_topics, remove_topics
 from lib.messages.dead_letter import DeadLetter, Headers
@@ -37,12 +38,12 @@ class Topics:
     """The names of the topics and of the query.
 
     Attributes:
-        bootstrap_servers: the address of the broker, ``host:port[,host:port...]``.
+        cluster: the cluster that has them.
         names: the names that the contract gives.
         prefix: the beginning of all names; empty on an embedded broker.
     """
 
-    bootstrap_servers: str
+    cluster: Cluster
     names: Names
     prefix: str = ""
 
@@ -81,14 +82,15 @@ def provide_topics(broker: Broker, names: Names) -> Iterator[Topics]:
     """
     is_ours = isinstance(broker, EmbeddedBroker)
     prefix = "" if is_ours else f"demo-{uuid.uuid4().hex[:8]}."
-    servers = broker.bootstrap_servers
-    topics, admin = Topics(servers, names, prefix), build_admin(servers, {})
+    topics, admin = Topics(broker.cluster, names, prefix), build_admin(broker.cluster)
     partitions = dict.fromkeys((topics.records, topics.predictions), _PARTITIONS)
     try:
-        create_topics(servers, partitions)
-        create_topics(servers, {topics.dead_letters: 1}, _DEAD_LETTER_SETTINGS)
+        create_topics(broker.cluster, partitions)
+        create_topics(broker.cluster, {topics.dead_letters: 1}, _DEAD_LETTER_SETTINGS)
         if not await_topics(admin, topics.all_names):
-            raise KafkaSetupError(f"{servers} does not show the topics it has created")
+            raise KafkaSetupError(
+                f"{broker.bootstrap_servers} does not show the topics it has created"
+            )
         yield topics
     finally:
         if not is_ours:
@@ -111,7 +113,7 @@ def open_consumer(topics: Topics, *names: str) -> AbstractContextManager[Consume
         topics: name the broker.
         names: the names of the topics to read.
     """
-    return open_reader({"bootstrap.servers": topics.bootstrap_servers}, names)
+    return open_reader(topics.cluster, names)
 
 
 @dataclass

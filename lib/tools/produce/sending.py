@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from lib.kafka.options import for_librdkafka
+from lib.kafka.cluster import Cluster
 from lib.tools.produce import mixture
 
 # After this a message that no broker took counts as failed.
@@ -29,14 +29,12 @@ class Target:
     """Where messages go.
 
     Attributes:
-        bootstrap_servers: ``host:port[,host:port...]``.
+        cluster: that has the topic.
         topic: which exists.
-        kafka: further client options, as with ``--kafka``.
     """
 
-    bootstrap_servers: str
+    cluster: Cluster
     topic: str
-    kafka: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,7 @@ def _producer_settings(target: Target) -> dict[str, str | int | float | bool]:
         "queue.buffering.max.messages": 200_000,
         # Whatever fails is counted by its name; the client's own lines would only repeat it.
         "log_level": 0,
-        **for_librdkafka(target.bootstrap_servers, target.kafka),
+        **target.cluster.for_librdkafka(),
         "enable.idempotence": True,
         # Confirmations one by one would cost more than the sending itself.
         "delivery.report.only.error": True,

@@ -58,7 +58,7 @@ class StopOnce(Background):
 
 
 def read_id(copying: Copying) -> str:
-    admin = build_admin(copying.settings.bootstrap_servers, {})
+    admin = build_admin(copying.settings.cluster)
     return read_topic_id(admin, copying.settings.source_topic)
 
 

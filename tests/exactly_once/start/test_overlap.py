@@ -16,6 +16,7 @@ from lib.exactly_once.start.overlap import Overlap, find_overlaps, warn_of_overl
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.kafka.admin import build_admin
+from lib.kafka.cluster import Cluster
 from lib.tools.broker import Broker
 from tests.conftest import TopicFactory
 from tests.exactly_once.copying import Copying
@@ -68,7 +69,7 @@ def test_a_query_that_runs_is_seen_by_others_and_not_by_itself(
 ) -> None:
     source, servers = topic(4), broker.bootstrap_servers
     settings = TransactionSettings(servers, f"high-{source}", source, partitions=frozenset({2, 3}))
-    admin = build_admin(servers, {})
+    admin = build_admin(Cluster(servers))
     author = Author("host:1:aa", lease_s=600)
     with closing(TransactionalWriter(settings, author=author)) as writer:
         writer.open()

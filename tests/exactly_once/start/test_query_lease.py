@@ -18,6 +18,7 @@ from lib.errors import OwnerAliveError, SinkError, SinkFencedError
 from lib.exactly_once.offsets.lease import find_owner
 from lib.exactly_once.sink import ExactlyOnceSink
 from lib.kafka.admin import build_admin, read_topic_id
+from lib.kafka.cluster import Cluster
 from tests.exactly_once.copying import PARTITIONS, Copying, answers, as_bytes, orders
 from tests.support.waiting import wait_until
 
@@ -160,7 +161,7 @@ def owner_process(copying: Copying, lease_s: int) -> Iterator[subprocess.Popen[s
     """Another process that has the query, and is silent until it is told to commit again."""
     settings = copying.settings
     servers = settings.bootstrap_servers
-    topic_id = read_topic_id(build_admin(servers, {}), settings.source_topic)
+    topic_id = read_topic_id(build_admin(Cluster(servers)), settings.source_topic)
     arguments = [servers, settings.query_name, settings.source_topic, topic_id, str(lease_s)]
     with subprocess.Popen(
         [sys.executable, "-c", OWNER, *arguments],

@@ -22,6 +22,7 @@ from lib.exactly_once.offsets.stamp import Author, Committer, Stamp
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.kafka.admin import build_admin, read_topic_id
+from lib.kafka.cluster import Cluster
 from lib.messages.columns import MESSAGE_SCHEMA
 from tests.conftest import TopicFactory
 from tests.exactly_once.copying import PARTITIONS, Copying, add_partition, answers, orders
@@ -68,7 +69,7 @@ def test_a_task_writes_nothing_to_a_partition_that_its_driver_has_not_claimed(
     run = stamps[0].run_id
     copying.start_sink().close()
     add_partition(copying, *NEW_RECORDS)
-    topic_id = read_topic_id(build_admin(servers, {}), settings.source_topic)
+    topic_id = read_topic_id(build_admin(Cluster(servers)), settings.source_topic)
     task = PartitionTask(
         settings,
         Author(run, topic_id, Committer.EXECUTOR),
@@ -161,9 +162,7 @@ def test_a_task_of_a_former_release_is_fenced_by_its_former_id(
     """The first start after an upgrade, while the old release's last task is still writing."""
     copying.produce(*orders(0, 40))
     former = former_settings_of_partition(copying.settings, 0)
-    topic_id = read_topic_id(
-        build_admin(former.bootstrap_servers, {}), copying.settings.source_topic
-    )
+    topic_id = read_topic_id(build_admin(former.cluster), copying.settings.source_topic)
     assert former.transactional_id == (
         f"{copying.settings.query_name}-{copying.settings.source_topic}-0"
     )

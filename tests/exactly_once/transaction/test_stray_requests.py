@@ -57,7 +57,7 @@ class Line:
 def line(proxied_broker: tuple[EmbeddedBroker, Proxy]) -> Line:
     broker, proxy = proxied_broker
     source, output = (f"{name}-{uuid.uuid4().hex[:8]}" for name in ("in", "out"))
-    create_topics(broker.bootstrap_servers, {source: 2, output: 1})
+    create_topics(broker.cluster, {source: 2, output: 1})
     return Line(build_setting(broker.bootstrap_servers, source, output), proxy)
 
 

@@ -25,6 +25,7 @@ from lib.errors import (
 )
 from lib.exactly_once.offsets.stamp import Stamp
 from lib.exactly_once.transaction.writer import TransactionalWriter, WriteReport
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.tools.broker import Broker, EmbeddedBroker
 from tests.conftest import TopicFactory
@@ -510,7 +511,7 @@ def test_the_broker_dies_and_comes_back(
     crashable_broker: EmbeddedBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     servers = crashable_broker.bootstrap_servers
-    create_topics(servers, {"in": 2, "out": 1})
+    create_topics(Cluster(servers), {"in": 2, "out": 1})
     setting = build_setting(servers, "in", "out")
     writer = setting.writer(stuck_after_s=20.0, request_timeout_s=5.0)
     writer.open()

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ConfigEntry, ConfigResource
 
 from lib.errors import KafkaSetupError, SetupError
+from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.setup.places import PROJECT_ROOT
 from lib.tools.broker import EmbeddedBroker, Listener
@@ -42,7 +43,7 @@ def test_a_killed_broker_comes_back_on_the_same_port_with_its_data(
     crashable_broker: EmbeddedBroker,
 ) -> None:
     address = crashable_broker.bootstrap_servers
-    create_topics(address, {"kept": 1})
+    create_topics(Cluster(address), {"kept": 1})
     produce(address, "kept", b"before the crash")
 
     crashable_broker.kill()
@@ -57,7 +58,7 @@ def test_a_killed_broker_comes_back_on_the_same_port_with_its_data(
 def test_three_brokers_are_one_cluster_that_goes_on_without_one_of_them() -> None:
     with EmbeddedBroker(brokers=3) as broker:
         address = broker.bootstrap_servers
-        create_topics(address, {"kept": 3})
+        create_topics(Cluster(address), {"kept": 3})
         admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
         assert sorted(admin.list_topics(timeout=_ANSWER_TIMEOUT_S).brokers) == [1, 2, 3]
         # One broker creates them; the others hear of it a moment later.
@@ -196,7 +197,7 @@ def test_a_topic_that_exists_is_an_error_that_names_it(
     with pytest.raises(
         KafkaSetupError, match=rf"topic {name} could not be created at 127\.0\.0\.1"
     ):
-        create_topics(broker.bootstrap_servers, {name: 1})
+        create_topics(broker.cluster, {name: 1})
 
 
 def read_topic_setting(admin: AdminClient, topic: str, name: str) -> str | None:

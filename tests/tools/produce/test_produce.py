@@ -17,6 +17,7 @@ import pytest
 from jobs.produce import produce
 from lib.decode.engines.python import decode_value
 from lib.errors import KafkaSetupError, SinkError
+from lib.kafka.cluster import Cluster
 from lib.settings.jobs.produce import ProduceSettings
 from lib.tools.broker.ports import pick_free_ports
 from lib.tools.produce.mixture import Message
@@ -148,9 +149,8 @@ def test_a_message_that_the_client_refuses_does_not_stop_the_others(
     name = topic()
     messages = [Message(b"a", b"1", None), Message(b"b", b"x" * 2_000, None)] * 2
 
-    report = send_messages(
-        messages, Target(broker.bootstrap_servers, name, {"message.max.bytes": "1000"})
-    )
+    cluster = Cluster(broker.bootstrap_servers, {"message.max.bytes": "1000"})
+    report = send_messages(messages, Target(cluster, name))
 
     assert (report.sent, report.delivered) == (4, 2)
     assert report.failures == {"MSG_SIZE_TOO_LARGE": 2}
@@ -161,9 +161,7 @@ def test_keys_go_where_java_clients_put_them(broker: Broker, topic: TopicFactory
     # Kafka's Utils.toPositive(Utils.murmur2(key)) % 4
     expected = {b"21": 0, b"foobar": 2, b"a-little-bit-long-string": 0}
 
-    send_messages(
-        [Message(key, b"{}", None) for key in expected], Target(broker.bootstrap_servers, name)
-    )
+    send_messages([Message(key, b"{}", None) for key in expected], Target(broker.cluster, name))
 
     found = {m.key(): m.partition() for m in read_topic(broker.bootstrap_servers, name)}
     assert found == expected

@@ -26,6 +26,7 @@ from lib.exactly_once.offsets.stamp import Author
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.kafka.admin import build_admin, read_topic_id
+from lib.kafka.cluster import Cluster
 from lib.messages.dead_letter import (
     HEADER_RETRY_COUNT,
     DeadLetterFormat,
@@ -280,7 +281,7 @@ def test_a_second_one_under_the_same_name_stops_the_first(
 
     with pytest.raises(SinkFencedError):
         resend(
-            build_admin(broker.bootstrap_servers, {}),
+            build_admin(broker.cluster),
             transactions,
             Selection(source),
             from_beginning=True,
@@ -434,7 +435,7 @@ def test_the_name_of_a_query_is_refused_before_its_job_is_ended(
 ) -> None:
     send(build_rows(10))
     query = TransactionSettings(broker.bootstrap_servers, f"query-{source}", source)
-    admin = build_admin(query.bootstrap_servers, {})
+    admin = build_admin(query.cluster)
     author = Author("host:1:aa", read_topic_id(admin, source))
     writer = TransactionalWriter(query, author=author)
     writer.open()
@@ -460,7 +461,7 @@ def test_a_topic_of_dead_letters_that_was_recreated_is_not_read_from_the_old_pos
     metadata = read_metadata(servers, name)
     # As after a topic that was deleted and recreated: Kafka deletes the offsets in the end, but a
     # run may still meet them.
-    admin = build_admin(servers, {})
+    admin = build_admin(Cluster(servers))
     old_id = read_topic_id(admin, letters)
     moved = [
         TopicPartition(letters, it, 1, text.replace(old_id, "0" * 32))
@@ -484,5 +485,5 @@ def read_metadata(servers: str, group: str) -> dict[tuple[str, int], str]:
 
 
 def add_partitions(servers: str, topic: str, total: int) -> None:
-    admin = build_admin(servers, {})
+    admin = build_admin(Cluster(servers))
     admin.create_partitions([NewPartitions(topic, total)])[topic].result()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lib.errors import SettingsError
-from lib.kafka.options import RESERVED, check_options, for_librdkafka, for_spark
+from lib.kafka.cluster import RESERVED, Cluster, check_options
 
 SCRAM = {
     "security.protocol": "SASL_SSL",
@@ -17,8 +17,8 @@ SCRAM = {
 def test_shared_options_reach_both_clients() -> None:
     options = {"client.id": "job", "security.protocol": "SSL"}
 
-    assert for_librdkafka("host:1", options) == {"bootstrap.servers": "host:1", **options}
-    assert for_spark("host:1", options) == {
+    assert Cluster("host:1", options).for_librdkafka() == {"bootstrap.servers": "host:1", **options}
+    assert Cluster("host:1", options).for_spark() == {
         "kafka.bootstrap.servers": "host:1",
         "kafka.client.id": "job",
         "kafka.security.protocol": "SSL",
@@ -26,7 +26,7 @@ def test_shared_options_reach_both_clients() -> None:
 
 
 def test_credentials_are_said_once_and_reach_java_in_its_own_form() -> None:
-    options = for_spark("host:1", SCRAM)
+    options = Cluster("host:1", SCRAM).for_spark()
 
     assert options["kafka.sasl.jaas.config"] == (
         "org.apache.kafka.common.security.scram.ScramLoginModule required"
@@ -35,19 +35,22 @@ def test_credentials_are_said_once_and_reach_java_in_its_own_form() -> None:
     assert options["kafka.ssl.truststore.location"] == "/etc/ca.pem"
     assert options["kafka.ssl.truststore.type"] == "PEM"
     assert "kafka.sasl.password" not in options
-    assert for_librdkafka("host:1", SCRAM)["sasl.password"] == 'pass"word\\'
+    assert Cluster("host:1", SCRAM).for_librdkafka()["sasl.password"] == 'pass"word\\'
 
 
 def test_java_only_options_stay_away_from_librdkafka() -> None:
     options = {"sasl.jaas.config": "x", "ssl.truststore.location": "/t", "client.id": "job"}
 
-    assert for_librdkafka("host:1", options) == {"bootstrap.servers": "host:1", "client.id": "job"}
-    assert for_spark("host:1", options)["kafka.sasl.jaas.config"] == "x"
+    assert Cluster("host:1", options).for_librdkafka() == {
+        "bootstrap.servers": "host:1",
+        "client.id": "job",
+    }
+    assert Cluster("host:1", options).for_spark()["kafka.sasl.jaas.config"] == "x"
 
 
 def test_an_unknown_login_mechanism_needs_javas_form_too() -> None:
     with pytest.raises(SettingsError, match=r"sasl\.mechanism=OAUTHBEARER .*sasl\.jaas\.config"):
-        for_spark("host:1", {**SCRAM, "sasl.mechanism": "OAUTHBEARER"})
+        Cluster("host:1", {**SCRAM, "sasl.mechanism": "OAUTHBEARER"}).for_spark()
 
 
 @pytest.mark.parametrize("key", sorted(RESERVED))
@@ -57,17 +60,14 @@ def test_options_of_the_job_itself_are_refused(key: str) -> None:
 
 
 def test_a_client_certificate_in_one_file_reaches_java_as_a_key_store() -> None:
-    options = for_spark(
-        "host:1",
-        {
-            "security.protocol": "SSL",
-            "ssl.certificate.location": "/own.pem",
-            "ssl.key.location": "/own.pem",
-            "ssl.key.password": "secret",
-        },
-    )
+    options = {
+        "security.protocol": "SSL",
+        "ssl.certificate.location": "/own.pem",
+        "ssl.key.location": "/own.pem",
+        "ssl.key.password": "secret",
+    }
 
-    assert options == {
+    assert Cluster("host:1", options).for_spark() == {
         "kafka.bootstrap.servers": "host:1",
         "kafka.security.protocol": "SSL",
         "kafka.ssl.keystore.location": "/own.pem",
@@ -77,9 +77,9 @@ def test_a_client_certificate_in_one_file_reaches_java_as_a_key_store() -> None:
 
 
 def test_a_client_certificate_as_text_reaches_java_as_text() -> None:
-    options = for_spark("host:1", {"ssl.certificate.pem": "chain", "ssl.key.pem": "key"})
+    options = {"ssl.certificate.pem": "chain", "ssl.key.pem": "key"}
 
-    assert options == {
+    assert Cluster("host:1", options).for_spark() == {
         "kafka.bootstrap.servers": "host:1",
         "kafka.ssl.keystore.certificate.chain": "chain",
         "kafka.ssl.keystore.key": "key",
@@ -88,5 +88,26 @@ def test_a_client_certificate_as_text_reaches_java_as_text() -> None:
 
 
 def test_a_client_certificate_in_two_files_is_refused_with_the_way_out() -> None:
+    options = {"ssl.certificate.location": "/a.pem", "ssl.key.location": "/b.pem"}
+
     with pytest.raises(SettingsError, match=r"name two files, .*into one PEM file"):
-        for_spark("host:1", {"ssl.certificate.location": "/a.pem", "ssl.key.location": "/b.pem"})
+        Cluster("host:1", options).for_spark()
+
+
+@pytest.mark.parametrize(
+    ("options", "principal"),
+    [
+        ({"security.protocol": "SASL_SSL", "sasl.username": "ada"}, "User:ada"),
+        ({"sasl.jaas.config": 'x.Module required username="ada" password="p";'}, "User:ada"),
+        ({}, "User:ANONYMOUS"),
+        ({"security.protocol": "PLAINTEXT"}, "User:ANONYMOUS"),
+        # By certificate: only the brokers know what they make of its subject.
+        ({"security.protocol": "SSL"}, "User:NAME"),
+    ],
+)
+def test_the_user_is_named_as_kafka_names_it(options: dict[str, str], principal: str) -> None:
+    assert Cluster("host:1", options).principal == principal
+
+
+def test_whoever_prints_a_cluster_prints_no_password() -> None:
+    assert repr(Cluster("host:1", SCRAM)) == "Cluster(bootstrap_servers='host:1')"

@@ -1,4 +1,4 @@
-"""One set of Kafka options for two client families.
+"""A Kafka cluster as every part of the project is told of it: address and client options. Pure.
 
 Spark's connector is a Java client, the exactly-once sink uses librdkafka. They share most names;
 where they differ, each gets its own form, so that ``--kafka KEY=VALUE`` is said once.
@@ -6,10 +6,13 @@ where they differ, each gets its own form, so that ``--kafka KEY=VALUE`` is said
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from lib.errors import SettingsError
 
+_JAAS_USER = re.compile(r'username="((?:[^"\\]|\\.)*)"')
 # Only the Java client knows these.
 _JAVA_ONLY = (
     "sasl.jaas.config",
@@ -49,6 +52,49 @@ RESERVED = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """Where a Kafka cluster is, and how its clients connect. Its repr shows no secret.
+
+    Attributes:
+        bootstrap_servers: ``host:port[,host:port...]``.
+        options: further client options, as with ``--kafka``.
+    """
+
+    bootstrap_servers: str
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def for_librdkafka(self) -> dict[str, str | int | float | bool]:
+        """Settings of a librdkafka client: of an admin client, a consumer or a producer."""
+        return {**_to_librdkafka(self.options), "bootstrap.servers": self.bootstrap_servers}
+
+    def for_spark(self) -> dict[str, str]:
+        """Options of Spark's Kafka source or sink, with their ``kafka.`` prefix.
+
+        Raises:
+            SettingsError: the Java client has no form for one of the options.
+        """
+        java = _to_java(self.options) | {"bootstrap.servers": self.bootstrap_servers}
+        return {f"kafka.{key}": value for key, value in java.items()}
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether clients have a name, to which brokers grant rights."""
+        return "security.protocol" in self.options
+
+    @property
+    def principal(self) -> str:
+        """Whom Kafka takes the clients for, as far as their options tell."""
+        options = self.options
+        jaas = _JAAS_USER.search(options.get("sasl.jaas.config", ""))
+        user = options.get("sasl.username") or (jaas[1] if jaas else None)
+        protocol = options.get("security.protocol", "PLAINTEXT")
+        if user is None and not protocol.upper().endswith("SSL"):
+            user = "ANONYMOUS"
+        # With a client certificate the name is its subject, as the brokers' mapping rules write it.
+        return f"User:{user or 'NAME'}"
+
+
 def check_options(options: Mapping[str, str]) -> None:
     """Refuse options that the job has to set itself.
 
@@ -63,21 +109,17 @@ def check_options(options: Mapping[str, str]) -> None:
         )
 
 
-def for_librdkafka(
-    bootstrap_servers: str, options: Mapping[str, str]
-) -> dict[str, str | int | float | bool]:
-    """Settings of a librdkafka client."""
-    kept = {key: value for key, value in options.items() if not key.startswith(_JAVA_ONLY)}
-    return {**kept, "bootstrap.servers": bootstrap_servers}
+def _to_librdkafka(options: Mapping[str, str]) -> dict[str, str]:
+    """The options as librdkafka takes them."""
+    return {key: value for key, value in options.items() if not key.startswith(_JAVA_ONLY)}
 
 
-def signs_in(options: Mapping[str, object]) -> bool:
-    """Whether a client with these options has a name, to which brokers grant rights."""
-    return "security.protocol" in options
+def _to_java(options: Mapping[str, str]) -> dict[str, str]:
+    """The options as the Java client takes them.
 
-
-def for_spark(bootstrap_servers: str, options: Mapping[str, str]) -> dict[str, str]:
-    """Options of Spark's Kafka source or sink, with their ``kafka.`` prefix."""
+    Raises:
+        SettingsError: it has no form for one of them.
+    """
     java = {key: value for key, value in options.items() if not key.startswith(_LIBRDKAFKA_ONLY)}
     username, password = options.get("sasl.username"), options.get("sasl.password")
     if username is not None and password is not None and "sasl.jaas.config" not in java:
@@ -94,10 +136,7 @@ def for_spark(bootstrap_servers: str, options: Mapping[str, str]) -> dict[str, s
     if "ssl.ca.location" in options and "ssl.truststore.location" not in java:
         java["ssl.truststore.location"] = options["ssl.ca.location"]
         java["ssl.truststore.type"] = "PEM"
-    java |= _client_certificate(options)
-    return {f"kafka.{key}": value for key, value in java.items()} | {
-        "kafka.bootstrap.servers": bootstrap_servers
-    }
+    return java | _client_certificate(options)
 
 
 def _client_certificate(options: Mapping[str, str]) -> dict[str, str]:
