@@ -1,1 +1,1 @@
-"""Sinks beside the exactly-once one: to Kafka at least once, and to Parquet files."""
+"""Sinks beside the exactly-once sink: Kafka at least once, and Parquet files."""

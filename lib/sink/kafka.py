@@ -1,4 +1,4 @@
-"""At least once to Kafka: Spark's own sink."""
+"""Writes to Kafka at least once, with Spark's own sink."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from lib.kafka.cluster import Cluster
 
 
 def write_at_least_once(messages: DataFrame, cluster: Cluster) -> DataStreamWriter:
-    """A writer, not started yet.
+    """Return a writer that is not started yet.
 
     Guarantee: every message is written at least once. After a crash or a retried task some are
-    written again, and may come after newer ones of the same key.
+    written again, and may come after newer messages of the same key.
 
     Runs on the executors, one producer for each.
     """

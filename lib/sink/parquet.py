@@ -1,4 +1,4 @@
-"""Messages to Parquet files that people and programs read without Kafka."""
+"""Writes messages to Parquet files, which people and programs read without Kafka."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ENVELOPE_SCHEMA = (
 
 @dataclass(frozen=True)
 class ParquetReport:
-    """What was written, in rows."""
+    """The numbers of rows that were written."""
 
     predictions: int
     dead_letters: int
@@ -41,21 +41,21 @@ class ParquetReport:
 class ParquetSink:
     """Writes the messages of a batch job to ``<root>/predictions`` and ``<root>/dead_letters``.
 
-    Guarantee: each message once. The two folders appear whole or not at all, each by Spark's own
-    committer, predictions last: where ``predictions/_SUCCESS`` is, everything is. The plan runs
-    once; its result is kept on the executors' disks until both are written.
+    Guarantee: each message is written once. Spark's own committer writes each of the two folders
+    whole or not at all, predictions last: if ``predictions/_SUCCESS`` exists, everything does. The
+    plan runs once; its result is kept on the executors' disks until both are written.
 
-    Predictions have the message's fields as columns, with the very values that the stream sends (a
-    probability has 6 decimals, ``event_ts`` is the text that came), the key, and the position of
-    the record they answer. Dead letters have key, value and headers exactly as the stream sends
-    them, so that Spark's Kafka sink can send them on, plus the error as columns.
+    Predictions have the message's fields as columns, with the same values that the stream sends (a
+    probability has 6 decimals, ``event_ts`` is the text of the record), the key, and the position
+    of the record they answer. Dead letters have key, value and headers exactly as the stream sends
+    them, so that Spark's Kafka sink can send them on, and the error as columns.
 
-    On failure: what an earlier step wrote stays, and the next run refuses the folder unless it may
+    On failure: the files of earlier steps stay, and the next run refuses the folder unless it may
     overwrite it. Runs in the executors.
 
     Args:
-        root: folder or URL.
-        overwrite: replace what an earlier replay wrote there.
+        root: the folder or URL.
+        overwrite: whether to replace the files of an earlier replay.
     """
 
     def __init__(self, root: str, *, overwrite: bool = False) -> None:
@@ -66,7 +66,7 @@ class ParquetSink:
         """Refuse a folder with something in it; with ``overwrite``, one that ``records`` come from.
 
         Raises:
-            SinkError: says which folder.
+            SinkError: a folder is refused; the error names it.
         """
         place = _Place(records.sparkSession, self._root)
         if not self._overwrite:
@@ -87,9 +87,9 @@ class ParquetSink:
         """Run the plan and write its messages.
 
         Args:
-            frame: ``lib.messages.columns.MESSAGE_SCHEMA``.
-            output: topics and format of the messages.
-            contract: of the records; names the fields of predictions.
+            frame: the messages, with the columns of ``lib.messages.columns.MESSAGE_SCHEMA``.
+            output: the topics and the format of the messages.
+            contract: the contract of the records, which names the fields of predictions.
 
         Raises:
             SinkError: the plan failed, or its result cannot be written.
@@ -104,7 +104,7 @@ class ParquetSink:
             ) from error
 
     def _write(self, frame: DataFrame, output: OutputSettings, contract: Contract) -> ParquetReport:
-        # Written last, it says that all is there; until then it must not speak of an older replay.
+        # This file is written last and means that all is there; one of an older replay has to go.
         _Place(frame.sparkSession, self._root).remove(f"{PREDICTIONS}/_SUCCESS")
         predictions = F.col("topic") == output.output_topic
         with _kept(frame) as kept:
@@ -126,7 +126,7 @@ class ParquetSink:
 
 @contextmanager
 def _kept(frame: DataFrame) -> Iterator[DataFrame]:
-    """The frame's rows, computed once, on local disks."""
+    """Compute the rows of a frame once, and keep them on local disks within the block."""
     kept = frame.persist(StorageLevel.DISK_ONLY)
     try:
         yield kept
@@ -165,7 +165,7 @@ def _dead_letters(frame: DataFrame, output: OutputSettings) -> DataFrame:
 
 
 def _header_expr(name: str) -> Column:
-    """string: the value of a header."""
+    """Return a string column with the value of a header."""
     found = F.filter("headers", lambda header: header["key"] == name)
     return F.try_element_at(found, F.lit(1))["value"].cast("string")
 
@@ -188,10 +188,10 @@ class _Place:
         return bool(status.isDirectory()) and not self._files.listStatus(self._root)
 
     def remove(self, file: str) -> None:
-        """Remove a file of the root, if it is there."""
+        """Remove a file below the root, if it exists."""
         self._files.delete(self._path_class(self._root, file), False)
 
     def holds(self, folder: str, file: str) -> bool:
-        """Whether the file, a URL as Spark gives it, lies in that folder of the root."""
+        """Whether a file, given as one of Spark's URLs, is in that folder below the root."""
         inside = self._files.makeQualified(self._path_class(self._root, folder)).toString()
         return bool(self._path_class(self._url_class(file)).toString().startswith(f"{inside}/"))

@@ -1,7 +1,7 @@
-"""Checksums of a version's files.
+"""Computes and compares the checksums of a version's files.
 
-They guard against damage, half copies and edits by mistake. Whoever can write the store can also
-write ``metadata.json``: access to the store has to be as restricted as access to the code.
+They guard against damage, incomplete copies and edits by mistake. Whoever can write the store can
+also write ``metadata.json``: access to the store has to be as restricted as access to the code.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from lib.store.metadata import METADATA_FILE, ModelMetadata
 
 
 def sha256_file(path: Path) -> str:
-    """Hex sha256 of a file's bytes."""
+    """Compute the sha256 of a file as hexadecimal text."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_bytes(content: bytes) -> str:
-    """Hex sha256 of bytes."""
+    """Compute the sha256 of bytes as hexadecimal text."""
     return hashlib.sha256(content).hexdigest()
 
 
 def hash_tree(folder: Path) -> dict[str, str]:
-    """The sha256 of every file below ``folder`` but its ``metadata.json``.
+    """Compute the sha256 of every file below ``folder`` except its ``metadata.json``.
 
     Returns:
         relative POSIX path → sha256, sorted by path.
 
     Raises:
-        ModelCorruptError: there is a symbolic link, a socket or the like.
+        ModelCorruptError: the folder holds a symbolic link, a socket or another special file.
     """
     hashes = {}
     for path in list_files(folder):
@@ -43,10 +43,10 @@ def hash_tree(folder: Path) -> dict[str, str]:
 
 
 def list_files(folder: Path) -> list[Path]:
-    """All files below ``folder``, sorted.
+    """List all files below ``folder`` in order.
 
     Raises:
-        ModelCorruptError: something in there is neither a plain file nor a plain folder.
+        ModelCorruptError: the folder holds something that is neither a plain file nor a folder.
     """
     files = []
     for parent, folders, names in os.walk(folder):
@@ -65,7 +65,7 @@ def verify(version_dir: Path, metadata: ModelMetadata) -> None:
     """Check that a version's files are exactly those that were saved.
 
     Raises:
-        ModelCorruptError: a file is altered, missing or extra; names it, found and expected.
+        ModelCorruptError: a file is altered, missing or extra; the error names it.
     """
     found = hash_tree(version_dir)
     for path in sorted(found.keys() | metadata.artefacts.keys()):
@@ -73,7 +73,7 @@ def verify(version_dir: Path, metadata: ModelMetadata) -> None:
 
 
 def check_hash(path: Path, found: str | None, expected: str | None) -> None:
-    """Compare one file's sha256 with the saved one; None stands for no such file.
+    """Compare one file's sha256 with the saved one; None stands for a file that does not exist.
 
     Raises:
         ModelCorruptError: they differ.

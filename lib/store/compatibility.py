@@ -1,4 +1,4 @@
-"""Whether a saved model fits the installed libraries and the contract."""
+"""Checks that a saved model fits the installed libraries and the contract."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lib.errors import ModelMismatchError
 from lib.record.contract import Contract
 from lib.store.metadata import ModelMetadata
 
-# Distributions whose versions are recorded with a model.
+# The distributions whose versions are recorded with a model.
 RECORDED_LIBRARIES = (
     *("joblib", "numpy", "pandas", "pyarrow", "pyspark", "scikit-learn"),
     *("onnx", "onnxruntime", "orbital", "skl2onnx", "sqlglot"),
@@ -16,7 +16,7 @@ RECORDED_LIBRARIES = (
 
 
 def installed_libraries() -> dict[str, str]:
-    """Distribution → installed version, of those a model depends on; absent ones are left out."""
+    """Find distribution → installed version, for the recorded ones that are installed."""
     found = {name: _installed_version(name) for name in RECORDED_LIBRARIES}
     return {name: number for name, number in found.items() if number is not None}
 
@@ -25,15 +25,15 @@ def check_library(metadata: ModelMetadata, library: str, *, installed: str | Non
     """Refuse a model that was saved under another minor version of ``library``.
 
     Neither scikit-learn nor Spark promises that a model saved by one minor version means the same
-    to the next; a patch release is fine.
+    to the next; patch releases are compatible.
 
     Args:
-        metadata: of the version; a library that it does not name is not checked.
-        library: distribution, such as "scikit-learn".
-        installed: its version; looked up where not given.
+        metadata: the metadata of the model version; other libraries than it names are not checked.
+        library: the distribution, such as "scikit-learn".
+        installed: the installed version; looked up by default.
 
     Raises:
-        ModelMismatchError: names found and expected version.
+        ModelMismatchError: the versions differ; the error names both.
     """
     saved = metadata.libraries.get(library)
     installed = installed or _installed_version(library)
@@ -50,7 +50,7 @@ def check_contract(metadata: ModelMetadata, contract: Contract) -> None:
     """Refuse a model that was trained on another contract.
 
     Raises:
-        ModelMismatchError: names both fingerprints.
+        ModelMismatchError: the fingerprints differ; the error names both.
     """
     if metadata.contract_fingerprint != contract.fingerprint:
         raise ModelMismatchError(

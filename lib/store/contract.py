@@ -1,4 +1,4 @@
-"""The contract of a stored version: what the records that it scores have to look like."""
+"""Reads the contract of a stored version, which describes the records that it scores."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ CONTRACTS = CONF / "contracts"
 
 
 def read_version_contract(version: ModelVersion) -> Contract:
-    """The contract that a version carries.
+    """Read the contract that a version carries.
 
-    Versions that were saved before versions carried their contracts name it by its fingerprint:
-    it is looked for among the delivered contracts.
+    Older versions hold only the contract's fingerprint; for them it is looked up among the
+    delivered contracts.
 
     Raises:
         ModelCorruptError: the version's contract is not the one that was saved.

@@ -1,4 +1,4 @@
-"""What is known about a model version; stands beside its artefacts as ``metadata.json``."""
+"""The metadata of a model version, which are beside its artefacts in ``metadata.json``."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """The facts of one version.
+    """The metadata of one version.
 
     Attributes:
-        name: of the model.
-        version: its number, from 1.
-        created: ISO 8601, UTC.
+        name: the name of the model.
+        version: the number of the version, from 1.
+        created: the time of saving in ISO 8601, UTC.
         metrics: estimator ("sklearn", "spark") → metric → {"mean", "std"} over the folds.
-        threshold: probability in [0, 1] from which the prediction is "Yes".
+        threshold: the probability in [0, 1] from which the prediction is the positive label.
         contract_fingerprint: :attr:`lib.record.contract.Contract.fingerprint` of the training data.
-        libraries: distribution → version that it was trained with.
+        libraries: distribution → version that the model was trained with.
         artefacts: relative POSIX path of each file → its sha256.
-        training: rows, kind of source, seed.
+        training: the number of rows, the kind of source, the seed.
     """
 
     name: str
@@ -44,7 +44,7 @@ class ModelMetadata:
     training: dict[str, Any]
 
     def to_json(self) -> str:
-        """The text of ``metadata.json``."""
+        """Write the metadata as the text of ``metadata.json``."""
         return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
     @classmethod
@@ -52,11 +52,11 @@ class ModelMetadata:
         """Read and check the file's text.
 
         Args:
-            text: what :meth:`to_json` wrote.
-            place: names the file in messages.
+            text: the text that :meth:`to_json` has written.
+            place: the name of the file in messages.
 
         Raises:
-            ModelCorruptError: the text is no such metadata; says which part is wrong.
+            ModelCorruptError: the text is no such metadata; the error names the wrong part.
         """
         try:
             values = json.loads(text)
@@ -75,10 +75,10 @@ class ModelMetadata:
 
 
 def is_version_metadata(text: str) -> bool:
-    """Whether this JSON is the metadata of a model version, sound or not, and not somebody else's.
+    """Whether this JSON is the metadata of a model version, valid or not, and not of another tool.
 
-    Other tools put a ``metadata.json`` beside a model too; that one says nothing about checksums.
-    Text that is no JSON counts as ours: it may be a damaged one.
+    Other tools put a ``metadata.json`` beside a model too, without checksums. Text that is no JSON
+    counts as metadata of a version, because it may be a damaged file.
     """
     try:
         values = json.loads(text)
@@ -96,7 +96,7 @@ def _is_text_map(value: object) -> bool:
 
 
 def _is_inner_path(text: str) -> bool:
-    """A relative path that stays inside the version's folder and is written one way only."""
+    """Whether a path is relative, stays inside the version's folder and is in its normal form."""
     path = PurePosixPath(text)
     return text == str(path) and not path.is_absolute() and ".." not in path.parts and text != "."
 
@@ -121,7 +121,7 @@ def _are_metrics(value: object) -> bool:
     )
 
 
-# One check for each field, in the order in which they are reported.
+# The check of each field, in the order in which errors are reported.
 _CHECKS: dict[str, Callable[[Any], bool]] = {
     "name": lambda value: isinstance(value, str) and is_name(value),
     "version": lambda value: type(value) is int and value >= 1,

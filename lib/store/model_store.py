@@ -2,9 +2,9 @@
 
 Guarantee: a version appears whole or not at all, under a number of its own, and is never changed.
 ``<root>/<name>/champion`` holds the number of the version in use and is replaced atomically.
-Assumption: one file system that renames atomically (any POSIX one; not an object store).
-On failure: a save that raises or is killed leaves no version; after a kill a hidden
-``.saving-…`` folder stays behind, which nothing reads and which may be deleted.
+Assumes: one file system that renames atomically (any POSIX one; not an object store).
+On failure: a save that raises or is killed leaves no version. After a kill a hidden folder
+``.saving-…`` stays behind, which nothing reads and which may be deleted.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from lib.store.metadata import METADATA_FILE, ModelMetadata
 from lib.store.reference import CHAMPION, VERSION, ModelReference, is_name
 from lib.store.version import CONTRACT_ARTEFACT, ModelVersion, open_version
 
-# What renaming a folder onto an existing, filled one raises, by platform.
+# The errors, by platform, of renaming a folder to the name of one that is not empty.
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EACCES})
 
 
 class ModelStore:
-    """Model versions below one folder. Creates the folder with the first save."""
+    """The model versions below one folder, which the first save creates."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
@@ -49,20 +49,20 @@ class ModelStore:
         training: Mapping[str, Any],
         now: datetime,
     ) -> ModelVersion:
-        """Save a new version: write aside, hash, sync, rename.
+        """Save a new version: write it to a hidden folder, hash and sync its files, rename it.
 
         Args:
-            name: of the model.
-            write_artefacts: writes all files into the folder that it is given.
+            name: the name of the model.
+            write_artefacts: a function that writes all files into a given folder.
             metrics: estimator → metric → {"mean", "std"}.
-            threshold: probability in [0, 1] from which the prediction is "Yes".
-            contract: that the training data kept; the version carries it.
+            threshold: the probability in [0, 1] from which the prediction is the positive label.
+            contract: the contract of the training data; the version carries it.
             libraries: distribution → version, from :func:`lib.store.installed_libraries`.
-            training: rows, kind of source, seed; anything that JSON holds.
+            training: the number of rows, the kind of source, the seed; any JSON object.
             now: the time of saving, with a time zone.
 
         Raises:
-            SettingsError: the name is no valid one.
+            SettingsError: the name is not valid.
             ValueError: ``write_artefacts`` wrote nothing, a ``metadata.json`` or another contract,
                 a value does not fit the metadata, or ``now`` has no time zone.
         """
@@ -94,11 +94,11 @@ class ModelStore:
                 _sync(file)
             return self._claim_number(folder, aside, draft)
         finally:
-            # After the rename there is nothing left under this name.
+            # After the rename this folder does not exist any more.
             shutil.rmtree(aside, ignore_errors=True)
 
     def _claim_number(self, folder: Path, aside: Path, draft: ModelMetadata) -> ModelVersion:
-        """Rename ``aside`` to the next free number; of several savers, each gets its own."""
+        """Rename ``aside`` to the next free number; concurrent saves get different numbers."""
         number = max(_numbers(folder), default=0)
         while True:
             number += 1
@@ -108,7 +108,7 @@ class ModelStore:
             for inner in [aside, *(path for path in aside.rglob("*") if path.is_dir())]:
                 _sync(inner)
             try:
-                # Fails on a folder that is not empty, and no version is empty.
+                # This fails if the target is not empty, and no version is empty.
                 aside.rename(folder / str(number))
             except OSError as error:
                 if error.errno not in _TAKEN or not (folder / str(number)).exists():
@@ -138,17 +138,17 @@ class ModelStore:
     def resolve(
         self, reference: str | os.PathLike[str], *, contract: Contract | None = None
     ) -> ModelVersion:
-        """The version that a reference names. Reads its metadata; opens no artefact.
+        """Find the version that a reference names, and read its metadata but no artefact.
 
         Args:
-            reference: ``NAME@champion``, ``NAME@VERSION``, either behind the folder of another
+            reference: ``NAME@champion`` or ``NAME@VERSION``, either behind the folder of another
                 store, or the path of a version's folder anywhere.
-            contract: where given, the version has to be made for it.
+            contract: the contract that the version has to be made for; None for any.
 
         Raises:
             SettingsError: the text is no reference.
             ModelNotFoundError: there is no such model or version.
-            ModelCorruptError: the version is damaged, or not the one its folder says.
+            ModelCorruptError: the version is damaged, or does not belong to its folder.
             ModelMismatchError: it was made for another contract.
         """
         parsed = ModelReference.parse(reference)
@@ -163,18 +163,18 @@ class ModelStore:
         return found
 
     def names(self) -> list[str]:
-        """The names of the models that have versions, in order."""
+        """List the names of the models that have versions, in order."""
         if not self.root.is_dir():
             return []
         return sorted(it.name for it in self.root.iterdir() if is_name(it.name) and _numbers(it))
 
     def versions(self, name: str) -> list[int]:
-        """The numbers of a model's versions, ascending; empty where there is no such model."""
+        """List the numbers of a model's versions in order; empty if there is no such model."""
         folder = self._folder(name)
         return sorted(n for n in _numbers(folder) if (folder / str(n) / METADATA_FILE).is_file())
 
     def read_champion(self, name: str) -> int:
-        """The number of the version in use.
+        """Read the number of the version in use.
 
         Raises:
             ModelNotFoundError: the model has no champion.
@@ -225,7 +225,7 @@ class ModelStore:
 
 
 def _write_contract(contract: Contract, file: Path) -> None:
-    """Write the contract, unless the artefacts were copied from a version that has the same one."""
+    """Write the contract; the artefacts may hold the same one already, but no other."""
     text = write_contract(contract)
     if file.exists() and file.read_text(encoding="utf-8") != text:
         raise ValueError(
@@ -235,14 +235,14 @@ def _write_contract(contract: Contract, file: Path) -> None:
 
 
 def _numbers(folder: Path) -> list[int]:
-    """Every number that is taken, by a version or by anything else of that name."""
+    """List every number that is taken by a version or by another file of that name."""
     if not folder.is_dir():
         return []
     return [int(path.name) for path in folder.iterdir() if VERSION.fullmatch(path.name)]
 
 
 def _with_version(draft: ModelMetadata, number: int) -> ModelMetadata:
-    """The draft under its number, checked as it will be when it is read."""
+    """Give the draft its number, and check it as a reader does."""
     values = {**vars(draft), "version": number}
     try:
         return ModelMetadata.from_json(ModelMetadata(**values).to_json(), place="metadata to save")

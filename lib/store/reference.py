@@ -1,4 +1,4 @@
-"""How a model is named on a command line: ``NAME@champion``, ``NAME@3`` or a path."""
+"""Parses the name of a model on a command line: ``NAME@champion``, ``NAME@3`` or a path."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from lib.errors import SettingsError
 
 CHAMPION = "champion"
-# A name becomes a folder: no separators, no leading dot, no way up.
+# A name becomes a folder, so it has no separators, no leading dot and no "..".
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-# Nine digits are a billion versions; an int of any length would not be a folder name.
+# Nine digits are enough for a billion versions, and short enough for the name of a folder.
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -21,10 +21,10 @@ class ModelReference:
     """A parsed reference: either a name with a version, or a path.
 
     Attributes:
-        name: of the model in a store; empty for a path.
-        version: its number; None stands for the champion.
-        store: the store's folder where the text names one, as in ``models/NAME@3``.
-        path: of a file or folder, when the text is no name.
+        name: the name of the model in a store; empty for a path.
+        version: the number of the version; None stands for the champion.
+        store: the store's folder if the text names one, as ``models/NAME@3`` does.
+        path: the path of a file or folder, if the text is no name.
     """
 
     name: str = ""
@@ -34,9 +34,9 @@ class ModelReference:
 
     @classmethod
     def parse(cls, text: str | os.PathLike[str]) -> ModelReference:
-        """Read ``NAME@champion``, ``NAME@VERSION``, either behind ``FOLDER/``, or a path.
+        """Parse ``NAME@champion`` or ``NAME@VERSION``, either behind ``FOLDER/``, or a path.
 
-        A path whose last part itself looks like ``NAME@VERSION`` is written with a slash behind it.
+        A path whose last part itself looks like ``NAME@VERSION`` needs a slash at its end.
 
         Raises:
             SettingsError: the text is empty, or has an ``@`` but no valid name or version.
@@ -64,7 +64,7 @@ class ModelReference:
         return cls(path=Path(raw))
 
     def __str__(self) -> str:
-        """The text that parses to this reference again."""
+        """Return the text that parses to this reference."""
         if self.path is not None:
             text = str(self.path)
             if "@" in self.path.name and "/" not in text:
@@ -77,5 +77,5 @@ class ModelReference:
 
 
 def is_name(text: str) -> bool:
-    """Whether a model may be called that."""
+    """Whether a model may have this name."""
     return NAME.fullmatch(text) is not None and ".." not in text

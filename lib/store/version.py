@@ -1,4 +1,4 @@
-"""One saved version of a model, and where its artefacts lie."""
+"""One saved version of a model and the paths of its artefacts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ CONTRACT_ARTEFACT = "contract.toml"
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A version as it lies on disk.
+    """A version in its folder.
 
     Attributes:
-        name: of the model.
-        version: its number, from 1.
-        path: its folder.
-        metadata: the facts about it.
+        name: the name of the model.
+        version: the number of the version, from 1.
+        path: the folder of the version.
+        metadata: the metadata of the version.
     """
 
     name: str
@@ -34,27 +34,27 @@ class ModelVersion:
 
     @property
     def reference(self) -> str:
-        """Names this version for good, as in ``NAME@3``."""
+        """The reference that always names this version, such as ``NAME@3``."""
         return f"{self.name}@{self.version}"
 
     @property
     def sklearn_path(self) -> Path:
-        """The scikit-learn pipeline; need not exist."""
+        """The file of the scikit-learn pipeline, which may not exist."""
         return self.path / SKLEARN_ARTEFACT
 
     @property
     def spark_path(self) -> Path:
-        """The Spark PipelineModel's folder; need not exist."""
+        """The folder of the Spark PipelineModel, which may not exist."""
         return self.path / SPARK_ARTEFACT
 
     def has(self, artefact: str) -> bool:
-        """Whether it was saved with this file or folder, such as ``pipeline.onnx``."""
+        """Whether the version was saved with this file or folder, such as ``pipeline.onnx``."""
         return any(
             path == artefact or path.startswith(f"{artefact}/") for path in self.metadata.artefacts
         )
 
     def verify(self) -> None:
-        """Compare all files with their checksums; call it before anything of them is opened.
+        """Compare all files with their checksums; call it before a file is opened.
 
         Raises:
             ModelCorruptError: a file is altered, missing or extra.
@@ -62,7 +62,7 @@ class ModelVersion:
         checksum.verify(self.path, self.metadata)
 
     def read_artefact(self, path: Path) -> bytes:
-        """The bytes of one file, verified: what was hashed is what is returned.
+        """Read one file, and return the same bytes whose checksum was compared.
 
         Raises:
             ModelCorruptError: the file is not the one that was saved.
@@ -74,7 +74,7 @@ class ModelVersion:
 
 
 def open_version(path: Path) -> ModelVersion:
-    """The version in a folder. Reads its metadata; opens no artefact.
+    """Open the version in a folder, which reads its metadata but no artefact.
 
     Raises:
         ModelNotFoundError: there is no version in ``path``.
@@ -97,7 +97,7 @@ def open_version(path: Path) -> ModelVersion:
 
 
 def find_version(path: Path) -> ModelVersion | None:
-    """The version that ``path`` is or lies in, at any depth; None for a model outside a store.
+    """Find the version that ``path`` is or is in, at any depth; None for a model outside a store.
 
     Raises:
         ModelCorruptError: there is a version, but a damaged one.

@@ -1,4 +1,4 @@
-"""Seeded synthetic records of any contract, and ways to break them."""
+"""Makes seeded synthetic records of any contract, and breaks records in known ways."""
 
 from lib.synth.faults import FAULTS, break_record, list_faults
 from lib.synth.records import encode_record, iter_records

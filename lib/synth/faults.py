@@ -1,7 +1,7 @@
-"""Ways to break a record so that its contract rejects it.
+"""Breaks records in known ways, so that their contract rejects them.
 
-Used to show and test what becomes of bad records. Every fault starts from a valid record's bytes
-and takes its choices from the random generator that it is given.
+The demonstration and the tests show with them what happens to bad records. Every fault starts from
+the bytes of a valid record, and a given random generator makes its choices.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from lib.record.contract import Contract, Field, Kind
 from lib.record.place import Place, put
 
-# Far above what the contract parses, just below the 1 MB that brokers accept by default.
+# The size is far above a contract's limit, and just below the default limit of brokers, 1 MB.
 OVERSIZED_BYTES = 900_000
 
 Fault = Callable[[bytes, Random, Contract], bytes | None]
@@ -27,13 +27,13 @@ def break_record(
     """Break a record.
 
     Args:
-        value: a valid record, as :func:`lib.synth.encode_record` gives it.
-        rng: decides what the fault leaves open.
-        contract: of the record.
-        kind: one of :func:`list_faults`; drawn where not given.
+        value: a valid record from :func:`lib.synth.encode_record`.
+        rng: the random generator that makes the choices.
+        contract: the contract of the record.
+        kind: the kind of fault, one of :func:`list_faults`; drawn by default.
 
     Returns:
-        What is to be sent instead; None is a message without a value.
+        The broken value; None for a message without a value.
 
     Raises:
         KeyError: there is no such kind.
@@ -42,7 +42,7 @@ def break_record(
 
 
 def list_faults(contract: Contract) -> list[str]:
-    """The kinds of :data:`FAULTS` that records of a contract can have."""
+    """List the kinds of :data:`FAULTS` that records of a contract can have."""
     impossible = set()
     if not contract.categorical:
         impossible.add("value not allowed")
@@ -54,33 +54,33 @@ def list_faults(contract: Contract) -> list[str]:
 
 
 def drop_value(value: bytes, rng: Random, contract: Contract) -> None:
-    """A message without a value: what compacted topics call a tombstone."""
+    """Return no value, which makes the message a tombstone for compacted topics."""
 
 
 def replace_by_text(value: bytes, rng: Random, contract: Contract) -> bytes:
-    """No JSON at all."""
+    """Return text that is no JSON."""
     return rng.choice((b"", b"no record", b"<record/>", b"{'name': 1}", b"{}{}"))
 
 
 def truncate(value: bytes, rng: Random, contract: Contract) -> bytes:
-    """The beginning of the record, as after an interrupted write."""
+    """Cut the record off, as an interrupted write does."""
     return value[: rng.randrange(1, len(value))]
 
 
 def spoil_encoding(value: bytes, rng: Random, contract: Contract) -> bytes:
-    """A byte in a string that no UTF-8 text has."""
+    """Put a byte into a string that is not valid in UTF-8."""
     field = rng.choice(contract.categorical or (contract.identifier,))
     marker = "@spoiled@"
     return _change(value, {field.place: marker}).replace(marker.encode(), b"Ma\xfdnnlich")
 
 
 def replace_by_other_json(value: bytes, rng: Random, contract: Contract) -> bytes:
-    """JSON, but no object."""
+    """Return JSON that is no object."""
     return rng.choice((b"[" + value + b"]", json.dumps(value.decode()).encode(), b"42", b"null"))
 
 
 def drop_field(value: bytes, rng: Random, contract: Contract) -> bytes:
-    """A field that a record needs is missing."""
+    """Remove a field that a record needs."""
     record, place = json.loads(value), _choose_needed(rng, contract).place
     outer: dict[str, Any] = reduce(lambda found, name: found[name], place[:-1], record)
     del outer[place[-1]]
@@ -88,19 +88,19 @@ def drop_field(value: bytes, rng: Random, contract: Contract) -> bytes:
 
 
 def empty_field(value: bytes, rng: Random, contract: Contract) -> bytes:
-    """A field that a record needs is null."""
+    """Set a field to null that a record needs."""
     return _change(value, {_choose_needed(rng, contract).place: None})
 
 
 def replace_category(value: bytes, rng: Random, contract: Contract) -> bytes:
-    """A category has a value that is not allowed; close ones count too."""
+    """Set a category to a value that is not allowed, maybe one that looks like an allowed one."""
     field = rng.choice(contract.categorical)
     wrong = rng.choice(("Maybe", "", rng.choice(field.allowed).upper(), field.allowed[0] + " "))
     return _change(value, {field.place: wrong if wrong not in field.allowed else "?"})
 
 
 def exceed_range(value: bytes, rng: Random, contract: Contract) -> bytes:
-    """A number is below its minimum or above its maximum."""
+    """Set a number below its minimum or above its maximum."""
     field = rng.choice(_list_bounded(contract))
     beyond = []
     if field.minimum is not None:
@@ -111,7 +111,7 @@ def exceed_range(value: bytes, rng: Random, contract: Contract) -> bytes:
 
 
 def change_type(value: bytes, rng: Random, contract: Contract) -> bytes:
-    """A value of a JSON type that its field does not take."""
+    """Set a field to a value of a JSON type that it does not take."""
     field = rng.choice(contract.features)
     scalars: tuple[Any, ...] = (True, 7)
     if field.is_numeric:
@@ -122,18 +122,18 @@ def change_type(value: bytes, rng: Random, contract: Contract) -> bytes:
 
 
 def write_nan(value: bytes, rng: Random, contract: Contract) -> bytes:
-    """NaN in place of a number: not JSON, though many writers write it."""
+    """Set a number to NaN, which is not JSON although many writers write it."""
     return _change(value, {rng.choice(contract.numeric).place: float("nan")})
 
 
 def write_infinity(value: bytes, rng: Random, contract: Contract) -> bytes:
-    """Infinity in place of a number."""
+    """Set a number to Infinity or -Infinity."""
     infinite = rng.choice((float("inf"), float("-inf")))
     return _change(value, {rng.choice(contract.numeric).place: infinite})
 
 
 def inflate(value: bytes, rng: Random, contract: Contract) -> bytes:
-    """A valid record in :data:`OVERSIZED_BYTES` bytes, by one more field."""
+    """Add a field that makes the record :data:`OVERSIZED_BYTES` bytes long."""
     empty = len(_change(value, {("note",): ""}))
     return _change(value, {("note",): "x" * (OVERSIZED_BYTES - empty)})
 
@@ -156,13 +156,13 @@ FAULTS: dict[str, Fault] = {
 
 
 def _choose_needed(rng: Random, contract: Contract) -> Field:
-    """A feature that may not be missing; the identifier where all of them may."""
+    """Choose a feature that must not be missing, or the identifier if there is none."""
     needed = tuple(field for field in contract.features if not field.nullable)
     return rng.choice(needed or (contract.identifier,))
 
 
 def _list_bounded(contract: Contract) -> list[Field]:
-    """The numbers that have a range."""
+    """List the numeric features that have a minimum or a maximum."""
     return [it for it in contract.numeric if it.minimum is not None or it.maximum is not None]
 
 

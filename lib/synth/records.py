@@ -1,4 +1,4 @@
-"""Records as the JSON values of Kafka messages."""
+"""Encodes records as the JSON values of Kafka messages."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lib.record.place import put
 
 
 def iter_records(table: pd.DataFrame, contract: Contract) -> Iterator[dict[str, Any]]:
-    """The rows of a table as JSON objects: identifier and features, without the label.
+    """Yield the rows of a table as JSON objects with identifier and features, without the label.
 
-    Sources write numbers as they please: where the contract takes numeric text, every second
-    record (by the table's index) has a number instead. Blank text stays text.
+    Real sources mix numbers and text: if the contract takes numeric text, every second record (by
+    the table's index) has a number. Blank text stays text.
 
     Args:
-        table: has the contract's columns, as a CSV file has them.
-        contract: names the columns, and their places in the JSON object.
+        table: a table with the contract's columns, like a CSV file.
+        contract: the contract, which names the columns and their places in the JSON object.
     """
     fields = [contract.identifier, *contract.features]
     # tolist() turns numpy's numbers into Python's.
@@ -40,12 +40,12 @@ def iter_records(table: pd.DataFrame, contract: Contract) -> Iterator[dict[str, 
 def encode_record(
     record: Mapping[str, Any], contract: Contract, *, event_time: str | None = None
 ) -> bytes:
-    """One record as compact UTF-8 JSON.
+    """Encode one record as compact UTF-8 JSON.
 
     Args:
-        record: of plain JSON types.
-        contract: says where the event time stands.
-        event_time: ISO 8601; None leaves the record's own, if it has one.
+        record: a record of plain JSON types.
+        contract: the contract, which says where the event time is.
+        event_time: the event time in ISO 8601; None keeps that of the record, if it has one.
     """
     stamped = dict(record)
     if event_time is not None and contract.event_time is not None:

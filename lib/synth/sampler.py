@@ -1,4 +1,4 @@
-"""Seeded records of any contract: all values that it allows, ends of ranges and nulls too."""
+"""Draws seeded records of any contract, with the ends of ranges and with nulls."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ import rstr
 from lib.record.contract import Contract, Field, Kind
 from lib.record.place import put
 
-# Where a contract leaves a number without an end, values are drawn this far.
+# If a number has no minimum or maximum, values are drawn up to this distance.
 _OPEN_END = 1e6
-# Of a nullable field's values, this share is missing.
+# The share of missing values in a nullable field.
 _NULL_SHARE = 0.1
-# Of a number's values, this share lies at one of its ends.
+# The share of a number's values that are its minimum or maximum.
 _END_SHARE = 0.02
-# Drawn at once.
+# The number of rows that are drawn at once.
 _BLOCK_ROWS = 1_024
-# Identifiers that are remembered, so that none comes twice.
+# The number of identifiers that are remembered, so that none comes twice.
 _DIFFERENT = 1_000_000
-# To find one that has not come yet.
+# The number of attempts to find a new identifier.
 _ATTEMPTS = 10_000
-# Different texts of a field; a pattern is slow to draw from.
+# The number of different texts in a field: drawing from a pattern is slow.
 _TEXTS = 200
 
 Values = npt.NDArray[Any]
 
 
 def draw_features(contract: Contract, rows: int, seed: int) -> pd.DataFrame:
-    """Features as a model gets them, each drawn by itself.
+    """Draw features in the form that a model gets, independently of each other.
 
     Args:
-        contract: of the record.
-        rows: how many.
-        seed: the same one, and the same number of rows, give the same rows.
+        contract: the contract of the records.
+        rows: the number of rows.
+        seed: the seed; the same seed and number of rows give the same rows.
 
     Returns:
         The contract's features in its order: categories and texts as str, integers and booleans as
@@ -51,7 +51,7 @@ def draw_features(contract: Contract, rows: int, seed: int) -> pd.DataFrame:
 
 
 def draw_records(contract: Contract, seed: int) -> Iterator[dict[str, Any]]:
-    """Records as JSON objects with identifier and features, without end.
+    """Yield records without end, as JSON objects with identifier and features.
 
     Raises:
         ValueError: the identifier's pattern allows too few different identifiers.
@@ -72,7 +72,7 @@ def draw_records(contract: Contract, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def find_sampled_range(field: Field) -> tuple[float, float]:
-    """The range of a number where it has one; an open end lies 1,000,000 away."""
+    """Return the range that a number is drawn from; an open end is 1,000,000 away."""
     low = field.minimum if field.minimum is not None else min(0.0, field.maximum or 0.0) - _OPEN_END
     high = field.maximum if field.maximum is not None else max(0.0, low) + _OPEN_END
     return float(low), float(high)
@@ -119,7 +119,7 @@ def _make_texts(field: Field, seed: int) -> list[str]:
 
 
 def _draw_identifiers(field: Field, seed: int) -> Iterator[str]:
-    """Identifiers without end; of :data:`_DIFFERENT` in a row no two are the same."""
+    """Yield identifiers without end; among :data:`_DIFFERENT` in a row no two are the same."""
     maker = rstr.Rstr(Random(seed))
     seen: dict[str, None] = {}
     attempts = 0

@@ -1,1 +1,1 @@
-"""What the operator sees: progress of the stream."""
+"""Shows the progress of the stream to the operator."""

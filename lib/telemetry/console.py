@@ -1,4 +1,4 @@
-"""The progress line: live on a terminal, plain lines elsewhere."""
+"""Shows progress as one live line on a terminal, and as plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rich.text import Text
 
 from lib.telemetry.progress import BatchProgress, Totals
 
-# A log file wants a line now and then, not five a second.
+# The shortest time between two lines in a log file.
 _PLAIN_INTERVAL_S = 2.0
 
 
 class ProgressView(Protocol):
-    """Shows batches as they come."""
+    """Shows the batches of a query."""
 
     def show(self, batch: BatchProgress, totals: Totals) -> None:
         """Show the newest batch."""
@@ -27,27 +27,27 @@ class ProgressView(Protocol):
 
 
 def build_view(stream: TextIO, terminal: str | None = None) -> ProgressView:
-    """The view that fits where the output goes to.
+    """Build the view that suits the output.
 
     Args:
         stream: standard output.
-        terminal: the device behind it, where ``stream`` itself is a pipe: spark-submit gives a
-            Python job no other, and ./spark-submit.sh names the device in SCORE_TERMINAL.
+        terminal: the terminal's device, if ``stream`` is a pipe: spark-submit gives a Python job a
+            pipe, and ./spark-submit.sh names the device in SCORE_TERMINAL.
     """
     if stream.isatty():
         console = Console(file=stream)
     elif terminal:
-        # Open as long as the process: the view has no other end.
+        # The device stays open until the process ends.
         device = Path(terminal).open("w")  # noqa: SIM115
         console = Console(file=device, force_terminal=True)
     else:
         return PlainView(stream)
-    # A terminal that cannot move its cursor would show nothing.
+    # A live view would show nothing on a terminal that cannot move its cursor.
     return PlainView(stream) if console.is_dumb_terminal else LiveView(console)
 
 
 def format_batch(batch: BatchProgress, totals: Totals) -> str:
-    """One line: rate, lag, batch time, predictions, dead letters."""
+    """Format a batch as one line: rate, lag, duration, predictions, dead letters."""
     lag = "unknown" if batch.lag_records is None else f"{batch.lag_records:,}"
     return (
         f"batch {batch.batch_id}: {batch.records:,} records in {batch.duration_ms:,} ms"
@@ -57,7 +57,7 @@ def format_batch(batch: BatchProgress, totals: Totals) -> str:
 
 
 def format_totals(totals: Totals) -> str:
-    """The closing line."""
+    """Format the last line."""
     return (
         f"stopped after {totals.batches:,} batches: {totals.records:,} records,"
         f" {totals.predictions:,} predictions, {totals.dead_letters:,} dead letters"
@@ -65,10 +65,10 @@ def format_totals(totals: Totals) -> str:
 
 
 class PlainView:
-    """Lines for logs, at most one in two seconds.
+    """Writes lines for logs, at most one in two seconds.
 
     Args:
-        stream: where they go.
+        stream: the stream that the lines go to.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -98,10 +98,10 @@ class PlainView:
 
 
 class LiveView:
-    """One line that stays in place.
+    """Shows one line that stays in place.
 
     Args:
-        console: of a terminal.
+        console: the console of a terminal.
     """
 
     def __init__(self, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""Spark's progress events in the words of this project. Pure."""
+"""Reads Spark's progress events. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Name of the observation that counts messages where no sink does; see lib.stream.start.
+# The name of the observation that counts messages if no sink does; see lib.stream.start.
 OBSERVATION = "messages"
 
 
@@ -16,7 +16,7 @@ class MessageCounts:
     """The messages of one micro-batch.
 
     Attributes:
-        predictions, dead_letters: messages, those included that an earlier run had written.
+        predictions, dead_letters: the numbers of messages, with those that an earlier run wrote.
     """
 
     predictions: int = 0
@@ -28,12 +28,13 @@ class BatchProgress:
     """One micro-batch.
 
     Attributes:
-        batch_id: Spark's number.
-        records: read from the source.
+        batch_id: Spark's number of the batch.
+        records: the number of records that were read.
         predictions, dead_letters: see :class:`MessageCounts`.
-        rate: records processed per second; 0 for an empty batch.
-        duration_ms: from trigger to commit.
-        lag_records: records in the topic that are not read yet; None where Spark does not know.
+        rate: records per second; 0 for an empty batch.
+        duration_ms: the milliseconds from trigger to commit.
+        lag_records: the number of records in the topic that are not read yet; None if Spark does
+            not know it.
     """
 
     batch_id: int
@@ -48,11 +49,11 @@ class BatchProgress:
     def from_event(
         cls, event: Mapping[str, Any], counts: MessageCounts | None = None
     ) -> BatchProgress:
-        """Read ``StreamingQueryProgress`` as JSON gives it.
+        """Read a ``StreamingQueryProgress``.
 
         Args:
-            event: of Spark.
-            counts: of the sink; None to take what Spark has observed.
+            event: Spark's event as a JSON object.
+            counts: the sink's counts; None to take those that Spark has observed.
         """
         if counts is None:
             counts = _read_observation((event.get("observedMetrics") or {}).get(OBSERVATION) or {})
@@ -70,7 +71,7 @@ class BatchProgress:
 
 @dataclass(frozen=True)
 class Totals:
-    """Everything since the start of this process."""
+    """The sums over all batches since the start of this process."""
 
     batches: int = 0
     records: int = 0
@@ -100,7 +101,7 @@ def _sum_lag(sources: list[Mapping[str, Any]]) -> int | None:
 
 
 def _lag(source: Mapping[str, Any]) -> int | None:
-    """Records between where the batch ended and where the topic ends."""
+    """Count the records between the end of the batch and the end of the topic."""
     end, latest = _offsets(source.get("endOffset")), _offsets(source.get("latestOffset"))
     if end is None or latest is None:
         return None
@@ -112,7 +113,7 @@ def _lag(source: Mapping[str, Any]) -> int | None:
 
 
 def _offsets(value: Any) -> dict[str, dict[str, int]] | None:
-    """Offsets by topic and partition; Spark gives them as an object or as JSON text."""
+    """Read topic → partition → offset, which Spark gives as an object or as JSON text."""
     if isinstance(value, str):
         try:
             value = json.loads(value)

@@ -1,1 +1,1 @@
-"""A running query watched: signs of life, brokers that are away, restarts, and the stop."""
+"""Watches a running query: signs of life, outages of the brokers, restarts, and stops."""

@@ -1,4 +1,4 @@
-"""Judges a query that shows no sign of life: what hangs is given up, brokers are waited for."""
+"""Gives up a query that hangs, and waits for brokers that are away."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _WAIT_S = 0.5
 
 
 class QueryGuard:
-    """Knows when a batch has taken too long, and whether an outage of the brokers is to blame.
+    """Decides whether a batch has taken too long, and whether an outage of brokers is the cause.
 
     Args:
-        signs: of life of the query.
-        outage: watches for outages of the brokers, as long as the caller keeps it open.
-        batch_timeout_s: for a batch without a sign of life, while brokers answer.
-        outage_limit_s: for an outage; 0 for none.
+        signs: the signs of life of the query.
+        outage: the watch for outages of the brokers, which the caller keeps open.
+        batch_timeout_s: the longest time without a sign of life while brokers answer.
+        outage_limit_s: the longest outage; 0 for no limit.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class QueryGuard:
         return self.outage.duration_s > 0
 
     def judge(self, query: StreamingQuery) -> ScoringError | None:
-        """Look at a running query; why it has to be given up, None where it has not."""
+        """Look at a running query; return the reason to give it up, or None."""
         self.signs.look(query)
         if self._has_lasted_too_long():
             return self._build_outage_error()
-        # What hung for want of brokers gets all its time again when they are back.
+        # A batch that has waited for brokers gets all its time again when they are back.
         hanging_s = min(self.signs.silence_s, self.outage.answering_s)
         if self.has_outage or hanging_s <= self._batch_timeout_s:
             return None
@@ -64,7 +64,7 @@ class QueryGuard:
         """Wait until the brokers answer, or a stop is requested.
 
         Raises:
-            BrokersAwayError: it takes too long.
+            BrokersAwayError: the outage is longer than its limit.
         """
         while self.has_outage and not stop.wait(_WAIT_S):
             if self._has_lasted_too_long():

@@ -1,4 +1,4 @@
-"""Since when a running query has shown no sign of life, and what it is doing."""
+"""Measures for how long a running query has shown no sign of life, and finds what it waits for."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pyspark import SparkStageInfo
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-# Spark is asked about tasks only after so much silence: most batches are over by then.
+# Spark is asked about tasks only after this time, when most batches are over.
 _QUIET_S = 2.0
 _INITIALIZING = "Initializing sources"
 
 
 class LifeSigns:
-    """Signs of life of a query: it waits for its next trigger, a batch or one of its tasks ended.
+    """The signs of life of a query: it waits for a trigger, or a batch or a task has ended.
 
-    A long task shows none meanwhile, nor does a transaction. Tasks are those of the whole session:
-    the job has one query.
+    A long task or transaction shows none until it ends. The tasks of the whole session count,
+    because the job has one query.
 
     Args:
-        spark: the session.
+        spark: the Spark session.
         now: the clock, in seconds.
     """
 
@@ -34,20 +34,20 @@ class LifeSigns:
 
     @property
     def last_s(self) -> float:
-        """When the last sign was seen, by the clock."""
+        """The time of the last sign, by the clock."""
         return self._last_s
 
     @property
     def silence_s(self) -> float:
-        """How long ago that is."""
+        """The seconds since the last sign."""
         return self._now() - self._last_s
 
     def note(self) -> None:
-        """There was a sign just now."""
+        """Note a sign of life."""
         self._last_s = self._now()
 
     def look(self, query: StreamingQuery) -> None:
-        """Look for signs that the query does not tell of by itself."""
+        """Look for signs of life in the query's state and among Spark's tasks."""
         status: Any = query._jsq.status()
         if not status.isTriggerActive():
             # Before its first batch a query asks the brokers where its topics begin.
@@ -60,7 +60,7 @@ class LifeSigns:
                 self.note()
 
     def describe_wait(self) -> str:
-        """What a query that shows no sign of life waits for, as a phrase."""
+        """Describe in a phrase what a query without signs of life waits for."""
         stages = list(self._iter_stages())
         if not stages:
             return "no task runs: the driver waits for Kafka, the checkpoint or its own memory"
@@ -75,7 +75,7 @@ class LifeSigns:
         return f"{running} run, on {', '.join(executors) or 'no executor'}"
 
     def _iter_stages(self) -> Iterator[SparkStageInfo]:
-        """Active stages, in order."""
+        """Iterate over the active stages in order."""
         tracker = self.spark.sparkContext.statusTracker()
         for stage in sorted(tracker.getActiveStageIds()):
             info = tracker.getStageInfo(stage)

@@ -1,4 +1,4 @@
-"""Whether the brokers answer, asked when a query shows no sign of life."""
+"""Asks whether the brokers answer while a query shows no sign of life."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from lib.kafka.cluster import Cluster
 
 logger = logging.getLogger(__name__)
 
-# A broker that pauses for its memory is silent for a second or two.
+# A broker whose garbage collection pauses is silent for a second or two.
 _SUSPICIOUS_S = 3.0
 _ANSWER_TIMEOUT_S = 2.0
-# Between looks at the query, and between questions while brokers are away.
+# The pause between looks at the query, and between questions while brokers are away.
 _POLL_S = 1.0
-# After an answer: a query in a long batch is silent too, and its brokers need not be asked at once.
+# The pause after an answer: a query in a long batch is silent too while its brokers are well.
 _PAUSE_S = 4.0
-# An outage that lasts is logged again after the first of them, then whenever its duration has
-# doubled, but no later than the second one after the line before.
+# An outage is logged again after the first time, and whenever its duration has doubled, but with no
+# more than the second time between two lines.
 _FIRST_REMINDER_S = 15.0
 _LONGEST_REMINDER_S = 600.0
 # A broker that refuses the job, with one of these errors, has answered.
@@ -38,8 +38,8 @@ class Brokers:
     deleted, brokers may create it again.
 
     Args:
-        cluster: of these brokers.
-        topics: those that the job reads and writes.
+        cluster: the cluster of the brokers.
+        topics: the topics that the job reads and writes.
     """
 
     def __init__(self, cluster: Cluster, topics: Sequence[str]) -> None:
@@ -49,9 +49,10 @@ class Brokers:
         self._failures: list[KafkaError] = []
 
     def find_fault(self) -> str | None:
-        """What is wrong with the brokers, as a phrase; None where they answer and lead the topics.
+        """Describe in a phrase what is wrong with the brokers; None if nothing is.
 
-        A broker that refuses the job, or knows no such topic, has answered.
+        Nothing is wrong if they answer and lead the topics' partitions. A broker that refuses the
+        job, or does not know the topic, has answered too.
         """
         try:
             for topic in self._topics:
@@ -66,10 +67,10 @@ class Brokers:
         return None
 
     def _find_orphans(self, topic: str) -> list[int]:
-        """Partitions of a topic that nobody leads.
+        """Find the partitions of a topic without a leader.
 
         Raises:
-            KafkaException: no broker answers. One of several may hang, so a second one is asked.
+            KafkaException: no broker answers. One of several may hang, so this asks twice.
         """
         client = self._connect()
         try:
@@ -82,7 +83,7 @@ class Brokers:
         if self._client is None:
             self._client = Consumer(
                 {
-                    # A broker that hangs is soon left for another one, and soon tried again.
+                    # The client soon leaves a broker that hangs, and soon tries it again.
                     "socket.timeout.ms": int(_ANSWER_TIMEOUT_S * 1000),
                     "reconnect.backoff.max.ms": 1000,
                     **self._cluster.for_librdkafka(),
@@ -95,18 +96,18 @@ class Brokers:
 
     def _is_refused(self) -> bool:
         if self._client is not None:
-            self._client.poll(0)  # hands over the reasons
+            self._client.poll(0)  # delivers the errors
         refused = any(failure.code() in _REFUSALS for failure in self._failures)
         self._failures.clear()
         return refused
 
 
 class OutageWatch(Background):
-    """Says when the brokers are away, for how long, and when they are back. Asks only on suspicion.
+    """Notes outages of the brokers. It asks them only while the query shows no sign of life.
 
     Args:
         find_fault: asks the brokers; see ``Brokers.find_fault``.
-        find_silence_s: for how long the query has shown no sign of life.
+        find_silence_s: returns the seconds since the query's last sign of life.
     """
 
     def __init__(
@@ -124,12 +125,12 @@ class OutageWatch(Background):
 
     @property
     def duration_s(self) -> float:
-        """For how long the brokers have been away; 0 where they are not."""
+        """The seconds for which the brokers have been away; 0 if they are not."""
         began_s = self._began_s
         return 0.0 if began_s is None else time.monotonic() - began_s
 
     def ask(self) -> None:
-        """Ask the brokers now, whether or not there is suspicion."""
+        """Ask the brokers now, whatever signs of life there are."""
         with self._asking:
             silence_s = self._find_silence_s()
             fault = self._find_fault()
@@ -142,12 +143,12 @@ class OutageWatch(Background):
 
     @property
     def answering_s(self) -> float:
-        """For how long the brokers have answered again; infinite where they were never away."""
+        """The seconds since the end of the last outage; infinite if there was none."""
         ended_s = self._ended_s
         return inf if ended_s is None else time.monotonic() - ended_s
 
     def was_on(self, since_s: float) -> bool:
-        """Whether the brokers were away at any time since then, by ``time.monotonic``."""
+        """Whether the brokers were away at any time since ``since_s``, by ``time.monotonic``."""
         if self._began_s is not None:
             return True
         return self._ended_s is not None and self._ended_s >= since_s

@@ -1,6 +1,6 @@
-"""The hard end of the job's processes, for a stop that nothing else would end.
+"""Ends the job's processes at once, when a stop takes too long.
 
-Nothing of a batch is visible, or all of it, whenever the process ends: the next start finds out.
+All of a batch is visible, or nothing, whenever the process ends: the next start finds out.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from lib.waiting import wait_until
 
 # A JVM that does not answer within this is killed.
 _HALT_S = 3.0
-# How long a JVM may clean up by itself: Spark would wait 30 s for consumers whose broker is silent.
+# The time in which a JVM may clean up: Spark would wait 30 s for consumers of a silent broker.
 _SHUTDOWN_S = 5.0
 
 
 def has_jvm() -> bool:
-    """Whether spark-submit has started this process: then its JVM is the parent."""
+    """Whether spark-submit has started this process, so that its JVM is the parent."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def end_process(code: int, *, with_jvm: bool = True) -> Never:
-    """End this process at once, and with it the JVM; does not return.
+    """End this process and its JVM at once, without returning.
 
     Args:
-        code: of the exit, of both.
-        with_jvm: halts the JVM at once too. Otherwise it has a few seconds to clean up.
+        code: the exit code of both.
+        with_jvm: whether to halt the JVM at once too. Otherwise it has a few seconds to clean up.
     """
     parent = os.getppid()
     logging.shutdown()
@@ -41,7 +41,7 @@ def end_process(code: int, *, with_jvm: bool = True) -> Never:
         sys.stdout.flush()
     if SparkContext._gateway is not None:
         within_s = 0.0 if with_jvm else _SHUTDOWN_S
-        # A JVM that has ended does not answer, and one that hangs does not do so in time.
+        # A JVM that has ended does not answer, and one that hangs does not answer in time.
         with suppress(Exception):
             run_bounded(
                 lambda: limit_jvm(code, within_s), timeout_s=_HALT_S, what="halting the JVM"
@@ -56,8 +56,7 @@ def end_process(code: int, *, with_jvm: bool = True) -> Never:
 def limit_jvm(code: int, within_s: float) -> None:
     """Let the JVM halt itself with an exit code after so many seconds, if it still runs then.
 
-    Nothing of Python has to live until then. Spark starts the JVM so that its method handles may be
-    used: this one is ``() -> Runtime.getRuntime().halt(code)``.
+    It does so without Python, with a method handle for ``() -> Runtime.getRuntime().halt(code)``.
     """
     gateway: Any = SparkContext._gateway
     jvm = gateway.jvm

@@ -1,4 +1,4 @@
-"""When a query that failed is started again. Pure."""
+"""Decides when a query that has failed is started again. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """Doubling delays, up to a number of failures in a row.
+    """Restarts after doubling delays, up to a number of failures in a row.
 
     Attributes:
-        limit: restarts without a finished batch between them; 0 never restarts.
-        first_delay_s: before the first of them.
-        longest_delay_s: where doubling ends.
+        limit: the number of restarts without a finished batch between them; 0 for none.
+        first_delay_s: the delay before the first restart.
+        longest_delay_s: the longest delay.
     """
 
     limit: int
@@ -20,7 +20,7 @@ class RestartPolicy:
     longest_delay_s: float = 30.0
 
     def find_delay_s(self, failures: int) -> float | None:
-        """Seconds to wait after so many failures in a row (1 or more); None to give up."""
+        """Compute the seconds to wait after so many failures in a row (from 1); None to give up."""
         if failures > self.limit:
             return None
         return float(min(self.first_delay_s * 2 ** (failures - 1), self.longest_delay_s))

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a request to stop, which is heard whatever the job is doing."""
+"""Handles SIGTERM and Ctrl-C as requests to stop, whatever the job is doing."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from lib.interruption import STOP_SIGNALS, handle_signals
 
 logger = logging.getLogger(__name__)
 
-# Between looks of the thread that sees to the end; also how often a wait is told to give up.
+# The time between two looks of the thread that enforces the stop.
 _LOOK_S = 0.25
-# Lines about what a stop still waits for: the first after this, then at growing intervals.
+# The first line about what a stop still waits for comes after this time, others later and later.
 _FIRST_REMINDER_S = 5.0
-# What is left to closing clients and Spark when the batch has been given up.
+# The time for closing clients and Spark after the batch has been given up.
 _CLOSING_S = 15.0
 # The JVM waits for the answer of the handler that called back into Python.
 _ANSWER_S = 0.2
 
 
 class ProcessEnd(Protocol):
-    """Ends the process, as ``lib.stream.watch.process_end.end_process`` does."""
+    """The type of ``lib.stream.watch.process_end.end_process``, which ends the process."""
 
     def __call__(self, code: int, *, with_jvm: bool = True) -> object:
-        """With an exit code; and the JVM too, or leave it to its own shutdown."""
+        """End the process with an exit code; end the JVM too, or leave it to its own shutdown."""
 
 
 class StopSignal:
     """Catches both signals in both processes while it is open, and bounds how long a stop takes.
 
-    Under spark-submit the process that gets SIGTERM is the JVM, whose answer would be to exit at
-    once, in the middle of a batch; Ctrl-C at a terminal reaches both. So the JVM's handlers are
-    replaced by ones that call back into Python: see :meth:`watch_jvm`.
+    Under spark-submit the JVM gets SIGTERM, and would exit at once, in the middle of a batch;
+    Ctrl-C at a terminal reaches both processes. So the JVM's handlers are replaced by ones that
+    call back into Python: see :meth:`watch_jvm`.
 
     Before the job works on anything (:meth:`working_on`) a signal ends the process at once. Later
-    the job ends by itself: who waits, waits for this too. A thread says what the stop waits for,
-    lets waits give up that would not notice, and ends the process if all that does not help.
+    the job ends by itself, because it looks at this object wherever it waits. A thread logs what
+    the stop waits for, interrupts calls that do not look, and ends the process after a time limit.
 
     Args:
-        patience_s: how long the batch under way may take, once a signal has come.
-        end: ends the process where the job does not; None never does, as in tests.
+        patience_s: the time that the batch under way may take after a signal.
+        end: ends the process if the job does not end by itself; None to leave it running.
     """
 
     def __init__(self, patience_s: float = 60.0, end: ProcessEnd | None = None) -> None:
@@ -56,11 +56,11 @@ class StopSignal:
         self._end = end
         self._requested = threading.Event()
         self._closed = threading.Event()
-        # Set by the request, and by the end of the job.
+        # It is set by the request, and by the end of the job.
         self._woken = threading.Event()
         self._name = "SIGTERM"
         self._requested_s = 0.0
-        # What the job was working on when the request came; None before its work.
+        # The work that the request has interrupted; None before any work.
         self._interrupted: str | None = None
         self._work: tuple[str, Callable[[], object] | None] | None = None
         self._python_handlers = ExitStack()
@@ -68,26 +68,26 @@ class StopSignal:
 
     @property
     def is_requested(self) -> bool:
-        """Whether a stop was asked for."""
+        """Whether a stop was requested."""
         return self._requested.is_set()
 
     @property
     def patience_left_s(self) -> float:
-        """How long the batch under way may still take; all of it without a request."""
+        """The time that the batch under way may still take; all of it without a request."""
         waited_s = time.monotonic() - self._requested_s if self.is_requested else 0.0
         return self._patience_s - waited_s
 
     @property
     def exit_code(self) -> ExitCode:
-        """Of a process that the signal has ended before its work was done."""
+        """The exit code of a process that the signal has ended before its work was done."""
         return ExitCode.INTERRUPTED if self._name == "SIGINT" else ExitCode.TERMINATED
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for a request; True if there is one."""
+        """Wait for a request, and tell whether there is one."""
         return self._requested.wait(timeout_s)
 
     def request(self, name: str) -> None:
-        """Ask for the stop, as a signal does."""
+        """Request the stop, in the name of a signal."""
         if self._requested.is_set():
             return
         self._name, self._requested_s = name, time.monotonic()
@@ -97,12 +97,12 @@ class StopSignal:
 
     @contextmanager
     def working_on(self, what: str, give_up: Callable[[], object] | None = None) -> Iterator[None]:
-        """Within, the job ends by itself when a stop is requested.
+        """Mark a block of work that ends by itself when a stop is requested.
 
         Args:
-            what: the stop waits for, as a phrase for the log.
-            give_up: called from another thread, several times, if the request comes within: lets
-                the block end soon.
+            what: a phrase for the log that names the work.
+            give_up: a function that makes the block end soon. Another thread calls it, several
+                times, if a request comes while the block runs.
         """
         before, self._work = self._work, (what, give_up)
         try:
@@ -111,9 +111,9 @@ class StopSignal:
             self._work = before
 
     def watch_jvm(self) -> None:
-        """Catch the signals of the JVM too; this process has one, or now starts one.
+        """Catch the signals of the JVM too, which is started if there is none.
 
-        Call it again when there is a ``SparkContext``: that takes Ctrl-C for itself.
+        Call it again after a ``SparkContext`` was made, which replaces the handler of Ctrl-C.
         """
         self._python_handlers.enter_context(handle_signals(self._on_python_signal))
         SparkContext._ensure_initialized()
@@ -143,7 +143,7 @@ class StopSignal:
         self.request(signal.Signals(number).name)
 
     def _see_to_the_end(self) -> None:
-        """What the thread does: it is the only one that never waits for anything else."""
+        """Run the thread that enforces the stop; it never waits for Kafka or Spark."""
         self._woken.wait()
         if not self.is_requested:
             return
@@ -155,9 +155,9 @@ class StopSignal:
         self._press_on()
 
     def _press_on(self) -> None:
-        """Say what the stop waits for, let it give up, and end the process when it is time."""
+        """Log what the stop waits for, interrupt it, and end the process after the time limit."""
         reminder_s = _FIRST_REMINDER_S
-        # After the block this thread lives on, as long as the process does: its end may hang too.
+        # This thread goes on after the context is closed, because the process may hang at its end.
         while not self._closed.is_set() or self._end is not None:
             time.sleep(_LOOK_S)
             what, give_up = self._work or ("Spark to end", None)
@@ -187,16 +187,16 @@ def _handle_in_jvm(name: str, handler: Any) -> Any:
 
 
 class _JvmSignalHandler:
-    """sun.misc.SignalHandler, called by the JVM through py4j."""
+    """A ``sun.misc.SignalHandler``, which the JVM calls through py4j."""
 
     def __init__(self, owner: StopSignal) -> None:
         self._owner = owner
 
     def handle(self, jvm_signal: Any) -> None:
-        """Pass the JVM's signal on."""
+        """Pass the signal on to the owner."""
         self._owner.request(f"SIG{jvm_signal.getName()}")
 
     class Java:
-        """The Java interfaces of this class, where py4j looks for them."""
+        """The Java interfaces of this class, in the form that py4j expects."""
 
         implements = ["sun.misc.SignalHandler"]  # noqa: RUF012  py4j reads it so

@@ -1,7 +1,7 @@
-"""Synthetic customers: seeded, vectorised, and the same in whatever pieces they are asked for.
+"""Draws seeded synthetic customers.
 
-Rows are drawn in blocks of :data:`BLOCK_ROWS`, each from a random generator of its own, so that row
-``i`` depends on the seed and ``i`` alone.
+Rows are drawn in blocks of :data:`BLOCK_ROWS`, each from its own random generator, so that row
+``i`` depends only on the seed and ``i``, and not on the number of rows.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ def make_customers(count: int, seed: int, *, first: int = 0) -> pd.DataFrame:
     """Draw customers.
 
     Args:
-        count: how many; 0 gives an empty frame.
-        seed: any integer that is not negative; the same one gives the same customers.
-        first: index of the first one, to continue where an earlier call ended.
+        count: the number of customers; 0 gives an empty frame.
+        seed: an integer from 0; the same seed gives the same customers.
+        first: the index of the first customer, to continue after an earlier call.
 
     Returns:
-        One row a customer, as a CSV file has them: the columns of :data:`tables.COLUMNS`.
+        A frame like the CSV file, with a row for each customer: the columns of
+        :data:`tables.COLUMNS`.
         TotalCharges is text, " " in month 0. The index counts from ``first``.
     """
     blocks = list(iter_customers(count, seed, first=first))
@@ -39,7 +40,7 @@ def make_customers(count: int, seed: int, *, first: int = 0) -> pd.DataFrame:
 
 
 def iter_customers(count: int, seed: int, *, first: int = 0) -> Iterator[pd.DataFrame]:
-    """The rows of :func:`make_customers`, at most :data:`BLOCK_ROWS` at a time."""
+    """Yield the rows of :func:`make_customers` in frames of at most :data:`BLOCK_ROWS`."""
     end = first + count
     for block in range(first // BLOCK_ROWS, -(-end // BLOCK_ROWS)):
         start = block * BLOCK_ROWS
@@ -47,7 +48,7 @@ def iter_customers(count: int, seed: int, *, first: int = 0) -> Iterator[pd.Data
 
 
 def _draw_block(seed: int, block: int) -> pd.DataFrame:
-    """All rows of one block, whoever asks for how many."""
+    """Draw all rows of one block."""
     rng = np.random.Generator(np.random.PCG64([seed, block]))
     index = np.arange(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS)
     drawn = _draw_person(rng)
@@ -105,7 +106,7 @@ def _draw_add_on(rng: np.random.Generator, add_on: tables.AddOn, services: Colum
 
 
 def _draw_tenure(rng: np.random.Generator, contract: Column, internet: Column) -> Column:
-    """Months, int64 [n_rows]."""
+    """Draw the tenure in months: int64 [n_rows]."""
     bands = {
         key: dict(zip(range(len(shares)), np.divide(shares, sum(shares)), strict=True))
         for key, shares in tables.TENURE.items()
@@ -117,7 +118,7 @@ def _draw_tenure(rng: np.random.Generator, contract: Column, internet: Column) -
 
 
 def _draw_charges(rng: np.random.Generator, drawn: Columns) -> Columns:
-    """MonthlyCharges in USD/month, and TotalCharges as text."""
+    """Draw MonthlyCharges in USD a month, and TotalCharges in USD as text."""
     price = np.zeros(BLOCK_ROWS)
     for (name, value), amount in tables.PRICES.items():
         price += amount * (drawn[name] == value)
@@ -125,8 +126,8 @@ def _draw_charges(rng: np.random.Generator, drawn: Columns) -> Columns:
     monthly = np.maximum(price + spread * rng.standard_normal(BLOCK_ROWS), tables.PRICE_STEP)
     monthly = np.round(np.round(monthly / tables.PRICE_STEP) * tables.PRICE_STEP, 2)
     tenure = drawn["tenure"]
-    # The sum of the months' charges: its relative spread falls with the root of their number. The
-    # first month is the current one. No sum is below half or above twice the obvious.
+    # The relative spread of a sum of monthly charges falls with the root of their number. The first
+    # month is the current one. A sum is between half and twice the product of months and charge.
     spread = np.where(tenure > 1, tables.PAST_CHARGE_SPREAD / np.sqrt(np.maximum(tenure, 1)), 0)
     past = np.clip(1 + spread * rng.standard_normal(BLOCK_ROWS), 0.5, 2.0)
     total = np.round(tenure * monthly * past, 2)
@@ -145,7 +146,7 @@ def _draw_churn(rng: np.random.Generator, drawn: Columns) -> Column:
 
 
 def _occurs(rng: np.random.Generator, logit: Column) -> Column:
-    """True with the probability that has these log odds: bool [n_rows]."""
+    """Draw true with the probability that has these log odds: bool [n_rows]."""
     return rng.random(len(logit)) < 1 / (1 + np.exp(-logit))
 
 
@@ -158,7 +159,7 @@ def _choose_given(
     table: Mapping[Any, Mapping[Any, float]],
     *conditions: Column,
 ) -> Column:
-    """A value for each row, from the table's entry for the row's conditions: object [n_rows]."""
+    """Draw a value for each row from the table's entry for its conditions: object [n_rows]."""
     uniform = rng.random(BLOCK_ROWS)
     chosen = np.empty(BLOCK_ROWS, dtype=object)
     for key, chances in table.items():
@@ -170,7 +171,7 @@ def _choose_given(
 
 
 def _where(conditions: tuple[Column, ...], key: tuple[Hashable, ...]) -> Column:
-    """Where all conditions have the key's values: bool [n_rows]."""
+    """Tell where all conditions have the key's values: bool [n_rows]."""
     rows = np.ones(BLOCK_ROWS, dtype=np.bool_)
     for condition, value in zip(conditions, key, strict=True):
         rows &= condition == value

@@ -1,4 +1,4 @@
-"""Customer identifiers like 7590-VHVEG: four digits and five letters, all different."""
+"""Makes customer identifiers like 7590-VHVEG: four digits and five letters, all different."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from lib.errors import SettingsError
 
 _LETTERS = np.array([chr(code) for code in range(ord("A"), ord("Z") + 1)], dtype="U1")
 _WORDS = len(_LETTERS) ** 5
-# How many identifiers there are: 10,000 numbers with 26⁵ words each.
+# The number of identifiers: 10,000 numbers with 26⁵ words each.
 _ALL = 10_000 * _WORDS
-# index → (index · step + shift) mod _ALL visits every identifier once, for the step shares no
-# factor with _ALL (2, 5, 13). Near the golden section of it, neighbours look unrelated.
+# index → (index · step + shift) mod _ALL visits every identifier once, because the step shares no
+# factor with _ALL (2, 5, 13). As it is near the golden section of _ALL, neighbours look unrelated.
 _STEP = 73_431_046_547
-# Up to here the product fits 64 bits.
+# The product fits 64 bits up to this index.
 MAX_INDEX = 2**63 // _STEP
 
 
 def make_identifiers(index: npt.NDArray[np.int64], seed: int) -> npt.NDArray[Any]:
-    """One identifier for each index; different ones are never the same under one seed.
+    """Make an identifier for each index; with one seed, different indexes give different ones.
 
     Args:
-        index: int64 [n_rows] in [0, :data:`MAX_INDEX`).
-        seed: shifts the sequence.
+        index: the indexes, int64 [n_rows] in [0, :data:`MAX_INDEX`).
+        seed: the seed, which shifts the sequence.
 
     Returns:
-        object [n_rows] of str.
+        The identifiers, object [n_rows] of str.
 
     Raises:
-        SettingsError: an index is beyond the range.
+        SettingsError: an index is out of range.
     """
     if len(index) and int(index.max()) >= MAX_INDEX:
         raise SettingsError(

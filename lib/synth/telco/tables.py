@@ -1,8 +1,8 @@
-"""What the synthetic customers are drawn from.
+"""The tables that the synthetic customers are drawn from.
 
-Source: counts, prices and logistic regressions on the public IBM Telco customer churn data set,
-rounded. A table of chances gives a number to each of a field's values: a probability, or what it
-adds to the log odds of a "Yes". Where a table depends on other fields, their values are its keys.
+They are rounded counts, prices and logistic regressions of the public IBM Telco customer churn data
+set. A table of chances holds a number for each value of a field: a probability, or an addition to
+the log odds of a "Yes". If a table depends on other fields, their values are its keys.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ INTERNET_SERVICE: Mapping[tuple[int, str], Chances] = {
     (1, "Yes"): {"DSL": 0.290, "Fiber optic": 0.694, "No": 0.016},
 }
 
-# InternetService: whoever has neither line is no customer, and fiber comes with a phone.
+# InternetService. A customer has at least one of the two lines, and fiber comes with a phone.
 PHONE_SERVICE: Mapping[tuple[str], Chances] = {
     ("DSL",): {"No": 0.280, "Yes": 0.720},
     ("Fiber optic",): {"No": 0.0, "Yes": 1.0},
@@ -62,7 +62,7 @@ CONTRACT: Mapping[tuple[str, str], Chances] = {
     ("No", "Yes"): {"Month-to-month": 0.199, "One year": 0.261, "Two year": 0.540},
 }
 
-# First and last month of each band of tenure; within a band all months are equally likely.
+# The first and last month of each band of tenure; within a band all months are equally likely.
 TENURE_BANDS = (
     *((0, 0), (1, 1), (2, 3), (4, 6), (7, 12), (13, 24)),
     *((25, 36), (37, 48), (49, 60), (61, 68), (69, 71), (72, 72)),
@@ -112,14 +112,15 @@ PAYMENT_METHOD: Mapping[tuple[str, bool], Chances] = {
 
 @dataclass(frozen=True)
 class AddOn:
-    """Log odds that a customer has something that a line can carry.
+    """The log odds that a customer has a service which needs one of the lines.
 
     Attributes:
-        line: field of that line.
-        without: value where the line is missing.
-        by_internet, by_contract: by InternetService and Contract; nothing is added for the rest.
-        per_year: for each year of tenure.
-        with_television: where television is streamed.
+        line: the field of that line.
+        without: the value without that line.
+        by_internet, by_contract: the addition for a value of InternetService and of Contract; 0 for
+            values that are absent.
+        per_year: the addition for each year of tenure.
+        with_television: the addition for customers who stream television.
     """
 
     line: str
@@ -155,7 +156,7 @@ def _internet_add_on(
     )
 
 
-# In the order in which they are drawn: films depend on television.
+# The order matters: films are drawn after television, on which they depend.
 ADD_ONS: Mapping[str, AddOn] = {
     "MultipleLines": _phone_add_on(-2.43, -1.55, -0.54, -0.54, -0.34, 0.46),
     "OnlineSecurity": _internet_add_on(-1.23, -2.13, 0.57, 1.08, 0.28),
@@ -181,9 +182,9 @@ PRICES: Mapping[tuple[str, str], float] = {
     ("StreamingMovies", "Yes"): 10.0,
 }
 PRICE_STEP = 0.05
-# Standard deviation of the charge around the list price, by InternetService.
+# The standard deviation of the charge around the list price, by InternetService.
 PRICE_SPREAD = {"DSL": 1.1, "Fiber optic": 1.1, "No": 0.55}
-# Relative standard deviation of one past month's charge around the current one.
+# The relative standard deviation of one past month's charge around the current one.
 PAST_CHARGE_SPREAD = 0.2
 
 # ---- whether the customer leaves: log odds
@@ -207,7 +208,7 @@ CHURN_LOGITS: Mapping[tuple[str, str], float] = {
     ("PaymentMethod", "Mailed check"): -0.10,
 }
 CHURN_LOGIT_SENIOR = 0.19
-# Tenure in months → log odds, straight lines between. The level sets the share of churn to 26.5 %.
+# Tenure in months → log odds, with straight lines between. They make 26.5 % of customers leave.
 CHURN_BY_TENURE = (
     (0, 1, 2, 6, 12, 24, 48, 72),
     (-6.0, 0.48, -0.35, -0.86, -0.95, -1.81, -1.96, -2.64),
