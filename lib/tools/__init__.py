@@ -1,1 +1,1 @@
-"""Tools around the scoring job: a broker for trials, the demonstration, what the other jobs do."""
+"""Tools around the scoring job: the embedded broker, the demonstration, the work of other jobs."""

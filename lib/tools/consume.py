@@ -1,4 +1,4 @@
-"""What the scoring job has written, a line of JSON for each message."""
+"""Reads what the scoring job has written, as a line of JSON for each message."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lib.settings.jobs.consume import ConsumeSettings
 
 
 def iter_lines(settings: ConsumeSettings, is_stopped: Callable[[], bool]) -> Iterator[str]:
-    """The committed messages of one topic, in the order of each partition.
+    """Yield the committed messages of one topic as lines, in the order of each partition.
 
     Args:
-        settings: which, from where, and how many.
-        is_stopped: asked between messages; True ends the reading.
+        settings: the settings, which name the topic, the start and the number of messages.
+        is_stopped: a function that is called between messages; True ends the reading.
 
     Raises:
         KafkaSetupError: there is no such topic.
@@ -47,22 +47,22 @@ def iter_lines(settings: ConsumeSettings, is_stopped: Callable[[], bool]) -> Ite
 
 
 def build_prediction_line(message: Message) -> str:
-    """The prediction as it stands in the topic."""
+    """Return the prediction exactly as it is in the topic."""
     return (message.value() or b"").decode(errors="replace")
 
 
 def build_dead_letter_line(message: Message, *, with_original: bool = False) -> str:
-    """Why the record of a dead letter was not scored, in the envelope's words.
+    """Describe why the record of a dead letter was not scored, with the fields of the envelope.
 
     Args:
-        message: the dead letter, in either format; of one in neither, the line says so.
-        with_original: whether the record's key and value follow, as text or base64; without, there
-            is no more of the record than the error quotes.
+        message: the dead letter, in either format; if it has neither, the line says so.
+        with_original: whether to add the record's key and value, as text or base64; otherwise only
+            the error quotes the record.
     """
     key, value = message.key(), message.value()
     facts: dict[str, Any]
     try:
-        headers = cast("Headers", message.headers())  # a consumer gives them so
+        headers = cast("Headers", message.headers())  # what a consumer gives
         letter = DeadLetter.from_message(key, value, headers)
     except ValueError as error:
         place = f"{message.topic()}[{message.partition()}]@{message.offset()}"

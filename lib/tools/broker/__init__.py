@@ -1,4 +1,4 @@
-"""An embedded Kafka broker, for machines that have none: demo, tests and benchmarks use it.
+"""An embedded Kafka broker for the demonstration, tests and benchmarks.
 
 ``python -m lib.tools.broker`` runs one in the foreground.
 """

@@ -1,4 +1,4 @@
-"""``python -m lib.tools.broker``: embedded brokers in the foreground, until Ctrl-C or SIGTERM."""
+"""``python -m lib.tools.broker`` runs embedded brokers until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def main() -> int:
     )
     options = parser.parse_args()
     topics = dict(_split(text) for text in options.topic)
-    # Both signals arrive as a value from sigwait below; blocked first, so that none is lost while
-    # starting.
+    # Both signals are blocked at first, so that none is lost during the start, and sigwait below
+    # returns them.
     ending = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:

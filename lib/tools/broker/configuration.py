@@ -1,4 +1,4 @@
-"""The settings of an embedded broker, which depend on how many there are in its cluster."""
+"""Builds the settings of an embedded broker, which depend on the size of its cluster."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _CONTROLLER_LISTENER = "CONTROLLER"
 
 @dataclass(frozen=True)
 class Listener:
-    """One more address of each broker, beside the plain one.
+    """A listener of each broker beside the plain one.
 
     Attributes:
-        name: in capitals; names it in the broker's settings (``listener.name.NAME.…``).
+        name: the name in capitals, as in the broker's settings (``listener.name.NAME.…``).
         protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
-        advertised_ports: what clients are told to connect to, such as ports of a proxy, one for
-            each broker; the listener's own by default.
+        advertised_ports: the port of each broker that clients connect to, such as that of a proxy;
+            by default the listener's own.
     """
 
     name: str
@@ -30,13 +30,13 @@ class Listener:
 
 @dataclass(frozen=True)
 class Address:
-    """Where a broker listens.
+    """The address of a broker.
 
     Attributes:
-        node_id: its number in the cluster, from 1.
-        host: for clients and for the other brokers.
-        ports: listener name → port, that of :data:`PLAIN_LISTENER` among them.
-        controller_port: of the KRaft controller, which each node is too.
+        node_id: the number of the broker in the cluster, from 1.
+        host: the host for clients and for the other brokers.
+        ports: listener name → port; :data:`PLAIN_LISTENER` is one of the names.
+        controller_port: the port of the KRaft controller, which each node is too.
     """
 
     node_id: int
@@ -46,7 +46,7 @@ class Address:
 
     @property
     def voter(self) -> str:
-        """How the quorum of controllers names this broker: ``id@host:port``."""
+        """The name of this broker in the quorum of controllers: ``id@host:port``."""
         return f"{self.node_id}@{self.host}:{self.controller_port}"
 
 
@@ -57,17 +57,17 @@ def build_configuration(
     overrides: Mapping[str, str],
     listeners: Sequence[Listener] = (),
 ) -> dict[str, str]:
-    """Return the broker's settings, those of the caller last.
+    """Return the broker's settings; those of the caller come last.
+
+    Limits and timeouts (``message.max.bytes``, those of transactions and offsets) keep Kafka's
+    defaults, so that the job meets the same ones as in production.
 
     Args:
-        data_folder: for the logs of all topics.
-        address: of this broker.
-        cluster: all addresses, this one among them.
+        data_folder: the folder for the data of all topics.
+        address: the address of this broker.
+        cluster: the addresses of all brokers, this one among them.
         overrides: the caller's settings.
-        listeners: those beside the plain one.
-
-    What a test could stumble over (``message.max.bytes``, transaction and offset time-outs) stays
-    at Kafka's defaults, so that the job meets here what it meets in production.
+        listeners: the listeners beside the plain one.
     """
     ports, host = address.ports, address.host
     everyone = (Listener(PLAIN_LISTENER), *listeners)
@@ -92,17 +92,16 @@ def build_configuration(
         ),
         "log.dirs": str(data_folder),
         **_replicate(len(cluster)),
-        # 50 partitions each is Kafka's default; they cost start-up time after a crash and serve
-        # nobody here.
+        # Kafka's default of 50 partitions would only make a start after a crash slower.
         "offsets.topic.num.partitions": "4",
         "transaction.state.log.num.partitions": "4",
-        # A lone consumer should not wait 3 s for others to join its group.
+        # A single consumer need not wait 3 s for others to join its group.
         "group.initial.rebalance.delay.ms": "0",
-        # After a crash the controller waits for the end of the session that the broker had before
-        # it: 9 s by default. Much less than this would fence a broker that merely lacks CPU.
+        # After a crash the controller waits until the broker's old session has expired: 9 s by
+        # default. A much shorter session would fence a broker that only lacks CPU.
         "broker.session.timeout.ms": "4000",
         "broker.heartbeat.interval.ms": "500",
-        # A missing topic is an error to be seen, not one to be papered over.
+        # A missing topic has to be an error.
         "auto.create.topics.enable": "false",
         # The log cleaner's default of 128 MB is a quarter of the small heap.
         "log.cleaner.dedupe.buffer.size": str(8 * 1024 * 1024),
@@ -113,7 +112,7 @@ def build_configuration(
 
 
 def _replicate(brokers: int) -> dict[str, str]:
-    """Every topic is on all brokers, and all but one must have a record that is acknowledged."""
+    """Put every topic on all brokers, all but one of which must have an acknowledged record."""
     replicas, in_sync = str(brokers), str(max(brokers - 1, 1))
     return {
         "default.replication.factor": replicas,

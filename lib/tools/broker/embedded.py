@@ -1,4 +1,4 @@
-"""Real Kafka brokers for demo, tests and benchmarks: KRaft nodes in a temporary folder."""
+"""Runs real Kafka brokers, as KRaft nodes in a temporary folder."""
 
 from __future__ import annotations
 
@@ -27,35 +27,36 @@ from lib.tools.broker.ports import pick_free_ports
 
 logger = logging.getLogger(__name__)
 
-#: A start takes 3 s; a loaded machine for continuous integration gets twenty times that.
+#: A start takes 3 s, and on a loaded machine up to twenty times that.
 START_TIMEOUT_S = 60.0
-#: How often a start that lost its port to another process is tried, each time with other ports.
+#: The number of attempts, with new ports, if another process takes a port meanwhile.
 START_ATTEMPTS = 3
 
 
 class EmbeddedBroker:
     """A Kafka cluster of one broker or more, owned by this process.
 
-    Each node is broker and controller. With more than one, every topic, Kafka's own too, is on all
-    of them, and all but one must have what is acknowledged (``min.insync.replicas``).
+    Each node is broker and controller. If there are several, every topic is on all of them, Kafka's
+    own topics too, and all but one must have an acknowledged record (``min.insync.replicas``).
 
     Guarantees:
         - ``start`` returns only when all brokers answer clients and know each other.
-        - ``stop`` ends them by their own pids and removes their folder. So does the death of this
-          process, however it dies (see ``lib.tools.broker.guard``).
+        - ``stop`` ends their processes and removes their folder. So does the end of this process,
+          even by SIGKILL (see ``lib.tools.broker.guard``).
         - ``kill``, ``shut_down`` and ``restart`` keep ports and data, as brokers that crash and
-          come back do. They take node ids, from 1, and mean all nodes if none is named.
-        - They listen on 127.0.0.1 only, or where ``places`` says, and Ctrl-C at the terminal does
-          not reach them: this process decides.
+          come back do. They take node ids, from 1, and by default all nodes.
+        - The brokers listen on 127.0.0.1 only, or where ``places`` says. Ctrl-C at the terminal
+          does not reach them: only this process ends them.
 
     Args:
         settings: broker settings on top of those in ``lib.tools.broker.configuration``.
-        brokers: how many.
-        start_timeout_s: how long a start may take.
-        listeners: further addresses, such as one with TLS or one that is advertised as a proxy's.
+        brokers: the number of brokers.
+        start_timeout_s: the time limit of a start.
+        listeners: further listeners, such as one with TLS or one whose advertised port is a
+            proxy's.
         scram_users: user → password, for listeners with SCRAM-SHA-512.
-        places: where each broker runs; all on 127.0.0.1 by default.
-        jars: of another version of Kafka than that of ``conf/ivy.xml``.
+        places: the place where each broker runs; all on 127.0.0.1 by default.
+        jars: the jars of another version of Kafka than that of ``conf/ivy.xml``.
 
     Example:
         with EmbeddedBroker(brokers=3) as broker:
@@ -99,7 +100,7 @@ class EmbeddedBroker:
 
     @property
     def bootstrap_servers(self) -> str:
-        """The addresses for clients, ``host:port[,host:port...]``; they stay as they are."""
+        """The addresses for clients, ``host:port[,host:port...]``, which never change."""
         self._require_home()
         return ",".join(node.server for node in self._nodes)
 
@@ -119,13 +120,13 @@ class EmbeddedBroker:
         return self.port_of(PLAIN_LISTENER)
 
     def port_of(self, listener: str, node_id: int = 1) -> int:
-        """The port that a listener listens on; what it advertises may be another."""
+        """Return the port that a listener listens on, which may not be the advertised one."""
         self._require_home()
         return self._nodes[node_id - 1].address.ports[listener]
 
     @property
     def folder(self) -> Path:
-        """The temporary folder: for each node one with its settings, data and log."""
+        """The temporary folder, which holds a folder with settings, data and log for each node."""
         return self._require_home().path
 
     @property
@@ -134,14 +135,14 @@ class EmbeddedBroker:
         return self.pid_of(1)
 
     def pid_of(self, node_id: int) -> int | None:
-        """A broker's process id, or None while it does not run."""
+        """Return a broker's process id, or None while it does not run."""
         return self._nodes[node_id - 1].pid if self._nodes else None
 
     def start(self) -> None:
         """Start brokers with no data on free ports, and wait until they answer.
 
         Raises:
-            SetupError: Java or the jars are missing, or a broker does not come up; then the message
+            SetupError: Java or the jars are missing, or a broker does not start; then the message
                 ends with the last lines of its log.
         """
         if self._home is not None:
@@ -160,28 +161,28 @@ class EmbeddedBroker:
 
     def stop(self) -> None:
         """End the brokers and remove their folder. Does nothing when there are none."""
-        # Nothing is kept, and a broker that has lost the others takes long to end cleanly.
+        # The data are not kept, and a broker that has lost the others takes long to end cleanly.
         self._end(signal.SIGKILL, self._nodes)
         if self._home is not None:
             self._home.remove()
         self._home, self._nodes = None, ()
 
     def kill(self, *node_ids: int) -> None:
-        """End brokers at once (SIGKILL), as a crash would, keeping what ``restart`` needs."""
+        """End brokers at once (SIGKILL), as a crash would; ``restart`` starts them again."""
         self._end(signal.SIGKILL, self._select(node_ids))
 
     def shut_down(self, *node_ids: int) -> None:
-        """End brokers cleanly (SIGTERM), as an operator does, keeping what ``restart`` needs."""
+        """End brokers cleanly (SIGTERM), as an operator does; ``restart`` starts them again."""
         self._end(signal.SIGTERM, self._select(node_ids))
 
     def restart(self, *node_ids: int) -> None:
-        """Start brokers again on the same ports and data; end them before, if they run.
+        """Start brokers again on the same ports and data; end them first if they run.
 
         After ``kill`` this takes about 4 s longer than after a clean end: the controller waits
-        until the killed broker's session is over.
+        until the killed broker's session has expired.
 
         Raises:
-            SetupError: one does not come up; the message ends with the last lines of its log.
+            SetupError: a broker does not start; the message ends with the last lines of its log.
         """
         self._require_home()
         self.shut_down(*node_ids)
@@ -236,7 +237,7 @@ class EmbeddedBroker:
         )
 
     def _launch(self, nodes: Sequence[Node]) -> None:
-        """Start nodes, and wait until each of them answers and names all that run."""
+        """Start nodes, and wait until each of them answers and knows all that run."""
         for node in nodes:
             node.launch()
         running = {node.address.node_id for node in self._nodes if node.pid is not None}

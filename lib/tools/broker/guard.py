@@ -1,13 +1,13 @@
-"""Clears up after embedded brokers whose owner died without a chance to do so (kill -9).
+"""Cleans up after embedded brokers whose owner was killed (``kill -9``).
 
 The owner starts this as a process of its own and holds the other end of its standard input. It
 writes a line for each process that it starts, a name and a pid, and another one with the same name
-when that process was replaced. When the pipe ends, because the owner closed it or is gone, whatever
-the reason, the guard kills the last process of each name and removes the folder.
+when that process was replaced. When the pipe ends, because the owner has closed it or has ended,
+the guard kills the last process of each name and removes the folder.
 
-A pipe rather than Linux's ``PR_SET_PDEATHSIG``: that follows the *thread* that started the broker,
-knows no folders, and does not exist on macOS. Standard library only: it is run with ``-I -S`` and
-starts in about 20 ms.
+It is a pipe because Linux's ``PR_SET_PDEATHSIG`` follows the *thread* that started the broker,
+removes no folders, and does not exist on macOS. The guard needs the standard library only: it is
+run with ``-I -S`` and starts in about 20 ms.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from contextlib import suppress
 
 
 def stand_guard(folder: str) -> None:
-    """Wait for the end of standard input, then kill what was named last and remove the folder."""
-    quarries: dict[str, Quarry] = {}
+    """Wait for the end of standard input, then kill the named processes and remove the folder."""
+    processes: dict[str, GuardedProcess] = {}
     for line in sys.stdin:
         name, pid = line.split()
-        quarries.setdefault(name, Quarry()).aim(int(pid))
-    for quarry in quarries.values():
-        quarry.kill()
+        processes.setdefault(name, GuardedProcess()).replace(int(pid))
+    for process in processes.values():
+        process.kill()
     shutil.rmtree(folder, ignore_errors=True)
 
 
-class Quarry:
-    """One process, held by a pidfd where there are such: a pid may have been given to another."""
+class GuardedProcess:
+    """A process, held by a pidfd where there are such: the system may reuse a pid."""
 
     def __init__(self) -> None:
         self._pid: int | None = None
         self._pidfd: int | None = None
 
-    def aim(self, pid: int) -> None:
-        """Forget the process named before and take this one; 0 means none."""
+    def replace(self, pid: int) -> None:
+        """Hold this process instead of the one before; 0 means none."""
         if self._pidfd is not None:
             os.close(self._pidfd)
         self._pid, self._pidfd = None, None
@@ -51,7 +51,7 @@ class Quarry:
             self._pid = pid
 
     def kill(self) -> None:
-        """End the process at once, if it still runs."""
+        """Kill the process if it still runs."""
         with suppress(ProcessLookupError):
             if self._pidfd is not None:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)

@@ -13,10 +13,10 @@ from lib.tools.broker import guard
 
 
 class GuardedFolder:
-    """A temporary folder and the processes in it; a guard outlives us to clear up all of them.
+    """A temporary folder and the processes in it; a guard process cleans up all of them.
 
-    Guarantees: after ``remove``, or after the end of this process for whatever reason, what was
-    named last by ``watch`` has been killed and the folder is gone (see ``lib.tools.broker.guard``).
+    Guarantees: after ``remove``, and after any end of this process, the processes that ``watch``
+    has named are killed and the folder is removed (see ``lib.tools.broker.guard``).
     """
 
     def __init__(self, path: Path, process: subprocess.Popen[str]) -> None:
@@ -25,13 +25,13 @@ class GuardedFolder:
 
     @classmethod
     def create(cls, prefix: str) -> GuardedFolder:
-        """Make the folder and post the guard, before there is anything to guard."""
+        """Make the folder and start its guard."""
         path = Path(tempfile.mkdtemp(prefix=prefix))
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", guard.__file__, str(path)],
             stdin=subprocess.PIPE,
             text=True,
-            # Ctrl-C at the terminal is meant for us, not for the guard.
+            # In its own session the guard gets no Ctrl-C from the terminal.
             start_new_session=True,
         )
         return cls(path, process)
@@ -40,16 +40,16 @@ class GuardedFolder:
         """Name a process to be killed with the folder, in place of the last one of that name.
 
         Args:
-            pid: of the process; None when there is none any more.
-            name: one word, that tells it from other processes in the folder.
+            pid: the process id; None when the process has ended.
+            name: one word that tells the process from others in the folder.
         """
-        # A guard that somebody killed is no reason to fail: it is the second line of defence.
+        # If somebody has killed the guard, this process still cleans up itself.
         with suppress(BrokenPipeError):
             self._pipe.write(f"{name} {pid or 0}\n")
             self._pipe.flush()
 
     def remove(self) -> None:
-        """Dismiss the guard, which removes the folder just as after a crash."""
+        """Let the guard remove the folder, as after a crash, and end."""
         with suppress(BrokenPipeError):
             self._pipe.close()
         self._guard.wait()

@@ -1,4 +1,4 @@
-"""The two Java programs of a KRaft broker: one formats its storage, the other is the broker."""
+"""Starts the two Java programs of a KRaft broker: one formats its storage, one is the broker."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from lib.setup.java import find_java
 SETTINGS_FILE = "server.properties"
 LOG_FILE = "broker.log"
 
-# A quick start matters more than peak speed: one compiler tier, the simplest collector, a small
-# heap.
+# A quick start matters more than speed: one compiler tier, the simplest collector, a small heap.
 _JVM_OPTIONS = (
     "-Xms128m",
     "-Xmx512m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
-    # Its statistics file in the system's temporary folder would outlive a killed broker.
+    # The statistics file in the system's temporary folder would outlive a killed broker.
     "-XX:-UsePerfData",
     "-Djava.awt.headless=true",
-    # Log4j's built-in configuration writes to standard output; this is its level.
+    # This is the level of Log4j's built-in configuration, which writes to standard output.
     "-Dlog4j2.level=INFO",
     # Kafka 3 has Log4j 1, which writes nothing without a configuration.
     f"-Dlog4j.configuration={Path(__file__).with_name('kafka_3_log4j.properties').as_uri()}",
@@ -32,8 +31,8 @@ _JVM_OPTIONS = (
 
 
 def make_cluster_id() -> str:
-    """Return a new cluster id as Kafka writes them: a UUID in unpadded base64."""
-    # A leading dash would be taken for an option.
+    """Make a new cluster id in Kafka's form, a UUID in unpadded base64."""
+    # The first letter is no dash, which would look like an option.
     return "c" + urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
 
 
@@ -44,10 +43,10 @@ def format_storages(
     scram_users: Mapping[str, str],
     jars: Sequence[Path],
 ) -> list[int]:
-    """Prepare the data folders that ``FOLDER/server.properties`` name, side by side.
+    """Format the data folders that ``FOLDER/server.properties`` name, all at once.
 
     Returns:
-        the exit codes, in the order of the folders.
+        The exit codes, in the order of the folders.
     """
     users = [
         f"SCRAM-SHA-512=[name={name},password={password}]" for name, password in scram_users.items()
@@ -67,12 +66,12 @@ def format_storages(
 def launch_kafka(
     folder: Path, jars: Sequence[Path], launcher: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
-    """Start the broker that ``folder/server.properties`` describes; its log goes there as well.
+    """Start the broker that ``folder/server.properties`` describes, with its log in ``folder``.
 
     Args:
-        folder: of the broker.
-        jars: the version of Kafka.
-        launcher: a command that goes before Java's.
+        folder: the folder of the broker.
+        jars: the jars of Kafka.
+        launcher: a command that is put before Java's.
     """
     command = [
         *launcher,
@@ -85,7 +84,7 @@ def launch_kafka(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # Its own session: Ctrl-C goes to the owner alone, which stops the broker last.
+            # In its own session the broker gets no Ctrl-C: the owner stops it last.
             start_new_session=True,
         )
 
@@ -94,7 +93,7 @@ def _java_command(folder: Path, main_class: str, jars: Sequence[Path]) -> list[s
     return [
         str(find_java().executable),
         *_JVM_OPTIONS,
-        # Compression libraries unpack native code there; it goes with the folder.
+        # Compression libraries unpack native code there, which is removed with the folder.
         f"-Djava.io.tmpdir={folder}",
         *("-cp", os.pathsep.join(str(jar) for jar in jars)),
         main_class,

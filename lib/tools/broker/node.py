@@ -1,4 +1,4 @@
-"""One broker of a cluster: its process, its folder and its address."""
+"""Starts and ends the process of one broker of a cluster."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from lib.waiting import wait_until
 
 logger = logging.getLogger(__name__)
 
-#: Kafka flushes and closes its logs on SIGTERM; past this it is killed.
+#: Kafka flushes and closes its logs on SIGTERM; after this time it is killed.
 STOP_TIMEOUT_S = 15.0
-#: How much of the broker's log an error message shows.
+#: The number of lines of the broker's log in an error message.
 LOG_TAIL_LINES = 20
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a broker runs.
+    """The place where a broker runs.
 
     Attributes:
         host: the address that it listens on.
-        launcher: a command that goes before Java's, such as one that enters a network of its own;
-            it becomes the program that it starts, so that both have one pid.
+        launcher: a command that is put before Java's, such as one that enters a network namespace.
+            It has to replace itself by the program that it starts, so that both have one pid.
     """
 
     host: str = LOOPBACK
@@ -44,14 +44,14 @@ class Place:
 
 
 class Node:
-    """A broker that can be started and ended any number of times, on one address and one folder.
+    """A broker that can be started and ended any number of times, with one address and one folder.
 
     Args:
-        address: where it listens.
-        place: where it runs.
-        folder: with its settings; gets its data and its log.
-        jars: of Kafka.
-        watch: is told the pid of each process, and None when that has ended.
+        address: the address that it listens on.
+        place: the place where it runs.
+        folder: the folder with its settings, where it puts its data and its log.
+        jars: the jars of Kafka.
+        watch: a function that gets the pid of each process, and None when it has ended.
     """
 
     def __init__(
@@ -82,27 +82,27 @@ class Node:
         return self._process.pid
 
     def launch(self) -> None:
-        """Start the process; :meth:`await_answer` tells when it serves."""
+        """Start the process; :meth:`await_answer` waits until it serves clients."""
         self._process = launch_kafka(self.folder, self._jars, self._place.launcher)
         self._watch(self._process.pid)
         logger.debug("embedded broker pid=%d folder=%s", self._process.pid, self.folder)
 
     def await_answer(self, cluster_id: str, brokers: set[int], timeout_s: float) -> None:
-        """Wait until it answers clients and knows the other brokers.
+        """Wait until the broker answers clients and knows the other brokers.
 
         Args:
-            cluster_id: of the cluster that it must belong to.
-            brokers: node ids that it must name to clients, its own among them.
-            timeout_s: how long this may take.
+            cluster_id: the id of the cluster that it must belong to.
+            brokers: the node ids that it must name to clients, its own among them.
+            timeout_s: the longest wait.
 
         Raises:
-            SetupError: it does not, or ends; the message ends with the last lines of its log.
+            SetupError: it does not answer, or ends; the message has the last lines of its log.
         """
-        # One client for all attempts; it must stay in a variable, or its answers die with it.
+        # The client stays in a variable, because its answers are lost with it.
         admin = AdminClient(
             {
                 "bootstrap.servers": self.server,
-                # Refused connections are expected here and not worth a line on standard error.
+                # Refused connections are expected, and need no line on standard error.
                 "log_level": 0,
                 "reconnect.backoff.ms": 20,
                 "reconnect.backoff.max.ms": 100,
@@ -112,7 +112,7 @@ class Node:
         def answers() -> bool:
             if self.pid is None:
                 raise self.explain("it ended at once")
-            if not self._is_listening():  # spare the client its failures
+            if not self._is_listening():  # the client would wait after a failure
                 return False
             with suppress(KafkaException):
                 cluster = admin.list_topics(timeout=1.0)
@@ -151,7 +151,7 @@ class Node:
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
     def explain(self, reason: str) -> SetupError:
-        """An error that says what happened and shows the end of the log."""
+        """Build an error with a reason and the end of the log."""
         return SetupError(
             f"the embedded broker did not start on {self.server}: {reason}",
             hint=f"the last lines of its log are:\n{self.read_log_tail()}",

@@ -1,4 +1,4 @@
-"""The broker to use: the user's, if one is named, otherwise an embedded one."""
+"""Provides the user's broker, if one is named, or else an embedded one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Protocol
 from lib.kafka.cluster import Cluster
 from lib.tools.broker.embedded import EmbeddedBroker
 
-#: Names the user's own broker; nothing is started then.
+#: The variable that names the user's own broker.
 BOOTSTRAP_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 
 
 class Broker(Protocol):
-    """Something that Kafka clients can connect to."""
+    """A broker that Kafka clients can connect to."""
 
     @property
     def bootstrap_servers(self) -> str:
@@ -29,7 +29,7 @@ class Broker(Protocol):
 
 @dataclass(frozen=True)
 class ExternalBroker:
-    """A broker that the user runs; it is neither started nor stopped here."""
+    """A broker that the user runs; nothing here starts or stops it."""
 
     bootstrap_servers: str
 
@@ -41,10 +41,10 @@ class ExternalBroker:
 
 @contextmanager
 def provide_broker(settings: Mapping[str, str] | None = None) -> Iterator[Broker]:
-    """Give the broker named by ``KAFKA_BOOTSTRAP_SERVERS``, or an embedded one for the duration.
+    """Provide the broker that ``KAFKA_BOOTSTRAP_SERVERS`` names, or an embedded one, in a block.
 
     Args:
-        settings: settings of the embedded broker; a broker of the user keeps its own.
+        settings: the settings of the embedded broker; the user's broker keeps its own.
 
     Raises:
         SetupError: the embedded broker does not start.

@@ -1,1 +1,1 @@
-"""Tools for contracts: draft one from data, compare two, count what breaks one."""
+"""Tools for contracts: draft one from data, compare two, count the records that break one."""

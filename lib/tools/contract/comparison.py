@@ -1,4 +1,4 @@
-"""What has changed from one contract to another, and what of the old one still fits."""
+"""Compares two contracts, and tells whether records and models of the old one still fit."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Change:
     """One difference between two contracts.
 
     Attributes:
-        what: the difference, as one phrase.
-        records_fit: whether every record that the old contract takes is one that the new one takes.
+        what: the difference as one phrase.
+        records_fit: whether the new contract takes every record that the old one takes.
         models_fit: whether a model of the old contract can be used with the new one.
     """
 
@@ -24,7 +24,7 @@ class Change:
 
 
 def compare_contracts(old: Contract, new: Contract) -> list[Change]:
-    """All differences, in the order of the files; empty for contracts that say the same."""
+    """List all differences in the order of the files; empty for equal contracts."""
     return [
         *_compare_limits(old, new),
         *_compare_fields("identifier", old.identifier, new.identifier),
@@ -52,7 +52,7 @@ def _compare_event_times(old: Field | None, new: Field | None) -> Iterator[Chang
     elif old is not None:
         yield Change(f"event_time {old.name}: gone", records_fit=True, models_fit=True)
     elif new is not None:
-        # A record may have had a field of that name, with anything in it.
+        # Records may have had a field of that name with any value.
         yield Change(f"event_time {new.name}: added", records_fit=False, models_fit=True)
 
 
@@ -82,7 +82,7 @@ def _compare_features(old: Contract, new: Contract) -> Iterator[Change]:
             yield Change(f"feature {name}: gone", records_fit=True, models_fit=False)
     for name in after:
         if name not in before:
-            # What records had under that name, if anything, was not looked at.
+            # Records may have had a field of that name with any value.
             yield Change(f"feature {name}: added", records_fit=False, models_fit=False)
     if before.keys() == after.keys() and list(before) != list(after):
         yield Change("the order of the features", records_fit=True, models_fit=False)

@@ -1,4 +1,4 @@
-"""Drafts a contract from a file, whatever kind of file it is."""
+"""Drafts a contract from a CSV, Parquet or JSON Schema file."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def draft_file(path: Path, name: str | None, roles: Roles) -> Draft:
 
     Args:
         path: a CSV or Parquet file, or a JSON Schema (``.json``).
-        name: of the domain; that of the file where not given.
-        roles: which columns are identifier, label and event time, where that is known.
+        name: the name of the domain; by default that of the file.
+        roles: the columns that are known to be identifier, label and event time.
 
     Raises:
-        SettingsError: there is no such file, or a column that is needed cannot be told.
+        SettingsError: there is no such file, or a column that is needed cannot be guessed.
         SourceError: the file cannot be read.
     """
     name = name or _OUTSIDE_NAMES.sub("-", path.stem).strip("-").lower()
@@ -43,10 +43,10 @@ def draft_file(path: Path, name: str | None, roles: Roles) -> Draft:
 
 
 def write_draft(draft: Draft, source: str) -> str:
-    """The text of a contract's file, with what a person should look at in comments above it.
+    """Write the text of a contract's file, with comments on what a person should check.
 
     Raises:
-        ContractError: the draft is no contract, such as one with two columns of one name.
+        ContractError: the draft is no valid contract, for example with two columns of one name.
     """
     header = [f"Drafted from {source}: read it, and correct it.", *draft.notes]
     text = "".join(f"# {line}\n" for line in header) + "\n" + write_contract(draft.contract)

@@ -1,4 +1,4 @@
-"""Drafts a contract from a table: a start that a person reads and corrects."""
+"""Drafts a contract from a table, which a person has to check and correct."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lib.record.contract import (
 from lib.record.stand_in import add_stand_in
 from lib.record.tables import Columns
 
-# More different texts than this, and a column is no category.
+# A column with more different texts than this is no category.
 MAX_CATEGORIES = 30
 # A drafted range goes beyond the smallest and the largest value by this share of their difference.
 _SLACK = 0.1
@@ -31,7 +31,7 @@ _ID_NAMES = re.compile(r"(?i)(?:.*[_ .-])?(?:id|key|uuid|number|nr)|.*(?:Id|ID|K
 _LABEL_NAMES = re.compile(r"(?i)label|target|outcome|class|y")
 _POSITIVE = ("yes", "true", "1", "y", "positive")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*", re.ASCII)
-# Fields that a column may turn out to be, with the widest rules.
+# Fields with the widest rules, to find out what a column holds.
 _NUMBER = Field("", Kind.NUMBER, "", None, numeric_text=True)
 _WHOLE = Field("", Kind.INTEGER, "", None)
 _TIME = build_event_time("")
@@ -39,13 +39,13 @@ _TIME = build_event_time("")
 
 @dataclass(frozen=True)
 class Roles:
-    """Which columns are no features; what is None is guessed.
+    """The names of the columns that are no features; None stands for a guess.
 
     Attributes:
-        identifier: names what a record is about.
-        label: the class to learn.
-        positive: the label's value whose probability is to be predicted.
-        event_time: when a record came to be.
+        identifier: the column that identifies the subject of a record.
+        label: the column with the class to learn.
+        positive: the label's value whose probability is predicted.
+        event_time: the column with the time of the record.
     """
 
     identifier: str | None = None
@@ -56,11 +56,11 @@ class Roles:
 
 @dataclass(frozen=True)
 class Draft:
-    """A contract, and what a person should look at in it.
+    """A drafted contract, with notes for the person who checks it.
 
     Attributes:
-        contract: as far as it can be told.
-        notes: guesses and what was left out, one sentence each.
+        contract: the contract.
+        notes: one sentence for each guess and for each column that was left out.
     """
 
     contract: Contract
@@ -71,12 +71,12 @@ def draft_contract(name: str, columns: Columns, roles: Roles) -> Draft:
     """Draft a contract from a table.
 
     Args:
-        name: of the domain.
-        columns: from :func:`lib.record.tables.read_table`.
-        roles: which columns are identifier, label and event time, where that is known.
+        name: the name of the domain.
+        columns: the columns from :func:`lib.record.tables.read_table`.
+        roles: the columns that are known to be identifier, label and event time.
 
     Raises:
-        SettingsError: a named column is not there, or no column can be the identifier or the label.
+        SettingsError: a named column is missing, or no column can be the identifier or the label.
     """
     notes: list[str] = []
     identifier = _find(columns, roles.identifier, "--identifier") or _guess_identifier(columns)
@@ -112,10 +112,11 @@ def draft_contract(name: str, columns: Columns, roles: Roles) -> Draft:
 
 
 def draft_field(name: str, values: Sequence[Any]) -> tuple[Field | None, str | None]:
-    """A feature from the values of its column, and what should be looked at.
+    """Draft a feature from the values of its column.
 
     Returns:
-        None for the field where the column says nothing.
+        The feature, and a note for the person who checks it. The feature is None for a column
+        without values.
     """
     present = [value for value in values if value is not None and value != ""]
     nullable = len(present) < len(values)
@@ -152,7 +153,7 @@ def _draft_number(name: str, numbers: Sequence[float], *, nullable: bool, blanks
     bounds = [math.floor(minimum), math.ceil(high + slack)]
     if is_whole and {*numbers} <= {0.0, 1.0}:
         bounds = [0, 1]
-    if blanks:  # they stand for 0
+    if blanks:  # blanks stand for 0
         bounds = [min(bounds[0], 0), max(bounds[1], 0)]
     return add_stand_in(
         Field(
@@ -181,7 +182,7 @@ def _find(columns: Columns, name: str | None, flag: str) -> str | None:
 
 
 def _guess_identifier(columns: Columns) -> str:
-    """A column of different values: one that is called like an identifier, else the first."""
+    """Find a column of different values: one with a name like an identifier, else the first."""
     unique = [
         name
         for name, values in columns.items()
@@ -201,7 +202,7 @@ def _guess_identifier(columns: Columns) -> str:
 
 
 def _guess_label(columns: Columns, identifier: str) -> str:
-    """A column of two values: one that is called like a label, else the last."""
+    """Find a column of two values: one with a name like a label, else the last."""
     binary = [
         name
         for name, values in columns.items()
@@ -226,7 +227,7 @@ def _guess_time(columns: Columns) -> str | None:
 
 
 def _order_label(name: str, values: Sequence[Any], positive: str | None) -> tuple[str, str]:
-    """The label's negative and positive value."""
+    """Find the negative and the positive value of the label."""
     different = sorted({str(value) for value in values if value not in (None, "")})
     if len(different) != 2 or (positive is not None and positive not in different):
         raise SettingsError(

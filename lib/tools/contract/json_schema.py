@@ -21,7 +21,7 @@ from lib.record.place import Place
 from lib.record.stand_in import add_stand_in
 from lib.tools.contract.drafting import Draft, Roles
 
-# A property's place, its schema, and whether it has to be there.
+# A property's place, its schema, and whether it is required.
 _Property = tuple[Place, Mapping[str, Any], bool]
 _NULL = "null"
 
@@ -30,13 +30,13 @@ def draft_from_schema(name: str, schema: Mapping[str, Any], roles: Roles) -> Dra
     """Draft a contract from a schema; nested objects become paths.
 
     Args:
-        name: of the domain.
-        schema: of the record.
-        roles: which properties are identifier, label and event time. A schema does not tell which
-            one is the identifier, so that has to be given.
+        name: the name of the domain.
+        schema: the schema of the record.
+        roles: the properties that are identifier, label and event time. The identifier is needed,
+            because a schema does not tell it.
 
     Raises:
-        SettingsError: no identifier is given, or a given property is not there.
+        SettingsError: no identifier is given, or a given property does not exist.
     """
     properties = list(_iter_properties(schema, schema))
     by_name = {_name(place): (place, it, needed) for place, it, needed in properties}
@@ -73,7 +73,7 @@ def draft_from_schema(name: str, schema: Mapping[str, Any], roles: Roles) -> Dra
 
 
 def _iter_properties(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[_Property]:
-    """The values of an object and of the objects in it."""
+    """Iterate over the properties of an object and of the objects in it."""
     required = set(schema.get("required", ()))
     for name, described in _as_mapping(schema.get("properties")).items():
         described = _resolve(_as_mapping(described), root)
@@ -85,7 +85,7 @@ def _iter_properties(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Iter
 
 
 def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a reference within the schema leads to."""
+    """Follow a reference within the schema."""
     reference = schema.get("$ref")
     if not isinstance(reference, str) or not reference.startswith("#/"):
         return schema
@@ -104,7 +104,7 @@ def _path(place: Place) -> Place:
 
 
 def _list_types(schema: Mapping[str, Any]) -> tuple[set[str], bool]:
-    """The types that a value may have, and whether it may be null."""
+    """List the types that a value may have, and tell whether it may be null."""
     found = schema.get("type", [])
     types = {found} if isinstance(found, str) else {str(it) for it in found}
     if None in schema.get("enum", ()):
@@ -151,7 +151,7 @@ def _read_bounds(schema: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
 
 
 def _read_pattern(schema: Mapping[str, Any]) -> str | None:
-    """A schema's pattern may match anywhere; a contract's matches the whole text."""
+    """Read the pattern, which may match anywhere, as one that matches the whole text."""
     pattern = schema.get("pattern")
     if not isinstance(pattern, str):
         return None
@@ -169,7 +169,7 @@ def _find_time(by_name: Mapping[str, _Property], notes: list[str]) -> str | None
 
 
 def _draft_label(by_name: Mapping[str, _Property], roles: Roles, notes: list[str]) -> Field:
-    """The label; a schema of a stream has none."""
+    """Draft the label, which the schema of a stream may not have."""
     name = roles.label or "label"
     values: list[str] = []
     if name in by_name:
@@ -197,5 +197,5 @@ def _draft_identifier(place: Place, schema: Mapping[str, Any]) -> Field:
 
 
 def _as_mapping(value: Any) -> Mapping[str, Any]:
-    """A JSON object; an empty one for anything else."""
+    """Return a JSON object as it is, and an empty one instead of any other value."""
     return value if isinstance(value, Mapping) else {}

@@ -1,4 +1,4 @@
-"""How many records of a file keep a contract, and what is wrong with the others."""
+"""Counts the records of a file that keep a contract, and what is wrong with the others."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from lib.record.place import put
 from lib.record.tables import read_table
 from lib.record.violations import Rule, Violation
 
-# Of each field and rule.
+# The number of examples for each field and rule.
 _EXAMPLES = 3
 _TABLES = (".csv", ".parquet")
 
 
 @dataclass
 class Survey:
-    """What was found.
+    """The counts over the records of a file.
 
     Attributes:
-        records: how many were looked at.
-        valid: how many keep the contract.
-        counts: (field, rule) → records.
-        examples: (field, rule) → places and what stood there, of the first few.
+        records: the number of records.
+        valid: the number of records that keep the contract.
+        counts: (field, rule) → number of records that break the rule.
+        examples: (field, rule) → places and values of the first few.
     """
 
     records: int = 0
@@ -39,7 +39,7 @@ class Survey:
     examples: dict[tuple[str, Rule], list[str]] = field(default_factory=dict)
 
     def note(self, place: str, violations: Iterable[Violation]) -> None:
-        """Enter one record."""
+        """Count one record."""
         self.records += 1
         self.valid += not violations
         for violation in violations:
@@ -55,7 +55,7 @@ def survey_file(path: Path, contract: Contract) -> Survey:
 
     Args:
         path: a CSV or Parquet file with the contract's columns, or one JSON object a line.
-        contract: what the records have to look like.
+        contract: the contract that the records have to keep.
 
     Raises:
         SourceError: the file cannot be read, or lacks all of the contract's columns.
@@ -80,7 +80,7 @@ _HINT = "name a CSV or Parquet file with the contract's columns, or a file of JS
 
 
 def _iter_table(path: Path, contract: Contract) -> Iterator[dict[str, Any]]:
-    """The rows of a table as JSON objects."""
+    """Iterate over the rows of a table as JSON objects."""
     try:
         table = read_table(path)
     except (OSError, ValueError) as error:
@@ -102,7 +102,7 @@ def _as_json(value: Any, spec: Field) -> Any:
 
 
 def describe_survey(survey: Survey) -> Iterator[str]:
-    """The survey as lines of text."""
+    """Write the survey as lines of text."""
     yield f"{survey.valid:,} of {survey.records:,} records keep the contract"
     if survey.counts:
         yield f"{'records':>10}  field: rule, and the first of them"
@@ -113,7 +113,7 @@ def describe_survey(survey: Survey) -> Iterator[str]:
 
 
 def as_json(survey: Survey) -> str:
-    """The counts as one JSON object, for programs."""
+    """Write the counts as one JSON object, for programs."""
     counts: list[Mapping[str, Any]] = [
         {"field": name, "rule": str(rule), "records": count}
         for (name, rule), count in survey.counts.most_common()

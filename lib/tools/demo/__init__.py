@@ -1,1 +1,1 @@
-"""The demonstration: everything the project is for, once, with a real broker and the real job."""
+"""The demonstration runs the real job once, on a real broker, and checks every answer."""

@@ -1,4 +1,4 @@
-"""A job of this project as a process of its own."""
+"""Runs a job of this project as a process of its own."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from lib.tools.broker.guarded_folder import GuardedFolder
 
 logger = logging.getLogger(__name__)
 
-# The job finishes its batch first; that takes a second or two.
+# The job finishes its batch first, which takes a second or two.
 _STOP_TIMEOUT_S = 30.0
 _TAIL_LINES = 15
 
 
 class Child:
-    """Runs a command; its output goes to a file.
+    """A process that runs a command with its output in a file.
 
-    Guarantee: leaving the context ends the process, and everything it started, with SIGTERM and, if
-    it does not listen, with SIGKILL. So does the guard when this process dies. Ctrl-C at the
-    terminal does not reach it: this process decides.
+    Guarantee: leaving the context ends the process, and everything it has started, with SIGTERM
+    and, if that does not end it, with SIGKILL. So does the guard when this process dies. Ctrl-C at
+    the terminal does not reach the process.
 
     Args:
-        name: for messages.
-        command: program and arguments.
-        log: file for standard output and error; overwritten.
-        guard: told of the process.
+        name: the name of the process in messages.
+        command: the program and its arguments.
+        log: the file for standard output and error, which is overwritten.
+        guard: the folder whose guard kills the process if nobody else does.
     """
 
     def __init__(self, name: str, command: Sequence[str], log: Path, guard: GuardedFolder) -> None:
@@ -65,25 +65,25 @@ class Child:
         self.stop()
 
     def wait(self) -> None:
-        """Wait until it ends by itself.
+        """Wait until the process ends by itself.
 
         Raises:
-            ScoringError: it failed; quotes the end of its output.
+            ScoringError: it failed; the error quotes the end of its output.
         """
         if self._running.wait() != 0:
             raise self._failure()
 
     def check(self) -> None:
-        """Make sure that it runs.
+        """Make sure that the process runs.
 
         Raises:
-            ScoringError: it has ended; quotes the end of its output.
+            ScoringError: it has ended; the error quotes the end of its output.
         """
         if self._running.poll() is not None:
             raise self._failure()
 
     def stop(self) -> int:
-        """Ask it to end, insist after a while; returns its exit code."""
+        """End the process with SIGTERM, then with SIGKILL, and return its exit code."""
         process = self._running
         try:
             if process.poll() is None:
@@ -92,7 +92,7 @@ class Child:
         except subprocess.TimeoutExpired:
             logger.warning("%s ignores SIGTERM, killing it pid=%d", self.name, process.pid)
         finally:
-            # Whatever it started is in its process group, which nobody else joins.
+            # Everything that it has started is in its process group.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             exit_code = process.wait()

@@ -1,1 +1,1 @@
-"""What a job needs whose driver starts on another machine: ``--deploy-mode cluster`` on YARN."""
+"""Sends a job whose driver starts on another machine, with ``--deploy-mode cluster`` on YARN."""

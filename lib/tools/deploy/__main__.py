@@ -1,9 +1,8 @@
-"""What ``spark-submit.sh`` asks where the driver starts on another machine.
+"""Prints the rest of spark-submit's command line for a driver on another machine.
 
-``python -m lib.tools.deploy FILES ARCHIVES yes|no JOB [job options]`` prints the rest of
-spark-submit's command line, each word with a NUL behind it. FILES and ARCHIVES are the caller's
-own, maybe empty; yes says that the other machines have a Python that runs the job, so that none is
-sent.
+``spark-submit.sh`` calls ``python -m lib.tools.deploy FILES ARCHIVES yes|no JOB [job options]``,
+which prints each word with a NUL behind it. FILES and ARCHIVES are those of the caller, maybe
+empty; "yes" says that the other machines have a Python that runs the job, so that none is sent.
 """
 
 from __future__ import annotations
@@ -31,21 +30,21 @@ from lib.tools.deploy.sending import (
     point_to_python,
 )
 
-# How the caller names an archive that stands in for ours.
+# The end of the name of a caller's archive that replaces the one from here.
 _OWN_ENVIRONMENT = f"#{ENVIRONMENT_NAME}"
 
 
 def send(
     files: str, archives: str, *, has_python: bool, job: Path, arguments: Sequence[str]
 ) -> Sending:
-    """Pack what has to be packed.
+    """Pack the model and the Python environment, if they have to be sent.
 
     Args:
-        files: the caller's, with commas; maybe empty.
-        archives: the same.
+        files: the caller's files, with commas between them; maybe empty.
+        archives: the caller's archives, with commas between them; maybe empty.
         has_python: whether the other machines have a Python that runs the job; else one is sent.
-        job: the script. Of a script that is not the project's the arguments stay as they are.
-        arguments: the job's.
+        job: the script. The arguments of a script that is not the project's are not changed.
+        arguments: the arguments of the job.
 
     Raises:
         ScoringError: the job's settings are wrong, or it has no model.
@@ -71,7 +70,7 @@ def send(
 
 
 def main(words: Sequence[str]) -> int:
-    """Print the words; return the exit code."""
+    """Print the words of the command line, and return the exit code."""
     files, archives, whose, job, *arguments = words
 
     def print_words() -> int:

@@ -1,4 +1,4 @@
-"""The model that a job's settings name, as an archive."""
+"""Packs the model that a job's settings name into an archive."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lib.tools.deploy.sending import MODELS_NAME, SentModel
 
 
 def pack_model(settings: ModelSettings, folder: Path = BUILD_ROOT) -> SentModel | None:
-    """Pack the model, one version of it, as it is now.
+    """Pack the present version of the model.
 
     Args:
-        settings: store, model and backend.
-        folder: for the archive.
+        settings: the settings, which name store, model and backend.
+        folder: the folder for the archive.
 
     Returns:
-        None for backend ``spark``: executors read its files too, and they find what is sent under
-        other paths than the driver. Its store has to be one that all machines see.
+        The archive; None for the backend ``spark``. Executors read its files too, and find sent
+        files under other paths than the driver, so its store has to be one that all machines see.
 
     Raises:
         ModelError: there is no such model.

@@ -1,9 +1,9 @@
-"""The Python environment as an archive, for machines that have Python but none of its packages.
+"""Packs the Python environment for machines that have Python but none of its packages.
 
-``python -m lib.tools.deploy.python_archive`` makes it and prints its path. It holds what is
-installed beside this interpreter, less the tools for development, and a link to the interpreter
-itself: the machines need the same Python under the same path, as for venv-pack, which makes the
-same of a whole environment. ``docs/clusters.md`` says what to do where they have none.
+``python -m lib.tools.deploy.python_archive`` makes the archive and prints its path. It holds the
+packages that are installed beside this interpreter, without tools for development, and a link to
+the interpreter. So the machines need the same Python under the same path, as with venv-pack, which
+packs a whole environment. ``docs/clusters.md`` says what to do for machines without one.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from lib.setup.whole_file import make_whole
 
 _PIN = re.compile(r"^([\w.-]+)==")
 _TOOLS = frozenset({"pip", "setuptools", "wheel"})
-# Spark sends its jars by itself; packages' own tests are half of all files.
+# Spark sends its jars itself, and the tests of packages would be half of all files.
 _LEFT_OUT = re.compile(
     r"pyspark/(jars|examples|data|python/test_support)/"
     r"|(ibis|numpy|pandas|pyarrow|scipy|sklearn)/(.*/)?tests/|onnx/backend/test/|pyarrow/include/"
 )
 _KEPT_S = 7 * 24 * 3600.0
-# The packages are mostly machine code: more effort would take a minute and save a tenth.
+# The packages are mostly machine code: a higher level would take a minute more to save a tenth.
 _COMPRESSION = 1
 
 
@@ -41,10 +41,10 @@ def provide_archive(folder: Path = BUILD_ROOT) -> Path:
     """Pack the environment of this interpreter, unless that has been done.
 
     Args:
-        folder: where archives are kept; those of a week ago are removed.
+        folder: the folder of the archives, where those of a week ago are removed.
 
     Raises:
-        SetupError: this interpreter is not that of a virtual environment.
+        SetupError: this interpreter does not belong to a virtual environment.
     """
     if sys.prefix == sys.base_prefix:
         raise SetupError(f"{sys.executable} belongs to no virtual environment, so none is packed")
@@ -68,7 +68,7 @@ def provide_archive(folder: Path = BUILD_ROOT) -> Path:
 
 
 def _list_distributions() -> Iterator[Distribution]:
-    """What is installed in the environment, less the tools and the project itself."""
+    """Iterate over the installed packages, without tools and the project itself."""
     unwanted = _TOOLS | (_read_pins("dev.txt") - _read_pins("compiled.txt", "runtime.txt"))
     for package in distributions(path=[sysconfig.get_path("purelib")]):
         is_editable = package.read_text("direct_url.json") is not None
@@ -91,7 +91,7 @@ def _describe(package: Distribution) -> str:
 
 
 def _list_files(package: Distribution) -> Iterator[tuple[Path, str]]:
-    """(file, name in the archive); scripts, which name this machine's interpreter, stay here."""
+    """Iterate over (file, name in the archive), without scripts: they name this interpreter."""
     library = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
     for file in package.files or ():
         path = Path(str(package.locate_file(file)))
@@ -112,7 +112,7 @@ def _add_interpreter(tar: tarfile.TarFile) -> None:
 
 def _remove_old(folder: Path) -> None:
     for path in folder.glob("python-*.tar.gz"):
-        with suppress(FileNotFoundError):  # another wrapper was quicker
+        with suppress(FileNotFoundError):  # another process has removed it
             if time.time() - path.stat().st_mtime > _KEPT_S:
                 path.unlink()
 

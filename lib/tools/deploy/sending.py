@@ -1,7 +1,7 @@
-"""What is sent along with a job, and how its command line reads over there. Pure.
+"""Decides which files are sent with a job, and rewrites its command line to name them. Pure.
 
 YARN puts each file that is sent into the working folder of the driver and of every executor, under
-the name that stands behind its ``#``; an archive becomes a folder of that name.
+the name behind its ``#``; an archive becomes a folder of that name.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from lib.settings.load import read_environment
 
 ENVIRONMENT_NAME = "environment"
 MODELS_NAME = "models"
-# Settings whose files are sent, wherever they are named → the file's name over there.
+# Setting whose file is sent → the file's name on the other machines.
 _SENT = {"config": "settings.toml", "kafka_secrets": "secrets.toml", "contract": "contract.toml"}
 _PYTHON = f"./{ENVIRONMENT_NAME}/bin/python"
 
-# Options whose value is a file of this machine.
+# Kafka options whose value is a file of this machine.
 _FILE_OPTIONS = (
     *("ssl.ca.location", "ssl.certificate.location", "ssl.key.location"),
     *("ssl.truststore.location", "ssl.keystore.location"),
@@ -31,13 +31,13 @@ _FILE_OPTIONS = (
 
 @dataclass(frozen=True)
 class Sending:
-    """What spark-submit is told beyond what the caller said.
+    """The additions to spark-submit's command line.
 
     Attributes:
-        files: of spark-submit's ``--files``, as URIs with the name over there.
-        archives: the same of ``--archives``.
-        conf: settings of Spark.
-        arguments: the job's, as they read over there.
+        files: the values of ``--files``, as URIs with the name on the other machines.
+        archives: the values of ``--archives``, in the same form.
+        conf: Spark's settings.
+        arguments: the job's arguments for the other machine.
     """
 
     files: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Sending:
     arguments: tuple[str, ...] = ()
 
     def build_words(self, job: str) -> list[str]:
-        """The words of the command line from here on: options, job, arguments."""
+        """Return the remaining words of the command line: options, job, arguments."""
         words = []
         for option, parts in (("--files", self.files), ("--archives", self.archives)):
             if parts:
@@ -62,7 +62,7 @@ class SentModel:
 
     Attributes:
         archive: a zip of a model store, or of one model's files.
-        flags: ``--store`` and ``--model`` for it.
+        flags: the options ``--store`` and ``--model`` that name it.
     """
 
     archive: Path
@@ -70,14 +70,14 @@ class SentModel:
 
 
 def name_sent(path: Path, name: str) -> str:
-    """A file as spark-submit takes it; as a URI, because a plain path is taken apart at ``#``."""
+    """Name a file for spark-submit, as a URI: a plain path would be split at each ``#``."""
     return f"{path.resolve().as_uri()}#{name}"
 
 
 def point_to_python() -> dict[str, str]:
-    """Settings that make the driver and its workers use the Python that is sent.
+    """Return settings that make the driver and its workers use the Python that is sent.
 
-    The workers take over the driver's; without this both would look for this machine's.
+    The workers take the driver's Python. Without this both would look for the path of this machine.
     """
     names = ("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON")
     return {f"spark.yarn.appMasterEnv.{name}": _PYTHON for name in names}
@@ -89,16 +89,16 @@ def plan_arguments(
     environment: Mapping[str, str],
     model: SentModel | None,
 ) -> Sending:
-    """Find the files that the job's settings name, and say how it gets them over there.
+    """Find the files that the job's settings name, and rewrite its arguments to name sent files.
 
     Args:
-        settings: loaded from the same arguments and environment.
-        arguments: the job's own.
-        environment: of this process; over there is another one.
-        model: packed; None where it stays where it is.
+        settings: the settings, loaded from the same arguments and environment.
+        arguments: the arguments of the job.
+        environment: the environment of this process, which the driver does not get.
+        model: the packed model; None if it is not sent.
 
     Raises:
-        SettingsError: a secret stands in a variable, and would become visible on the way.
+        SettingsError: a variable holds a secret, which would become visible in a command line.
     """
     remaining = list(arguments)
     files, flags = [], list(_read_variables(type(settings), arguments, environment))
@@ -124,7 +124,7 @@ def plan_arguments(
 
 
 def _drop_option(arguments: Sequence[str], option: str) -> list[str]:
-    """The arguments without an option and its values."""
+    """Return the arguments without an option and its values."""
     rest = []
     words = iter(arguments)
     for word in words:
@@ -138,7 +138,7 @@ def _drop_option(arguments: Sequence[str], option: str) -> list[str]:
 def _read_variables(
     kind: type[JobSettings], arguments: Sequence[str], environment: Mapping[str, str]
 ) -> Iterator[str]:
-    """The flags that say what this machine's variables say, less those that are given anyway."""
+    """Iterate over flags for this machine's variables, unless the arguments set them."""
     for name, found in read_environment(kind, environment).items():
         flag = name_flag(name)
         if name == "kafka":
@@ -172,14 +172,14 @@ def _has(arguments: Sequence[str], flag: str) -> bool:
 
 
 def _find_certificates(options: Mapping[str, str]) -> Iterator[tuple[str, tuple[Path, str]]]:
-    """Options that name files of this machine, with the names that these get over there.
+    """Iterate over options that name files of this machine, with the names of the sent files.
 
-    What is not here has to be there, under the path that the option says.
+    A file that does not exist here has to exist there, under the path of the option.
     """
     names: dict[Path, str] = {}
     for key in _FILE_OPTIONS:
         path = Path(options[key]) if key in options else None
         if path is not None and path.is_file():
-            # One name for each file: the certificate and its key may be the same.
+            # A file gets one name: a certificate and its key may be in the same file.
             name = names.setdefault(path.resolve(), f"{len(names)}-{path.name}")
             yield key, (path, name)

@@ -1,1 +1,1 @@
-"""Records sent to a topic: where they come from, which are broken, how fast they go."""
+"""Sends records to a topic: reads or makes them, breaks some, and keeps to a rate."""

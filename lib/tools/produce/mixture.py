@@ -1,4 +1,4 @@
-"""Records, some of them broken, stamped with the time at which they are sent. Pure Python."""
+"""Stamps records with the time at which they are sent, and breaks some of them. Pure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lib.record.contract import Contract
 from lib.synth import break_record, encode_record, list_faults
 from lib.tools.produce.records import KeyedRecord
 
-# Nearly 1 MB each: in turn with the others, they would make up nine tenths of all bytes.
+# Faults of nearly 1 MB: as often as the others, they would make up nine tenths of all bytes.
 _BULKY_FAULTS = frozenset({"oversized"})
 _BULKY_ROUNDS = 10
 
 
 class Message(NamedTuple):
-    """What is sent.
+    """A message to be sent.
 
     Attributes:
-        key: the record's identifier, also of a broken record.
-        value: JSON, or what a fault made of it; None for a tombstone.
-        fault: what is wrong with it; None for a valid record.
+        key: the record's identifier, whether it is broken or not.
+        value: the JSON text, or what a fault has made of it; None for a tombstone.
+        fault: the kind of fault; None for a valid record.
     """
 
     key: bytes
@@ -43,20 +43,20 @@ def mix_messages(
 ) -> Iterator[Message]:
     """Stamp records, and break a share of them.
 
-    The broken ones are evenly spread: of n messages, ``n * bad_share`` rounded to the nearest.
+    Broken messages are evenly spread: among n messages there are ``n * bad_share``, rounded.
 
     Args:
-        records: from :func:`lib.tools.produce.records.iter_source`.
-        contract: names the field for the event time.
-        bad_share: in [0, 1].
-        seed: decides what the faults leave open.
-        clock: the event time, in UTC; asked when a message is taken, which is when it is sent.
+        records: the records from :func:`lib.tools.produce.records.iter_source`.
+        contract: the contract, which names the field for the event time.
+        bad_share: the share of broken messages in [0, 1].
+        seed: the seed for the choices within faults.
+        clock: returns the event time in UTC; called when a message is taken to be sent.
     """
     share = Fraction(str(bad_share))
     step, whole = share.numerator, share.denominator
     kinds, random = iter_kinds(contract), Random(seed)
     stamp = _build_stamp(contract)
-    fill = whole // 2  # the first broken one comes in the middle of its stretch
+    fill = whole // 2  # the first broken message comes in the middle of its stretch
     for record in records:
         value = stamp(record.body, _format(clock()))
         fill += step
@@ -69,9 +69,9 @@ def mix_messages(
 
 
 def iter_kinds(contract: Contract) -> Iterator[str]:
-    """All kinds of faults that records of the contract can have, in turn, without end.
+    """Yield all kinds of faults that records of the contract can have, in turn, without end.
 
-    Bulky ones come in every tenth round only.
+    Faults that make large messages come in every tenth round only.
     """
     kinds = list_faults(contract)
     for round_number in count():
@@ -81,16 +81,16 @@ def iter_kinds(contract: Contract) -> Iterator[str]:
 
 
 def _build_stamp(contract: Contract) -> Callable[[bytes, str], bytes]:
-    """What adds the event time to a record's JSON, where the contract has one."""
+    """Build the function that adds the event time to a record, if the contract has one."""
     field = contract.event_time
     if field is None:
         return lambda body, now: body
-    if len(field.place) == 1:  # without parsing, for it is done for each record
+    if len(field.place) == 1:  # parsing each record would be slow
         start = f',"{field.place[0]}":"'
         return lambda body, now: body[:-1] + f'{start}{now}"}}'.encode()
     return lambda body, now: encode_record(json.loads(body), contract, event_time=now)
 
 
 def _format(moment: datetime) -> str:
-    """ISO 8601 with milliseconds; ``moment`` is in UTC."""
+    """Format a time in UTC as ISO 8601 with milliseconds."""
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -1,4 +1,4 @@
-"""What the operator sees while messages are sent: a bar on a terminal, plain lines elsewhere."""
+"""Shows how many messages are sent: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from rich.progress import (
 )
 from rich.text import Text
 
-# A log file wants a line now and then.
+# The shortest time between two lines in a log file.
 _PLAIN_INTERVAL_S = 2.0
 _LIVE_INTERVAL_S = 0.1
 
 
 class SendView(Protocol):
-    """Shows how far the sending is."""
+    """Shows how many messages have been sent."""
 
     def show(self, sent: int) -> None:
-        """Show it, if it is time to."""
+        """Show the number, if the last time was long enough ago."""
 
     def close(self, sent: int) -> None:
         """Show the end."""
 
 
 def build_send_view(stream: TextIO, topic: str, total: int | None) -> SendView:
-    """The view that fits where ``stream`` goes to.
+    """Build the view that suits a stream.
 
     Args:
         stream: a terminal or a file.
-        topic: for the text.
-        total: messages to send; None where nobody knows.
+        topic: the name of the topic, for the text.
+        total: the number of messages to send; None if it is not known.
     """
     if stream.isatty():
         console = Console(file=stream)
@@ -48,7 +48,7 @@ def build_send_view(stream: TextIO, topic: str, total: int | None) -> SendView:
 
 
 class PlainSendView:
-    """Lines for logs, one in two seconds."""
+    """Writes lines for logs, one in two seconds."""
 
     def __init__(self, stream: TextIO, topic: str, total: int | None) -> None:
         self._stream = stream
@@ -66,11 +66,11 @@ class PlainSendView:
             print(line, file=self._stream, flush=True)
 
     def close(self, sent: int) -> None:
-        """Nothing is left to show: the report follows."""
+        """Show nothing, because the report follows."""
 
 
 class LiveSendView:
-    """A bar that stays in place."""
+    """Shows a bar that stays in place."""
 
     def __init__(self, console: Console, topic: str, total: int | None) -> None:
         self._progress = Progress(

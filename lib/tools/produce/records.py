@@ -1,4 +1,4 @@
-"""Records as they are to be sent, from a CSV file or made up. Pure Python."""
+"""Reads records from a CSV file, or makes synthetic ones. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_SYNTHETIC_COUNT = 10_000
 
 
 class KeyedRecord(NamedTuple):
-    """One record.
+    """A record with its key.
 
     Attributes:
         key: the identifier.
@@ -33,18 +33,18 @@ class KeyedRecord(NamedTuple):
 def iter_source(
     source: str, count: int | None, seed: int, contract: Contract
 ) -> tuple[Iterator[KeyedRecord], int | None]:
-    """Records, and how many of them there will be.
+    """Open the source of records.
 
     Args:
         source: "synthetic" or the path of a CSV file.
-        count: how many; 0 for no end; None for each row of the file once, or for
+        count: the number of records; 0 for no end; None for each row of the file once, or for
             :data:`DEFAULT_SYNTHETIC_COUNT` synthetic ones. A file with fewer rows is read again
             from its start, so that its records come several times.
-        seed: of synthetic records.
-        contract: names the columns.
+        seed: the seed of synthetic records.
+        contract: the contract, which names the columns.
 
     Returns:
-        The records, one at a time, and their number; None where it is not known before the end.
+        An iterator over the records, and their number; None if it is not known before the end.
 
     Raises:
         SourceError: the file is missing, has no rows or lacks columns.
@@ -55,7 +55,7 @@ def iter_source(
     else:
         wanted = 0 if count is None else count
         records = iter_csv(Path(source), contract, cycle=count is not None)
-        first = next(records, None)  # opens the file, so that what is wrong shows at once
+        first = next(records, None)  # opens the file, so that errors show at once
         if first is None:
             raise SourceError(f"{source}: found no rows, expected records", hint=_CSV_HINT)
         records = _prepend(first, records)
@@ -65,18 +65,17 @@ def iter_source(
 
 
 def iter_synthetic(seed: int, contract: Contract) -> Iterator[KeyedRecord]:
-    """Synthetic records without end, drawn from the contract."""
+    """Draw synthetic records from the contract, without end."""
     return (encode_keyed(record, contract) for record in draw_records(contract, seed))
 
 
 def iter_csv(path: Path, contract: Contract, *, cycle: bool) -> Iterator[KeyedRecord]:
-    """The rows of a CSV file, from its start again and again if ``cycle``.
+    """Yield the rows of a CSV file, again and again if ``cycle``.
 
-    A number that is no number is sent as the text that stands there: what the contract makes of it
-    is the job's business.
+    Text in the place of a number is sent as text, and the job decides what to do with it.
 
     Raises:
-        SourceError: the file cannot be read or lacks columns; lists which.
+        SourceError: the file cannot be read or lacks columns; the error names them.
     """
     specs = [contract.identifier, *contract.features]
     position = 0
@@ -98,7 +97,7 @@ def iter_csv(path: Path, contract: Contract, *, cycle: bool) -> Iterator[KeyedRe
 _CSV_HINT = "name a CSV file with the contract's columns, or say --source synthetic"
 
 
-# Position in the row, and the field of the column.
+# The position in the row, and the field of the column.
 _Column = tuple[int, Field]
 
 
@@ -110,9 +109,9 @@ def _find_columns(header: list[str], specs: list[Field], path: Path) -> list[_Co
 
 
 def _read_row(row: list[str], columns: list[_Column], position: int) -> dict[str, Any]:
-    """A record; a row that is too short lacks its last fields.
+    """Read a row as a record; the last fields are missing if the row is too short.
 
-    Where the contract lets text stand for a number, every second row has text.
+    If the contract takes text for a number, every second row has text.
     """
     record: dict[str, Any] = {}
     for index, spec in columns:
@@ -123,7 +122,7 @@ def _read_row(row: list[str], columns: list[_Column], position: int) -> dict[str
 
 
 def encode_keyed(record: dict[str, Any], contract: Contract) -> KeyedRecord:
-    """A record as it is sent, under its identifier as key."""
+    """Encode a record, with its identifier as the key."""
     found, is_reached = look_up(record, contract.identifier.place)
     key = str(found).encode() if is_reached and found is not None else b""
     return KeyedRecord(key, encode_record(record, contract))

@@ -1,4 +1,4 @@
-"""Sends messages to a topic, as fast as asked for, and accounts for each of them."""
+"""Sends messages to a topic at a given rate, and counts those that were not delivered."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from lib.kafka.cluster import Cluster
 from lib.tools.produce import mixture
 
-# After this a message that no broker took counts as failed.
+# After this time a message that no broker has taken counts as failed.
 _DELIVERY_TIMEOUT_S = 60.0
-# The longest that the loop goes without looking whether it should stop.
+# The longest time between two looks whether the sending is stopped.
 _PATIENCE_S = 0.1
-# Below this, waiting costs more than being early.
+# A shorter wait is left out: the message is sent a little early.
 _SHORTEST_WAIT_S = 0.001
-# Messages between two looks for failures when there is no time to wait.
+# The number of messages between two looks for failures when there is no rate to keep.
 _POLL_EVERY = 100
 _NOT_ANSWERED = "NO_ANSWER"
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where messages go.
+    """The topic that messages go to.
 
     Attributes:
-        cluster: that has the topic.
-        topic: which exists.
+        cluster: the cluster of the topic.
+        topic: the name of an existing topic.
     """
 
     cluster: Cluster
@@ -39,12 +39,12 @@ class Target:
 
 @dataclass(frozen=True)
 class SendReport:
-    """What became of the messages.
+    """The counts of sent and failed messages.
 
     Attributes:
-        sent: messages taken from the source.
-        failures: name of Kafka's error → messages that were not delivered because of it.
-        duration_s: from the first message to the last confirmation.
+        sent: the number of messages that were taken from the source.
+        failures: name of Kafka's error → number of messages that were not delivered because of it.
+        duration_s: the seconds from the first message to the last confirmation.
     """
 
     sent: int
@@ -53,7 +53,7 @@ class SendReport:
 
     @property
     def delivered(self) -> int:
-        """Messages that Kafka has confirmed."""
+        """The number of messages that Kafka has confirmed."""
         return self.sent - sum(self.failures.values())
 
 
@@ -67,16 +67,17 @@ def send_messages(
 ) -> SendReport:
     """Send messages, then wait until each is delivered or has failed.
 
-    Guarantee: a message that counts as delivered stands in the topic once, in the order of sending
+    Guarantee: a message that counts as delivered is in the topic once, in the order of sending
     within its partition (idempotent producer); every other one counts as a failure. Equal keys go
     to the partition where Java's clients put them. Runs in this process.
 
     Args:
-        messages: taken one at a time, each at the moment when it is due.
-        target: where to.
+        messages: the messages; each is taken when it is due.
+        target: the topic.
         rate: messages per second; 0 for as many as possible.
-        is_stopped: asked before each message; True ends the sending, not the waiting.
-        on_sent: told of each message when it has been handed to the client.
+        is_stopped: a function that is called before each message; True ends the sending, but not
+            the wait for confirmations.
+        on_sent: a function that gets each message when the client has taken it.
 
     Raises:
         KafkaException: the client cannot go on.
@@ -109,15 +110,15 @@ def send_messages(
 
 
 def _await_turn(producer: Producer, due_s: float, is_stopped: Callable[[], bool]) -> None:
-    """Serve the client until the time has come."""
+    """Serve the client until the next message is due."""
     while (wait_s := due_s - time.monotonic()) > _SHORTEST_WAIT_S and not is_stopped():
         producer.poll(min(wait_s, _PATIENCE_S))
 
 
 def _hand_over(producer: Producer, topic: str, message: mixture.Message) -> KafkaError | None:
-    """Give a message to the client; an error that concerns it alone is returned.
+    """Give a message to the client; return an error that concerns only this message.
 
-    The queue empties by itself even when no broker answers: messages in it expire.
+    A full queue gets shorter even if no broker answers, because messages in it expire.
     """
     while True:
         try:
@@ -139,10 +140,10 @@ def _producer_settings(target: Target) -> dict[str, str | int | float | bool]:
         "partitioner": "murmur2_random",
         "message.timeout.ms": int(_DELIVERY_TIMEOUT_S * 1000),
         "queue.buffering.max.messages": 200_000,
-        # Whatever fails is counted by its name; the client's own lines would only repeat it.
+        # Failures are counted by name, and the client's own lines would only repeat them.
         "log_level": 0,
         **target.cluster.for_librdkafka(),
         "enable.idempotence": True,
-        # Confirmations one by one would cost more than the sending itself.
+        # A callback for each confirmation would cost more than the sending itself.
         "delivery.report.only.error": True,
     }

@@ -1,1 +1,1 @@
-"""Dead letters sent to the input topic again: which of them, corrected how, each once."""
+"""Sends chosen dead letters to the input topic again, each once, corrected if asked to."""

@@ -1,4 +1,4 @@
-"""A user's function that repairs the values of dead letters."""
+"""Loads and calls a user's function that corrects the values of dead letters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from lib.errors import CorrectionError, SettingsError, name_error
 from lib.messages.dead_letter import DeadLetter
 
-#: Returns the value to send; None leaves the letter alone.
+#: It returns the value to send, or None if the letter is not sent.
 Correction = Callable[[DeadLetter], bytes | None]
 
 _FUNCTION = "correct"
@@ -35,7 +35,7 @@ def load_correction(path: Path) -> Correction:
             f"{place}: has no function {_FUNCTION}",
             hint=f"define {_FUNCTION}(letter), which returns the value to send as bytes, or None",
         )
-    return function  # type: ignore[no-any-return]  # what it returns is checked at each call
+    return function  # type: ignore[no-any-return]  # each call checks the result
 
 
 def apply_correction(correct: Correction, letter: DeadLetter, place: str) -> bytes | None:
@@ -43,12 +43,12 @@ def apply_correction(correct: Correction, letter: DeadLetter, place: str) -> byt
 
     Args:
         correct: the function.
-        letter: for it.
-        place: of the letter, for messages.
+        letter: the dead letter.
+        place: the position of the letter, for messages.
 
     Raises:
-        CorrectionError: it raised, or returned something else than bytes or None. The exception's
-            own message is kept back: it may quote the record.
+        CorrectionError: the function raised, or returned something else than bytes or None. The
+            message of its exception is left out, because it may quote the record.
     """
     try:
         value: object = correct(letter)

@@ -1,4 +1,4 @@
-"""What Kafka knows of the group that remembers how far dead letters were read."""
+"""Reads and claims the group's offsets, which tell how far dead letters were read."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def check_start(
     """Find where reading would begin, without ending another run.
 
     Args:
-        admin: of the cluster.
-        settings: ``source_topic`` is that of the dead letters, ``query_name`` the group.
+        admin: a client of the cluster.
+        settings: ``source_topic`` is the dead-letter topic, ``query_name`` the group.
         from_beginning: see :func:`lib.tools.resend.positions.decide_starts`.
-        waits: for the transaction of another run, should one be pending.
+        waits: whether to wait for an open transaction of another run.
 
     Returns:
         Partition → offset, and Kafka's id of the dead-letter topic.
@@ -57,13 +57,13 @@ def claim_start(
 ) -> dict[int, int]:
     """Decide where reading begins, and commit the positions of all partitions.
 
-    Of those without letters too: so a position that is missing later was deleted or has expired,
-    and every run renews those of partitions that rest.
+    Partitions without letters get a position too. So a position that is missing later was deleted
+    or has expired, and every run renews the positions of partitions without new letters.
 
     Args:
-        admin: of the cluster.
-        settings: as for :func:`check_start`.
-        writer: open, so that no older run commits any more.
+        admin: a client of the cluster.
+        settings: see :func:`check_start`.
+        writer: the open writer, which has fenced older runs.
         from_beginning: see :func:`lib.tools.resend.positions.decide_starts`.
 
     Returns:
@@ -84,7 +84,7 @@ def claim_start(
 
 @contextmanager
 def name_topic(topic: str) -> Iterator[None]:
-    """Turn what Kafka refuses within the block into a :class:`SourceError` that names the topic."""
+    """Turn Kafka's errors in a block into a :class:`SourceError` that names the topic."""
     try:
         yield
     except KafkaException as error:
@@ -100,7 +100,7 @@ def _describe(
     committed: Mapping[int, int | None],
     stamps: Mapping[int, str | None],
 ) -> GroupState:
-    """Ask where the topic begins and ends, to compare the group's positions with it."""
+    """Read where the topic begins and ends, to compare the group's positions with it."""
     return GroupState(
         committed,
         stamps={it: Stamp.from_metadata(text) for it, text in stamps.items()},
@@ -111,8 +111,8 @@ def _describe(
 
 
 def _refuse_group_of_a_query(admin: AdminClient, group_id: str, own_topic: str) -> None:
-    """Make sure that the name is not that of a query: to use it would end the query's job."""
-    # Only after a consumer was answered: while the group's coordinator loads, this call makes the
+    """Refuse the name of a query: a run under it would end the query's job."""
+    # A consumer has been answered before: while the group's coordinator loads, this call makes the
     # client library end the process.
     asked = ConsumerGroupTopicPartitions(group_id)
     answers = admin.list_consumer_group_offsets([asked], request_timeout=ANSWER_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""How dead letters are gathered into transactions, and the report of what became of them."""
+"""Gathers dead letters into transactions, and reports what became of them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ResendReport:
     """What became of the dead letters that were read.
 
     Attributes:
-        counts: what is wrong with the record, and what became of the letter → letters.
-        ends: partition of the dead letters → offset up to which they were read.
+        counts: (what is wrong with the record, what became of the letter) → number of letters.
+        ends: partition of the dead-letter topic → offset up to which it was read.
     """
 
     counts: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
@@ -34,7 +34,7 @@ class ResendReport:
 
     @property
     def outcomes(self) -> Counter[Outcome]:
-        """Outcome → how many letters had it."""
+        """Outcome → number of letters."""
         totals: Counter[Outcome] = Counter()
         for (_, outcome), count in self.counts.items():
             totals[outcome] += count
@@ -42,23 +42,23 @@ class ResendReport:
 
     @property
     def read(self) -> int:
-        """Dead letters that were read."""
+        """The number of dead letters that were read."""
         return self.counts.total()
 
     @property
     def sent(self) -> int:
-        """Records that were sent again, or would be."""
+        """The number of records that were sent again, or would be."""
         return self.outcomes[Outcome.SENT]
 
     def add(self, other: ResendReport) -> None:
-        """Add what a later report has counted."""
+        """Add the counts of a later report."""
         self.counts.update(other.counts)
         self.ends.update(other.ends)
 
 
 @dataclass
 class Part:
-    """What one transaction holds: records to send, and how far the reading was."""
+    """The content of one transaction: records to send, and the offsets that were read."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     report: ResendReport = field(default_factory=ResendReport)
@@ -66,7 +66,7 @@ class Part:
 
     @property
     def is_full(self) -> bool:
-        """Whether the transaction holds enough."""
+        """Whether the transaction has reached one of its limits."""
         return self.report.read >= _PART_MESSAGES or self.size >= PART_BYTES
 
     def note(self, position: Position, outcome: Outcome, cause: str) -> None:
@@ -84,15 +84,15 @@ class Part:
 def iter_parts(
     messages: Iterable[Message], selection: Selection, correct: Correction | None
 ) -> Iterator[Part]:
-    """Judge dead letters, and gather what to send.
+    """Decide which dead letters are sent, and gather them.
 
     Args:
-        messages: of the dead-letter topic.
-        selection: which of them are sent.
-        correct: makes the value to send; without it the record is sent as it was.
+        messages: the messages of the dead-letter topic.
+        selection: the choice of letters to send.
+        correct: a function that makes the value to send; None to send the record unchanged.
 
     Yields:
-        What one transaction is to hold.
+        The content of one transaction after the other.
 
     Raises:
         CorrectionError: the correction failed.
@@ -110,7 +110,7 @@ def iter_parts(
 def _enter(part: Part, message: Message, selection: Selection, correct: Correction | None) -> None:
     position = (cast("int", message.partition()), cast("int", message.offset()))
     try:
-        headers = cast("Headers", message.headers())  # a consumer gives them so
+        headers = cast("Headers", message.headers())  # what a consumer gives
         letter = DeadLetter.from_message(message.key(), message.value(), headers)
     except ValueError:
         part.note(position, Outcome.UNREADABLE, str(Outcome.UNREADABLE))

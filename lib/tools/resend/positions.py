@@ -1,7 +1,7 @@
-"""Decides where a run goes on to read the dead letters. Pure; its tests list the cases.
+"""Decides where a run goes on to read the dead letters. Pure.
 
-Kafka forgets the offsets of a group, a week after their last commit by default, and dead letters
-stay longer than that. So an offset that is missing does not say that nothing was read.
+Kafka forgets the offsets of a group, by default a week after their last commit, and dead letters
+stay longer than that. So a missing offset does not mean that nothing was read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class GroupState:
 
     Attributes:
         committed: partition of the dead-letter topic → the group's offset, None where it has none.
-        stamps: partition → who has committed that offset, None where it does not say.
+        stamps: partition → stamp of that offset, None where it has none.
         earliest: partition → oldest offset.
         latest: partition → next offset.
         topic_id: Kafka's id of the topic.
@@ -36,11 +36,11 @@ class GroupState:
 
 
 def name_reader(partition_count: int) -> str:
-    """Name a run of this job in its stamps, where other jobs have the id of their query.
+    """Make the text that a run puts into its stamps, where other jobs have their query's id.
 
     Args:
-        partition_count: partitions whose positions the run commits: all that the topic has. A
-            partition beyond them that has no position is new; others have lost theirs.
+        partition_count: the number of partitions of the topic, whose positions the run commits. If
+            a later partition has no position, it is new; any other one has lost its position.
     """
     return f"resend:{partition_count}"
 
@@ -56,11 +56,11 @@ def decide_starts(
     """Decide where reading begins, partition by partition.
 
     Args:
-        found: read when no other run can commit any more, or to refuse early.
+        found: the offsets, read when no other run can commit any more or to refuse early.
         topic: the dead-letter topic, for messages.
         group_id: the consumer group, for messages.
-        from_beginning: a person says that letters without a known position have not been sent yet,
-            or may be sent again.
+        from_beginning: whether a person says that letters without a known position have not been
+            sent yet, or may be sent again.
 
     Returns:
         Partition → offset, for all partitions.
@@ -72,7 +72,7 @@ def decide_starts(
     for partition, offset in sorted(known.items()):
         _check_position(found, partition, offset, topic=topic, group_id=group_id)
     missing = [it for it in sorted(found.committed) if it not in known]
-    # Where there is no letter, none can be sent twice.
+    # In a partition without letters none can be sent twice.
     lost = [it for it in missing if found.earliest[it] < found.latest[it] and not is_new(found, it)]
     if from_beginning and known and not lost:
         raise ResendRefusedError(

@@ -35,18 +35,19 @@ def resend(
     """Send dead letters to the topic that their records came from, up to their present end.
 
     Guarantee: each letter is sent once, however often this is run and killed under the same name,
-    for what is sent and how far the reading was are committed in one transaction. Letters that are
-    left alone count as read. Of two that run under one name, the older one stops. Kafka may forget
-    how far the reading was: then nothing is sent.
+    because one transaction commits both the sent records and the offsets that were read. Letters
+    that are not chosen count as read. If two runs have one name, the older one stops. If Kafka has
+    forgotten the offsets, nothing is sent.
 
     Args:
-        admin: of the cluster.
-        settings: ``source_topic`` is that of the dead letters, ``query_name`` the group.
-        selection: which of them.
-        correct: makes the value to send; without it the record is sent as it was.
+        admin: a client of the cluster.
+        settings: ``source_topic`` is the dead-letter topic, ``query_name`` the group.
+        selection: the choice of letters to send.
+        correct: a function that makes the value to send; None to send the record unchanged.
         from_beginning: see :func:`lib.tools.resend.positions.decide_starts`.
-        is_stopped: asked between letters; True ends it after the transaction under way.
-        on_part: told of the report so far, after each transaction.
+        is_stopped: a function that is called between letters; True ends the run after the
+            transaction under way.
+        on_part: a function that gets the report so far, after each transaction.
 
     Raises:
         CorrectionError: the correction failed; nothing of its transaction is sent.
@@ -54,7 +55,7 @@ def resend(
         SinkError: Kafka refuses a record, or another process took over.
         SourceError: the dead letters cannot be read.
     """
-    # What is to be refused is refused before another run is ended.
+    # The start is refused, if it has to be, before it ends another run.
     _, topic_id = check_start(admin, settings, from_beginning=from_beginning, waits=False)
     writer = TransactionalWriter(settings, author=Author(make_run_id(), topic_id))
     try:
@@ -82,11 +83,11 @@ def preview(
     *,
     from_beginning: bool = False,
 ) -> ResendReport:
-    """What :func:`resend` would do; sends nothing, commits nothing, ends no other process.
+    """Report what :func:`resend` would do, without sending, committing or fencing anything.
 
     Raises:
         CorrectionError: the correction failed.
-        ResendRefusedError: so would :func:`resend` be.
+        ResendRefusedError: letters might be sent a second time.
         SourceError: the dead letters cannot be read.
     """
     starts, _ = check_start(admin, settings, from_beginning=from_beginning, waits=True)
@@ -100,7 +101,7 @@ def preview(
 
 @contextmanager
 def _open_reader(settings: TransactionSettings) -> Iterator[Consumer]:
-    """A consumer of the dead letters."""
+    """Open a consumer of the dead letters."""
     reader = Consumer(
         {
             **build_consumer_settings(settings),
@@ -121,7 +122,7 @@ def _read(
     starts: Mapping[int, int],
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Message]:
-    """From where the last reading ended to the present end."""
+    """Read from the given offsets to the present end."""
     reader.assign([TopicPartition(topic, it, at) for it, at in starts.items()])
     with name_topic(topic):
         yield from iter_until_end(reader, is_stopped)

@@ -1,4 +1,4 @@
-"""Which dead letters are sent again. Pure."""
+"""Chooses the dead letters that are sent again. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lib.record.violations import Rule
 
 
 class Outcome(StrEnum):
-    """What became of a dead letter, as the report says it."""
+    """The outcome of a dead letter in the words of the report."""
 
     SENT = "sent again"
     NOT_CHOSEN = "not among those chosen"
@@ -23,14 +23,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which dead letters are sent again; an empty choice takes all.
+    """The choice of dead letters that are sent again; an empty choice takes all.
 
     Attributes:
-        source_topic: where their records came from.
-        error_types: only these errors.
-        rules: only records that broke one of these.
-        fields: only records with something wrong in one of these.
-        max_retries: leave those alone that were sent again this often.
+        source_topic: the topic that the records came from.
+        error_types: the chosen types of errors.
+        rules: the chosen rules, one of which the record has broken.
+        fields: the chosen fields, one of which is wrong in the record.
+        max_retries: the number of times that a letter is sent again at most.
     """
 
     source_topic: str
@@ -40,7 +40,7 @@ class Selection:
     max_retries: int = 1
 
     def judge(self, letter: DeadLetter) -> Outcome:
-        """Whether to send a letter, or why not."""
+        """Decide whether to send a letter, or why not."""
         if letter.source_topic != self.source_topic:
             return Outcome.OF_OTHER_TOPIC
         if not self._is_chosen(letter):
@@ -50,7 +50,7 @@ class Selection:
         return Outcome.SENT
 
     def _is_chosen(self, letter: DeadLetter) -> bool:
-        """Whether one and the same violation is of a chosen rule and a chosen field."""
+        """Whether a single violation has both a chosen rule and a chosen field."""
         if self.error_types and letter.error_type not in self.error_types:
             return False
         if not self.rules and not self.fields:
@@ -63,7 +63,7 @@ class Selection:
 
 
 def name_cause(letter: DeadLetter) -> str:
-    """What is wrong with a record first of all, without its contents."""
+    """Name the first error of a record, without its contents."""
     if not letter.violations:
         return str(letter.error_type)
     first = letter.violations[0]
