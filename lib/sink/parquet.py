@@ -192,6 +192,6 @@ class _Place:
         self._files.delete(self._path_class(self._root, file), False)
 
     def holds(self, folder: str, file: str) -> bool:
-        """Whether a file, given as one of Spark's URLs, is in that folder below the root."""
+        """Tell whether a file, given as one of Spark's URLs, is in that folder below the root."""
         inside = self._files.makeQualified(self._path_class(self._root, folder)).toString()
         return bool(self._path_class(self._url_class(file)).toString().startswith(f"{inside}/"))

@@ -75,7 +75,7 @@ class ModelMetadata:
 
 
 def is_version_metadata(text: str) -> bool:
-    """Whether this JSON is the metadata of a model version, valid or not, and not of another tool.
+    """Tell whether this JSON is the metadata of a model version, valid or not.
 
     Other tools put a ``metadata.json`` beside a model too, without checksums. Text that is no JSON
     counts as metadata of a version, because it may be a damaged file.
@@ -96,7 +96,7 @@ def _is_text_map(value: object) -> bool:
 
 
 def _is_inner_path(text: str) -> bool:
-    """Whether a path is relative, stays inside the version's folder and is in its normal form."""
+    """Tell whether a path is relative, normalized, and stays inside the version's folder."""
     path = PurePosixPath(text)
     return text == str(path) and not path.is_absolute() and ".." not in path.parts and text != "."
 

@@ -77,5 +77,5 @@ class ModelReference:
 
 
 def is_name(text: str) -> bool:
-    """Whether a model may have this name."""
+    """Tell whether a model may have this name."""
     return NAME.fullmatch(text) is not None and ".." not in text

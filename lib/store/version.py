@@ -48,7 +48,7 @@ class ModelVersion:
         return self.path / SPARK_ARTEFACT
 
     def has(self, artefact: str) -> bool:
-        """Whether the version was saved with this file or folder, such as ``pipeline.onnx``."""
+        """Tell whether the version was saved with a file or folder, such as ``pipeline.onnx``."""
         return any(
             path == artefact or path.startswith(f"{artefact}/") for path in self.metadata.artefacts
         )

@@ -73,7 +73,7 @@ class CheckpointFiles:
         return CheckpointDamagedError(f"{self.name(relative)} {what}")
 
     def exists(self, relative: str) -> bool:
-        """Whether there is a file or folder."""
+        """Tell whether there is a file or folder."""
         return bool(self._files.exists(self.path(relative)))
 
     def find_latest(self, folder: str) -> int | None:

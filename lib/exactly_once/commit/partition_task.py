@@ -80,7 +80,7 @@ class PartitionReport:
         return cls(**{**row, **counts})
 
     def to_batch(self) -> pa.RecordBatch:
-        """One row of :data:`REPORT_SCHEMA`."""
+        """Return the report as one row of :data:`REPORT_SCHEMA`."""
         columns = {
             "partition": pa.array([self.partition], pa.int32()),
             "written": pa.array([json.dumps(dict(self.written))]),
@@ -188,7 +188,7 @@ def _parse_headers(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
 
 
 def _is_first_attempt() -> bool:
-    """Whether this is the first attempt of the task; true outside of a task."""
+    """Tell whether this is the first attempt of the task; true outside of a task."""
     from pyspark import TaskContext  # imported here: the driver only needs the report
 
     context = TaskContext.get()

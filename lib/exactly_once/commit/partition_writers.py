@@ -28,7 +28,7 @@ _THREADS_BESIDE_BROKERS = 5
 
 
 def settings_of_partition(settings: TransactionSettings, partition: int) -> TransactionSettings:
-    """The query's settings for one source partition.
+    """Return the query's settings for one source partition.
 
     The stamps do not tell attempts of one task apart, which fence each other, and a start that
     meets a running task is tried again as a whole. So these writers do not open a second producer
@@ -46,7 +46,7 @@ def settings_of_partition(settings: TransactionSettings, partition: int) -> Tran
 def former_settings_of_partition(
     settings: TransactionSettings, partition: int
 ) -> TransactionSettings:
-    """The query's settings for a partition, with the transactional id of former releases."""
+    """Return the settings for a partition with the transactional id of former releases."""
     former = f"{settings.query_name}-{settings.source_topic}-{partition}"
     return replace(settings_of_partition(settings, partition), transactional_id=former)
 
@@ -156,7 +156,7 @@ def take_partitions(
 
 
 def _is_former(metadata: str | None) -> bool:
-    """Whether a release without leases has committed the offset on an executor."""
+    """Tell whether a release without leases has committed the offset on an executor."""
     stamp = Stamp.from_metadata(metadata)
     return stamp is not None and stamp.is_by_task_of_former_release
 

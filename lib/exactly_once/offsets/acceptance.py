@@ -21,7 +21,7 @@ EXPECTED = (
 
 
 def is_acceptance(text: str) -> bool:
-    """Whether a text has the form of a value from :func:`sign_offsets`."""
+    """Tell whether a text has the form of a value from :func:`sign_offsets`."""
     return _ACCEPTANCE.fullmatch(text) is not None
 
 

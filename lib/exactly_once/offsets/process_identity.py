@@ -27,7 +27,7 @@ def identify_process() -> str:
 
 
 def has_ended(pid: int, identity: str) -> bool:
-    """Whether a process has certainly ended; False where that cannot be seen from here.
+    """Tell whether a process has certainly ended; False where that cannot be seen from here.
 
     Args:
         pid: the number of the process.

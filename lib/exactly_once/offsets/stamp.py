@@ -131,12 +131,12 @@ def make_run_id() -> str:
 
 
 def is_signed_by(metadata: str | None, run_id: str) -> bool:
-    """Whether the run has committed the offset with this metadata."""
+    """Tell whether the run has committed the offset with this metadata."""
     stamp = Stamp.from_metadata(metadata)
     return stamp is not None and stamp.run_id == run_id
 
 
 def has_committed(committer: Committer, stamps: Mapping[int, str | None]) -> bool:
-    """Whether any of the offsets with this metadata was committed in that place."""
+    """Tell whether any of the offsets with this metadata was committed in that place."""
     found = (Stamp.from_metadata(metadata) for metadata in stamps.values())
     return any(stamp is not None and stamp.committer is committer for stamp in found)

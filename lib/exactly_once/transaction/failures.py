@@ -68,7 +68,7 @@ _CONSEQUENCES = frozenset(
 
 
 def is_consequence(error: KafkaError | None) -> bool:
-    """Whether an earlier error, which this one does not name, is the cause."""
+    """Tell whether an earlier error, which this one does not name, is the cause."""
     return error is None or error.code() in _CONSEQUENCES
 
 

@@ -244,7 +244,7 @@ class RetryingProducer:
         )
 
     def _has_expired(self) -> bool:
-        """Whether the offsets are so old that brokers have forgotten them.
+        """Tell whether the offsets are so old that brokers have forgotten them.
 
         Offsets that are gone sooner were deleted, perhaps on purpose.
         """

@@ -54,7 +54,7 @@ class QueryGuard:
         )
 
     def is_excused(self, failure: ScoringError) -> bool:
-        """Whether a failure does not count: brokers have been away since the last sign of life."""
+        """Tell whether an outage of brokers since the last sign of life excuses a failure."""
         if not failure.is_transient:
             return False
         self.outage.ask()

@@ -148,7 +148,7 @@ class OutageWatch(Background):
         return inf if ended_s is None else time.monotonic() - ended_s
 
     def was_on(self, since_s: float) -> bool:
-        """Whether the brokers were away at any time since ``since_s``, by ``time.monotonic``."""
+        """Tell whether brokers were away at any time since ``since_s``, by ``time.monotonic``."""
         if self._began_s is not None:
             return True
         return self._ended_s is not None and self._ended_s >= since_s

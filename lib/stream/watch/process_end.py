@@ -24,7 +24,7 @@ _SHUTDOWN_S = 5.0
 
 
 def has_jvm() -> bool:
-    """Whether spark-submit has started this process, so that its JVM is the parent."""
+    """Tell whether spark-submit has started this process, so that its JVM is the parent."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 

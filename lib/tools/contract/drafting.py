@@ -171,7 +171,7 @@ def _draft_number(name: str, numbers: Sequence[float], *, nullable: bool, blanks
 
 
 def _are_all(spec: Field, values: Iterable[Any]) -> bool:
-    """Whether all values keep the rules of a field."""
+    """Tell whether all values keep the rules of a field."""
     return all(check_value(value, spec)[1] is None for value in values)
 
 

@@ -46,7 +46,7 @@ def name_reader(partition_count: int) -> str:
 
 
 def is_reader(stamp: Stamp) -> bool:
-    """Whether an offset was committed by a run of this job."""
+    """Tell whether an offset was committed by a run of this job."""
     return _READER.fullmatch(stamp.query_id) is not None
 
 
@@ -119,7 +119,7 @@ def _check_position(
 
 
 def is_new(found: GroupState, partition: int) -> bool:
-    """Whether the topic got a partition after the last run."""
+    """Tell whether the topic got a partition after the last run."""
     readers = (_READER.fullmatch(it.query_id) for it in found.stamps.values() if it is not None)
     counts = [int(reader[1]) for reader in readers if reader is not None]
     return bool(counts) and partition >= max(counts)

@@ -50,7 +50,7 @@ class Selection:
         return Outcome.SENT
 
     def _is_chosen(self, letter: DeadLetter) -> bool:
-        """Whether a single violation has both a chosen rule and a chosen field."""
+        """Tell whether a single violation has both a chosen rule and a chosen field."""
         if self.error_types and letter.error_type not in self.error_types:
             return False
         if not self.rules and not self.fields:
