@@ -1,4 +1,4 @@
-"""A time limit around client calls that may ignore their own."""
+"""Puts a time limit on client calls that may ignore their own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 
-# Between looks whether the wait is given up.
+# The time between two looks whether the wait is given up.
 _LOOK_S = 0.2
 
 
@@ -28,19 +28,19 @@ def run_bounded(
 ) -> Result:
     """Run ``call`` on a thread of its own and wait for it at most ``timeout_s``.
 
-    A thread cannot be ended from outside, so a stuck one is left behind: whatever ``call`` uses
-    must not be used again. What it holds is let go of when it returns, however late.
+    A thread cannot be ended from outside, so a stuck one is left behind, and the objects that
+    ``call`` uses must not be used again. They are released when the call returns, however late.
 
     Args:
-        call: what to do.
+        call: the function to call.
         timeout_s: the longest wait.
         what: the name of the call, for the error message.
-        given_up: ends the wait when it is set.
-        clean_up: is called by the thread that was left behind, when its call has returned.
+        given_up: an event that ends the wait.
+        clean_up: a function that the thread that was left behind calls when its call has returned.
 
     Raises:
-        StuckError: it did not return in time.
-        Exception: whatever ``call`` raised.
+        StuckError: the call did not return in time.
+        Exception: the error that ``call`` raised.
     """
     work = _Work(call, clean_up)
     thread = threading.Thread(target=work.run, name=what, daemon=True)
@@ -56,7 +56,7 @@ def run_bounded(
 
 
 class _Work(Generic[Result]):
-    """A call on a thread, whose result is dropped where nobody waits for it any more."""
+    """A call on a thread, whose result is dropped if nobody waits for it any more."""
 
     def __init__(self, call: Callable[[], Result], clean_up: Callable[[], object] | None) -> None:
         self.future: Future[Result] = Future()
@@ -70,7 +70,7 @@ class _Work(Generic[Result]):
         error: BaseException | None = None
         try:
             result = self._call()
-        except BaseException as raised:  # noqa: BLE001  it is raised again, by the waiting thread
+        except BaseException as raised:  # noqa: BLE001  the waiting thread raises it again
             error = raised
         with self._lock:
             if not self._is_abandoned:
@@ -81,7 +81,7 @@ class _Work(Generic[Result]):
             self._clean_up()
 
     def abandon(self) -> bool:
-        """Whether the call has not returned; then its result will be dropped."""
+        """Drop the result of a call that has not returned, and tell whether it has not."""
         with self._lock:
             self._is_abandoned = not self.future.done()
             return self._is_abandoned

@@ -1,10 +1,10 @@
-"""All that this project raises on purpose: each class names the remedy, each message the place."""
+"""The errors of this project: each class has a remedy, each message names the place."""
 
 from __future__ import annotations
 
 
 class ScoringError(Exception):
-    """Base of all errors a user can act on.
+    """The base of all errors that a user can act on.
 
     Args:
         message: what went wrong, where, and what was found against what was expected.
@@ -28,7 +28,7 @@ class SettingsError(ScoringError):
 
 
 class ContractError(SettingsError):
-    """A contract's file cannot be read, or says no contract."""
+    """A contract's file cannot be read, or holds no valid contract."""
 
     remedy = "correct the file; docs/contract.md describes its form"
 
@@ -80,13 +80,13 @@ class CorrectionError(ScoringError):
 
 
 class ResendRefusedError(ScoringError):
-    """Dead letters might be sent a second time, or be passed over; nothing was sent."""
+    """Dead letters might be sent a second time, or be left out; nothing was sent."""
 
     remedy = "see 'Sending them again' in docs/dead_letters.md"
 
 
 class SinkError(ScoringError):
-    """Base of everything that ends a query or a write."""
+    """The base of all errors that end a query or a write."""
 
 
 class BatchTooLargeError(SinkError):
@@ -102,7 +102,7 @@ class SinkFencedError(SinkError):
 
 
 class SinkFencedByTaskError(SinkFencedError):
-    """A task of an older run, which commits on executors, was still writing: fence it again."""
+    """A task of an older run, which commits on executors, is still writing; fence it again."""
 
 
 class SinkTakenOverError(SinkFencedError):
@@ -173,7 +173,7 @@ class QueryFailedError(SinkError):
 
 
 class BatchTimeoutError(SinkError):
-    """A batch has made no progress for too long: a worker hangs, or what it waits for does."""
+    """A batch has made no progress for too long: a worker hangs, or waits for something else."""
 
     remedy = "raise --batch-timeout if a task or a transaction may take longer than that"
     is_transient = True
@@ -210,11 +210,11 @@ class SinkRejectedError(SinkError):
 
 
 def first_line(text: str | None) -> str:
-    """The first line of somebody else's message, which may have none."""
+    """Return the first line of a library's message, which may be empty."""
     return next(iter((text or "").strip().splitlines()), "")
 
 
 def name_error(error: Exception) -> str:
-    """Somebody else's exception as one phrase: its class and the first line of its message."""
+    """Return a library's exception as one phrase: its class and the first line of its message."""
     line = first_line(str(error))
     return f"{type(error).__name__}: {line}" if line else type(error).__name__

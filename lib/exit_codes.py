@@ -13,7 +13,7 @@ from lib.errors import ScoringError, SettingsError, SinkFencedError
 
 
 class ExitCode(IntEnum):
-    """What a job ends with.
+    """The exit codes of jobs.
 
     Spark keeps 10 to 16, 50 to 56, 101 and 126 to itself, the JVM 1, 3 and 134, systemd 200 and
     above; a shell reports signals from 129 on. spark-submit passes all others through.
@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Meaning:
-    """What an exit code tells.
+    """The meaning of an exit code.
 
     Attributes:
         code: the number.
@@ -92,7 +92,7 @@ EXIT_CODES = (
 
 
 def find_exit_code(error: ScoringError) -> ExitCode:
-    """The exit code of a job that ends with an error."""
+    """Return the exit code of a job that ends with an error."""
     if isinstance(error, SettingsError):
         return ExitCode.WRONG_SETTINGS
     if isinstance(error, SinkFencedError):
@@ -101,7 +101,7 @@ def find_exit_code(error: ScoringError) -> ExitCode:
 
 
 def describe_exit_codes() -> str:
-    """One line for ``--help``."""
+    """Return a line with all codes for ``--help``."""
     return (
         "Exit codes: 0 done; 1 failed, start it again; 2 wrong settings; 4 another job of this"
         " query name runs, do not start it again; 130 and 143 interrupted."

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: who handles them, and for how long."""
+"""Handles Ctrl-C and SIGTERM for as long as a block lasts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 from typing import Never, Self
 
-#: What a terminal and a supervisor send.
+#: The signals that a terminal and a supervisor send to end a process.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Handler = Callable[[int, FrameType | None], object]
@@ -16,7 +16,7 @@ Handler = Callable[[int, FrameType | None], object]
 
 @contextmanager
 def handle_signals(handler: Handler | signal.Handlers) -> Iterator[None]:
-    """Within, both signals are the handler's; afterwards all is as it was. Main thread only."""
+    """Handle both signals with a handler within the block. Only the main thread may do so."""
     before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
     try:
         yield
@@ -26,7 +26,7 @@ def handle_signals(handler: Handler | signal.Handlers) -> Iterator[None]:
 
 
 def raise_interrupt(number: int, frame: FrameType | None) -> Never:
-    """A handler that lets SIGTERM end the process as Ctrl-C does.
+    """Let a signal end the process as Ctrl-C does; to be used as a handler.
 
     Raises:
         KeyboardInterrupt: always.
@@ -35,14 +35,14 @@ def raise_interrupt(number: int, frame: FrameType | None) -> Never:
 
 
 class Interruption:
-    """Notes the first signal while it is open; a second one does what it always does."""
+    """Notes the first signal while it is open; a second one has its usual effect."""
 
     def __init__(self) -> None:
         self._is_requested = False
         self._handling = ExitStack()
 
     def is_requested(self) -> bool:
-        """Whether a signal came."""
+        """Tell whether a signal came."""
         return self._is_requested
 
     def __enter__(self) -> Self:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 LOOPBACK = "127.0.0.1"
 
-# Below the ephemeral ranges of Linux (32768 up) and macOS (49152 up). A port from inside them could
-# be handed to any client while a killed broker is down, and a client that dials a closed port of
-# that range can end up connected to itself.
+# The ports are below the ephemeral ranges of Linux (from 32768) and macOS (from 49152). The system
+# could give a port of these ranges to any client while a killed broker is down, and a client that
+# connects to a closed port there can end up connected to itself.
 _LOWEST, _HIGHEST = 15_000, 32_700
 
-# Not the seeded module-level generator: two test processes with one seed would pick the same ports.
+# Two processes that seed the module-level generator equally would pick the same ports from it.
 _random = random.SystemRandom()
 
 
@@ -35,7 +35,7 @@ def pick_free_ports(count: int) -> tuple[int, ...]:
 def is_free(port: int) -> bool:
     """Tell whether a server could listen on the port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: connections of an earlier server in TIME_WAIT are no obstacle.
+        # With this option, connections of an earlier server in TIME_WAIT do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))

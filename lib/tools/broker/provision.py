@@ -24,7 +24,7 @@ class Broker(Protocol):
 
     @property
     def cluster(self) -> Cluster:
-        """The same as clients of this project take it."""
+        """The broker as a value from which the clients of this project are built."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ExternalBroker:
 
     @property
     def cluster(self) -> Cluster:
-        """The broker, whose clients need no options."""
+        """The broker as a value; its clients need no options."""
         return Cluster(self.bootstrap_servers)
 
 

@@ -96,7 +96,7 @@ class _LiveArrivalView(AbstractContextManager[ArrivalView]):
     def __init__(self, console: Console, contract: Contract) -> None:
         self._positive_label = contract.positive_label
         self._names = contract.output
-        # Drawn by whoever calls show(): a thread that draws, and Ctrl-C, do not go well together.
+        # The caller of show() draws: a thread of its own would be in the way of Ctrl-C.
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._last_s = 0.0
 
