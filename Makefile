@@ -91,6 +91,11 @@ soak: setup ## Load, stop, kill and start the job for 30 minutes, and see that n
 broker: setup ## Run a Kafka broker for trials in the foreground, on free ports (ARGS=--brokers=3: three)
 	@$(RUN) -m lib.tools.broker $(ARGS)
 
+.PHONY: wheel
+wheel: $(STAMP) ## Build a wheel in dist/, for projects of your own: there lib is called spark_kafka_scoring
+	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@ls -t dist/*.whl | head -1
+
 .PHONY: setup
 setup: $(STAMP) ## Install everything, no more
 	@$(RUN) -m lib.setup.jars
@@ -136,4 +141,4 @@ clean: ## Remove what programs left behind; keep packages, jars and models
 
 .PHONY: distclean
 distclean: clean ## Remove packages and jars too; the next run downloads them again
-	@rm -rf $(VENV) build *.egg-info
+	@rm -rf $(VENV) build dist *.egg-info

@@ -69,7 +69,8 @@ def configure_logging(settings: JobSettings) -> None:
         level=logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
-    logging.getLogger("lib").setLevel(logging.DEBUG if settings.verbose else logging.WARNING)
+    package = __name__.partition(".")[0]
+    logging.getLogger(package).setLevel(logging.DEBUG if settings.verbose else logging.WARNING)
     if not settings.verbose:
         # They print the traces of errors that the job reports in one line.
         for name in ("py4j", "SQLQueryContextLogger"):

@@ -1,12 +1,13 @@
-"""The jars that Spark and the embedded broker need beside pyspark, fetched once per clone.
+"""The jars that Spark and the embedded broker need beside pyspark, fetched once.
 
 ``conf/ivy.xml`` pins each of them; the Ivy that ships inside pyspark fetches them from Maven
 Central and checks their SHA-1. ``python -m lib.setup.jars`` (what ``make setup`` calls) does so,
-and does nothing when they are there already.
+and does nothing when they are there already. With ``connector`` it also prints those that Spark
+needs, as spark-submit's ``--jars`` takes them.
 
 Some jars are wanted by few: ``python -m lib.setup.jars s3`` fetches those of ``conf/ivy-s3.xml``,
-into a folder of their own, and prints them as spark-submit's ``--jars`` takes them. With
-``kafka-3.9`` they are those of an older broker, for the crash laboratory.
+into a folder of their own, and prints them likewise. With ``kafka-3.9`` they are those of an older
+broker, for the crash laboratory.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from pathlib import Path
 
 from lib.errors import SetupError
 from lib.setup.java import find_java
-from lib.setup.places import BUILD_ROOT, CONF
+from lib.setup.places import BUILD_ROOT, CONF, IS_INSTALLED
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,10 @@ def list_jars(jar_set: str, root: Path = JARS_ROOT, pins: Path = IVY_FILE) -> li
     folder = root / jar_set
     jars = sorted(folder.glob("*.jar"))
     if not jars or not is_complete(root, pins):
-        raise SetupError(f"the {jar_set} jars of conf/{pins.name} are not in {folder}")
+        raise SetupError(
+            f"the {jar_set} jars of conf/{pins.name} are not in {folder}",
+            hint="run `python -m lib.setup.jars`" if IS_INSTALLED else None,
+        )
     return jars
 
 
@@ -174,10 +178,7 @@ def _ivy_jar() -> Path:
 
 def _fingerprint(pins: Path) -> str:
     if not pins.is_file():
-        raise SetupError(
-            f"{pins} is missing: jars are fetched for a clone, not for an installed package",
-            hint="run from a clone of the repository",
-        )
+        raise SetupError(f"{pins} is missing", hint="it is delivered with the project: restore it")
     return hashlib.sha256(pins.read_bytes()).hexdigest()
 
 
@@ -191,23 +192,29 @@ def _exclusive(path: Path) -> Iterator[None]:
 def main() -> int:
     """Fetch what is missing; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m lib.setup.jars", description=__doc__)
-    parser.add_argument("optional_set", nargs="?", choices=OPTIONAL_SETS)
-    optional_set = parser.parse_args().optional_set
+    parser.add_argument("jar_set", nargs="?", choices=(JarSet.CONNECTOR.value, *OPTIONAL_SETS))
+    jar_set = parser.parse_args().jar_set
     try:
-        if optional_set is not None:
-            print(",".join(map(str, provide_optional_jars(optional_set))))
-            return 0
-        if not is_complete():
-            print(
-                "fetching the Kafka connector and broker jars (once, about 55 MB) ...", flush=True
-            )
+        if jar_set is None:
+            _fetch_and_tell()
+        elif jar_set == JarSet.CONNECTOR:
             fetch_jars()
+            print(",".join(map(str, list_jars(jar_set))))
+        else:
+            print(",".join(map(str, provide_optional_jars(jar_set))))
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    counts = ", ".join(f"{name}: {len(list_jars(name))}" for name in JarSet)
-    print(f"jars in {os.path.relpath(JARS_ROOT)} ({counts})")
     return 0
+
+
+def _fetch_and_tell() -> None:
+    if not is_complete():
+        print("fetching the Kafka connector and broker jars (once, about 55 MB) ...", flush=True)
+        fetch_jars()
+    folder = JARS_ROOT if IS_INSTALLED else os.path.relpath(JARS_ROOT)
+    counts = ", ".join(f"{name}: {len(list_jars(name))}" for name in JarSet)
+    print(f"jars in {folder} ({counts})")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,9 @@ def build_query_error(what: str, error: BaseException) -> SinkError:
     if _mentions(cause, _NEVER_PASSES):
         return PlanRefusedError(message, hint="--verbose shows the whole trace")
     if fault := _WORKER_FAULT.match(cause):
-        hint = "the executors need lib and the packages of requirements/, in the driver's versions"
+        package = __name__.partition(".")[0]
+        packages = f"{package} and the packages of requirements/"
+        hint = f"the executors need {packages}, in the driver's versions"
         return WorkerError(message, hint=hint if fault[1] in _MISSING_PACKAGE else None)
     return QueryFailedError(message)
 

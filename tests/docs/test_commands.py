@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from build_backend import PACKAGE
 from lib.settings.load import load_settings
 from lib.settings.registry import JOB_SETTINGS
 from tests.docs.documents import ROOT, Block, iter_blocks, list_documents
@@ -115,7 +116,7 @@ def check_python(arguments: list[str]) -> None:
         case ["-c", code]:
             compile(code, "-c", "exec")
         case ["-m", module, *_]:
-            path = ROOT / module.replace(".", "/")
+            path = ROOT / module.replace(PACKAGE, "lib").replace(".", "/")
             is_there = path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
             assert is_there or module in ("pytest", "pip", "venv"), f"no module {module}"
         case [script, *options] if script.startswith("jobs/"):
