@@ -13,6 +13,7 @@ import shlex
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -125,7 +126,10 @@ def broker() -> Iterator[Broker]:
     """The broker that KAFKA_BOOTSTRAP_SERVERS names, or an embedded one."""
     from lib.tools.broker import provide_broker
 
-    with provide_broker() as running:
+    # An embedded one looks every 10 s for transactions that last too long, if it is not told.
+    with provide_broker(
+        {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000"}
+    ) as running:
         yield running
 
 
@@ -157,6 +161,12 @@ def proxied_broker(
 
 
 @pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a job wait for brokers that do not answer for 2 s, which show the same as 10."""
+    monkeypatch.setattr("lib.kafka.admin.ANSWER_TIMEOUT_S", 1.0)
+
+
+@pytest.fixture
 def topic(broker: Broker, request: pytest.FixtureRequest) -> TopicFactory:
     """Makes topics on ``broker``, left behind: the embedded broker's folder goes as a whole."""
     from lib.kafka.topics import create_topics
@@ -177,26 +187,19 @@ def checkpoint(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def model_store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with churn@1, the champion: all backends, fitted on 2,000 synthetic customers."""
-    from datetime import UTC, datetime
+    """A store with churn@1, the champion: all backends, fitted on 2,000 synthetic customers.
 
-    from lib.store import ModelStore, installed_libraries
-    from lib.training.data import make_training_data
-    from lib.training.training import fit, write_artefacts
-    from tests.support.telco import CUSTOMER
+    Processes that share the files of tests out share it; nobody may alter it.
+    """
+    from lib.store import ModelStore
+    from tests.support.stored_models import fit_version
 
-    root = tmp_path_factory.mktemp("models")
-    data = make_training_data(2_000, seed=1, contract=CUSTOMER)
-    fitted = fit(data, seed=1, spark=spark, contract=CUSTOMER)
-    version = ModelStore(root).save(
-        "churn",
-        lambda folder: write_artefacts(fitted, folder),
-        metrics={},
-        threshold=0.4,
-        contract=CUSTOMER,
-        libraries=installed_libraries(),
-        training={"rows": 2_000},
-        now=datetime(2026, 1, 1, tzinfo=UTC),
-    )
-    ModelStore(root).promote("churn", version.version)
+    is_shared_out = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if is_shared_out else base) / "models"
+    with root.with_suffix(".lock").open("w") as lock:
+        flock(lock, LOCK_EX)  # its holder fits the model, the others find it
+        if not root.exists():
+            fit_version(spark, root, number=1)
+            ModelStore(root).promote("churn", 1)
     return root

@@ -8,46 +8,34 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.spark.local_session import build_local_session
-from lib.store import ModelStore, installed_libraries
-from lib.training.data import make_training_data
-from lib.training.training import fit, write_artefacts
+from lib.store import ModelStore
 from tests.crash.arena import MODEL_NAME
 from tests.support.expected import expect_probabilities
 from tests.support.ledger import Probabilities
 from tests.support.numbered import NumberedRecords
-from tests.support.telco import CUSTOMER
+from tests.support.stored_models import fit_version
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 RECORDS = NumberedRecords()
 _PROBABILITIES = "probabilities.json"
-_ROWS = 2_000
 
 
 def make_models(spark: SparkSession, folder: Path) -> None:
     """Fit two different versions on different customers; the first one is the champion."""
-    store = ModelStore(folder)
-    for seed in (1, 2):
-        data = make_training_data(_ROWS, seed=seed, contract=CUSTOMER)
-        fitted = fit(data, seed=seed, spark=spark, contract=CUSTOMER)
-        store.save(
-            MODEL_NAME,
-            partial(write_artefacts, fitted),
-            metrics={},
-            threshold=0.4,
-            contract=CUSTOMER,
-            libraries=installed_libraries(),
-            training={"rows": _ROWS},
-            now=datetime(2026, 1, seed, tzinfo=UTC),
-        )
-    store.promote(MODEL_NAME, 1)
+    fit_version(spark, folder, number=1)
+    add_rival(spark, folder)
+
+
+def add_rival(spark: SparkSession, folder: Path) -> None:
+    """Fit the second version beside the first, and note what both say about every customer."""
+    fit_version(spark, folder, number=2)
+    ModelStore(folder).promote(MODEL_NAME, 1)
     expected = expect_probabilities(folder, RECORDS, name=MODEL_NAME, versions=(1, 2), spark=spark)
     (folder / _PROBABILITIES).write_text(json.dumps(expected))
 

@@ -1,4 +1,4 @@
-"""Versions in a store: models for long runs outside of pytest, and files in place of models."""
+"""Versions in a store: real models, and files in place of models."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lib.record.contract import Contract
 from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
-from lib.store import ModelStore, ModelVersion
+from lib.store import ModelStore, ModelVersion, installed_libraries
 from tests.support.telco import CUSTOMER
 
+if TYPE_CHECKING:  # pure tests must not even import it
+    from pyspark.sql import SparkSession
+
+_ROWS = 2_000
 _STORE = BUILD_ROOT / "trial-models"
 
 
@@ -27,6 +33,31 @@ def provide_store() -> Path:
         command = [sys.executable, "-m", "tests.crash.models", str(_STORE)]
         subprocess.run(command, check=True, capture_output=True, cwd=PROJECT_ROOT)
     return _STORE
+
+
+def fit_version(spark: SparkSession, root: Path, number: int) -> None:
+    """Fit and save the next version of ``churn`` in a store, for all backends.
+
+    Args:
+        spark: a session.
+        root: of the store.
+        number: of the version; the customers that it is fitted on are drawn from it.
+    """
+    from lib.training.data import make_training_data
+    from lib.training.training import fit, write_artefacts
+
+    data = make_training_data(_ROWS, seed=number, contract=CUSTOMER)
+    fitted = fit(data, seed=number, spark=spark, contract=CUSTOMER)
+    ModelStore(root).save(
+        "churn",
+        partial(write_artefacts, fitted),
+        metrics={},
+        threshold=0.4,
+        contract=CUSTOMER,
+        libraries=installed_libraries(),
+        training={"rows": _ROWS},
+        now=datetime(2026, 1, number, tzinfo=UTC),
+    )
 
 
 def save_version(

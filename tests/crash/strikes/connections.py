@@ -46,7 +46,8 @@ def strike_request(arena: Arena, parameters: Mapping[str, Any]) -> None:
 def strike_owner(arena: Arena, parameters: Mapping[str, Any]) -> None:
     """Hold a request, and kill who sent it: nobody will hear what became of it."""
     port = _interfere(arena, parameters)
-    candidates = arena.job.list_below()
+    # In the JVM, which is the first of them, Spark's own sink sends.
+    candidates = [psutil.Process(arena.job.process.pid), *arena.job.list_below()]
     if arena.cluster is not None:
         executors = arena.cluster.list_executors()
         candidates += [it for each in executors for it in list_below(each.pid)]
