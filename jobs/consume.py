@@ -20,12 +20,12 @@ from lib.tools.consume import iter_lines
 
 
 def consume(settings: ConsumeSettings) -> int:
-    """Print the messages, and to standard error how many there were.
+    """Print the messages, and their number to standard error.
 
     Raises:
         ScoringError: the topic cannot be read.
     """
-    connect(settings.cluster)  # says what is wrong with brokers and login
+    connect(settings.cluster)  # reports errors of brokers and login
     count = 0
     with Interruption() as interruption:
         try:
@@ -33,7 +33,7 @@ def consume(settings: ConsumeSettings) -> int:
                 print(line, flush=settings.is_endless)
                 count += 1
             sys.stdout.flush()
-        except BrokenPipeError:  # whoever reads it, such as head, has had enough
+        except BrokenPipeError:  # the reader, such as head, has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     noun = settings.show.replace("-", " ")
     sys.stderr.write(f"{count:,} {noun}\n")

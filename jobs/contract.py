@@ -1,4 +1,4 @@
-"""Draft, check, compare and show contracts: the files that say what a record is.
+"""Draft, check, compare and show contracts, which describe records.
 
 Run it with ``.venv/bin/python jobs/contract.py --help``.
 """
@@ -40,7 +40,7 @@ def infer(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Validate a contract's file and, with --data, count what records break."""
+    """Validate a contract's file and, with --data, count violations of records."""
     contract = read_contract(options.file)
     print(f"{options.file}: contract {contract.name}, {len(contract.features)} features")
     if options.data is None:
@@ -69,7 +69,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for work, arguments in COMMANDS.items():

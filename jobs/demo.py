@@ -17,7 +17,7 @@ from lib.tools.demo.run import run_demo
 
 
 def demonstrate(settings: DemoSettings) -> int:
-    """Run the demonstration; 0 if every record came back once."""
+    """Run the demonstration; return 0 if every record came back once."""
     return run_demo(settings, Output(sys.stdout))
 
 

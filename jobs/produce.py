@@ -27,10 +27,10 @@ from lib.tools.produce.sending import SendReport, Target, send_messages
 
 
 def produce(settings: ProduceSettings) -> int:
-    """Send, and report.
+    """Send records, and report.
 
     Raises:
-        ScoringError: source or topic cannot be used, or not everything was delivered.
+        ScoringError: source or topic cannot be used, or a record was not delivered.
     """
     contract = find_contract(settings.contract)
     customers, total = iter_source(settings.source, settings.count, settings.seed, contract)
@@ -54,7 +54,7 @@ def produce(settings: ProduceSettings) -> int:
 
 
 def prepare_topic(settings: ProduceSettings) -> None:
-    """Make sure that there is the topic; create it if that is wanted."""
+    """Make sure that the topic exists; create it if the settings say so."""
     cluster, topic = settings.cluster, settings.input_topic
     admin = connect(cluster)
     if has_topic(admin, topic):
@@ -69,10 +69,10 @@ def prepare_topic(settings: ProduceSettings) -> None:
 
 
 def print_report(report: SendReport, settings: ProduceSettings) -> None:
-    """Say what was delivered.
+    """Report what was delivered.
 
     Raises:
-        SinkError: something was not.
+        SinkError: a record was not delivered.
     """
     rate = report.delivered / report.duration_s if report.duration_s else 0.0
     print(

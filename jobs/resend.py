@@ -26,7 +26,7 @@ from lib.tools.resend.selection import Outcome, Selection
 
 
 def resend_dead_letters(settings: ResendSettings) -> int:
-    """Send what is chosen, and report what became of each.
+    """Send the chosen dead letters, and report what became of all.
 
     Raises:
         ScoringError: settings, topics or the correction cannot be used.
@@ -71,7 +71,7 @@ def resend_dead_letters(settings: ResendSettings) -> int:
 
 
 def print_report(report: ResendReport, settings: ResendSettings) -> None:
-    """Say what was wrong with the records, and what became of the dead letters."""
+    """Report what was wrong with the records, and what became of the dead letters."""
     sent = "would be sent again" if settings.dry_run else str(Outcome.SENT)
     since = f"since {settings.resend_name} read last"
     print(f"{report.read:,} dead letters in {settings.dead_letter_topic} {since}")
@@ -87,7 +87,7 @@ def print_report(report: ResendReport, settings: ResendSettings) -> None:
             print(f"{count:,} left alone: {outcome}")
     print(f"{report.sent:,} {sent} to {settings.input_topic}")
     if not settings.dry_run:
-        # Kafka may forget it; whoever keeps the line can tell it again.
+        # Kafka may forget the positions, and a person can set them again from this line.
         positions = spell_positions(report.ends)
         print(f"{settings.resend_name} has read {settings.dead_letter_topic} up to {positions}")
 

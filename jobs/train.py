@@ -26,7 +26,7 @@ from lib.training.training import train
 
 
 def train_model(settings: TrainSettings) -> int:
-    """Read, train, save, promote, report; return the exit code."""
+    """Read data, train, save, promote and report; return the exit code."""
     console = Console(highlight=False)
     store = open_store(settings)
     contract = find_contract(settings.contract)
@@ -55,7 +55,7 @@ def train_model(settings: TrainSettings) -> int:
 
 
 def open_store(settings: TrainSettings) -> ModelStore:
-    """The store, once it is clear that a version can be saved there under this name."""
+    """Open the store, and make sure that a version can be saved there under this name."""
     store = ModelStore(settings.store)
     store.versions(settings.name)
     try:
@@ -66,7 +66,7 @@ def open_store(settings: TrainSettings) -> ModelStore:
 
 
 def load_data(settings: TrainSettings, contract: Contract) -> TrainingData:
-    """The rows that the settings ask for."""
+    """Load the rows that the settings name."""
     if settings.data == SYNTHETIC:
         rows = settings.rows or DEFAULT_SYNTHETIC_ROWS
         return make_training_data(rows, settings.seed, contract)

@@ -1,1 +1,1 @@
-"""Records in: what a valid one is, for one record, for batches, and for Spark."""
+"""Decodes and checks records: one at a time, in batches, and in Spark."""

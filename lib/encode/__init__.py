@@ -1,1 +1,1 @@
-"""Messages out: scored records as Kafka messages, in Python workers and in Spark."""
+"""Encodes scored records as Kafka messages, in Python workers and in Spark."""

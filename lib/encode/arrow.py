@@ -1,6 +1,6 @@
-"""Scored records → Kafka messages, many at once, for Python workers.
+"""Encodes batches of scored records as Kafka messages in Python workers.
 
-Writes what ``spark.py`` writes: every test of ``tests/stream/test_plan.py`` runs on both.
+The messages are those of ``spark.py``: every test of ``tests/stream/test_plan.py`` runs on both.
 """
 
 from __future__ import annotations
@@ -36,18 +36,19 @@ def encode_batch(
     settings: MessageSettings,
     now: datetime,
 ) -> pa.RecordBatch:
-    """Exactly one message for each record, in their order.
+    """Encode exactly one message for each record, in their order.
 
     Args:
-        records: n rows, with the columns of ``lib.decode.engines.spark.SOURCE_COLUMNS``; the
-            headers as text, see ``lib.messages.header_text``.
-        decoded: of their values.
-        probabilities: float64 [m], of the valid ones; NaN where the model failed.
-        settings: topics, format, model.
-        now: with a time zone.
+        records: n rows with the columns of ``lib.decode.engines.spark.SOURCE_COLUMNS``; the
+            headers are text, see ``lib.messages.header_text``.
+        decoded: the decoded values of the records.
+        probabilities: the probabilities of the m valid records, float64 [m]; NaN where the model
+            failed.
+        settings: the topics, the format and the model.
+        now: the time of scoring, with a time zone.
 
     Returns:
-        [n_rows] of :data:`MESSAGE_SCHEMA`.
+        The messages: [n_rows] of :data:`MESSAGE_SCHEMA`.
     """
     is_scored = (probabilities >= 0) & (probabilities <= 1)
     rank = np.full(records.num_rows, -1, dtype=np.int64)
@@ -64,7 +65,7 @@ def encode_batch(
             )
             for position in failed
         ]
-        # Predictions first, dead letters behind them; then each into its place.
+        # Predictions come first and dead letters behind them; then each gets its place.
         place = rank.copy()
         place[failed] = len(probabilities) + np.arange(len(failed))
         dead_values = pa.array([value for value, _ in letters], pa.binary())
@@ -88,7 +89,7 @@ def _encode_predictions(
     settings: MessageSettings,
     now: datetime,
 ) -> pa.BinaryArray:
-    """JSON of the fields in :mod:`lib.record.prediction` for each valid record: [m]."""
+    """Encode the fields in :mod:`lib.record.prediction` of each valid record as JSON: [m]."""
     contract = settings.contract
     parts: dict[Part, pa.StringArray | str] = {
         Part.IDENTIFIER: _quote(decoded.identifiers),
@@ -108,7 +109,7 @@ def _encode_predictions(
 def _join(
     contract: Contract, parts: Mapping[Part, pa.StringArray | str]
 ) -> Iterator[pa.StringArray | str]:
-    """The pieces of the JSON objects; neighbouring constants are one piece."""
+    """Join the pieces of the JSON objects; neighbouring constants become one piece."""
     constant = "{"
     for position, field in enumerate(list_fields(contract)):
         name, part = _json_text(field.name), parts[field.part]
@@ -127,7 +128,7 @@ def _join(
 
 
 def _format_probabilities(probabilities: npt.NDArray[np.float64]) -> pa.StringArray:
-    """Six decimals and no exponent: 0.000010."""
+    """Format with six decimals and no exponent: 0.000010."""
     millionths = np.floor(np.nan_to_num(probabilities) * 1e6 + 0.5).astype(np.int64)
     # The leading 1 keeps the zeros: 1000010 for 0.000010.
     digits = pa.array(1_000_000 + millionths % 1_000_000).cast(pa.string())
@@ -136,7 +137,7 @@ def _format_probabilities(probabilities: npt.NDArray[np.float64]) -> pa.StringAr
 
 
 def _find_event_times(records: pa.RecordBatch, decoded: DecodedBatch) -> pa.StringArray:
-    """JSON strings; null where neither the record nor Kafka has a time."""
+    """Find the event times as JSON strings; null if neither the record nor Kafka has one."""
     times = decoded.event_times
     if times.null_count:
         kafka = records["source_timestamp"].filter(pa.array(decoded.valid))
@@ -146,7 +147,7 @@ def _find_event_times(records: pa.RecordBatch, decoded: DecodedBatch) -> pa.Stri
 
 
 def _quote(texts: pa.StringArray) -> pa.StringArray:
-    """JSON strings; null stays null."""
+    """Encode texts as JSON strings; null stays null."""
     if pc.any(pc.match_substring_regex(texts, _TO_ESCAPE)).as_py():
         return pa.array(
             [None if text is None else _json_text(text) for text in texts.to_pylist()], pa.string()
@@ -161,7 +162,7 @@ def _encode_dead_letter(
     settings: MessageSettings,
     now: datetime,
 ) -> tuple[bytes | None, list[Header] | None]:
-    """Value and headers of one dead letter."""
+    """Encode value and headers of one dead letter."""
     value: bytes | None = records["source_value"][position].as_py()
     own = parse_headers(records["source_headers"][position].as_py())
     error = _find_error(violations)
@@ -212,7 +213,7 @@ def _describe(violation: Violation) -> str:
 
 
 def _count_retries(own: Iterable[Header]) -> int:
-    """From the last header of that name; 0 where it holds no 32-bit integer."""
+    """Read the count from the last header of that name; 0 if it holds no 32-bit integer."""
     found = [content for name, content in own if name == messages.HEADER_RETRY_COUNT]
     text = (found[-1] if found else None) or b""
     if _INTEGER.fullmatch(text.decode(errors="replace")) is None:

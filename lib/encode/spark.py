@@ -1,4 +1,4 @@
-"""Scored rows → Kafka messages, as Spark expressions; ``lib/messages`` says what they hold."""
+"""Encodes scored rows as Kafka messages with Spark expressions; see ``lib/messages``."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _ISO_UTC = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
 
 
 def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
-    """Exactly one message for each row: a prediction, or a dead letter.
+    """Encode exactly one message for each row: a prediction, or a dead letter.
 
     Args:
-        scored: the columns of ``decode_records`` plus ``probability`` (double; null or NaN where
+        scored: the columns of ``decode_records`` and ``probability`` (double; null or NaN where
             the model failed).
-        settings: topics, format, model.
+        settings: the topics, the format and the model.
 
     Returns:
-        :data:`lib.messages.columns.MESSAGE_SCHEMA`.
+        The messages, with the columns of :data:`lib.messages.columns.MESSAGE_SCHEMA`.
     """
     output = settings.output
     is_scored = (F.size("violations") == 0) & F.coalesce(
@@ -58,7 +58,7 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
 
 
 def prediction_expr(settings: MessageSettings) -> Column:
-    """JSON string of the fields in :mod:`lib.record.prediction`."""
+    """Build a JSON string of the fields in :mod:`lib.record.prediction`."""
     contract, probability = settings.contract, F.col("probability")
     kafka_time = iso_utc_expr("source_timestamp")
     time = contract.event_time
@@ -81,23 +81,23 @@ def prediction_expr(settings: MessageSettings) -> Column:
 
 
 def iso_utc_expr(timestamp: Column | str) -> Column:
-    """ISO 8601 in UTC with milliseconds, whatever the session's time zone is."""
+    """Build ISO 8601 in UTC with milliseconds, whatever the session's time zone is."""
     utc = F.to_utc_timestamp(timestamp, F.current_timezone())
     return F.date_format(utc, _ISO_UTC)
 
 
 def now_expr() -> Column:
-    """ISO 8601 in UTC: the start of the micro-batch.
+    """Build ISO 8601 in UTC: the start of the micro-batch.
 
-    A stream puts that time into the plan as a constant, after the plan was optimised. Plain, it
-    would stand in the generated code, so that each batch would be compiled anew and never get warm.
-    A lambda is evaluated outside of generated code.
+    A stream puts that time into the plan as a constant, after the plan was optimised. In generated
+    code it would make Spark compile each batch again. So it is in a lambda, which is evaluated
+    outside of generated code.
     """
     return F.transform(F.array(F.current_timestamp()), iso_utc_expr).getItem(0)
 
 
 def error_type_expr() -> Column:
-    """:class:`lib.messages.dead_letter.ErrorType` of a row that is no prediction."""
+    """Build the :class:`lib.messages.dead_letter.ErrorType` of a row that is no prediction."""
     rules = [str(rule) for rule in sorted(RECORD_RULES)]
     first_rule = F.try_element_at(F.col("violations"), F.lit(1)).getField("rule")
     return (
@@ -108,7 +108,7 @@ def error_type_expr() -> Column:
 
 
 def error_message_expr() -> Column:
-    """One sentence that lists all violations."""
+    """Build one sentence that lists all violations."""
 
     def sentence(violation: Column) -> Column:
         subject = F.when(violation["field"] == "", "record").otherwise(violation["field"])
@@ -123,14 +123,14 @@ def error_message_expr() -> Column:
 
 
 def retry_count_expr() -> Column:
-    """How often the record was resubmitted, from the header that who resends it sets."""
+    """Build the number of times that the record was sent again, from its header."""
     header = F.filter("source_headers", lambda h: h["key"] == messages.HEADER_RETRY_COUNT)
     text = F.try_element_at(header, F.lit(-1)).getField("value").cast("string")
     return F.coalesce(text.try_cast("int"), F.lit(0))
 
 
 def dead_letter_headers_expr(error_type: Column) -> Column:
-    """The record's own headers, then the error; an earlier error is replaced."""
+    """Build the headers: the record's own, then the error, which replaces an earlier one."""
     stage = F.create_map(*(F.lit(str(part)) for pair in STAGE_OF.items() for part in pair))
     error_headers = {
         messages.HEADER_TOPIC: F.col("source_topic"),
@@ -160,7 +160,7 @@ def dead_letter_headers_expr(error_type: Column) -> Column:
 
 
 def envelope_expr(error_type: Column, output: OutputSettings) -> Column:
-    """binary: the JSON envelope; bytes that are no UTF-8 are kept as base64."""
+    """Build a binary: the JSON envelope; bytes that are no UTF-8 are kept as base64."""
     text = F.col("source_value").cast("string")
     is_text = F.is_valid_utf8(text)
     envelope = F.struct(

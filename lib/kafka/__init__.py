@@ -1,1 +1,1 @@
-"""Kafka from outside of Spark: options, rights, secrets, and what is checked before a start."""
+"""Kafka without Spark: options, rights, secrets, topics, and checks before a start."""

@@ -1,4 +1,4 @@
-"""Questions to a Kafka cluster, asked before anything is started."""
+"""Asks a Kafka cluster about its topics, groups and brokers."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from lib.kafka.cluster import Cluster
 from lib.kafka.retry import ask_until_answered
 from lib.kafka.secrets import hide_secrets
 
-# A start must fail within 30 s; this leaves room for Python and Spark.
+# A start must fail within 30 s; this limit leaves room for Python and Spark.
 ANSWER_TIMEOUT_S = 10.0
-# Between two looks whether waiting is hopeless.
+# The time between two looks whether waiting is of no use.
 _PATIENCE_S = 2.0
 _NO_LEADER_YET = frozenset(
     {
@@ -44,19 +44,19 @@ _NO_LEADER_YET = frozenset(
 
 
 def build_admin(cluster: Cluster) -> AdminClient:
-    """A client for the questions below. Quiet: whatever fails is raised.
+    """Build a client for the questions below, which raises errors instead of logging them.
 
-    Keep it in a variable: its answers die with it.
+    Keep the client in a variable, because its answers are lost with it.
     """
     return AdminClient({"log_level": 0, **cluster.for_librdkafka()})
 
 
 def connect(cluster: Cluster) -> AdminClient:
-    """A client that the brokers have let in.
+    """Build a client, and wait until the brokers have accepted it.
 
     Raises:
         KafkaSetupError: an option is wrong, nobody answers, the password or the certificate is
-            refused; says which.
+            refused; the error says which.
     """
     failures: list[KafkaError] = []
     settings: dict[str, Any] = {**cluster.for_librdkafka()}
@@ -64,7 +64,7 @@ def connect(cluster: Cluster) -> AdminClient:
     try:
         admin = AdminClient(settings)
     except KafkaException as error:
-        # Among others: a file of certificates that is not there.
+        # For example, a file of certificates does not exist.
         reason = hide_secrets(error.args[0].str(), cluster.options)
         raise KafkaSetupError(
             f"the Kafka client does not take the --kafka options: {reason}"
@@ -74,7 +74,7 @@ def connect(cluster: Cluster) -> AdminClient:
         try:
             admin.list_topics(timeout=_PATIENCE_S)
         except KafkaException as error:
-            admin.poll(0)  # hands over the reasons
+            admin.poll(0)  # delivers the errors
             for failure in failures:
                 _raise_if_refused(failure, cluster)
             if time.monotonic() > deadline:
@@ -86,7 +86,7 @@ def connect(cluster: Cluster) -> AdminClient:
 
 
 def _raise_if_refused(failure: KafkaError, cluster: Cluster) -> None:
-    """Waiting helps neither against a wrong password nor against a wrong certificate."""
+    """Raise an error if a password or a certificate is wrong: waiting does not help then."""
     reason = hide_secrets(failure.str(), cluster.options)
     match failure.code():
         case KafkaError._AUTHENTICATION | KafkaError.SASL_AUTHENTICATION_FAILED:
@@ -106,15 +106,15 @@ def _raise_if_refused(failure: KafkaError, cluster: Cluster) -> None:
 def refuse_missing_topics(
     cluster: Cluster, missing: Sequence[str], *, may_be_hidden: bool = False
 ) -> None:
-    """Say what is missing, if anything is.
+    """Raise an error if topics are missing.
 
     Args:
-        cluster: where it was looked for.
-        missing: topics.
-        may_be_hidden: whether they may be there, and the user has no right to see them.
+        cluster: the cluster that lacks them.
+        missing: the names of the missing topics.
+        may_be_hidden: whether they may exist, and the user has no right to see them.
 
     Raises:
-        KafkaSetupError: names the topics.
+        KafkaSetupError: topics are missing; the error names them.
     """
     if missing:
         raise KafkaSetupError(
@@ -126,7 +126,7 @@ def refuse_missing_topics(
 
 
 def has_topic(admin: AdminClient, topic: str) -> bool:
-    """Whether there is the topic, and the user may see it.
+    """Tell whether the topic exists and the user may see it.
 
     Raises:
         KafkaSetupError: no broker answers any more.
@@ -135,7 +135,7 @@ def has_topic(admin: AdminClient, topic: str) -> bool:
 
 
 def list_brokers(admin: AdminClient) -> list[int]:
-    """The ids of the brokers that the cluster has now.
+    """List the ids of the brokers that the cluster has now.
 
     Raises:
         KafkaSetupError: none of them answers any more.
@@ -153,9 +153,9 @@ def _describe_cluster(admin: AdminClient) -> ClusterMetadata:
 def ask_broker_settings(
     admin: AdminClient, broker: int, timeout_s: float = ANSWER_TIMEOUT_S
 ) -> Future[dict[str, ConfigEntry]]:
-    """Ask a broker for its settings, by name; a request takes one broker, which answers itself.
+    """Ask a broker for its settings by name; each broker answers only for itself.
 
-    The answer is a KafkaException where the user has no right to it, or the broker is away.
+    The answer is a KafkaException if the user has no right to it, or the broker is away.
     """
     answers: dict[ConfigResource, Future[dict[str, ConfigEntry]]] = admin.describe_configs(
         [ConfigResource(ResourceType.BROKER, str(broker))], request_timeout=timeout_s
@@ -167,7 +167,7 @@ def ask_broker_settings(
 def list_partitions(
     client: AdminClient | Consumer, topic: str, timeout_s: float = ANSWER_TIMEOUT_S
 ) -> list[int]:
-    """A topic's partitions, in order.
+    """List a topic's partitions in order.
 
     Raises:
         KafkaException: the brokers do not tell, or there is no such topic.
@@ -181,10 +181,10 @@ def list_partitions(
 def read_offsets(
     admin: AdminClient, topic: str, position: Literal["earliest", "latest"]
 ) -> dict[int, int]:
-    """Partition → oldest offset of a topic, or its last stable offset as "latest".
+    """Read partition → oldest offset of a topic, or its last stable offset as "latest".
 
-    The last stable offset is where the oldest open transaction begins: what Spark and all other
-    ``read_committed`` readers take for the end.
+    The last stable offset is where the oldest open transaction begins, and the end for Spark and
+    all other ``read_committed`` readers.
 
     Raises:
         KafkaException: the brokers do not tell.
@@ -209,7 +209,7 @@ def _ask_offsets(
 
 
 def read_topic_id(admin: AdminClient, topic: str) -> str:
-    """Kafka's id of a topic, as 32 hexadecimal digits; a topic that is recreated has another.
+    """Read Kafka's id of a topic as 32 hexadecimal digits; a recreated topic has another one.
 
     Raises:
         KafkaException: the brokers do not tell, or there is no such topic.
@@ -220,7 +220,7 @@ def read_topic_id(admin: AdminClient, topic: str) -> str:
 def ask_topic_id(
     admin: AdminClient, topic: str, timeout_s: float = ANSWER_TIMEOUT_S
 ) -> Callable[[], str]:
-    """Ask for a topic's id; what is returned waits for the answer, as :func:`read_topic_id`."""
+    """Ask for a topic's id, and return a function that waits for the answer."""
     answers = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
 
     def wait() -> str:
@@ -233,7 +233,7 @@ def ask_topic_id(
 
 
 def count_members(admin: AdminClient, group: str) -> int:
-    """Consumers that have joined a group; 0 where there is no such group.
+    """Count the consumers that have joined a group; 0 if there is no such group.
 
     Raises:
         KafkaException: the brokers do not tell.

@@ -1,4 +1,4 @@
-"""Which Kafka the brokers are, as far as their settings tell: 3.x or older says so itself."""
+"""Finds out the version of brokers from their settings, and warns of old ones."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lib.kafka.admin import ask_broker_settings
 
 logger = logging.getLogger(__name__)
 
-# Brokers up to 3.9 have it, with their own version as its default; Kafka 4.0 has taken it away. No
-# client library tells the version in another way that needs no Java.
+# Brokers up to 3.9 have this setting, whose default is their version; Kafka 4.0 has removed it. No
+# client library without Java tells the version in another way.
 _SETTING = "inter.broker.protocol.version"
 _OLDEST_TRIED = (3, 9)
 
 
 def warn_of_old_brokers(admin: AdminClient, brokers: Iterable[int]) -> None:
-    """Log a line if brokers are older than what was tried, or none of them tells."""
+    """Log a line if brokers are older than the versions that were tried, or none tells."""
     versions = read_versions(admin, brokers)
     if not versions:
         logger.info("the brokers' version is not checked: no DESCRIBE_CONFIGS on the cluster")
@@ -30,11 +30,11 @@ def warn_of_old_brokers(admin: AdminClient, brokers: Iterable[int]) -> None:
 
 
 def read_versions(admin: AdminClient, brokers: Iterable[int]) -> dict[int, str | None]:
-    """Broker → its version as its settings tell, None for 4.0 and newer.
+    """Read broker → its version from its settings, None for 4.0 and newer.
 
-    Brokers that do not tell are left out: the user has no right to it, or they are away just now.
+    Brokers that do not answer are left out: the user has no right to ask, or they are away.
     """
-    # All at the same time.
+    # All brokers are asked at the same time.
     answers = {broker: ask_broker_settings(admin, broker) for broker in brokers}
     versions: dict[int, str | None] = {}
     for broker, answer in answers.items():
@@ -47,10 +47,10 @@ def read_versions(admin: AdminClient, brokers: Iterable[int]) -> dict[int, str |
 
 
 def judge_versions(versions: Mapping[int, str | None]) -> str | None:
-    """What there is to say about versions: one line, or None where all were tried.
+    """Write a line about versions that were not tried; None if all were. Pure.
 
     Args:
-        versions: broker → as Kafka writes it, ``3.6-IV2``; None for 4.0 and newer.
+        versions: broker → version in Kafka's form, ``3.6-IV2``; None for 4.0 and newer.
     """
     old = {
         broker: version
@@ -68,5 +68,5 @@ def judge_versions(versions: Mapping[int, str | None]) -> str | None:
 
 
 def _read_numbers(version: str) -> tuple[int, ...]:
-    """The numbers of a version: (3, 6) of ``3.6-IV2``."""
+    """Read the numbers of a version: (3, 6) of ``3.6-IV2``."""
     return tuple(int(it) for it in re.findall(r"\d+", version.partition("-")[0])[:2])

@@ -1,20 +1,20 @@
-"""What a client's log tells of requests whose answers were lost. Pure.
+"""Finds in a client's log the requests that may have been repeated. Pure.
 
 librdkafka repeats a request whose connection ends or whose answer is late, and the call that sent
-it succeeds as if nothing had happened. The first copy may reach the broker later all the same. Of
-a request with an answer outstanding three things can become, and each is in the log
-(``rdkafka_broker.c`` of 2.16):
+it succeeds as if nothing had happened. But the first copy may still reach the broker later. There
+are three ends of a request without an answer yet, and each is in the log (``rdkafka_broker.c`` of
+2.16):
 
-- its connection ends, by the network, by the broker, or by the client, because the coordinator has
-  moved: ``rd_kafka_broker_fail`` writes FAIL, with the state that the connection was in;
+- the network, the broker or the client ends its connection, for example because the coordinator
+  has moved: ``rd_kafka_broker_fail`` writes FAIL, with the state of the connection;
 - its answer is late (``socket.timeout.ms``): ``rd_kafka_broker_timeout_scan`` writes REQTMOUT;
 - its answer comes.
 
-Other ways of telling do not suffice. ``error_cb`` hears of connections that end only once all
-brokers are gone, and never of the coordinator's own; ``stats_cb`` counts them, but comes by a
-timer, too late for the next transaction. The log above the level of debugging leaves out a line
-that equals the one before it (for 30 s), so debugging of "broker" is on: four lines a transaction.
-A line is queued before the request is repeated, so whoever polls after a call has them all.
+Other sources do not suffice. ``error_cb`` gets connections that end only once all brokers are gone,
+and never the coordinator's; ``stats_cb`` counts them, but comes by a timer, too late for the next
+transaction. Above the level of debugging the log leaves out a line that equals the one before it
+(for 30 s), so debugging of "broker" is on: four lines a transaction. A line is queued before the
+request is repeated, so a poll after a call gets all of them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ import re
 
 logger = logging.getLogger(__name__)
 
-#: What has to be in a client's option "debug".
+#: The value that a client's option "debug" has to contain.
 DEBUG_CONTEXT = "broker"
 
 _CONNECTION_ENDED = "FAIL"
 _ANSWER_IS_LATE = "REQTMOUT"
 _STATE = re.compile(r"\(after \d+ms in state (\w+)")
-# Of a connection over which nothing of a transaction has been sent yet.
+# The states of a connection that has not carried a request of a transaction yet.
 _STATES_BEFORE_REQUESTS = frozenset(
     {
         *("INIT", "DOWN", "TRY_CONNECT", "CONNECT", "SSL_HANDSHAKE"),
@@ -40,14 +40,14 @@ _STATES_BEFORE_REQUESTS = frozenset(
 
 
 class ClientLog:
-    """Takes a client's log lines, in place of a ``logging.Logger``, while the client is polled.
+    """Gets a client's log lines, like a ``logging.Logger``, while the client is polled.
 
     Args:
         passed_level: lines of this level of ``logging`` and above go to this module's logger.
 
     Attributes:
         loss: the first line since the last :meth:`forget` after which a request may have been
-            repeated; None where there is none.
+            repeated; None if there is none.
     """
 
     def __init__(self, passed_level: int = logging.ERROR) -> None:
@@ -55,14 +55,14 @@ class ClientLog:
         self.loss: str | None = None
 
     def log(self, level: int, text: str, facility: str, client: str, line: str) -> None:
-        """Note a line; confluent-kafka calls this as it would call a logger.
+        """Note a line; confluent-kafka calls this instead of a logger.
 
         Args:
-            level: of ``logging``.
-            text: the format of the others.
-            facility: what librdkafka calls this kind of line.
-            client: its name.
-            line: what has happened.
+            level: the level of ``logging``.
+            text: the format of the other arguments.
+            facility: librdkafka's name for this kind of line.
+            client: the name of the client.
+            line: the text of the line.
         """
         if level >= self._passed_level:
             logger.log(level, text, facility, client, line)
@@ -74,7 +74,7 @@ class ClientLog:
         self.loss = self.loss or f"a call was repeated after {error}"
 
     def forget(self) -> None:
-        """What happened so far does not count any more."""
+        """Forget all lines so far."""
         self.loss = None
 
 

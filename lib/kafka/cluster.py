@@ -1,4 +1,4 @@
-"""A Kafka cluster as every part of the project is told of it: address and client options. Pure.
+"""The address of a Kafka cluster and the options of its clients. Pure.
 
 Spark's connector is a Java client, the exactly-once sink uses librdkafka. They share most names;
 where they differ, each gets its own form, so that ``--kafka KEY=VALUE`` is said once.
@@ -30,7 +30,7 @@ _LOGIN_MODULES = {
     "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
     "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
 }
-# The job sets these itself; another value would break its guarantee, or not be heard.
+# The job sets these itself; another value would break its guarantee, or have no effect.
 RESERVED = frozenset(
     {
         "bootstrap.servers",
@@ -54,7 +54,7 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where a Kafka cluster is, and how its clients connect. Its repr shows no secret.
+    """The address of a Kafka cluster and the options of its clients. Its repr shows no secret.
 
     Attributes:
         bootstrap_servers: ``host:port[,host:port...]``.
@@ -65,11 +65,11 @@ class Cluster:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def for_librdkafka(self) -> dict[str, str | int | float | bool]:
-        """Settings of a librdkafka client: of an admin client, a consumer or a producer."""
+        """Return the settings of a librdkafka client: an admin client, a consumer or a producer."""
         return {**_to_librdkafka(self.options), "bootstrap.servers": self.bootstrap_servers}
 
     def for_spark(self) -> dict[str, str]:
-        """Options of Spark's Kafka source or sink, with their ``kafka.`` prefix.
+        """Return the options of Spark's Kafka source or sink, with their ``kafka.`` prefix.
 
         Raises:
             SettingsError: the Java client has no form for one of the options.
@@ -84,14 +84,14 @@ class Cluster:
 
     @property
     def principal(self) -> str:
-        """Whom Kafka takes the clients for, as far as their options tell."""
+        """The name that Kafka gives the clients, as far as their options tell."""
         options = self.options
         jaas = _JAAS_USER.search(options.get("sasl.jaas.config", ""))
         user = options.get("sasl.username") or (jaas[1] if jaas else None)
         protocol = options.get("security.protocol", "PLAINTEXT")
         if user is None and not protocol.upper().endswith("SSL"):
             user = "ANONYMOUS"
-        # With a client certificate the name is its subject, as the brokers' mapping rules write it.
+        # With a client certificate the name is its subject, in the form of the brokers' rules.
         return f"User:{user or 'NAME'}"
 
 
@@ -110,12 +110,12 @@ def check_options(options: Mapping[str, str]) -> None:
 
 
 def _to_librdkafka(options: Mapping[str, str]) -> dict[str, str]:
-    """The options as librdkafka takes them."""
+    """Return the options in librdkafka's form."""
     return {key: value for key, value in options.items() if not key.startswith(_JAVA_ONLY)}
 
 
 def _to_java(options: Mapping[str, str]) -> dict[str, str]:
-    """The options as the Java client takes them.
+    """Return the options in the form of the Java client.
 
     Raises:
         SettingsError: it has no form for one of them.
@@ -140,10 +140,10 @@ def _to_java(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def _client_certificate(options: Mapping[str, str]) -> dict[str, str]:
-    """The options for the client's own certificate and key, as Java names them.
+    """Return Java's options for the client's own certificate and key.
 
     Raises:
-        SettingsError: two files, where Java takes one.
+        SettingsError: the options name two files, and Java takes one.
     """
     java: dict[str, str] = {}
     certificate, key = options.get("ssl.certificate.location"), options.get("ssl.key.location")

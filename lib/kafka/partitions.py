@@ -1,4 +1,4 @@
-"""Partitions as people write them: ``all``, ``0-31`` or ``0,2,5-7``. Pure."""
+"""Parses lists of partitions: ``all``, ``0-31`` or ``0,2,5-7``. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _PART = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
 
 
 def parse_partitions(text: str) -> frozenset[int] | None:
-    """The numbers that a text names; None for all partitions.
+    """Parse the numbers that a text names; None for all partitions.
 
     Raises:
-        ValueError: it is no list of numbers and ranges.
+        ValueError: the text is no list of numbers and ranges.
     """
     if text == ALL_PARTITIONS:
         return None

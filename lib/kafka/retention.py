@@ -1,4 +1,4 @@
-"""How long brokers remember what a job that stands still has left with them."""
+"""Reads how long brokers keep a job's offsets and transactional ids."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from confluent_kafka.admin import AdminClient
 from lib.kafka.admin import ask_broker_settings
 
 _TIMEOUT_S = 5.0
-# Setting of the brokers → seconds in its unit.
+# The brokers' setting → seconds in its unit.
 _RETENTIONS = {"offsets.retention.minutes": 60.0, "transactional.id.expiration.ms": 0.001}
 
 
 def find_shortest_retention_s(admin: AdminClient) -> float | None:
-    """After how many seconds brokers forget a group's offsets or a transactional id.
+    """Find the seconds after which brokers forget a group's offsets or a transactional id.
 
-    Asks one broker: the settings are the same on all of them.
+    One broker is asked, because the settings are the same on all of them.
 
     Returns:
-        None where the brokers do not tell: it takes the right DESCRIBE_CONFIGS on the cluster.
+        The seconds; None without the right DESCRIBE_CONFIGS on the cluster.
     """
     try:
         broker = min(admin.list_topics(timeout=_TIMEOUT_S).brokers)

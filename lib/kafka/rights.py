@@ -1,4 +1,4 @@
-"""What the job's user must be allowed in Kafka: one table for checks, errors and documents."""
+"""The rights that the job's user needs in Kafka, for checks, errors and documents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 ResourceKind = Literal["topic", "group", "transactional id"]
 
-# How kafka-acls.sh names a resource.
+# The kind of a resource → its option of kafka-acls.sh.
 _FLAGS: Mapping[ResourceKind, str] = {
     "topic": "--topic",
     "group": "--group",
@@ -19,15 +19,15 @@ _FLAGS: Mapping[ResourceKind, str] = {
 
 @dataclass(frozen=True)
 class Right:
-    """One operation on one resource. READ and WRITE bring DESCRIBE with them.
+    """The right to one operation on one resource. READ and WRITE include DESCRIBE.
 
     Attributes:
-        operation: as Kafka spells it.
-        kind: of the resource.
-        name: of the resource.
-        purpose: what the job does with it.
-        is_prefix: whether it is for all resources whose names begin with the name.
-        is_optional: whether the job runs without it, and checks less.
+        operation: Kafka's name of the operation.
+        kind: the kind of the resource.
+        name: the name of the resource.
+        purpose: the use that the job has for it.
+        is_prefix: whether the right is for all resources whose names begin with the name.
+        is_optional: whether the job runs without the right, with fewer checks.
     """
 
     operation: Literal["READ", "WRITE", "DESCRIBE_CONFIGS"]
@@ -41,10 +41,10 @@ class Right:
         return f"{self.operation} on {self.kind} {self.name}{'*' if self.is_prefix else ''}"
 
     def command(self, principal: str) -> str:
-        """How to grant it with Kafka's own tool.
+        """Write the command that grants the right with Kafka's own tool.
 
         Args:
-            principal: such as ``User:scoring``.
+            principal: the user, such as ``User:scoring``.
         """
         words = ["kafka-acls.sh", "--add", "--allow-principal", principal]
         words += ["--operation", self.operation, _FLAGS[self.kind], self.name]
@@ -62,15 +62,15 @@ def list_rights(
     delivery: Literal["exactly-once", "at-least-once"] = "exactly-once",
     executors_commit: bool = False,
 ) -> tuple[Right, ...]:
-    """All that the job's user needs, and nothing more.
+    """List all rights that the job's user needs, and no others.
 
     Args:
-        input_topic: that is scored.
-        output_topic: of predictions.
-        dead_letter_topic: of records that cannot be scored.
-        query_name: consumer group and transactional id.
-        delivery: at least once takes neither group nor transactional id.
-        executors_commit: whether the executors write, each with a transactional id of its own.
+        input_topic: the topic that is scored.
+        output_topic: the topic of predictions.
+        dead_letter_topic: the topic of records that cannot be scored.
+        query_name: the consumer group and transactional id.
+        delivery: the delivery; at least once needs neither group nor transactional id.
+        executors_commit: whether executors commit, with a transactional id for each partition.
     """
     rights = [
         Right("READ", "topic", input_topic, "reads the records"),

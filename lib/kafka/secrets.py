@@ -1,7 +1,7 @@
-"""Passwords and keys of Kafka clients: where they may come from, and what never shows them.
+"""Reads passwords and keys of Kafka clients, and keeps them out of messages.
 
-They come from the environment or from a file that is closed to others. A command line is neither:
-every user of the machine can read it (``ps``, ``/proc``), and Spark shows it in its UI.
+They come from the environment or from a file that others cannot read. They are refused on a command
+line: every user of the machine can read it (``ps``, ``/proc``), and Spark shows it in its UI.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 from lib.errors import SettingsError
 
-# Java's names and librdkafka's: *.password, JAAS lines, private keys in PEM, secrets and tokens of
-# OAuth. conf/spark-defaults.conf hides the same names in what Spark shows.
+# The names in Java and librdkafka: *.password, JAAS lines, private keys in PEM, secrets and tokens
+# of OAuth. conf/spark-defaults.conf hides the same names in Spark's UI.
 _SECRET = re.compile(
     r"password|passwd|secret|token(?!\.endpoint)|jaas|credential"
     r"|ssl\.key\.pem|ssl\.keystore\.key|oauthbearer\.(config|assertion\.private)",
@@ -26,12 +26,12 @@ _HIDDEN = "[hidden]"
 
 
 def is_secret(key: str) -> bool:
-    """Whether the value of a Kafka client's option must not be shown."""
+    """Tell whether the value of a Kafka client's option must not be shown."""
     return _SECRET.search(key) is not None
 
 
 def hide_secrets(text: str, options: Mapping[str, str]) -> str:
-    """A message of a library, without the values that it might repeat."""
+    """Return a library's message without the secret values that it may repeat."""
     for key, value in options.items():
         if value and is_secret(key):
             text = text.replace(value, _HIDDEN)
@@ -42,7 +42,7 @@ def refuse_on_command_line(keys: Iterable[str]) -> None:
     """Refuse secrets among the options of a command line.
 
     Raises:
-        SettingsError: names the options, and the ways that are open.
+        SettingsError: there are secrets; the error names the options, and what to do instead.
     """
     found = sorted(filter(is_secret, keys))
     if found:
@@ -61,8 +61,8 @@ def read_secret_file(path: Path) -> dict[str, str]:
         path: a file with lines like ``"sasl.password" = "…"``.
 
     Raises:
-        SettingsError: there is no such file, others can read it, or it is no such TOML. Never shows
-            what stands in it.
+        SettingsError: there is no such file, others can read it, or it is no such TOML. The error
+            shows nothing of its contents.
     """
     place = f"--kafka-secrets {path}"
     try:
@@ -72,7 +72,7 @@ def read_secret_file(path: Path) -> dict[str, str]:
         raise SettingsError(f"{place}: no such file") from error
     except OSError as error:
         raise SettingsError(f"{place}: {error.strerror}") from error
-    except ValueError as error:  # of the text's encoding too, and that would quote the text
+    except ValueError as error:  # an error of the encoding would quote the text
         is_toml = isinstance(error, tomllib.TOMLDecodeError)
         raise SettingsError(f"{place}: {error if is_toml else 'not UTF-8 text'}") from None
     return _read_options(values, place)
@@ -81,10 +81,10 @@ def read_secret_file(path: Path) -> dict[str, str]:
 def refuse_if_readable(path: Path, place: str) -> None:
     """Refuse a file with secrets that users other than its owner and group can read or change.
 
-    The group may, because that is how Kubernetes hands secrets to a process.
+    The group may, because Kubernetes gives secrets to a process in such files.
 
     Raises:
-        SettingsError: says how to close it.
+        SettingsError: others can read the file; the error says how to change that.
     """
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & (stat.S_IROTH | stat.S_IWOTH):

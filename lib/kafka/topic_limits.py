@@ -1,4 +1,4 @@
-"""Whether topics can hold what the job promises: decided from facts, before anything is written."""
+"""Decides whether topics can hold the job's messages, before anything is written. Pure."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-# A dead letter's headers: its place, and all its violations as text and as JSON.
+# The size of a dead letter's headers: its position, and all violations as text and as JSON.
 HEADERS_ROOM_BYTES = 16 * 1024
 
 
 class Severity(Enum):
-    """What a finding means for the start."""
+    """The effect of a finding on the start."""
 
-    NOTE = auto()  # good to know
-    WARNING = auto()  # the promise has a hole
-    ERROR = auto()  # nothing can be written
+    NOTE = auto()  # the start goes on without a warning
+    WARNING = auto()  # messages may be lost
+    ERROR = auto()  # the start is refused: nothing can be written
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with a topic, what is lost by it, and how to change it."""
+    """A fault of a topic: what is wrong, what is lost by it, and how to change it."""
 
     severity: Severity
     text: str
@@ -29,12 +29,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class TopicFacts:
-    """What a cluster tells about a topic.
+    """The facts about a topic.
 
     Attributes:
-        name: of the topic.
-        replicas: of its partition with the fewest.
-        settings: its own and those that it has from the brokers; empty where nobody may know.
+        name: the name of the topic.
+        replicas: the number of replicas of the partition with the fewest.
+        settings: all settings in effect; empty if the user has no right to see them.
     """
 
     name: str
@@ -43,18 +43,18 @@ class TopicFacts:
 
     @property
     def max_message_bytes(self) -> int | None:
-        """The largest batch of messages that it takes; None where nobody may know."""
+        """The largest batch of messages that the topic takes; None if it is not known."""
         text = self.settings.get("max.message.bytes")
         return None if text is None else int(text)
 
     @property
     def is_compacted(self) -> bool:
-        """Whether it keeps the last message of each key only, as far as anybody may know."""
+        """Whether the topic is known to keep only the last message of each key."""
         return "compact" in self.settings.get("cleanup.policy", "")
 
     @property
     def min_insync_replicas(self) -> int | None:
-        """How many replicas must have a message before it counts; None where nobody may know."""
+        """The replicas that must have a message before it counts; None if not known."""
         text = self.settings.get("min.insync.replicas")
         return None if text is None else int(text)
 
@@ -76,13 +76,13 @@ def judge_topics(
     brokers: int,
     is_envelope: bool = False,
 ) -> list[Finding]:
-    """Find what the output topics cannot hold.
+    """Find messages that the output topics cannot hold.
 
     Args:
         source: the input topic.
         predictions: the output topic.
         dead_letters: the topic of records that cannot be scored.
-        brokers: of the cluster; a single one replicates nothing.
+        brokers: the number of brokers; a single one replicates nothing.
         is_envelope: whether a dead letter is JSON around the record, instead of its bytes.
     """
     outputs = [predictions]
@@ -151,7 +151,7 @@ def _judge_size(source: TopicFacts, dead_letters: TopicFacts, is_envelope: bool)
     largest, room = source.max_message_bytes, dead_letters.max_message_bytes
     if largest is None or room is None:
         return []
-    # Bytes that are no UTF-8 stand in the envelope as base64: four for three.
+    # Bytes that are no UTF-8 are base64 in the envelope: four characters for three bytes.
     needed = (-(-largest // 3) * 4 if is_envelope else largest) + HEADERS_ROOM_BYTES
     if room >= needed:
         return []

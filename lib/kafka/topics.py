@@ -1,4 +1,4 @@
-"""Topics that are created and removed."""
+"""Creates and removes topics."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lib.kafka.admin import build_admin
 from lib.kafka.cluster import Cluster
 from lib.waiting import wait_until
 
-# Long enough for a broker on a loaded machine.
+# This is long enough for a broker on a loaded machine.
 _ANSWER_TIMEOUT_S = 30.0
 _GONE_ALREADY = (
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.GROUP_ID_NOT_FOUND,
-    KafkaError._NOENT,  # what the client says of topics that it does not find
+    KafkaError._NOENT,  # the client's own error for a topic that it does not find
 )
 
 
@@ -27,7 +27,7 @@ def create_topics(
     """Create topics, and wait until the broker has them; others of its cluster learn of them soon.
 
     Args:
-        cluster: that is to have them.
+        cluster: the cluster that gets the topics.
         partitions: topic → number of partitions.
         config: settings that all the topics get.
 
@@ -66,7 +66,7 @@ def remove_topics(
     """Delete topics and consumer groups; one that does not exist counts as deleted.
 
     Returns:
-        name → error of those that could not be deleted.
+        Name → error, for those that could not be deleted.
     """
     futures = dict(admin.delete_topics(list(topics), operation_timeout=_ANSWER_TIMEOUT_S))
     if groups:

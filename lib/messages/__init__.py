@@ -1,1 +1,1 @@
-"""What is written to Kafka: the columns of a message, its headers, the dead letter. Pure Python."""
+"""The messages that are written to Kafka: their columns, headers and dead letters. Pure."""

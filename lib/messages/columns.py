@@ -1,4 +1,4 @@
-"""The columns of a message, as every sink of this project takes them. Needs no Spark."""
+"""The columns of a message for every sink of this project. Needs no Spark."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 HEADERS_ARROW = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
 HEADERS_TYPE = "array<struct<key: string, value: binary>>"
 
-#: A message, and which record it answers.
+#: The columns of a message, and the position of the record that it answers.
 MESSAGE_SCHEMA = pa.schema(
     [
         ("topic", pa.string()),
@@ -21,7 +21,7 @@ MESSAGE_SCHEMA = pa.schema(
         ("source_offset", pa.int64()),
     ]
 )
-#: The types of its columns as Spark writes them.
+#: The types of the columns in Spark's words.
 COLUMN_TYPES = {
     "topic": "string",
     "key": "binary",
@@ -32,7 +32,7 @@ COLUMN_TYPES = {
     "source_offset": "bigint",
 }
 
-# What the exactly-once sink needs of them, headers or not. It reads one source topic only.
+# The columns that the exactly-once sink needs, which reads one source topic only.
 SOURCE_POSITION = ("source_partition", "source_offset")
 REQUIRED_COLUMNS = ("topic", "key", "value", *SOURCE_POSITION)
 OPTIONAL_COLUMN = "headers"
@@ -40,9 +40,9 @@ COLLECTED_COLUMNS = (*REQUIRED_COLUMNS, OPTIONAL_COLUMN)
 
 
 def describe_columns(names: Iterable[str]) -> str:
-    """Some of the columns as a schema of Spark's, in that order."""
+    """Describe some of the columns as a schema for Spark, in that order."""
     return ", ".join(f"{name} {COLUMN_TYPES[name]}" for name in names)
 
 
-#: All of them.
+#: All columns.
 MESSAGE_TYPES = describe_columns(COLUMN_TYPES)

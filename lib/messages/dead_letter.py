@@ -1,7 +1,6 @@
-"""The messages this project writes: their fields, headers and readers, without Spark.
+"""The headers and the envelope of dead letters, and a reader for both, without Spark.
 
-``lib/encode/spark.py`` and ``arrow.py`` write them; the demo and the tests' checkers read them
-here.
+``lib/encode/spark.py`` and ``arrow.py`` write dead letters; tools and tests read them here.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from lib.messages.header_text import Header
 from lib.record.contract import Contract
 from lib.record.violations import Rule, Violation
 
-# Kafka Connect's names, so that tools made for its dead letters read these too (KIP-298).
+# The names are Kafka Connect's, so that tools for its dead letters read these too (KIP-298).
 CONNECT_PREFIX = "__connect.errors."
-#: Of a dead letter whose record is valid.
+#: The header of a dead letter whose record is valid.
 NO_PROBABILITY = "the model gave no probability between 0 and 1 for a valid record"
-# What Connect has no name for.
+# Kafka Connect has no names for these.
 SCORING_PREFIX = "__scoring."
 
 HEADER_TOPIC = CONNECT_PREFIX + "topic"
@@ -36,7 +35,7 @@ HEADER_RETRY_COUNT = SCORING_PREFIX + "retry_count"
 
 
 class Stage(StrEnum):
-    """Where a record failed."""
+    """The stage at which a record failed."""
 
     DECODE = "decode"
     CHECK = "check"
@@ -44,7 +43,7 @@ class Stage(StrEnum):
 
 
 class ErrorType(StrEnum):
-    """Why a record failed, in the words of the dead-letter envelope."""
+    """The kinds of errors, in the words of the dead-letter envelope."""
 
     PROCESSING = "processing_error"  # its bytes are no JSON object
     VALIDATION = "validation_error"  # a JSON object that breaks the contract
@@ -59,7 +58,7 @@ STAGE_OF = {
 
 
 class DeadLetterFormat(StrEnum):
-    """How a dead letter carries bytes and error."""
+    """The formats in which a dead letter holds bytes and error."""
 
     HEADERS = "headers"  # key and value are the original bytes, the error stands in headers
     ENVELOPE = "envelope"  # a JSON value that holds message and error
@@ -67,11 +66,11 @@ class DeadLetterFormat(StrEnum):
 
 @dataclass(frozen=True)
 class OutputSettings:
-    """Where messages go and what they say about their origin.
+    """The topics of messages, and the facts that they hold about their origin.
 
     Attributes:
-        output_topic: for predictions.
-        dead_letter_topic: for records that could not be scored.
+        output_topic: the topic of predictions.
+        dead_letter_topic: the topic of records that could not be scored.
         consumer_group: the query's name, for the envelope.
         dead_letter_format: original bytes with headers, or a JSON envelope.
     """
@@ -84,13 +83,13 @@ class OutputSettings:
 
 @dataclass(frozen=True)
 class MessageSettings:
-    """What the messages of a query have in common.
+    """The settings that the messages of a query have in common.
 
     Attributes:
-        contract: names the identifier, the event time and the label.
-        output: topics and format.
-        threshold: smallest probability that is predicted as the positive label.
-        model_version: model and backend that score.
+        contract: the contract, which names the identifier, the event time and the label.
+        output: the topics and the format.
+        threshold: the smallest probability that is predicted as the positive label.
+        model_version: the model and the backend that score.
     """
 
     contract: Contract
@@ -108,12 +107,12 @@ class DeadLetter:
 
     Attributes:
         key, value: the original bytes.
-        error_type, message: why.
-        violations: everything that is wrong with the record.
-        source_topic, source_partition, source_offset: where it came from; the envelope names the
-            topic only.
-        retry_count: how often it has been sent again.
-        headers: the record's own; an envelope has none of them.
+        error_type, message: the kind and the text of the error.
+        violations: all violations of the record.
+        source_topic, source_partition, source_offset: the position of the record; the envelope
+            holds the topic only.
+        retry_count: the number of times that the record was sent again.
+        headers: the record's own headers; an envelope holds none.
     """
 
     key: bytes | None
@@ -132,7 +131,7 @@ class DeadLetter:
         """Read a dead letter.
 
         Raises:
-            ValueError: it is in neither format.
+            ValueError: the message has neither format.
         """
         listed = tuple(headers or ())
         try:
@@ -180,12 +179,12 @@ class DeadLetter:
 
 
 def is_ours(name: str) -> bool:
-    """Whether a header says what happened to a dead letter, rather than what its sender said."""
+    """Tell whether a header is about the error, and not one of the sender's."""
     return name.startswith((CONNECT_PREFIX, SCORING_PREFIX))
 
 
 def write_original(value: bytes | None) -> tuple[str | None, str | None]:
-    """A record's bytes as JSON can hold them: ``original_message`` and ``original_encoding``."""
+    """Write a record's bytes for JSON: ``original_message`` and ``original_encoding``."""
     if value is None:
         return None, None
     try:

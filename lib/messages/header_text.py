@@ -1,9 +1,9 @@
-"""The headers of a message as one text, on the way from Spark to a Python worker. Pure.
+"""Parses the headers of a message from the text that Spark gives a Python worker. Pure.
 
-Spark weighs an Arrow batch after each row. That takes no time for plain columns, but the offsets of
-nested arrays are filled anew each time, so that a column of headers, even of nulls, costs more than
-all others together: 10 of 13 microseconds a record with batches of 10,000. So headers travel as
-JSON, made by Spark's ``to_json``, which writes binary values as base64 and leaves out nulls.
+Spark computes the size of an Arrow batch after each row. That takes no time for plain columns, but
+fills the offsets of nested arrays again each time, so that a column of headers, even of nulls,
+costs more than all others together: 10 of 13 microseconds a record with batches of 10,000. So
+Spark's ``to_json`` makes text of headers; it writes binary values as base64 and leaves out nulls.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Header = tuple[str, bytes | None]
 
 
 def parse_headers(text: str | None) -> list[Header]:
-    """Key and value of each header, in their order; none for null."""
+    """Parse key and value of each header, in their order; none for null."""
     if text is None:
         return []
     return [(header["key"], _decode(header.get("value"))) for header in json.loads(text)]
 
 
 def parse_header_column(texts: pa.Array) -> pa.Array:
-    """The same for a column: [n_rows] of :data:`HEADERS_ARROW`, null where the text is."""
+    """Parse a column of headers: [n_rows] of :data:`HEADERS_ARROW`, null where the text is null."""
     if texts.null_count == len(texts):
         return pa.nulls(len(texts), HEADERS_ARROW)
     return pa.array(

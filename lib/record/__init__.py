@@ -1,1 +1,1 @@
-"""What a record is: the language of contracts, their files, and the rules of a field."""
+"""Describes records: the language of contracts, their files, and the rules of a field."""

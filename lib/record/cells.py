@@ -1,24 +1,24 @@
-"""Cells of CSV files as JSON values: a CSV file knows nothing but text."""
+"""Reads the cells of CSV files, which are text, as JSON values."""
 
 from __future__ import annotations
 
 from lib.record.checks import NUMBER
 from lib.record.contract import Field, Kind, Value
 
-#: How a CSV file and a Parquet file's text write a boolean.
+#: The texts of a boolean in CSV files and in text columns of Parquet files.
 BOOLEANS = {"true": True, "false": False}
 
 
 def read_cell(text: str, spec: Field) -> Value:
-    """The JSON value that a cell stands for.
+    """Read a cell as the JSON value that it stands for.
 
     Args:
-        text: of the cell. An empty one is null, unless the contract says what a blank string means.
+        text: the text of the cell. Empty text is null, unless the contract gives blanks a meaning.
         spec: the field of the cell's column.
 
     Returns:
-        A value of the field's JSON type where the text can be read as one, else the text itself:
-        what the contract makes of it is decided where records are checked.
+        A value of the field's JSON type if the text can be read as one, else the text itself, which
+        the checks of the record refuse.
     """
     if not text and spec.blank is None:
         return None

@@ -1,6 +1,6 @@
-"""Reads a contract from its TOML file, and refuses what no engine could check or no model use.
+"""Reads a contract from its TOML file, and refuses one that cannot be checked or used.
 
-The form of the file is described in ``docs/contract.md``.
+``docs/contract.md`` describes the form of the file.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FEATURE = (
     *("name", "kind", "description", "unit", "allowed", "minimum", "maximum", "pattern"),
     *("max_chars", "nullable", "numeric_text", "blank", "singled_out", "path", "stand_in"),
 )
-# Key → kinds that it says something about.
+# Key → kinds of fields that may have it.
 _KEYS_OF_KINDS = {
     "allowed": (Kind.CATEGORY,),
     "minimum": (Kind.INTEGER, Kind.NUMBER),
@@ -53,13 +53,13 @@ _KEYS_OF_KINDS = {
     "max_chars": (Kind.TEXT,),
 }
 _DEFAULT_IDENTIFIER_PATTERN = r"\S(?:.{0,198}\S)?"
-# Names of a domain go into topics, groups and folders.
+# A domain's name becomes a part of topics, groups and folders.
 _DOMAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-# What Kafka takes as the name of a topic.
+# The names that Kafka takes for topics.
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")
 # A field's name is a column of Spark and of files, and a key in JSON.
 _FORBIDDEN_IN_NAMES = re.compile(r"[`'\"\\\x00-\x1f\x7f]")
-# Columns that the plan has beside the record's; Spark compares names without regard to case.
+# The columns that the plan has beside the record's; Spark ignores the case of names.
 _TAKEN = frozenset(
     {
         *("source_key", "source_value", "source_headers", "source_topic", "source_partition"),
@@ -72,7 +72,7 @@ def read_contract(path: Path) -> Contract:
     """Read a contract's file.
 
     Raises:
-        ContractError: the file cannot be read or says no contract; names the line or the key.
+        ContractError: the file cannot be read or is no contract; the error names line or key.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -87,11 +87,11 @@ def parse_contract(text: str, place: str) -> Contract:
     """Read a contract from the text of its file.
 
     Args:
-        text: TOML.
-        place: names the file in messages.
+        text: the text in TOML.
+        place: the name of the file in messages.
 
     Raises:
-        ContractError: it says no contract; names the line or the key.
+        ContractError: the text is no contract; the error names line or key.
     """
     try:
         values = tomllib.loads(text)
@@ -139,7 +139,7 @@ def _read_event_time(top: ContractTable) -> Field:
 
 
 def _read_label(table: ContractTable) -> tuple[Field, str]:
-    """The label's field, and its positive value."""
+    """Read the label's field and its positive value."""
     negative, positive = table.text("negative"), table.text("positive")
     if negative == positive:
         table.refuse("positive", f'"{positive}" twice', "two different values")
@@ -225,7 +225,7 @@ def _read_integers(table: ContractTable, name: str) -> tuple[int, ...]:
 
 
 def _read_path(table: ContractTable) -> tuple[str, ...]:
-    """Names joined by dots or, where a name has a dot itself, as an array."""
+    """Read names joined by dots, or an array of names that may have dots themselves."""
     if isinstance(table.raw("path"), list):
         parts = table.texts("path")
     else:
@@ -255,7 +255,7 @@ def _check_numbers(table: ContractTable, field: Field) -> None:
 
 
 def _with_stand_in(table: ContractTable, field: Field) -> Field:
-    """The field with the stand-in that the file gives, or with one that follows from its rules."""
+    """Give the field the stand-in of the file, or one that follows from its rules."""
     given: Value = table.raw("stand_in")
     stand_in = derive_stand_in(field) if given is None else given
     if stand_in is None and not field.nullable:
@@ -286,7 +286,7 @@ def _check_names(contract: Contract, top: ContractTable) -> None:
 
 
 def _check_places(fields: Iterable[Field], contract: Contract, top: ContractTable) -> None:
-    """Refuse two values at one place, and one inside of another, which would be an object too."""
+    """Refuse two values at one place, and a value that is also the object of another one."""
     places: dict[tuple[str, ...], str] = {}
     for field in fields:
         if field is contract.label:
@@ -307,7 +307,7 @@ def _check_places(fields: Iterable[Field], contract: Contract, top: ContractTabl
 
 
 def _check_output(contract: Contract, top: ContractTable) -> None:
-    """Refuse a prediction with two fields of one name, of which columns could not be made."""
+    """Refuse a prediction with two fields of one name, which cannot become columns."""
     names = [field.name.casefold() for field in list_fields(contract)]
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:

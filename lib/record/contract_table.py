@@ -1,4 +1,4 @@
-"""Reads the keys of one TOML table by type; errors name file, key, what was found and expected."""
+"""Reads the keys of a TOML table by type; errors name file, key, found and expected value."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class ContractTable:
     """One table of a contract's file.
 
     Args:
-        values: as TOML has them.
-        place: the file, for messages.
-        key: of the table within the file, such as ``features[2]``; empty for the file's top.
+        values: the values from the TOML parser.
+        place: the name of the file, for messages.
+        key: the table's key in the file, such as ``features[2]``; empty for the top of the file.
         known: the keys that the table may have.
 
     Raises:
@@ -39,11 +39,11 @@ class ContractTable:
                 raise ContractError(f"{place}: unknown key {self.locate(name)}", hint=guess)
 
     def locate(self, name: str) -> str:
-        """The key of a value within the whole file."""
+        """Return the key of a value within the whole file."""
         return f"{self._key}.{name}" if self._key else name
 
     def has(self, name: str) -> bool:
-        """Whether the key is there."""
+        """Tell whether the table has the key."""
         return name in self._values
 
     def refuse(self, name: str, found: object, expected: str) -> Never:
@@ -56,27 +56,27 @@ class ContractTable:
         raise ContractError(f"{place}: found {found}, expected {expected}")
 
     def text(self, name: str, default: Any = _REQUIRED) -> Any:
-        """A string that is not empty; ``default`` where the key is missing."""
+        """Read a string that is not empty; ``default`` if the key is missing."""
         return self._take(name, default, "a string", lambda it: isinstance(it, str) and it != "")
 
     def flag(self, name: str) -> bool:
-        """A boolean; False where the key is missing."""
+        """Read a boolean; False if the key is missing."""
         return bool(self._take(name, False, "true or false", lambda it: isinstance(it, bool)))
 
     def number(self, name: str) -> float | None:
-        """A finite number; None where the key is missing."""
+        """Read a finite number; None if the key is missing."""
         found: float | None = self._take(name, None, "a finite number", is_number)
         return found
 
     def count(self, name: str, default: int | None) -> int | None:
-        """An integer from 1 on."""
+        """Read an integer from 1 on."""
         found: int | None = self._take(
             name, default, "an integer from 1 on", lambda it: type(it) is int and it >= 1
         )
         return found
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """An array of different strings; empty where the key is missing."""
+        """Read an array of different strings; empty if the key is missing."""
         found = self._take(
             name,
             (),
@@ -89,7 +89,7 @@ class ContractTable:
         return tuple(found)
 
     def table(self, name: str, known: Iterable[str], *, needed: bool = False) -> ContractTable:
-        """A table below this one; an empty one where it is missing and not needed."""
+        """Return a table below this one; an empty one if it is missing and not needed."""
         values = self._take(
             name,
             _REQUIRED if needed else {},
@@ -99,7 +99,7 @@ class ContractTable:
         return ContractTable(values, self._place, self.locate(name), known)
 
     def tables(self, name: str, known: Iterable[str]) -> list[ContractTable]:
-        """The tables of an array that has at least one."""
+        """Return the tables of an array that has at least one."""
         known = list(known)
         values = self._take(
             name,
@@ -113,7 +113,7 @@ class ContractTable:
         ]
 
     def raw(self, name: str) -> Any:
-        """The value as TOML has it; None where the key is missing."""
+        """Return the value from the TOML parser; None if the key is missing."""
         return self._values.get(name)
 
     def _take(self, name: str, default: Any, expected: str, is_valid: Any) -> Any:
@@ -128,13 +128,13 @@ class ContractTable:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value of TOML is a finite number."""
+    """Tell whether a value of TOML is a finite number."""
     is_real = isinstance(value, int | float) and not isinstance(value, bool)
     return is_real and abs(float(value)) < float("inf")  # type: ignore[arg-type]
 
 
 def _name_member(key: str, position: int, values: Mapping[str, Any]) -> str:
-    """A member of an array by its position from 1 and, where it has one, its name."""
+    """Name a member of an array by its position from 1 and, if it has one, its name."""
     name = values.get("name")
     return f"{key}[{position}]" + (f" ({name})" if isinstance(name, str) else "")
 

@@ -12,9 +12,9 @@ Item = str | bool | int | float | tuple[object, ...]
 
 
 def write_contract(contract: Contract) -> str:
-    """The text of a contract's file: everything that the contract says, stand-ins included.
+    """Write the text of a contract's file: the whole contract, stand-ins included.
 
-    ``parse_contract`` makes an equal contract of it, with the same fingerprint.
+    ``parse_contract`` makes an equal contract of the text, with the same fingerprint.
     """
     parts = [_write({"name": contract.name, "max_bytes": contract.max_bytes})]
     parts.append(_write(dict(_list_text(contract.identifier)), "[identifier]"))
@@ -78,6 +78,6 @@ def _write_value(value: object) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_write_value, value))}]"
     if isinstance(value, str):
-        # TOML's basic strings have JSON's escapes; of what JSON leaves as it is, TOML forbids one.
+        # TOML's strings have JSON's escapes, but forbid one character that JSON does not escape.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)

@@ -1,19 +1,19 @@
-"""Where a value stands in a JSON object: under one name, or inside other objects, under several."""
+"""The place of a value in a JSON object: one name, or several for a value in nested objects."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-#: Names of the objects that hold a value, from the outermost on, and last the value's own.
+#: The names of the objects that hold a value, from the outermost on, and last its own name.
 Place = tuple[str, ...]
 Item = TypeVar("Item")
 
 
 def look_up(record: Mapping[str, Any], place: Place) -> tuple[Any, bool]:
-    """What stands at a place, None for nothing, and True.
+    """Return the value at a place, or None if there is none, and True.
 
-    What stands on the way there instead of an object, and False, where the place is not reached.
+    If something else than an object is in the way, return that and False.
     """
     outer: Any = record
     for name in place[:-1]:
@@ -26,7 +26,7 @@ def look_up(record: Mapping[str, Any], place: Place) -> tuple[Any, bool]:
 
 
 def put(record: dict[str, Any], place: Place, value: Any) -> None:
-    """Set a value of a JSON object, in objects below it where its place is nested."""
+    """Set a value of a JSON object, and make the objects of a nested place."""
     for name in place[:-1]:
         record = record.setdefault(name, {})
     record[place[-1]] = value
@@ -35,13 +35,14 @@ def put(record: dict[str, Any], place: Place, value: Any) -> None:
 def group_by_member(
     items: Iterable[tuple[Item, Place]],
 ) -> dict[str, list[tuple[Item, Place]]]:
-    """Member of an object → the items that stand there or inside of it.
+    """Group items by the member of an object that they are or are inside of.
 
     Args:
-        items: each with its place in the object.
+        items: the items with their places in the object.
 
     Returns:
-        Each with its place within the member, which is empty for the item that is the member.
+        Member → items with their places within the member; the place of the member itself is
+        empty.
     """
     members: dict[str, list[tuple[Item, Place]]] = {}
     for item, (name, *inner) in items:

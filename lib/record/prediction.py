@@ -1,6 +1,6 @@
-"""The fields of a prediction: one definition, from which writers, readers and documents derive.
+"""Defines the fields of a prediction, from which writers, readers and documents derive.
 
-One more field is one more row of :func:`list_fields`, and what it holds in each encoder's table.
+One more field is one more row of :func:`list_fields`, and one in the table of each encoder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lib.record.contract import Contract
 
 
 class Part(StrEnum):
-    """What a field of a prediction holds."""
+    """The contents that a field of a prediction may have."""
 
     IDENTIFIER = "identifier"  # the record's
     PROBABILITY = "probability"  # of the positive label, rounded to 6 decimals
@@ -27,13 +27,13 @@ class Part(StrEnum):
 
 @dataclass(frozen=True)
 class PredictionField:
-    """One field.
+    """One field of a prediction.
 
     Attributes:
-        part: what it holds.
-        name: in the JSON object, and of the column in Parquet.
-        spark_type: of the column in Parquet.
-        is_optional: whether it is left out where nothing is known of it.
+        part: the content of the field.
+        name: the name in the JSON object, and of the column in Parquet.
+        spark_type: the type of the column in Parquet.
+        is_optional: whether the field is left out if its value is not known.
     """
 
     part: Part
@@ -42,14 +42,14 @@ class PredictionField:
     is_optional: bool = False
 
 
-#: The event time's name where the contract has no such field.
+#: The name of the event time if the contract has no such field.
 DEFAULT_EVENT_TIME = "event_ts"
-#: The names of the fields that are called the same in every domain.
+#: The names of the fields that have the same name in every domain.
 FIXED_NAMES = {Part.PROCESSED: "processed_ts", Part.MODEL: "model_version"}
 
 
 def list_fields(contract: Contract) -> tuple[PredictionField, ...]:
-    """The fields of a prediction for records of a contract, in the order of writing."""
+    """List the fields of a prediction for records of a contract, in the order of writing."""
     names, time = contract.output, contract.event_time
     return (
         PredictionField(Part.IDENTIFIER, names.identifier),
@@ -83,7 +83,7 @@ class Prediction:
         """Read a prediction's value.
 
         Raises:
-            ValueError: it is no JSON object or lacks a field.
+            ValueError: the value is no JSON object or lacks a field.
         """
         fields = json.loads(value)
         if not isinstance(fields, Mapping):

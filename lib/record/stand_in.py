@@ -1,4 +1,4 @@
-"""Harmless values that follow from a field's rules, for records whose own cannot be scored."""
+"""Derives harmless values from a field's rules, for records whose own cannot be scored."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from random import Random
 from lib.record.checks import check_value
 from lib.record.contract import Field, Kind, Value
 
-# Tried before a text is made up from the pattern: they read better.
+# These are tried before a text is made from the pattern, because they read better.
 _TEXTS = ("", "unknown", "A", "a", "0", "1970-01-01T00:00:00Z")
 _ATTEMPTS = 100
 
 
 def derive_stand_in(field: Field) -> Value:
-    """A valid value for a field; the same one each time.
+    """Derive a valid value for a field, which is always the same one.
 
     Returns:
-        None where the field's pattern gives none; a nullable field always has a value all the same.
+        The value, also for a nullable field; None if the field's pattern gives none.
     """
     match field.kind:
         case Kind.CATEGORY:
@@ -32,12 +32,12 @@ def derive_stand_in(field: Field) -> Value:
 
 
 def add_stand_in(field: Field) -> Field:
-    """The field with the stand-in that follows from its rules."""
+    """Give a field the stand-in that follows from its rules."""
     return replace(field, stand_in=derive_stand_in(field))
 
 
 def find_fault(value: Value, field: Field) -> str | None:
-    """What was expected of a stand-in or another given value that the field refuses, else None."""
+    """Say what is expected instead of a value that the field refuses; None if it takes it."""
     return None if _is_valid(value, field) else field.expected
 
 
@@ -46,10 +46,10 @@ def _is_valid(value: Value, field: Field) -> bool:
 
 
 def _make_text(field: Field) -> str | None:
-    """A text that matches the pattern, made from it."""
+    """Make a text that matches the pattern."""
     if _is_valid("", field):
         return ""
-    import rstr  # here, for few contracts need it
+    import rstr  # imported here, because few contracts need it
 
     maker = rstr.Rstr(Random(1))
     texts = (maker.xeger(field.pattern or "") for _ in range(_ATTEMPTS))

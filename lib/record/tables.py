@@ -1,4 +1,4 @@
-"""CSV and Parquet files as columns of Python values."""
+"""Reads CSV and Parquet files as columns of Python values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Columns = dict[str, list[Any]]
 
 
 def read_table(path: Path) -> Columns:
-    """Column → values.
+    """Read a table as column → values.
 
     Args:
         path: a CSV file, whose cells are all text, or a Parquet file, whose values are those that a
@@ -36,7 +36,7 @@ def read_table(path: Path) -> Columns:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """A CSV file as a frame of text, so that checks see what stands in its cells.
+    """Read a CSV file as a frame of text, so that checks see the text of its cells.
 
     Raises:
         OSError, ValueError: it cannot be read.

@@ -1,1 +1,1 @@
-"""Scores: what a backend is, which there are, and how one is chosen and loaded."""
+"""Scores with models: defines, chooses and loads backends."""

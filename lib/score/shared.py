@@ -1,6 +1,6 @@
-"""A model's bytes on the driver and, as a broadcast, on the executors, whose workers open it once.
+"""Takes a model's bytes from the driver to the executors, whose workers open it once.
 
-Imports nothing that a worker may not need: each worker imports for itself.
+It imports nothing that a worker may not need, because each worker imports it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pyspark import Broadcast, SparkContext
 
 T = TypeVar("T")
 
-# Models of this process by the sha256 of their bytes. A worker serves one query, seldom two.
+# Sha256 of the bytes → model in this process. A worker serves one query, seldom two.
 _MODELS: dict[str, Any] = {}
 
 
 class SharedContent:
-    """Bytes, broadcast once for each Spark context. Keep it as long as frames use it.
+    """Bytes that are broadcast once for each Spark context. Keep it as long as frames use it.
 
     Attributes:
-        sha256: of the bytes; names them in the workers.
+        sha256: the sha256 of the bytes, which is their name in the workers.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -31,14 +31,14 @@ class SharedContent:
         self._broadcast: Broadcast[bytes] | None = None
 
     def broadcast(self, context: SparkContext) -> Broadcast[bytes]:
-        """The bytes on this context's executors."""
+        """Broadcast the bytes to this context's executors."""
         if self._broadcast is None or self._context is not context:
             self._context, self._broadcast = context, context.broadcast(self._content)
         return self._broadcast
 
 
 def open_once(sha256: str, build: Callable[[], T]) -> T:
-    """What ``build`` makes of the content with this checksum, made once a process."""
+    """Return the result of ``build`` for the content with this checksum, made once a process."""
     if sha256 not in _MODELS:
         _MODELS[sha256] = build()
     return cast(T, _MODELS[sha256])

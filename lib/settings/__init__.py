@@ -1,1 +1,1 @@
-"""Settings: what all jobs share, how they are read, and a module for each job."""
+"""The settings of jobs: shared ones, a module for each job, and how they are read."""

@@ -1,4 +1,4 @@
-"""What every job does around its work: logging, one-line errors, exit codes."""
+"""Runs jobs and commands with logging, one-line errors and exit codes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def run_job(
     work: Callable[[Settings], int],
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Load settings, run a job, and turn what it raises on purpose into one line.
+    """Load settings, run a job, and report an error of this project in one line.
 
     Args:
-        kind: the job's settings.
-        work: the job; returns its exit code.
-        arguments: the command line; this process's by default.
+        kind: the class of the job's settings.
+        work: the job, which returns its exit code.
+        arguments: the command line; by default that of this process.
 
     Returns:
         The exit code, one of ``lib.exit_codes``.
@@ -37,10 +37,10 @@ def run_job(
 
 
 def run_command(work: Callable[[], int], *, verbose: bool = False) -> int:
-    """Run a command, and turn what it raises on purpose into one line.
+    """Run a command, and report an error of this project in one line.
 
     Args:
-        work: the command; returns its exit code.
+        work: the command, which returns its exit code.
         verbose: whether the trace of an error is logged too.
 
     Returns:
@@ -58,12 +58,12 @@ def run_command(work: Callable[[], int], *, verbose: bool = False) -> int:
 
 
 def report_error(error: ScoringError) -> None:
-    """One line to standard error."""
+    """Write one line to standard error."""
     sys.stderr.write(f"error: {error}\n")
 
 
 def configure_logging(settings: JobSettings) -> None:
-    """Warnings of others, everything that matters of ours; no record contents at any level."""
+    """Log warnings of libraries and messages of this project, without contents of records."""
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.WARNING,
@@ -72,6 +72,6 @@ def configure_logging(settings: JobSettings) -> None:
     package = __name__.partition(".")[0]
     logging.getLogger(package).setLevel(logging.DEBUG if settings.verbose else logging.WARNING)
     if not settings.verbose:
-        # They print the traces of errors that the job reports in one line.
+        # These loggers print traces of errors that the job reports in one line.
         for name in ("py4j", "SQLQueryContextLogger"):
             logging.getLogger(name).setLevel(logging.CRITICAL)

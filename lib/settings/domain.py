@@ -1,4 +1,4 @@
-"""Settings that nobody has given: they are the names of the domain whose records a job takes.
+"""Completes settings with the names of the domain whose records a job takes.
 
 An empty name among a job's settings stands for the domain's own. The domain is that of the contract
 that is named, or of the version that scores, or of the only contract that the clone has.
@@ -19,7 +19,7 @@ from lib.store.contract import CONTRACTS
 from lib.store.reference import CHAMPION
 from lib.store.version import find_version
 
-# Setting → the domain's own name for it.
+# Setting → attribute with the domain's own name.
 _OF_THE_DOMAIN: Mapping[str, Callable[[Contract], str]] = {
     "input_topic": lambda contract: contract.defaults.input_topic,
     "output_topic": lambda contract: contract.defaults.output_topic,
@@ -30,7 +30,7 @@ _OF_THE_DOMAIN: Mapping[str, Callable[[Contract], str]] = {
 
 
 def find_names(settings: JobSettings) -> dict[str, Any]:
-    """Setting → value, of the settings that are empty and belong to the domain.
+    """Find setting → value, for empty settings that belong to the domain.
 
     Raises:
         ContractError: the named contract cannot be read.
@@ -51,7 +51,7 @@ def find_names(settings: JobSettings) -> dict[str, Any]:
 
 
 def find_contract(path: Path | None) -> Contract:
-    """The contract of a file, or the only one that the clone has.
+    """Find the contract of a file, or the only one that the clone has.
 
     Raises:
         ContractError: the file cannot be read.
@@ -74,7 +74,7 @@ def _is_empty(settings: JobSettings, name: str) -> bool:
 
 
 def _find_domain(settings: JobSettings, model: str | None) -> Contract:
-    """The contract whose names the job takes."""
+    """Find the contract whose names the job takes."""
     path: Path | None = getattr(settings, "contract", None)
     reference = model or getattr(settings, "model", None)
     if path is None and reference is not None:
@@ -82,19 +82,19 @@ def _find_domain(settings: JobSettings, model: str | None) -> Contract:
             version = _find_version(settings, reference)
             if version is not None:
                 return read_version_contract(version)
-        except ModelError:  # loading the model says what is wrong with it
+        except ModelError:  # the error comes when the model is loaded
             pass
     return find_contract(path)
 
 
 def _find_version(settings: Any, reference: str) -> ModelVersion | None:
-    """The version that scores; None for a model outside a store."""
+    """Find the version that scores; None for a model outside a store."""
     path = ModelReference.parse(reference).path
     return ModelStore(settings.store).resolve(reference) if path is None else find_version(path)
 
 
 def choose_model(settings: Any) -> str:
-    """The champion of the contract's model, or of the only model in the store, as a reference.
+    """Choose the champion of the contract's model, or of the only model in the store.
 
     Raises:
         SettingsError: the store has several models, and none is named.

@@ -64,7 +64,7 @@ def load_settings(
         flags = _read_pairs(early.kafka)
         refuse_on_command_line(flags)
         secrets = chosen.get("kafka_secrets")
-        # Added up, so that a password may come from a place of its own and all else from the file.
+        # Both are merged, so that a password may come from another place than the other options.
         parts = (
             file.get("kafka", {}),
             {} if secrets is None else read_secret_file(Path(str(secrets))),
@@ -74,7 +74,7 @@ def load_settings(
         chosen["kafka"] = {key: value for part in parts for key, value in part.items()}
 
     class Loaded(kind):  # type: ignore[valid-type, misc]
-        """Adds the command line above what the caller found."""
+        """Adds the command line to the settings from file and environment."""
 
         @classmethod
         def settings_customise_sources(
@@ -92,7 +92,7 @@ def load_settings(
     Loaded.__doc__ = f"{kind.__doc__}\n\n{describe_exit_codes()}"
     try:
         settings = kind.model_validate(Loaded(**chosen).model_dump())
-        # This late: the names of the domain depend on the other settings.
+        # The names of the domain come last, because they depend on the other settings.
         names = find_names(settings)
         return kind.model_validate(settings.model_dump() | names) if names else settings
     except ValidationError as error:
@@ -100,7 +100,7 @@ def load_settings(
 
 
 def _parse_early(arguments: Iterable[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Take out what the settings library cannot: the file it reads, and values with commas."""
+    """Parse arguments that the settings library cannot: the file, and values with commas."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config")
     parser.add_argument("--kafka", action="append", default=[])
@@ -109,14 +109,14 @@ def _parse_early(arguments: Iterable[str]) -> tuple[argparse.Namespace, list[str
 
 
 def _complete_plain(arguments: Sequence[str]) -> Iterator[str]:
-    """Give a value to what was a plain flag, so that it is refused with the way out."""
+    """Give a former plain flag a value, so that the error says what to write instead."""
     for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue="--"):
         is_plain = argument in _ONCE_PLAIN and following.startswith("--")
         yield f"{argument}=true" if is_plain else argument
 
 
 def _guess_keys(arguments: Sequence[str]) -> Iterator[str]:
-    """Names of Kafka options behind a flag that was misspelled: the usage error would show them."""
+    """Find names of Kafka options behind a misspelled flag, whose values must not be shown."""
     for argument in arguments:
         for key in argument.split("=")[:-1]:
             if "." in key and "/" not in key:
@@ -140,7 +140,7 @@ def _read_file(path: str | None) -> dict[str, Any]:
 
 
 def _keep_own(kind: type[JobSettings], file: Mapping[str, Any]) -> dict[str, Any]:
-    """What the file says to this job; it may be meant for others too.
+    """Keep the file's settings that this job has; it may have those of other jobs too.
 
     Raises:
         SettingsError: there is a key that no job has.
@@ -149,7 +149,7 @@ def _keep_own(kind: type[JobSettings], file: Mapping[str, Any]) -> dict[str, Any
         raise SettingsError("kafka in the configuration file: expected a table, [kafka]")
     foreign = file.keys() - kind.model_fields.keys()
     if foreign:
-        # This late: nearly every file is for one job alone, which waits for no other's settings.
+        # Imported here: nearly every file is for one job, which does not need the others' settings.
         from lib.settings.registry import JOB_SETTINGS
 
         unknown = foreign.difference(*(other.model_fields for other in JOB_SETTINGS.values()))
@@ -162,7 +162,7 @@ def _keep_own(kind: type[JobSettings], file: Mapping[str, Any]) -> dict[str, Any
 
 
 def read_environment(kind: type[JobSettings], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Setting → what variables say, as text; of Kafka's options a dictionary of their own.
+    """Read setting → text of its variable; Kafka's options become a dictionary.
 
     Raises:
         SettingsError: an option of Kafka is no KEY=VALUE.
@@ -178,7 +178,7 @@ def read_environment(kind: type[JobSettings], environment: Mapping[str, str]) ->
 
 
 def _read_pairs(pairs: Sequence[str]) -> dict[str, str]:
-    """Read KEY=VALUE pairs; never shows a value, which may be a password."""
+    """Read KEY=VALUE pairs; errors show no value, which may be a password."""
     found = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

@@ -1,4 +1,4 @@
-"""Which topics a job may read and write at once: each role has a topic of its own."""
+"""Makes sure that the topics of a job are different."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INPUT = "input_topic"
 
 
 class DistinctTopicSettings(KafkaSettings):
-    """Of a job that writes to Kafka: no two of its ``…_topic`` settings name the same topic."""
+    """The settings of a job that writes to Kafka, whose ``…_topic`` settings all differ."""
 
     @model_validator(mode="after")
     def _check_topics(self) -> Self:
@@ -25,16 +25,16 @@ class DistinctTopicSettings(KafkaSettings):
 
 
 def list_topics(kind: type[JobSettings]) -> list[str]:
-    """The settings of a job that name a topic."""
+    """List the settings of a job that name a topic."""
     fields = kind.model_fields.items()
     return [name for name, it in fields if name.endswith("_topic") and it.annotation is str]
 
 
 def find_conflict(topics: Mapping[str, str]) -> str | None:
-    """What two roles of one topic would lead to; None where each has a topic of its own.
+    """Describe what one topic in two settings would lead to; None if all topics differ.
 
     Args:
-        topics: name of the setting → topic; empty where it is not known yet.
+        topics: name of the setting → topic; empty if it is not known yet.
     """
     for (first, topic), (second, other) in combinations(topics.items(), 2):
         if topic == other != "":

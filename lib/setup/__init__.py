@@ -1,1 +1,1 @@
-"""What a clone needs before anything runs: Java, jars, and the recording of Spark's classes."""
+"""Prepares a clone: finds Java, fetches jars, and records Spark's classes."""

@@ -1,4 +1,4 @@
-"""A Python environment of its own for a program whose packages do not go with the project's."""
+"""Makes a Python environment for a program whose packages conflict with the project's."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _TAIL_LINES = 5
 
 
 def find_python(folder: Path) -> Path:
-    """The interpreter of an environment, made or not."""
+    """Return the interpreter of an environment, whether it exists or not."""
     return folder / "bin" / "python"
 
 
 def is_ready(requirements: Path, folder: Path) -> bool:
-    """Whether the environment was made, whole, from the requirements of today."""
+    """Tell whether the environment was made completely from the present requirements."""
     mark = folder / _MARK
     return mark.is_file() and mark.read_text() == digest(requirements)
 
@@ -30,10 +30,10 @@ def provide_environment(requirements: Path, folder: Path) -> Path:
 
     Args:
         requirements: a file with every package pinned.
-        folder: of the environment; replaced.
+        folder: the folder of the environment, which is replaced.
 
     Raises:
-        SetupError: pip failed; quotes the end of its output.
+        SetupError: pip failed; the error quotes the end of its output.
     """
     if not is_ready(requirements, folder):
         shutil.rmtree(folder, ignore_errors=True)
@@ -46,7 +46,7 @@ def provide_environment(requirements: Path, folder: Path) -> Path:
 
 
 def digest(requirements: Path) -> str:
-    """What an environment is made from, in a few characters."""
+    """Compute a short digest of the input of an environment."""
     return hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
 
 

@@ -3,11 +3,11 @@
 ``conf/ivy.xml`` pins each of them; the Ivy that ships inside pyspark fetches them from Maven
 Central and checks their SHA-1. ``python -m lib.setup.jars`` (what ``make setup`` calls) does so,
 and does nothing when they are there already. With ``connector`` it also prints those that Spark
-needs, as spark-submit's ``--jars`` takes them.
+needs, in the form of spark-submit's ``--jars``.
 
-Some jars are wanted by few: ``python -m lib.setup.jars s3`` fetches those of ``conf/ivy-s3.xml``,
-into a folder of their own, and prints them likewise. With ``kafka-3.9`` they are those of an older
-broker, for the crash laboratory.
+Few users need some of the jars: ``python -m lib.setup.jars s3`` fetches those of
+``conf/ivy-s3.xml`` into a folder of their own, and prints them in the same form. With
+``kafka-3.9`` they are those of an older broker, for the crash laboratory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CACHE = BUILD_ROOT / "ivy-cache"
 #: Sets that are fetched on demand; each has a file ``conf/ivy-NAME.xml`` and a folder.
 OPTIONAL_SETS = ("s3", "kafka-3.9")
 
-#: 60 MB take half a minute on a common line; past this the line is as good as dead.
+#: 60 MB usually take half a minute; after this time the connection is taken for dead.
 FETCH_TIMEOUT_S = 900.0
 
 _STAMP = ".complete"
@@ -110,7 +110,7 @@ def fetch_jars(root: Path = JARS_ROOT, cache: Path = CACHE, pins: Path = IVY_FIL
             return False
         fresh = root.with_name(f"{root.name}.fresh")
         shutil.rmtree(fresh, ignore_errors=True)
-        # Downloads of two sets at once would disturb each other in the cache.
+        # Two downloads at once would disturb each other in the cache.
         with _exclusive(cache.with_name(f"{cache.name}.lock")):
             _run_ivy(fresh, cache, pins)
         (fresh / _STAMP).write_text(f"{_fingerprint(pins)}\n")
@@ -126,7 +126,7 @@ def fetch_jars(root: Path = JARS_ROOT, cache: Path = CACHE, pins: Path = IVY_FIL
 def _run_ivy(target: Path, cache: Path, pins: Path) -> None:
     command = [
         str(find_java().executable),
-        # A build machine without a home folder must not get one called "?".
+        # On a machine without a home folder Java would make one called "?".
         f"-Divy.default.ivy.user.dir={cache}",
         "-jar",
         str(_ivy_jar()),
@@ -157,7 +157,7 @@ def _run_ivy(target: Path, cache: Path, pins: Path) -> None:
 
 
 def _reason(output: str) -> str:
-    """The first line of Ivy's output that says what went wrong, and how many more there are."""
+    """Return the first error in Ivy's output, and the number of others."""
     telling = ("not found", "FAILED", "Host", "timed out", "refused", "Exception", "rror")
     lines = dict.fromkeys(line.strip(": \t") for line in output.splitlines())
     found = [line for line in lines if any(word in line for word in telling)]
@@ -190,7 +190,7 @@ def _exclusive(path: Path) -> Iterator[None]:
 
 
 def main() -> int:
-    """Fetch what is missing; return the exit code."""
+    """Fetch missing jars, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m lib.setup.jars", description=__doc__)
     parser.add_argument("jar_set", nargs="?", choices=(JarSet.CONNECTOR.value, *OPTIONAL_SETS))
     jar_set = parser.parse_args().jar_set

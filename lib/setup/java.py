@@ -1,6 +1,6 @@
-"""The Java that Spark and the embedded broker run on: found, and new enough.
+"""Finds a Java that is new enough for Spark and the embedded broker.
 
-``python -m lib.setup.java`` prints what it found; it needs nothing but the standard library,
+``python -m lib.setup.java`` prints it; the module needs nothing but the standard library,
 because ``make`` asks before anything is installed.
 """
 
@@ -36,7 +36,7 @@ class Java:
     Attributes:
         executable: the ``java`` command.
         major: its major version, for example 17.
-        version: as it tells it, for example 17.0.15.
+        version: the whole version, for example 17.0.15.
         found_by: ``JAVA_HOME`` or ``PATH``.
     """
 
@@ -107,7 +107,7 @@ def _locate(variables: Mapping[str, str]) -> tuple[Path, str]:
 
 
 def main() -> int:
-    """Print the Java in use, or why there is none; return the exit code."""
+    """Print the Java in use, or why there is none, and return the exit code."""
     try:
         java = find_java()
     except SetupError as error:

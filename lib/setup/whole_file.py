@@ -1,4 +1,4 @@
-"""Files that others find whole or not at all."""
+"""Writes files that other processes find whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextmanager
 def make_whole(path: Path) -> Iterator[Path]:
-    """The path of a new file, which takes its place when the block ends, and else is removed.
+    """Provide the path of a new file, which gets its name when the block ends without an error.
 
     Args:
-        path: where it is found from then on; its folder is made where it is missing.
+        path: the final path; its folder is made if it is missing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(f".{os.getpid()}")

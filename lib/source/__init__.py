@@ -1,1 +1,1 @@
-"""Where records come from; each gives ``lib.decode.engines.spark.SOURCE_COLUMNS``."""
+"""The sources of records, which give the columns ``lib.decode.engines.spark.SOURCE_COLUMNS``."""

@@ -1,4 +1,4 @@
-"""A Kafka topic as a streaming DataFrame."""
+"""Reads a Kafka topic as a streaming DataFrame."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lib.kafka.cluster import Cluster
 
 # By Kafka's default a fetch waits 500 ms for more data; the worst latencies come from there.
 _FETCH_WAIT_MS = 20
-# After each poll Spark asks for the partition's ends, which makes the client forget what it has
-# fetched beyond it: by Kafka's default of 500 records most is fetched several times. So a poll
-# takes all of a fetch, which max.partition.fetch.bytes bounds.
+# After each poll Spark asks for the partition's ends, which makes the client drop the records that
+# it has fetched beyond it. With Kafka's default of 500 records, most are fetched several times. So
+# a poll takes all records of a fetch, which max.partition.fetch.bytes bounds.
 _MAX_POLL_RECORDS = 1_000_000
-#: How every reader of this project reads.
+#: The options that all readers of this project have.
 FETCH_OPTIONS = {
     "kafka.fetch.max.wait.ms": str(_FETCH_WAIT_MS),
     "kafka.max.poll.records": str(_MAX_POLL_RECORDS),
@@ -26,15 +26,16 @@ FETCH_OPTIONS = {
 
 @dataclass(frozen=True)
 class KafkaSourceSettings:
-    """What to read.
+    """The settings of a source.
 
     Attributes:
-        cluster: that has the topic.
-        topic: one topic.
-        starting_offsets: "earliest", "latest" or partition → offset. Spark looks at it only where
-            the checkpoint does not say where to go on.
-        max_offsets_per_trigger: size of the largest micro-batch, in records; None for no bound.
-        partitions: those that are read; None for all, and for new ones as they come.
+        cluster: the cluster of the topic.
+        topic: the name of the topic.
+        starting_offsets: "earliest", "latest" or partition → offset. Spark uses it only if the
+            checkpoint holds no position.
+        max_offsets_per_trigger: the number of records in the largest micro-batch; None for no
+            bound.
+        partitions: the partitions that are read; None for all, new ones included.
     """
 
     cluster: Cluster
@@ -45,10 +46,10 @@ class KafkaSourceSettings:
 
 
 def read_stream(spark: SparkSession, settings: KafkaSourceSettings) -> DataFrame:
-    """The topic as records.
+    """Read the topic as records.
 
-    Records of open and aborted transactions are not read. Data that retention deleted before it was
-    read fails the query instead of being passed over.
+    Records of open and aborted transactions are not read. Records that retention has deleted before
+    they were read make the query fail.
     """
     options = {
         **FETCH_OPTIONS,
@@ -65,7 +66,7 @@ def read_stream(spark: SparkSession, settings: KafkaSourceSettings) -> DataFrame
 
 
 def as_records(frame: DataFrame) -> DataFrame:
-    """Rename the columns of Spark's Kafka source, as it gives them or as they were dumped."""
+    """Rename the columns of Spark's Kafka source or of a dump of it."""
     columns = ("key", "value", "headers", "topic", "partition", "offset", "timestamp")
     return frame.select(*(F.col(name).alias(f"source_{name}") for name in columns))
 

@@ -1,4 +1,4 @@
-"""Parquet files as a DataFrame of records: for replays and backfills."""
+"""Reads Parquet files as a DataFrame of records, for replays and backfills."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from lib.record.place import Place, group_by_member
 from lib.source.kafka import as_records
 from lib.spark.quoting import quote
 
-# A record that no partition of a topic holds; librdkafka's PARTITION_UA.
+# The partition of a record that is in no topic; librdkafka's PARTITION_UA.
 NO_PARTITION = -1
 _POSITION_COLUMNS = ("topic", "partition", "offset")
 
 
 def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) -> DataFrame:
-    """Parquet files as records, one for each row.
+    """Read Parquet files as records, one for each row.
 
     Two kinds of files are understood:
 
-    - dumps of a topic, with a column ``value`` (binary or string) and, where they have them, the
+    - dumps of a topic, with a column ``value`` (binary or string) and, if they have them, the
       other columns of Spark's Kafka source: key, headers, topic, partition, offset, timestamp;
-    - tables of records, with the contract's columns (in any case) and any others: each named like
-      its field, wherever that stands in the JSON object. Each row becomes the JSON object that a
+    - tables of records, with the contract's columns (in any case) and any others; each is named
+      like its field, wherever that is in the JSON object. Each row becomes the JSON object that a
       producer would have sent, so that the same plan checks and scores it: a null is a missing
       field, a number of any type is a JSON number, a timestamp is ISO 8601. The identifier is the
       key. Dead letters carry this JSON as their original bytes.
 
-    Where the files do not say topic, partition and offset, a record's position is its file,
-    partition -1 and the number of the row in the file.
+    If the files do not hold topic, partition and offset, a record's position is its file, partition
+    -1 and the number of the row in the file.
 
-    Guarantee: every row of every file, once. Assumes that nobody changes the files meanwhile. On
+    Guarantee: every row of every file is read once. Assumes: nobody changes the files meanwhile. On
     failure: a file that cannot be read fails the job. Runs in the executors.
 
     Args:
-        spark: the session.
+        spark: the Spark session.
         paths: files, folders or globs, of one kind and one schema.
-        contract: names the columns of a table.
+        contract: the contract, which names the columns of a table.
 
     Returns:
         The columns of ``lib.decode.engines.spark.SOURCE_COLUMNS``.
@@ -80,7 +80,7 @@ def _open(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
             "UNABLE_TO_INFER_SCHEMA": "no Parquet files there",
         }.get(error.getCondition() or "", first_line(str(error)))
         raise SourceError(f"--input {' '.join(paths)}: {reason}") from error
-    except Py4JJavaError as error:  # what Spark has no Python class for, like a broken footer
+    except Py4JJavaError as error:  # an error without a Python class, such as a broken footer
         reason = first_line(error.java_exception.getMessage())
         raise SourceError(f"--input {' '.join(paths)}: {reason}") from error
     if len({name.lower() for name in frame.columns}) < len(frame.columns):
@@ -101,7 +101,7 @@ def _optional_expr(names: dict[str, str], name: str, type_name: str) -> Column:
 
 
 def _position_exprs(names: dict[str, str]) -> list[Column]:
-    """topic, partition and offset: the dump's, or else a place in a file."""
+    """Build topic, partition and offset: those of the dump, or else a place in a file."""
     if all(name in names for name in _POSITION_COLUMNS):
         topic, partition, offset = (F.col(names[name]) for name in _POSITION_COLUMNS)
     else:
@@ -115,7 +115,7 @@ def _position_exprs(names: dict[str, str]) -> list[Column]:
 
 
 def _json_expr(frame: DataFrame, names: dict[str, str], contract: Contract) -> Column:
-    """string: the record as a producer would have sent it."""
+    """Build a string: the record as a producer would have sent it."""
     required = [spec.name for spec in contract.checked if not spec.nullable]
     missing = [name for name in required if name.lower() not in names]
     if missing:
@@ -133,7 +133,7 @@ def _json_expr(frame: DataFrame, names: dict[str, str], contract: Contract) -> C
 
 
 def _object_expr(values: Sequence[tuple[Column, Place]]) -> Column:
-    """struct: values at their places, in structs of their own where these are nested."""
+    """Build a struct of values at their places, nested ones in structs of their own."""
     members = {
         name: _object_expr(inner) if inner[0][1] else inner[0][0]
         for name, inner in group_by_member(values).items()

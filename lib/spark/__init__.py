@@ -1,1 +1,1 @@
-"""Spark itself: its session and settings, its Python workers, and what it says when it fails."""
+"""Spark's session and settings, its Python workers, and its errors."""

@@ -1,4 +1,4 @@
-"""What Spark says about a query or batch that failed, as an error that names the remedy."""
+"""Turns Spark's error of a query or batch into one that names the remedy."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lib.errors import (
 )
 from lib.spark.root_cause import find_root_cause
 
-# Words of the root cause → what it means. Everything else may pass: executors and brokers come and
-# go, and a restart costs seconds.
+# Words of the root cause → the error. All other errors may pass: executors and brokers come and go,
+# and a restart costs seconds.
 _SECOND_DRIVER = ("CONCURRENT_STREAM_LOG_UPDATE", "Concurrent update to the log")
 _DATA_LOSS = ("failOnDataLoss", "KAFKA_DATA_LOSS", "OffsetOutOfRange", "data may have been lost")
 _TOO_LARGE = ("spark.driver.maxResultSize",)
@@ -27,8 +27,8 @@ _NEVER_PASSES = (
     "STREAM_FAILED_BAD_CHECKPOINT",
     "STREAMING_REAL_TIME_MODE",
 )
-# What a Python worker meets again at a second try, in the words of ``lib.spark.root_cause``: no
-# lost connection, no lack of memory.
+# Errors of a Python worker that a second try meets again, in the words of ``lib.spark.root_cause``:
+# neither a lost connection nor a lack of memory.
 _WORKER_FAULT = re.compile(
     r"(?:\w+\.)*(AssertionError|AttributeError|ImportError|IndexError|KeyError|ModuleNotFoundError"
     r"|NameError|TypeError|UnpicklingError|ValueError) in a Python worker"
@@ -37,11 +37,11 @@ _MISSING_PACKAGE = ("ImportError", "ModuleNotFoundError")
 
 
 def build_query_error(what: str, error: BaseException) -> SinkError:
-    """The error to raise ``from`` what Spark raised.
+    """Build the error to raise ``from`` Spark's error.
 
     Args:
-        what: "the query failed" or the like, for the message.
-        error: from PySpark.
+        what: the beginning of the message, such as "the query failed".
+        error: the error that PySpark has raised.
     """
     cause = find_root_cause(error)
     message = f"{what}: {cause}"

@@ -1,4 +1,4 @@
-"""The end of Python workers that hang, when their tasks have been cancelled."""
+"""Ends Python workers that hang after their tasks were cancelled."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _DAEMON = "pyspark.daemon"
 def end_hung_workers(session: SparkSession) -> None:
     """Make sure that cancelled tasks end, and that the next ones get workers that work.
 
-    Spark lets the daemon of the workers kill the worker of a cancelled task, two seconds later, on
-    every machine. That is in vain where the daemon hangs too, and so is every start of a worker. So
-    on this machine the daemon is killed with all of its workers: Spark starts another one.
+    Two seconds after a task was cancelled, Spark lets the daemon of the workers kill its worker, on
+    every machine. If the daemon hangs too, it kills and starts no worker. So this kills the daemon
+    of this machine with all of its workers, and Spark starts another one.
     """
     wait_for_tasks(session)
     if not is_local(session):
@@ -34,5 +34,5 @@ def end_hung_workers(session: SparkSession) -> None:
 
 
 def _list(stream: Any) -> list[Any]:
-    """What a Java stream holds."""
+    """List the objects of a Java stream."""
     return list(stream.toList())

@@ -1,8 +1,8 @@
-"""Names in Spark's SQL. Pure."""
+"""Quotes names in Spark's SQL. Pure."""
 
 from __future__ import annotations
 
 
 def quote(name: str) -> str:
-    """A column's name for Spark, whatever is in it."""
+    """Quote a column's name, which may hold any character."""
     return "`" + name.replace("`", "``") + "`"

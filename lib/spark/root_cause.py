@@ -1,4 +1,4 @@
-"""What lies at the bottom of an error that went through Spark and py4j."""
+"""Finds the root cause of an error that has passed through Spark and py4j."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any
 from lib.errors import first_line
 
 _MAX_CHARS = 300
-# A trace of a Python worker, within what the JVM says: its frames, then the error.
+# The trace of a Python worker within the JVM's message: its frames, then the error.
 _FRAME = re.compile(r'^ +File "(?:.*/)?([^/"]+)", line (\d+)', re.MULTILINE)
 _RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?:: .*)?$", re.MULTILINE)
 
 
 def find_root_cause(error: BaseException) -> str:
-    """One line: class and message of the first error in the chain.
+    """Write one line: class and message of the first error in the chain.
 
-    Of an error in a Python worker the class and the place only: its message may quote a record.
+    For an error in a Python worker it is class and place only, because the message may quote a
+    record.
 
     Args:
-        error: from PySpark; py4j wraps what the JVM raised, the JVM what a task raised.
+        error: the error that PySpark has raised; it wraps one of the JVM, and that one of a task.
     """
     java: Any = getattr(error, "java_exception", None)
     if java is None:
@@ -32,10 +33,10 @@ def find_root_cause(error: BaseException) -> str:
 
 
 def find_python_error(text: str) -> str | None:
-    """What a Python worker raised, and where; None if the text holds no trace of one.
+    """Find the error of a Python worker and its place; None if the text holds none.
 
     Args:
-        text: of ``org.apache.spark.api.python.PythonException``.
+        text: the message of ``org.apache.spark.api.python.PythonException``.
     """
     frames = list(_FRAME.finditer(text))
     raised = _RAISED.search(text, frames[-1].end()) if frames else None

@@ -1,4 +1,4 @@
-"""A function over the Arrow batches of a partition, in a Python worker of Spark."""
+"""Applies a function to the Arrow batches of a partition, in a Python worker of Spark."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lib.spark.worker_memory import exempt_what_is_loaded, pause_collection
 def map_batches(
     work: Callable[[pa.RecordBatch], pa.RecordBatch], batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """One batch after the other, with the garbage left alone meanwhile."""
+    """Apply a function to one batch after the other, without garbage collection meanwhile."""
     for batch in batches:
         with pause_collection(), raise_broken_pipes():
             done = work(batch)

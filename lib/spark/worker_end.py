@@ -1,9 +1,9 @@
-"""How a Python worker of Spark ends: without a word, once Spark does not listen any more.
+"""Lets a Python worker of Spark end without a traceback when Spark closes its connection.
 
 Spark ends its workers, idle ones and those that a stop interrupts, by closing their connection. A
-worker would tell Spark about it, over that connection. Over TCP it does not notice that nobody
-reads; over a Unix socket that fails at once, and each leaves a traceback in the log of a job that
-has ended well.
+worker then tries to report the error over that connection. Over TCP it does not notice that nobody
+reads; over a Unix socket the write fails at once, and each worker leaves a traceback in the log of
+a job that has ended well.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Not empty within. The signal itself does not tell: Python ignores it from its start.
+# It is not empty within a block, which the signal's handler cannot tell.
 _WITHIN: list[bool] = []
 
 
 @contextmanager
 def raise_broken_pipes() -> Iterator[None]:
-    """Within, a write to a closed connection raises, as always in Python: a model may have its own.
+    """Let a write to a closed connection raise within the block, for a model's own connections.
 
-    Afterwards, when the worker writes to Spark or waits for it, such a write ends the process, as
-    it ends any filter in a pipe. Does nothing outside of Spark's workers, or within itself.
+    After the block, when the worker writes to Spark, such a write ends the process, like a filter
+    in a pipe. This does nothing outside of Spark's workers, or within another such block.
     """
-    from pyspark import TaskContext  # this late, so that who has no worker needs no Spark
+    from pyspark import TaskContext  # imported here: only workers need Spark
 
     if TaskContext.get() is None or _WITHIN:
         yield

@@ -1,8 +1,8 @@
-"""When a Python worker of Spark looks for garbage.
+"""Controls when a Python worker of Spark collects garbage.
 
-After each task Spark lets the worker collect its garbage, all of it: with pandas, pyarrow and a
-model loaded that is 40 ms, however small the task. And while a batch is scored, its rows, which are
-many and hold no cycles, make Python look again and again.
+After each task Spark lets the worker collect all its garbage, which takes 40 ms with pandas,
+pyarrow and a model loaded, however small the task is. And while a batch is scored, its many rows
+make Python look for cycles again and again, although they hold none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cache
 
 @contextmanager
 def pause_collection() -> Iterator[None]:
-    """Look for no cycles meanwhile; what is no part of one is freed as always."""
+    """Pause the search for cycles within the block; other objects are freed as always."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -27,9 +27,9 @@ def pause_collection() -> Iterator[None]:
 
 @cache
 def exempt_what_is_loaded() -> None:
-    """Leave what the process holds now, modules and models, out of all later collections.
+    """Leave the present objects, modules and models, out of all later collections.
 
-    Once a process: to do it after each task would keep the cycles of each task for good.
+    This happens once in a process: after each task it would keep the task's cycles for ever.
     """
     gc.collect()
     gc.freeze()

@@ -1,1 +1,1 @@
-"""The streaming query of the job: put together, started, and what it runs in workers."""
+"""Builds, starts and watches the streaming query of the job, and its part in Python workers."""

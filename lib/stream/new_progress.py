@@ -1,4 +1,4 @@
-"""The progress events of a running query, each once."""
+"""Reads the progress events of a running query, each once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 
 class NewProgress:
-    """What a query has reported since one last asked.
+    """The progress events of a query that have not been taken yet.
 
-    ``StreamingQuery.recentProgress`` makes JSON of the last hundred events each time, at several
-    calls to the JVM each. Asked five times a second, that took a fifth of the time of the driver's
+    ``StreamingQuery.recentProgress`` makes JSON of the last hundred events each time, with several
+    calls to the JVM for each. Five times a second, that took a fifth of the time of the driver's
     main thread.
 
     Args:
-        query: running or ended.
+        query: the query, which may have ended.
     """
 
     def __init__(self, query: StreamingQuery) -> None:
@@ -24,10 +24,10 @@ class NewProgress:
         self._newest: tuple[int, str] | None = None
 
     def take(self) -> list[dict[str, Any]]:
-        """Events that have not been taken yet, the oldest first, as Spark's JSON has them.
+        """Take the new events, the oldest first, as JSON objects.
 
-        Spark keeps a hundred, ``spark.sql.streaming.numRecentProgressUpdates``; older ones are
-        lost to who asks too seldom.
+        Spark keeps a hundred of them (``spark.sql.streaming.numRecentProgressUpdates``); older
+        events are lost if this is called too seldom.
         """
         kept = self._query._jsq.recentProgress()
         taken = []

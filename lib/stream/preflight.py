@@ -1,4 +1,4 @@
-"""What is asked of Kafka before Spark is started: may the job, and can the topics hold it?"""
+"""Checks the job's rights and topics in Kafka before Spark is started."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ logger = logging.getLogger(__name__)
 
 
 def check_kafka(settings: ScoreStreamSettings) -> None:
-    """Make sure that the job is let in, may do what it will do, and that its topics hold it.
+    """Make sure that the job can sign in, has its rights, and that its topics take its messages.
 
-    What does not stop the job is logged. The right to the transactional id cannot be asked for: the
-    sink's first step shows it.
+    Findings that do not stop the job are logged. Brokers do not tell the right to the transactional
+    id: the sink's first step shows it.
 
     Raises:
-        KafkaSetupError: the job would fail; names all that is missing, and the command for it.
+        KafkaSetupError: the job would fail; the error names everything that is missing, and the
+            commands to change it.
     """
     admin = connect(settings.cluster)
     rights = list_rights(
@@ -60,7 +61,7 @@ def check_kafka(settings: ScoreStreamSettings) -> None:
 
 
 def count_partitions(settings: ScoreStreamSettings) -> int:
-    """Partitions of the input topic that the job reads.
+    """Count the partitions of the input topic that the job reads.
 
     Raises:
         KafkaSetupError: the brokers do not tell.
@@ -83,14 +84,14 @@ def check_rights(
 
     Args:
         admin: a client of the job's user.
-        cluster: that the client connects to, for messages.
-        rights: what the job needs; see ``lib.kafka.rights``.
+        cluster: the cluster of the client, for messages.
+        rights: the rights that the job needs; see ``lib.kafka.rights``.
 
     Returns:
-        topic → description.
+        Topic → description.
 
     Raises:
-        KafkaSetupError: names the missing topics, or every missing right with the command for it.
+        KafkaSetupError: topics or rights are missing; the error names each, and the command for it.
     """
     names = dict.fromkeys(right.name for right in rights if right.kind == "topic")
     topics, allowed, missing = _describe_topics(admin, names)
@@ -121,7 +122,7 @@ def check_limits(
     *,
     brokers: int,
 ) -> list[Finding]:
-    """Hold the topics' settings against what the job promises; see ``lib.kafka.topic_limits``."""
+    """Compare the topics' settings with the job's needs; see ``lib.kafka.topic_limits``."""
     names = [settings.input_topic, settings.output_topic, settings.dead_letter_topic]
     values = _read_settings(admin, names)
     hidden = [name for name in dict.fromkeys(names) if not values[name]]
@@ -148,7 +149,7 @@ def check_limits(
 
 
 def report_findings(findings: Sequence[Finding]) -> None:
-    """Log what does not stop the job; raise what does.
+    """Log findings that do not stop the job, and raise an error for one that does.
 
     Raises:
         KafkaSetupError: nothing could be written to a topic.
@@ -166,7 +167,7 @@ def report_findings(findings: Sequence[Finding]) -> None:
 def _describe_topics(
     admin: AdminClient, names: Iterable[str]
 ) -> tuple[dict[str, TopicDescription], dict[str, frozenset[str] | None], list[str]]:
-    """(topic → description, topic → operations or None where nobody tells, missing topics)."""
+    """Read (topic → description, topic → operations or None if unknown, missing topics)."""
     topics: dict[str, TopicDescription] = {}
     allowed: dict[str, frozenset[str] | None] = {}
     missing = []
@@ -180,7 +181,7 @@ def _describe_topics(
             topics[name] = answer.result()
             allowed[name] = _spell(topics[name].authorized_operations)
         except KafkaException as error:
-            # Whom a topic is hidden from is not told whether it exists.
+            # A user from whom a topic is hidden cannot find out whether it exists.
             if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 allowed[name] = frozenset()
             elif error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -191,7 +192,7 @@ def _describe_topics(
 
 
 def _describe_group(admin: AdminClient, name: str) -> frozenset[str] | None:
-    """The operations that the user has on a group; None where the brokers do not tell."""
+    """Read the operations that the user has on a group; None if the brokers do not tell."""
 
     def ask() -> frozenset[str] | None:
         (answer,) = admin.describe_consumer_groups(
@@ -219,7 +220,7 @@ def _spell(operations: Iterable[Enum] | None) -> frozenset[str] | None:
 
 
 def _read_settings(admin: AdminClient, names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Topic → its settings; empty where the user may not know or the brokers do not tell."""
+    """Read topic → its settings; empty if the user has no right or the brokers do not tell."""
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in dict.fromkeys(names)]
     answers: dict[ConfigResource, Future[dict[str, ConfigEntry]]] = admin.describe_configs(
         resources, request_timeout=ANSWER_TIMEOUT_S

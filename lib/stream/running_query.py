@@ -1,4 +1,4 @@
-"""A streaming query while it runs: watched, started again when it fails, and stopped."""
+"""Watches a streaming query while it runs, starts it again after failures, and stops it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from lib.telemetry.progress import BatchProgress, MessageCounts, Totals
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.2
-# Signs of life cost calls to the JVM.
+# Each look for signs of life needs calls to the JVM.
 _LOOK_S = 1.0
-# A query that has been told to end does so at once, unless Spark waits for what never answers.
+# A query ends at once when it is told to, unless Spark waits for something that never answers.
 _END_S = 10.0
 
 
@@ -35,11 +35,11 @@ class RunningQuery:
     """A running query, started again when it fails for a reason that may pass.
 
     Args:
-        start: starts the query; called again after each failure.
-        restarts: how often, and how fast.
-        guard: tells when it has to be given up, and which failures do not count.
-        sink: of exactly-once delivery; it knows why the query failed.
-        count: the messages of a batch, by its number, where Spark does not observe them.
+        start: a function that starts the query; called again after each failure.
+        restarts: the number of restarts and their delays.
+        guard: tells when the query has to be given up, and which failures do not count.
+        sink: the exactly-once sink, which knows why the query failed; None without it.
+        count: a function that counts the messages of a batch, if Spark does not observe them.
     """
 
     query: StreamingQuery
@@ -61,10 +61,10 @@ class RunningQuery:
         self.sink = sink
 
     def start(self, stop: StopSignal) -> None:
-        """Start the query, this time.
+        """Start the query once.
 
         Raises:
-            ScoringError: it does not start; whether that may pass, the error tells.
+            ScoringError: it does not start; the error tells whether that may pass.
         """
         give_up = None if self.sink is None else self.sink.give_up
         try:
@@ -75,14 +75,14 @@ class RunningQuery:
         self._guard.signs.note()
         self._new_progress = NewProgress(self.query)
         if self.sink is not None and self.sink.plan.set_aside is not None:
-            self._seen = -1  # a new checkpoint: the query counts its batches from 0 again
+            self._seen = -1  # a new checkpoint counts batches from 0 again
 
     def follow(self, view: ProgressView, stop: StopSignal) -> Totals:
         """Show progress until the query ends by itself or a stop is requested.
 
         Raises:
             QueryHungError: the query cannot be ended.
-            ScoringError: why the query failed, for good or too often.
+            ScoringError: the query failed for good or too often; this is the reason.
         """
         failures = 0
         try:
@@ -97,7 +97,7 @@ class RunningQuery:
         return self._totals
 
     def _watch(self, view: ProgressView, stop: StopSignal) -> ScoringError | None:
-        """Follow one life of the query; return why it failed, None where it did not."""
+        """Follow the query until it ends; return why it failed, or None."""
         overdue, looked_s = None, time.monotonic()
         while self._is_going_on() and overdue is None and not stop.wait(_POLL_S):
             self._show_new(view)
@@ -108,12 +108,12 @@ class RunningQuery:
                 self._give_up()
             self._end(overdue)
         self._show_new(view)
-        # What a stop interrupts has not been written, and is done at the next start.
+        # A batch that a stop interrupts has not been written; the next start repeats it.
         failure = None if stop.is_requested else overdue or self._find_failure()
         return failure and self._judge(failure)
 
     def _is_going_on(self) -> bool:
-        """Whether the query runs, and nobody has taken over, as an idle sink may have noticed."""
+        """Tell whether the query runs, and the sink has not noticed a successor."""
         replaced = self.sink is not None and isinstance(self.sink.failure, SinkFencedError)
         return self.query.isActive and not replaced
 
@@ -121,7 +121,7 @@ class RunningQuery:
         """Wait and start the query again, until it runs.
 
         Returns:
-            How many failures in a row there have been, those of an outage not counted.
+            The number of failures in a row, without those of an outage.
 
         Raises:
             ScoringError: the failure, if it does not pass or came too often.
@@ -157,9 +157,9 @@ class RunningQuery:
         return failure if self.sink is None else self.sink.judge(failure)
 
     def _finish_batch(self, stop: StopSignal) -> bool:
-        """Wait until no batch is under way, or the one under way has ended; False in vain."""
+        """Wait until no batch is under way, and tell whether that is so."""
         running, deadline_s = self._latest_batch(), time.monotonic() + stop.patience_left_s
-        # A batch that waits for brokers ends when they are back, and nobody knows when.
+        # A batch that waits for brokers is not waited for: it ends when they are back.
         while self.query.isActive and time.monotonic() < deadline_s and not self._guard.has_outage:
             if not self.query.status["isTriggerActive"] or self._latest_batch() != running:
                 return True
@@ -174,7 +174,7 @@ class RunningQuery:
         """Let Spark end the query and its tasks.
 
         Raises:
-            QueryHungError: it does not.
+            QueryHungError: the query does not end.
         """
         try:
             run_bounded(self.query.stop, timeout_s=_END_S, what="ending the query")
@@ -204,7 +204,9 @@ class RunningQuery:
             return self.sink.failure
         try:
             failure = self.query.exception()
-        except StreamingQueryException as error:  # some versions raise what others return
+        except (
+            StreamingQueryException
+        ) as error:  # some versions of Spark raise the error that others return
             failure = error
         if failure is None:
             return None

@@ -1,1 +1,1 @@
-"""Fit the same model in scikit-learn and in Spark, measure both, save them as one version."""
+"""Fits the same model in scikit-learn and in Spark, measures both, saves them as one version."""

@@ -1,6 +1,6 @@
-"""Training data: read, checked against the contract, typed.
+"""Reads training data, checks them against the contract, and types them.
 
-A bad row ends the training; nothing is dropped or repaired in silence. Messages name fields, line
+A bad row ends the training; no row is dropped or repaired silently. Messages name fields, line
 numbers and counts, never values.
 """
 
@@ -24,7 +24,7 @@ from lib.record.tables import read_csv
 from lib.record.types import is_float, is_text
 from lib.synth.telco import make_customers as make_table
 
-# How many places, and how many fields, a message names.
+# The number of places, and of fields, that a message names.
 _MAX_NAMED = 5
 _HINT = "correct or remove these rows"
 
@@ -33,14 +33,14 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Rows to learn from.
+    """The rows to learn from.
 
     Attributes:
         features: the contract's features in its order: categories and texts as str, integers and
-            booleans as int64, numbers as float64. What is missing and may be is None in texts and
-            NaN in numbers; integers and booleans that may be missing are float64.
-        labels: int64 [n_rows], 1 for the positive label, else 0.
-        origin: where the rows come from, for the model's metadata.
+            booleans as int64, numbers as float64. A missing value is None in texts and NaN in
+            numbers; integers and booleans that may be missing are float64.
+        labels: the labels, int64 [n_rows]: 1 for the positive label, else 0.
+        origin: the source of the rows, for the model's metadata.
     """
 
     features: pd.DataFrame
@@ -49,7 +49,7 @@ class TrainingData:
 
     @property
     def rows(self) -> int:
-        """How many."""
+        """The number of rows."""
         return len(self.labels)
 
 
@@ -58,7 +58,7 @@ def read_training_data(path: Path, contract: Contract) -> TrainingData:
 
     Raises:
         SettingsError: there is no such file.
-        SourceError: it cannot be read, lacks a column, or has rows that the contract rejects.
+        SourceError: the file cannot be read, lacks a column, or has rows that the contract rejects.
     """
     try:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -77,7 +77,7 @@ def read_training_data(path: Path, contract: Contract) -> TrainingData:
 
 
 def make_training_data(rows: int, seed: int, contract: Contract) -> TrainingData:
-    """Calibrated synthetic records, checked like any other rows.
+    """Make calibrated synthetic records, which are checked like other rows.
 
     Raises:
         SettingsError: the contract is of another domain.
@@ -99,13 +99,13 @@ def clean_table(
     """Check and type a table of text.
 
     Args:
-        table: all columns as str; the first row stands in line 2 of ``place``.
-        contract: what the rows have to look like.
-        place: for messages.
+        table: a table with all columns as str; its first row is line 2 of ``place``.
+        contract: the contract of the rows.
+        place: the name of the file, for messages.
         origin: see :class:`TrainingData`.
 
     Raises:
-        SourceError: a column is missing, the table is empty, or rows are not valid; lists where.
+        SourceError: a column is missing, the table is empty, or rows are not valid.
     """
     wanted = [*contract.features, replace(contract.label, nullable=False)]
     missing = [spec.name for spec in wanted if spec.name not in table.columns]
@@ -132,7 +132,7 @@ def _list_problems(
     for spec in (*contract.features, contract.label):
         invalid = np.flatnonzero(~typed[spec.name][1])
         if len(invalid):
-            # The header is line 1. (A quoted line break in a field would shift these.)
+            # The header is line 1. A quoted line break in a field would shift the numbers.
             lines = ", ".join(str(row + 2) for row in invalid[:_MAX_NAMED])
             dots = ", …" if len(invalid) > _MAX_NAMED else ""
             count = "1 row" if len(invalid) == 1 else f"{len(invalid)} rows"
@@ -140,7 +140,7 @@ def _list_problems(
 
 
 def _read_column(text: pd.Series[Any], spec: Field) -> tuple[pd.Series[Any], Mask]:
-    """The column as the model gets it, and bool [n_rows]: where it is valid."""
+    """Read the column for the model, and bool [n_rows]: whether each value is valid."""
     codes, different = pd.factorize(text)
     checked = [check_value(read_cell(cell, spec), spec) for cell in different.tolist()]
     valid = np.array([rule is None for _, rule in checked], dtype=np.bool_)[codes]

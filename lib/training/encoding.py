@@ -1,8 +1,8 @@
-"""How a record becomes numbers: one design, derived from the contract, for both engines.
+"""Derives the columns of the design matrix from the contract, for both engines.
 
-Every category value is an indicator column, so is every value of a number that the contract singles
-out, and every number stands for itself too. A value that is not listed is all zeros: an unseen or
-missing category raises in neither engine. Nothing here depends on data.
+Every value of a category is an indicator column, and so is every value of a number that the
+contract singles out; every number is a column too. A value that is not listed is all zeros, so an
+unseen or missing category raises in neither engine. Nothing here depends on data.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lib.record.types import is_text
 
 @dataclass(frozen=True)
 class Indicators:
-    """A field and the values that get a column each: 1.0 where the record has it, else 0.0."""
+    """A field and the values that get a column each: 1.0 if the record has the value, else 0."""
 
     field: Field
     values: tuple[str, ...] | tuple[int, ...]
@@ -27,10 +27,10 @@ class Encoding:
     """The columns of the design matrix, in this order.
 
     Attributes:
-        indicators: categories in the contract's order, then what is singled out.
-        numbers: numbers and booleans that are always there, taken as they are.
-        nullable: numbers and booleans that may be missing: 0 where they are, and an indicator of
-            that, 1.0 or 0.0, behind all of them.
+        indicators: categories in the contract's order, then values of numbers.
+        numbers: numbers and booleans that are never missing, without a change.
+        nullable: numbers and booleans that may be missing, with 0 for a missing value, and behind
+            all of them an indicator of it each, 1.0 or 0.0.
     """
 
     indicators: tuple[Indicators, ...]
@@ -39,13 +39,13 @@ class Encoding:
 
     @property
     def width(self) -> int:
-        """Columns of the design matrix."""
+        """The number of columns of the design matrix."""
         indicators = sum(len(group.values) for group in self.indicators)
         return indicators + len(self.numbers) + 2 * len(self.nullable)
 
 
 def build_encoding(contract: Contract) -> Encoding:
-    """The encoding of a contract's features. Free text is left out: it says nothing by itself.
+    """Build the encoding of a contract's features, without free text.
 
     Raises:
         ModelError: every feature is free text.

@@ -1,4 +1,4 @@
-"""How good a model is: stratified cross-validation, with the same folds for both engines."""
+"""Evaluates a model by stratified cross-validation, with the same folds for both engines."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ Integers = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
 Metrics = dict[str, dict[str, float]]
 
-# Name → function of labels and probabilities. All are of the positive class.
+# Name → function of labels and probabilities of the positive class.
 METRICS: dict[str, Callable[[Integers, Probabilities], float]] = {
     "roc_auc": roc_auc_score,
     "pr_auc": average_precision_score,
     "brier": brier_score_loss,
     "log_loss": log_loss,
 }
-# Two decimals: the optimum is flat, and nobody can tell 0.3134 from 0.31.
+# The threshold has two decimals, because the optimum is flat.
 _THRESHOLDS = np.arange(1, 100) / 100
 
 
 def assign_folds(labels: Integers, seed: int) -> Integers:
-    """The fold in which each row is held out, from 0; all have the same share of positives.
+    """Assign each row the fold that holds it out, from 0, with equal shares of positives.
 
     Raises:
         SourceError: a class has fewer rows than there are folds.
@@ -60,7 +60,7 @@ def assign_folds(labels: Integers, seed: int) -> Integers:
 def cross_validate_sklearn(
     data: TrainingData, folds: Integers, contract: Contract
 ) -> Probabilities:
-    """Probability of each row by the pipeline that has not seen its fold: float64 [n_rows]."""
+    """Score each row with the pipeline that has not seen its fold: float64 [n_rows]."""
     probabilities = np.empty(data.rows)
     for fold in range(FOLDS):
         held_out = folds == fold
@@ -71,7 +71,7 @@ def cross_validate_sklearn(
 
 
 def measure(labels: Integers, probabilities: Probabilities, folds: Integers) -> Metrics:
-    """Every metric in each fold; mean and (sample) standard deviation over the folds."""
+    """Compute the mean and (sample) standard deviation of every metric over the folds."""
     parts = [(labels[folds == fold], probabilities[folds == fold]) for fold in range(FOLDS)]
     values = {name: [float(metric(*part)) for part in parts] for name, metric in METRICS.items()}
     return {
@@ -81,13 +81,13 @@ def measure(labels: Integers, probabilities: Probabilities, folds: Integers) -> 
 
 
 def choose_threshold(labels: Integers, probabilities: Probabilities) -> tuple[float, float]:
-    """The threshold with the best F1 score, and that score.
+    """Choose the threshold with the best F1 score, and return both.
 
-    F1 because the classes are unequal: at 0.5 a model of rare events misses many of them.
+    F1 suits unequal classes: with a threshold of 0.5 a model of rare events misses many of them.
 
     Args:
-        labels: int64 [n_rows], 0 or 1.
-        probabilities: float64 [n_rows] by models that have not seen the row.
+        labels: the labels, int64 [n_rows], 0 or 1.
+        probabilities: float64 [n_rows] from models that have not seen the row.
     """
     scores = [f1_score(labels, probabilities >= threshold) for threshold in _THRESHOLDS]
     best = int(np.argmax(scores))

@@ -1,4 +1,4 @@
-"""The penalty of the logistic regression, as each engine counts it.
+"""Converts the penalty of the logistic regression from scikit-learn to Spark.
 
 Both minimise the same function of the coefficients of standardised columns::
 
@@ -13,11 +13,11 @@ Sources: scikit-learn's user guide on logistic regression; Spark's ``LogisticReg
 from __future__ import annotations
 
 # Scikit-learn's C. On the data that it was chosen with, ROC-AUC and log loss are flat from 0.01 to
-# 0.1. The firm end keeps Spark's solver well conditioned, for the indicators of one field sum to
-# one.
+# 0.1. The stronger penalty keeps Spark's solver well conditioned although the indicators of a field
+# sum to one.
 INVERSE_PENALTY = 0.01
 
 
 def compute_spark_penalty(rows: int, inverse_penalty: float = INVERSE_PENALTY) -> float:
-    """Spark's ``regParam`` for a training frame of that many rows (at least 2)."""
+    """Compute Spark's ``regParam`` for a training frame of that many rows (at least 2)."""
     return (rows - 1) / (inverse_penalty * rows**2)

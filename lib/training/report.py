@@ -1,4 +1,4 @@
-"""What a person is shown of a trained version."""
+"""Describes a trained version for people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TITLES = {
 
 
 def build_metrics_table(version: ModelVersion) -> Table:
-    """One row an engine, mean ± standard deviation over the folds."""
+    """Build a table with a row for each engine: mean ± standard deviation over the folds."""
     training = version.metadata.training
     title = f"{version.reference}: {training['rows']:,} rows, {training['folds']}-fold CV"
     table = Table(title=title, title_justify="left", box=box.SIMPLE)
@@ -33,7 +33,7 @@ def build_metrics_table(version: ModelVersion) -> Table:
 
 
 def describe_version(version: ModelVersion) -> str:
-    """Threshold, agreement of the engines, and what the model was compiled to."""
+    """Describe threshold, agreement of the engines, and the compiled forms."""
     threshold, training = version.metadata.threshold, version.metadata.training
     compiled = [
         f"{name:<12} {_describe_form(facts)}" for name, facts in training["compiled"].items()

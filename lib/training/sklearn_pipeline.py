@@ -1,7 +1,7 @@
-"""The model as a scikit-learn pipeline, from raw features to the probability.
+"""Builds the model as a scikit-learn pipeline, from raw features to the probability.
 
-It holds nothing but classes of scikit-learn and of the standard library: the joblib file loads
-where this project is not installed.
+It holds only classes of scikit-learn and of the standard library, so that the joblib file can be
+loaded without this project.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from lib.record.contract import Contract
 from lib.training.encoding import build_encoding
 from lib.training.penalty import INVERSE_PENALTY
 
-# The parts of the encoding besides that of categories, by name.
+# The names of the parts of the encoding besides that of categories.
 NUMBER, FILLED, MISSING = "number", "filled", "missing"
-# Newton's method needs about ten steps to this; more digits are not in the data.
+# Newton's method needs about ten steps to this tolerance; the data do not give more digits.
 _TOLERANCE = 1e-10
 
 
 def build_sklearn_pipeline(contract: Contract) -> Pipeline:
-    """An unfitted pipeline that takes frames with the contract's features.
+    """Build an unfitted pipeline that takes frames with the contract's features.
 
-    Numbers may come as numeric text, blanks stand for what the contract says, unseen categories
-    count as none of the known ones. Text that is no number and infinity raise ValueError, and so
-    does NaN where the contract does not let the field be missing.
+    Numbers may be numeric text, the contract gives blanks a meaning, and unseen categories count as
+    none of the known ones. Text that is no number and infinity raise ValueError, and so does NaN if
+    the field must not be missing.
 
     The first step, ``read``, only matters for raw text. Exporters that know no Python functions
     (skl2onnx, orbital) take ``pipeline[1:]``.
@@ -56,7 +56,7 @@ def build_sklearn_pipeline(contract: Contract) -> Pipeline:
         [
             ("read", _build_text_reader(contract)),
             ("encode", columns),
-            # Last of the encoding, so that the penalty treats all columns alike; see penalty.py.
+            # It is last, so that the penalty treats all columns alike; see penalty.py.
             ("scale", StandardScaler()),
             (
                 "classify",
@@ -67,9 +67,9 @@ def build_sklearn_pipeline(contract: Contract) -> Pipeline:
 
 
 def _build_text_reader(contract: Contract) -> Pipeline:
-    """Replaces blank text as the contract says; no work where a column holds numbers."""
+    """Build the step that replaces blank text by the contract; columns of numbers pass it."""
     replacements = {
-        # Text, as the strings around it: the scaler reads a column of numeric text as numbers.
+        # It is text like the strings around it: the scaler reads a column of numeric text.
         field.name: {r"^\s*$": str(field.blank)}
         for field in contract.numeric
         if field.blank is not None

@@ -1,4 +1,4 @@
-"""Fitting and cross-validating in Spark; the driver sends the rows and collects the results."""
+"""Fits and cross-validates in Spark; the driver sends the rows and collects the results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lib.training.spark_pipeline import (
 )
 
 _ROW, _FOLD, _PROBABILITY = "_row", "_fold", "_probability"
-# Every iteration of the solver is a Spark job: small data go faster without being spread.
+# Every iteration of the solver is a Spark job, so small data are faster in one partition.
 _ROWS_PER_PARTITION = 50_000
 
 
@@ -37,14 +37,14 @@ def fit_spark_pipeline(
 def score_with_spark(
     spark: SparkSession, model: PipelineModel, features: pd.DataFrame
 ) -> Probabilities:
-    """Probability of each row: float64 [n_rows]."""
+    """Score each row: float64 [n_rows]."""
     rows = features.assign(**{_ROW: np.arange(len(features))})
     scored = model.transform(_send(spark, rows))
     return _collect(scored.select(_ROW, _probability_expr()), len(features))
 
 
 def score_expression(spark: SparkSession, expression: str, features: pd.DataFrame) -> Probabilities:
-    """What a Spark SQL expression gives for each row: float64 [n_rows], in generated code."""
+    """Evaluate a Spark SQL expression for each row in generated code: float64 [n_rows]."""
     rows = features.assign(**{_ROW: np.arange(len(features))})
     frame = _keep(_send(spark, rows), len(features))
     return _collect(frame.select(_ROW, F.expr(expression).alias(_PROBABILITY)), len(features))
@@ -53,7 +53,7 @@ def score_expression(spark: SparkSession, expression: str, features: pd.DataFram
 def cross_validate_spark(
     spark: SparkSession, data: TrainingData, folds: Integers, contract: Contract
 ) -> Probabilities:
-    """Probability of each row by the model that has not seen its fold: float64 [n_rows].
+    """Score each row with the model that has not seen its fold: float64 [n_rows].
 
     The encoding learns nothing from data, so it is applied once; the regression is fitted for each
     fold.
@@ -79,17 +79,17 @@ def _build_frame(spark: SparkSession, data: TrainingData, **more: Integers) -> D
 
 
 def _send(spark: SparkSession, rows: pd.DataFrame) -> DataFrame:
-    """The rows as a Spark frame; by Arrow, whatever the session's settings."""
+    """Send the rows as a Spark frame with Arrow, whatever the session's settings are."""
     return spark.createDataFrame(pa.Table.from_pandas(rows, preserve_index=False))
 
 
 def _keep(frame: DataFrame, rows: int) -> DataFrame:
-    """The frame, computed once. A cached one would still send its rows along with every task."""
+    """Compute the frame once; a cached frame would still send its rows with every task."""
     return frame.localCheckpoint(eager=True).coalesce(-(-rows // _ROWS_PER_PARTITION))
 
 
 def _collect(scored: DataFrame, count: int) -> Probabilities:
-    """The probabilities in the order of the rows."""
+    """Collect the probabilities in the order of the rows."""
     rows = scored.toArrow().sort_by(_ROW)
     assert rows.num_rows == count, (rows.num_rows, count)
     return np.asarray(rows[_PROBABILITY].to_numpy(), dtype=np.float64)

@@ -1,7 +1,7 @@
-"""The model as a Spark ML pipeline, from raw features to the probability.
+"""Builds the model as a Spark ML pipeline, from raw features to the probability.
 
-Three stages only, for each costs planning time in every micro-batch: one SELECT that encodes inside
-code generation, one that gathers the columns into a vector, and the regression.
+It has only three stages, because each takes planning time in every micro-batch: a SELECT that
+encodes in generated code, one that gathers the columns into a vector, and the regression.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from lib.training.encoding import Encoding, build_encoding
 from lib.training.penalty import compute_spark_penalty
 
 LABEL_COLUMN = "label"
-# The vector between the stages; its elements' columns are numbered behind this name. No record has
-# a field like it.
+# The name of the vector between the stages, and the beginning of its columns' names. No record has
+# such a field.
 ENCODED_COLUMN = "_encoded"
 
-# Probabilities are then within 1e-6 of the optimum's, measured from 500 to 300,000 rows. Below 5e-8
-# the solver's line search runs into rounding, and complains.
+# With this tolerance probabilities are within 1e-6 of the optimum's, measured from 500 to 300,000
+# rows. Below 5e-8 rounding disturbs the solver's line search, which logs warnings.
 _TOLERANCE = 1e-7
 _MAX_ITERATIONS = 1_000
 
 
 def build_spark_pipeline(contract: Contract, rows: int) -> Pipeline:
-    """An unfitted pipeline that takes frames with the contract's features, and `label` to fit.
+    """Build an unfitted pipeline that takes frames with the contract's features and `label`.
 
-    Numbers may come as numeric text, blanks stand for what the contract says, unseen categories
-    count as none of the known ones. A number that is null or no number gives the probability NaN.
+    Numbers may be numeric text, the contract gives blanks a meaning, and unseen categories count as
+    none of the known ones. A number that is null or no number gives the probability NaN.
 
     Args:
-        contract: of the features.
-        rows: number of rows that it will be fitted on; the penalty depends on it.
+        contract: the contract of the features.
+        rows: the number of rows that it will be fitted on; the penalty depends on it.
     """
     return Pipeline(stages=[*build_encoding_stages(contract), build_regression(rows)])
 
 
 def build_encoding_stages(contract: Contract) -> tuple[SQLTransformer, VectorAssembler]:
-    """The stages that turn features into a vector. They learn nothing from data."""
+    """Build the stages that turn features into a vector, and learn nothing from data."""
     expressions = list_expressions(build_encoding(contract))
     names = [f"{ENCODED_COLUMN}_{position}" for position in range(len(expressions))]
     selected = ", ".join(f"{text} AS {name}" for text, name in zip(expressions, names, strict=True))
@@ -52,7 +52,7 @@ def build_encoding_stages(contract: Contract) -> tuple[SQLTransformer, VectorAss
 
 
 def build_regression(rows: int) -> LogisticRegression:
-    """The unfitted last stage; see :func:`build_spark_pipeline`."""
+    """Build the unfitted last stage; see :func:`build_spark_pipeline`."""
     return LogisticRegression(
         featuresCol=ENCODED_COLUMN,
         labelCol=LABEL_COLUMN,
@@ -65,7 +65,7 @@ def build_regression(rows: int) -> LogisticRegression:
 
 
 def list_expressions(encoding: Encoding) -> list[str]:
-    """One Spark SQL expression, of type double, for each column of the design matrix."""
+    """List a Spark SQL expression of type double for each column of the design matrix."""
     indicators = [
         f"IF({quote(group.field.name)} = {_quote_value(value)}, 1D, 0D)"
         for group in encoding.indicators
@@ -78,17 +78,17 @@ def list_expressions(encoding: Encoding) -> list[str]:
 
 
 def _nullable_expression(field: Field) -> str:
-    """A double; NaN where there is no number in the field."""
+    """Write an expression of type double; NaN without a number in the field."""
     return f"COALESCE({_number_expression(field)}, DOUBLE('NaN'))"
 
 
 def _number_expression(field: Field) -> str:
-    """A double; null where there is no number in the field."""
+    """Write an expression of type double; null without a number in the field."""
     name = quote(field.name)
     number = f"TRY_CAST({name} AS DOUBLE)"
     if field.blank is None:
         return number
-    # The second branch is evaluated only for what is no number, so that numbers stay fast.
+    # The second branch is evaluated only for values that are no numbers.
     blank = rf"IF(CAST({name} AS STRING) RLIKE r'^\s*$', {float(field.blank)!r}D, NULL)"
     return f"COALESCE({number}, {blank})"
 

@@ -1,1 +1,1 @@
-"""The checks of a record, once for each engine: plain Python is the reference for the others."""
+"""Checks records in three engines; plain Python is the reference for the others."""

@@ -1,7 +1,7 @@
-"""The contract's checks in Python workers, for models that Spark's JVM evaluates.
+"""Decodes and checks records in Python workers, for models that Spark's JVM evaluates.
 
-The rows of ``spark.py``, by the parser of ``arrow.py``: it takes about half of
-the processor time, Arrow there and back included. It costs a Python worker for each task.
+The result is that of ``spark.py``, with the parser of ``arrow.py``, which takes about half of the
+processor time, Arrow there and back included. It needs a Python worker for each task.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ _VIOLATION_ARROW = pa.struct([(attribute.name, pa.string()) for attribute in fie
 
 
 def decode_in_workers(records: DataFrame, contract: Contract) -> DataFrame:
-    """The same as :func:`lib.decode.engines.spark.decode_records`, by Python workers.
+    """Do what :func:`lib.decode.engines.spark.decode_records` does in Python workers.
 
     Args:
         records: the columns of ``SOURCE_COLUMNS``.
-        contract: what a record has to look like.
+        contract: the contract of the records.
 
     Returns:
-        As ``decode_records``; of an invalid record neither identifier nor event time.
+        The columns of ``decode_records``; those of an invalid record have no identifier and no
+        event time.
     """
     types = {
         **SOURCE_TYPES,
@@ -50,31 +51,31 @@ def decode_in_workers(records: DataFrame, contract: Contract) -> DataFrame:
 
 
 def select_for_workers(records: DataFrame) -> DataFrame:
-    """``SOURCE_COLUMNS`` as they go to Python workers: the headers as text.
+    """Select ``SOURCE_COLUMNS`` for Python workers, with the headers as text.
 
-    Why: ``lib.messages.header_text``.
+    ``lib.messages.header_text`` says why they are text.
     """
     return records.select(*SOURCE_COLUMNS).withColumn("source_headers", F.to_json("source_headers"))
 
 
 @dataclass(frozen=True)
 class DecodeBatches:
-    """What a worker does with the batches of a partition; see ``DataFrame.mapInArrow``.
+    """Decodes the batches of a partition in a worker; see ``DataFrame.mapInArrow``.
 
     Attributes:
-        contract: what a record has to look like.
+        contract: the contract of the records.
     """
 
     contract: Contract
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """A row for each record, in their order."""
+        """Yield a row for each record, in their order."""
         return map_batches(self.decode, batches)
 
     def decode(self, records: pa.RecordBatch) -> pa.RecordBatch:
-        """The columns of :func:`decode_in_workers` for records of ``SOURCE_COLUMNS``.
+        """Decode records of ``SOURCE_COLUMNS`` to the columns of :func:`decode_in_workers`.
 
-        The headers come as text; see ``lib.messages.header_text``.
+        The headers are text; see ``lib.messages.header_text``.
         """
         decoded = decode_batch(records["source_value"], self.contract)
         columns = {name: records[name] for name in SOURCE_COLUMNS}
@@ -92,7 +93,7 @@ class DecodeBatches:
 
 
 def _find_places(valid: npt.NDArray[np.bool_]) -> pa.Array | None:
-    """Of each row the position among the valid ones, null where it is none; None if all are."""
+    """Find each row's position among the valid rows, null for others; None if all are valid."""
     if valid.all():
         return None
     return pa.array(np.cumsum(valid) - 1, mask=~valid)
@@ -103,7 +104,7 @@ def _spread(column: pa.Array, place: pa.Array | None) -> pa.Array:
 
 
 def _read_column(decoded: DecodedBatch, spec: Field, contract: Contract) -> pa.Array:
-    """A column of the valid rows."""
+    """Read a column of the valid rows."""
     if spec == contract.identifier:
         return decoded.identifiers
     if spec == contract.event_time:
@@ -120,7 +121,7 @@ def _find_arrow_type(spec: Field) -> pa.DataType:
 
 
 def _list_violations(decoded: DecodedBatch, count: int) -> pa.ListArray:
-    """What is wrong with each row; empty where nothing is."""
+    """List the violations of each row; empty for a valid row."""
     lengths = np.zeros(count + 1, dtype=np.int32)
     listed: list[dict[str, str]] = []
     for row, violations in sorted(decoded.violations.items()):

@@ -1,1 +1,1 @@
-"""A folder for each backend. None imports another: a worker would load the libraries of all."""
+"""A folder for each backend. None imports another one, so that a worker loads only its own."""

@@ -32,5 +32,5 @@ class ConsumeSettings(KafkaSettings):
 
     @property
     def is_endless(self) -> bool:
-        """Whether only ``count`` or a signal ends it."""
+        """Whether only ``count`` or a signal ends the job."""
         return self.follow or self.start == "latest"

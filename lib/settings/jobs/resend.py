@@ -57,7 +57,7 @@ class ResendSettings(DistinctTopicSettings):
     @field_validator("error_type", "rule", mode="before")
     @classmethod
     def _split_names(cls, given: Any) -> Any:
-        """``--help`` has them in capitals."""
+        """Read names in capitals, which is the form of ``--help``."""
         return tuple(str(name).lower() for name in _split(given))
 
     @field_validator("field", mode="before")
@@ -67,5 +67,5 @@ class ResendSettings(DistinctTopicSettings):
 
 
 def _split(given: Any) -> Any:
-    """A variable holds several with commas."""
+    """Split the value of a variable, which may hold several with commas."""
     return tuple(given.split(",")) if isinstance(given, str) else given

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from lib.settings.base import CONTRACT_OF_RECORDS, OF_THE_DOMAIN, JobSettings
 
 SYNTHETIC = "synthetic"
-# Enough that the metrics' spread over folds is near 0.01, few enough for a demo.
+# With so many rows the metrics' spread over folds is near 0.01, and a demo does not take long.
 DEFAULT_SYNTHETIC_ROWS = 10_000
 
 

@@ -1,1 +1,1 @@
-"""A trained pipeline in faster forms, each kept only if it scores the same."""
+"""Compiles a trained pipeline to faster forms, and keeps those that score the same."""

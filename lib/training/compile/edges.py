@@ -1,4 +1,4 @@
-"""Records on the edges of a contract, on which two forms of one model are likeliest to differ."""
+"""Makes records on the edges of a contract, on which two forms of a model most likely differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Values = npt.NDArray[np.float64]
 
 UNSEEN_CATEGORY = "never seen"
 _BASES = 4
-# Intervals in which a jump is looked for; of several in one, one is found.
+# The number of intervals in which a jump is looked for; each shows one jump at most.
 _INTERVALS = 512
 _BISECTIONS = 64
 # A continuous model moves less than this between neighbouring float64.
@@ -25,19 +25,19 @@ _JUMP = 1e-9
 
 
 def make_edges(score: Score, contract: Contract, seed: int) -> pd.DataFrame:
-    """Rows with each edge in turn, on a few different records.
+    """Make rows with each edge in turn, based on a few different records.
 
-    Every category, none of them, blank text, the ends of each number's range, the values that have
-    an indicator of their own, and both sides of every value at which the model jumps, to the bit:
-    the split thresholds of trees, in the units of the record, whatever scales them.
+    The edges are every category, an unknown category, blank text, the ends of each number's range,
+    values with an indicator of their own, and both sides of every value at which the model jumps,
+    exact to the bit: the split thresholds of trees, in the units of the record.
 
     Args:
         score: the model: features → float64 [n_rows].
-        contract: of the features.
-        seed: of the records.
+        contract: the contract of the features.
+        seed: the seed of the records.
 
     Returns:
-        the contract's features, typed as training data.
+        The contract's features, with the types of training data.
     """
     bases = draw_features(contract, _BASES, seed)
     rows = [bases]
@@ -58,15 +58,15 @@ def make_edges(score: Score, contract: Contract, seed: int) -> pd.DataFrame:
 
 
 def find_jumps(score: Score, bases: pd.DataFrame, field: Field) -> Values:
-    """Both sides of each value of a number at which the model's probability jumps.
+    """Find both sides of each value of a number at which the model's probability jumps.
 
     Args:
         score: the model.
-        bases: records in whose place the number varies.
+        bases: the records in which the number varies.
         field: a number with a finite range.
 
     Returns:
-        neighbouring float64, in pairs; empty for a continuous model.
+        Pairs of neighbouring float64; empty for a continuous model.
     """
     found = [_find_jumps(score, bases.iloc[[row]], field) for row in range(len(bases))]
     return np.unique(np.concatenate(found))
@@ -84,7 +84,7 @@ def _find_jumps(score: Score, base: pd.DataFrame, field: Field) -> Values:
             break
         middle = (left + (right - left) / 2)[narrow]
         at_middle = score(_cross(base, field.name, middle))
-        # Into the half where it moves more: a slope fades with the width, a jump does not.
+        # The half with the larger change is taken: a jump is as large in a narrower interval.
         is_left = np.abs(at_middle - at_left[narrow]) >= np.abs(at_right[narrow] - at_middle)
         right[narrow] = np.where(is_left, middle, right[narrow])
         at_right[narrow] = np.where(is_left, at_middle, at_right[narrow])
@@ -105,7 +105,7 @@ def _list_ends(field: Field) -> list[float]:
 
 
 def _cross(bases: pd.DataFrame, name: str, values: object) -> pd.DataFrame:
-    """Every base with every value of one field; the column keeps its type."""
+    """Combine every base with every value of one field; the column keeps its type."""
     column = pd.Series(values).astype(bases[name].dtype)
     repeated = bases.loc[bases.index.repeat(len(column))].reset_index(drop=True)
     repeated[name] = np.tile(column.to_numpy(), len(bases))

@@ -1,7 +1,7 @@
-"""The trained scikit-learn pipeline in other forms: ONNX, and one Spark SQL expression.
+"""Exports the trained scikit-learn pipeline to ONNX and to one Spark SQL expression.
 
 Both are exported from the pipeline without its first step, which only reads raw text, and take the
-contract's features as ``lib/decode/engines/python.py`` gives them. Needs the ``compiled`` extra.
+contract's features from ``lib/decode/engines/python.py``. This needs the ``compiled`` extra.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from lib.record.types import is_float, is_text
 from lib.score.backends.onnx.model import CATEGORIES_KEY, COLUMNS_KEY, MISSING_KEY
 from lib.training.sklearn_pipeline import FILLED, MISSING
 
-# The newest that skl2onnx 1.20 and onnxruntime 1.22 both know.
+# The newest version that skl2onnx 1.20 and onnxruntime 1.22 both know.
 _OPSETS = {"": 18, "ai.onnx.ml": 3}
-_SQL_DIALECT = "databricks"  # of sqlglot; its "spark" lacks what the translation needs
+_SQL_DIALECT = "databricks"  # sqlglot's "spark" cannot do this translation
 _PROBABILITY = "output_probability.1"
-# Beside a number that may be missing, a column of 1 where it is, else 0.
+# The name of a column of 1 and 0 beside a number: whether it is missing.
 _MISSING_SUFFIX = "__is_missing"
-# Orbital encodes text only: a number with indicators stands in the statement under this name too.
+# Orbital encodes text only, so a number with indicators has this second name in the statement.
 _TEXT_PREFIX = "text_of_"
 
 
 def export_onnx(pipeline: Pipeline, contract: Contract) -> bytes:
-    """The pipeline as an ONNX graph; see :mod:`lib.score.backends.onnx.model` for its inputs.
+    """Export the pipeline as an ONNX graph; see :mod:`lib.score.backends.onnx.model`.
 
-    Categories come in as their positions in the contract, so that no text enters the graph.
+    The inputs of categories are their positions in the contract, so that no text enters the graph.
 
     Raises:
-        Exception: whatever skl2onnx raises on what it cannot convert.
+        Exception: the error of skl2onnx for a step that it cannot convert.
     """
     from skl2onnx import to_onnx  # type: ignore[import-untyped]  # ships no types
     from skl2onnx.common.data_types import (  # type: ignore[import-untyped]
@@ -57,7 +57,7 @@ def export_onnx(pipeline: Pipeline, contract: Contract) -> bytes:
         if field.kind is not Kind.TEXT
     }
     types |= {name + _MISSING_SUFFIX: FloatTensorType for name in nullable}
-    # Inputs have names of their own: graphs do not take every name that a column may have.
+    # Inputs have other names than columns, because graphs do not take every name of a column.
     names = {column: f"x{position}" for position, column in enumerate(types)}
     _rename_columns(inner, names)
     inputs = [(names[column], kind([None, 1])) for column, kind in types.items()]
@@ -75,10 +75,10 @@ def export_onnx(pipeline: Pipeline, contract: Contract) -> bytes:
 
 
 def export_sql(pipeline: Pipeline, contract: Contract) -> str:
-    """The probability of class 1 as one Spark SQL expression over the contract's features.
+    """Export the probability of class 1 as one Spark SQL expression over the features.
 
     Raises:
-        Exception: whatever orbital and sqlglot raise on what they cannot translate.
+        Exception: the error of orbital or sqlglot for a step that they cannot translate.
     """
     import orbital  # type: ignore[import-untyped]  # ships no types
     import orbital.types  # type: ignore[import-untyped]
@@ -105,12 +105,12 @@ def export_sql(pipeline: Pipeline, contract: Contract) -> str:
 
 
 def _fill_outside(inner: Pipeline) -> list[str]:
-    """Take numbers that may be missing as filled, and beside each whether it is missing.
+    """Replace the steps that fill missing numbers by filled numbers and indicators as inputs.
 
-    Neither exporter knows the steps that find that out; who scores does it before.
+    Neither exporter knows these steps, so the backend does them before it scores.
 
     Returns:
-        the columns that may be missing.
+        The columns that may be missing.
     """
     parts = inner.named_steps["encode"].transformers_
     nullable: list[str] = []
@@ -124,7 +124,7 @@ def _fill_outside(inner: Pipeline) -> list[str]:
 
 
 def _find_encoder(inner: Pipeline) -> tuple[Any, list[str]]:
-    """The fitted one-hot encoder and its columns."""
+    """Find the fitted one-hot encoder and its columns."""
     transformer, columns = inner.named_steps["encode"].transformers_[0][1:]
     return transformer, list(columns)
 
@@ -156,7 +156,7 @@ def _orbital_type(field: Field) -> Any:
 
 
 def _as_expression(statement: str, nullable: Sequence[str]) -> str:
-    """The chain of SELECTs that orbital writes, folded into the expression of one column."""
+    """Fold the chain of SELECTs that orbital writes into the expression of one column."""
     import sqlglot
     from sqlglot import exp
     from sqlglot.optimizer.simplify import simplify
@@ -175,7 +175,7 @@ def _as_expression(statement: str, nullable: Sequence[str]) -> str:
     query = sqlglot.parse_one(statement, dialect=_SQL_DIALECT)
     selects = [cte.this for cte in query.find_all(exp.CTE)]
     for select in [*selects, query]:
-        # All of one SELECT are resolved by the one before it.
+        # The SELECT before it defines all columns that a SELECT uses.
         known |= {
             projection.alias: projection.this.transform(resolve)
             for projection in select.expressions
@@ -189,7 +189,7 @@ def _as_expression(statement: str, nullable: Sequence[str]) -> str:
 
 
 def _find_missing(node: Any, nullable: frozenset[str]) -> Any:
-    """What is filled in for a number that may be missing, and whether it is, as expressions."""
+    """Build expressions for a number with its missing values filled, and whether it is missing."""
     from sqlglot import exp, parse_one
 
     if not isinstance(node, exp.Column):
@@ -208,7 +208,7 @@ def _is_itself(projection: Any) -> bool:
 
 
 def _compare_numbers(node: Any) -> Any:
-    """``text_of_tenure = '1'`` → ``tenure = 1``."""
+    """Turn comparisons like ``text_of_tenure = '1'`` into ``tenure = 1``."""
     from sqlglot import exp
 
     if isinstance(node, exp.EQ) and node.this.name.startswith(_TEXT_PREFIX):

@@ -1,12 +1,12 @@
-"""The arithmetic of an exported SQL expression, done once at training instead of for each record.
+"""Does the arithmetic of an exported SQL expression once, instead of for each record.
 
 orbital writes the steps of a pipeline as they are. A category's indicator is centred, scaled and
 weighted: ``TRY_DIVIDE(CAST(IF(gender = 'Female', 1, 0) AS DOUBLE) - 0.49, 0.5) * 0.3``. Everything
-in it is constant but the indicator, so all terms of a column are one ``CASE gender WHEN …``. That
-matters less for a record than for a micro-batch: Spark plans the expression anew for each, in a
-time that grows with its parts.
+in it is constant but the indicator, so all terms of a column become one ``CASE gender WHEN …``.
+That saves more time of a micro-batch than of a record: Spark plans the expression again for each
+batch, in a time that grows with its parts.
 
-Needs the ``compiled`` extra.
+This needs the ``compiled`` extra.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ARITHMETIC: dict[type[exp.Expr], Callable[[float, float], float]] = {
 
 @dataclass(frozen=True)
 class _Indicator:
-    """A term that has one value where a column equals a literal, and another elsewhere."""
+    """A term that has one value if a column equals a literal, and another one otherwise."""
 
     column: exp.Column
     literal: exp.Literal
@@ -37,15 +37,15 @@ class _Indicator:
     other: float
 
     def map(self, change: Callable[[float], float]) -> _Indicator:
-        """The same with both values changed."""
+        """Return the term with both values changed."""
         return replace(self, equal=change(self.equal), other=change(self.other))
 
 
 def fold_lookups(expression: exp.Expr) -> exp.Expr:
-    """The same value by fewer operations, but for the order in which a column's terms are added.
+    """Rewrite an expression to fewer operations; only the order of additions changes.
 
     Args:
-        expression: of type double, in sqlglot's terms; it is changed.
+        expression: sqlglot's tree of an expression of type double, which is changed.
     """
     sums = [it for it in expression.find_all(exp.Add) if not isinstance(it.parent, exp.Add)]
     for total in sums:
@@ -62,7 +62,7 @@ def _add(left: exp.Expr, right: exp.Expr) -> exp.Expr:
 
 
 def _merge(terms: Iterable[exp.Expr]) -> list[exp.Expr]:
-    """The terms of a sum, those that look up the same column as one."""
+    """Merge those terms of a sum that look up the same column."""
     others = []
     lookups = defaultdict[str, list[_Indicator]](list)
     for term in terms:
@@ -75,7 +75,7 @@ def _merge(terms: Iterable[exp.Expr]) -> list[exp.Expr]:
 
 
 def _read_indicator(node: exp.Expr) -> _Indicator | None:
-    """What a term makes of ``CAST(IF(column = literal, …, …) AS DOUBLE)`` by constants alone."""
+    """Read a term that changes ``CAST(IF(column = literal, …, …) AS DOUBLE)`` by constants."""
     node = node.unnest()
     if isinstance(node, exp.Cast):
         return _read_if(node.this) if node.is_type(exp.DataType.Type.DOUBLE) else None
@@ -110,7 +110,7 @@ def _read_number(node: exp.Expr | None) -> float | None:
 
 
 def _write_case(indicators: list[_Indicator]) -> exp.Expr:
-    """What a column adds to the sum, by its value."""
+    """Write the part of the sum that depends on the value of one column."""
     case = exp.Case(this=indicators[0].column)
     for literal in dict.fromkeys(it.literal for it in indicators):
         value = sum(it.equal if it.literal == literal else it.other for it in indicators)
@@ -119,7 +119,7 @@ def _write_case(indicators: list[_Indicator]) -> exp.Expr:
 
 
 def _write_double(number: float) -> exp.Expr:
-    """A literal of that type: without an exponent Spark takes it for a DECIMAL."""
+    """Write a literal with an exponent, without which Spark would take it for a DECIMAL."""
     text = repr(abs(number))
     literal = exp.Literal.number(text if "e" in text else f"{text}e0")
     return exp.Neg(this=literal) if number < 0 else literal

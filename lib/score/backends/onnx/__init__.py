@@ -1,1 +1,1 @@
-"""ONNX: a graph that onnxruntime evaluates."""
+"""The ONNX backend, whose graph onnxruntime evaluates."""

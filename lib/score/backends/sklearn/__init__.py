@@ -1,1 +1,1 @@
-"""scikit-learn: a pipeline in this process or in Python workers."""
+"""The scikit-learn backend, whose pipeline runs in this process or in Python workers."""

@@ -1,1 +1,1 @@
-"""Spark ML: a PipelineModel that Spark's JVM evaluates."""
+"""The Spark backend, whose PipelineModel Spark's JVM evaluates."""

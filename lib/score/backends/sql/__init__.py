@@ -1,1 +1,1 @@
-"""SQL: the model as one expression that Spark's JVM evaluates."""
+"""The SQL backend, whose model is one expression that Spark's JVM evaluates."""
