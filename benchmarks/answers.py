@@ -22,7 +22,7 @@ def expect_answers(model: Path, seed: int) -> dict[bytes, float]:
 
     Args:
         model: folder of a stored version.
-        seed: that the topics are filled with.
+        seed: the seed that the topics are filled with.
     """
     customers = make_customers(SAMPLE_RECORDS, seed)
     records = list(iter_records(customers, CUSTOMER))
@@ -54,7 +54,7 @@ class Comparison:
             self._wrong.add(name)
 
     def check(self, records: int) -> str | None:
-        """What is wrong with the first ``records`` customers' predictions; None if nothing."""
+        """Say what is wrong with the first ``records`` customers' predictions; None if nothing."""
         expected = min(records, len(self._expected))
         if len(self._seen) != expected:
             return f"found {len(self._seen)} predictions of a sample of {expected} records"

@@ -41,11 +41,11 @@ class Layout:
     """How a job is laid out.
 
     Attributes:
-        records_per_s: of the input topic, as many as all queries answer together.
+        records_per_s: the rate of the input topic, which all queries together answer.
         commit: where transactions are committed.
-        queries: that share the topic by ``--partitions``.
+        queries: the number of queries that share the topic by ``--partitions``.
         batch_s: time from batch to batch.
-        output_partitions: of the topic of predictions; as many as the source has where not given.
+        output_partitions: the partitions of the output topic; by default as many as the source has.
     """
 
     records_per_s: int
@@ -71,11 +71,11 @@ class Estimate:
     """What a layout takes.
 
     Attributes:
-        cores: that score, of all queries together, without any reserve.
-        commit_share: of a batch's time that goes to commits; the cores of a query rest meanwhile
-            where its driver commits.
+        cores: the cores that score for all queries together, without a reserve.
+        commit_share: the share of a batch's time that commits take; the cores of a query rest
+            meanwhile if its driver commits.
         markers_per_s: control records of transactions, one for each partition that each wrote to.
-        connections_per_s: that producers of tasks open, each to every broker.
+        connections_per_s: the connections that producers of tasks open, each to every broker.
     """
 
     cores: int
@@ -85,7 +85,7 @@ class Estimate:
 
 
 def join_in_turn(*rates_per_s: float) -> float:
-    """The rate of parts that run one after the other on the same records.
+    """Compute the rate of parts that run one after the other on the same records.
 
     >>> round(join_in_turn(50_000, 300_000))
     42857
@@ -94,10 +94,10 @@ def join_in_turn(*rates_per_s: float) -> float:
 
 
 def estimate(layout: Layout, *, scoring_per_s: float, commit_per_s: float) -> Estimate:
-    """What a layout takes where scoring and committing run in turn.
+    """Compute the needs of a layout in which scoring and committing run in turn.
 
     Args:
-        layout: of the job.
+        layout: the layout of the job.
         scoring_per_s: records that one core scores.
         commit_per_s: messages that one writer commits.
 
@@ -147,7 +147,7 @@ ROWS: tuple[tuple[Layout, str], ...] = (
 
 
 def format_rows(*, scoring_per_s: float, commit_per_s: float) -> Iterator[str]:
-    """The table's rows in Markdown.
+    """Write the table's rows in Markdown.
 
     Args:
         scoring_per_s: records that one core scores.

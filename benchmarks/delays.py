@@ -18,12 +18,12 @@ Seconds = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Latency:
-    """Of some records, in milliseconds.
+    """Quantiles of some records' delays, in milliseconds.
 
     Attributes:
         records: how many; the figures are None for none.
-        p50_ms: that half of them do not exceed.
-        p99_ms: that 99 % of them do not exceed.
+        p50_ms: the delay that half of them do not exceed.
+        p99_ms: the delay that 99 % of them do not exceed.
         max_ms: the longest.
     """
 
@@ -34,7 +34,7 @@ class Latency:
 
     @classmethod
     def over(cls, latencies_s: Seconds) -> Latency:
-        """Of latencies: float64 [n_records], in seconds."""
+        """Compute the quantiles of latencies: float64 [n_records], in seconds."""
         if not latencies_s.size:
             return cls(0, None, None, None)
         p50, p99, longest = np.percentile(latencies_s, [50, 99, 100]) * 1000
@@ -65,7 +65,7 @@ def compute_latencies(
 
 
 def is_away(due_s: Seconds, boundaries_s: Sequence[float]) -> npt.NDArray[np.bool_]:
-    """Whether records were due away from every batch boundary: bool [n_records]."""
+    """Tell which records were due away from every batch boundary: bool [n_records]."""
     away = np.ones(due_s.shape, dtype=bool)
     for boundary_s in boundaries_s:
         away &= (due_s < boundary_s - BEFORE_BOUNDARY_S) | (due_s > boundary_s + AFTER_BOUNDARY_S)

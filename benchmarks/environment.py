@@ -1,4 +1,4 @@
-"""On what was measured: machine, versions, settings. What is not found out is None."""
+"""Describes what was measured on: machine, versions, settings. Unknown facts are None."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _find_jar_version(jar_set: JarSet, name: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says of this clone; None outside a clone."""
+    """Read the revision of this clone from git; None outside a clone."""
     try:
         done = subprocess.run(
             ["git", *arguments], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True

@@ -98,7 +98,7 @@ class Scorer:
     Args:
         model: ``pipeline.joblib`` or ``pipeline.onnx`` of a stored version.
         threshold: smallest probability that is predicted as "Yes".
-        scored_by: for the predictions' ``model_version``.
+        scored_by: the predictions' ``model_version``.
     """
 
     def __init__(self, model: Path, threshold: float, scored_by: str) -> None:

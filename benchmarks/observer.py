@@ -27,9 +27,9 @@ class Observation:
 
     Attributes:
         sightings: one for each change.
-        duration_s: from start to end of its process.
+        duration_s: the seconds from start to end of its process.
         peak_bytes: the largest weight of its processes.
-        cpu_s: that its processes have used.
+        cpu_s: the processor time that its processes have used.
     """
 
     sightings: list[Sighting]
@@ -77,7 +77,7 @@ class Patience:
     """Decides when a contestant that never ends has drained its topic, or will not.
 
     Args:
-        records: of the topic.
+        records: the number of records in the topic.
     """
 
     def __init__(self, records: int) -> None:
@@ -86,7 +86,7 @@ class Patience:
         self._changed_s = time.monotonic()
 
     def note(self, total: int) -> int:
-        """What came out so far; returned as it is."""
+        """Return what has come out so far."""
         if total != self._total:
             self._total, self._changed_s = total, time.monotonic()
         return total

@@ -24,11 +24,11 @@ _BAR_INCHES = 0.42
 
 
 def draw(report: Mapping[str, Any], target: Path) -> None:
-    """One bar a contestant, the fastest on top; whiskers from the slowest to the fastest round.
+    """Draw a bar for each contestant, with whiskers from the slowest to the fastest round.
 
     Args:
-        report: as ``benchmarks/report.py`` writes it.
-        target: of the picture; its suffix says the format.
+        report: the report of ``benchmarks/report.py``.
+        target: the file of the picture; its suffix decides the format.
     """
     rows = sorted(
         (row for row in report["rows"] if row["rate"]), key=lambda row: row["rate"]["median"]

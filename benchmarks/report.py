@@ -19,16 +19,16 @@ class Run:
 
     Attributes:
         contestant: its name.
-        round: from 1.
+        round: the number of the round, from 1.
         failure: why it does not count; None if it does.
         rate: records/s from the first micro-batch's worth to the last record.
-        late_rate: likewise of the second half, when compilers have done their work.
-        first_s: from the start of the process to the first record that a reader could read.
-        finish_s: likewise to the last one.
-        wall_s: likewise to the end of the process.
+        late_rate: the rate of the second half, when compilers have done their work.
+        first_s: the seconds from the start of the process to the first record for a reader.
+        finish_s: the seconds from the start of the process to the last record.
+        wall_s: the seconds from the start of the process to its end.
         peak_bytes: largest resident memory of all its processes together, sampled.
         cpu_s: processor time of all its processes, start-up included, sampled.
-        predictions, dead_letters: that a read_committed reader found afterwards.
+        predictions, dead_letters: the messages that a read_committed reader found afterwards.
     """
 
     contestant: str
@@ -45,7 +45,7 @@ class Run:
     dead_letters: int
 
     def describe(self) -> str:
-        """The rate, or why there is none."""
+        """Write the rate, or why there is none."""
         if self.failure is not None:
             return f"FAILED: {self.failure}"
         return "too short for a rate" if self.rate is None else f"{self.rate:>9,.0f} records/s"
@@ -61,7 +61,7 @@ class Spread:
 
     @classmethod
     def over(cls, values: Iterable[float | None]) -> Spread | None:
-        """The spread of what is known; None if nothing is."""
+        """Compute the spread of the known values; None without any."""
         known = [value for value in values if value is not None]
         return cls(median(known), min(known), max(known)) if known else None
 
@@ -72,16 +72,16 @@ class Row:
 
     Attributes:
         contestant: its name.
-        guarantee, backend: of the contestant.
+        guarantee, backend: the guarantee and the backend of the contestant.
         failed: runs that do not count.
-        rate, late_rate: as in :class:`Run`.
+        rate, late_rate: see :class:`Run`.
         rate_to_loop: its rate by that of the hand-written loop with scikit-learn in the same round.
         rate_to_onnx_loop: the same with ONNX.
         rate_to_at_least_once: its rate by that of the same backend without transactions in the same
             round; for exactly-once only.
         whole_rate: records/s from the start of the process to the last record.
-        first_s: as in :class:`Run`.
-        peak_bytes: as in :class:`Run`, the largest of all rounds.
+        first_s: see :class:`Run`.
+        peak_bytes: the largest of all rounds; see :class:`Run`.
     """
 
     contestant: str
@@ -99,7 +99,7 @@ class Row:
 
 
 def summarise(runs: Sequence[Run], records: int) -> list[Row]:
-    """One row for each contestant that ran, in the order of ``CONTESTANTS``."""
+    """Build a row for each contestant that ran, in the order of ``CONTESTANTS``."""
     good = {(run.contestant, run.round): run for run in runs if run.failure is None}
     names = {run.contestant for run in runs}
     return [
@@ -158,7 +158,7 @@ _HEADINGS = (
 
 
 def list_cells(row: Row) -> tuple[str, ...]:
-    """A row as text, in the order of the table's columns."""
+    """Write a row as text, in the order of the table's columns."""
     return (
         row.guarantee,
         row.backend + (f" ({row.failed} failed)" if row.failed else ""),
@@ -174,7 +174,7 @@ def list_cells(row: Row) -> tuple[str, ...]:
 
 
 def build_table(rows: Sequence[Row]) -> Table:
-    """For the terminal."""
+    """Build the table for the terminal."""
     table = Table()
     for position, heading in enumerate(_HEADINGS):
         table.add_column(heading, justify="left" if position < 2 else "right")
@@ -184,7 +184,7 @@ def build_table(rows: Sequence[Row]) -> Table:
 
 
 def format_markdown(rows: Sequence[Row]) -> str:
-    """To be copied into documents."""
+    """Write the table for documents."""
     rule = ["---", "---", *["--:"] * (len(_HEADINGS) - 2)]
     lines = [_HEADINGS, rule, *(list_cells(row) for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -195,7 +195,7 @@ def format_json(conditions: Mapping[str, Any], rows: Sequence[Any], runs: Sequen
 
     Args:
         conditions: machine, versions and settings.
-        rows: of the table; dataclasses, like the runs.
+        rows: the rows of the table; dataclasses, like the runs.
         runs: behind the rows, failed ones too.
     """
     report = {

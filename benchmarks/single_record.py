@@ -87,7 +87,7 @@ def measure_alone(backend: ModelBackend, rounds: int) -> list[float]:
 
 
 def format_row(name: str, times_ms: Sequence[float], overhead_ms: float | None = None) -> str:
-    """One line of the table."""
+    """Write one line of the table."""
     p99 = quantiles(times_ms, n=100)[98]
     extra = "" if not overhead_ms else f"{overhead_ms:+.4f}"
     return f"{name:<30} {median(times_ms):>10.3f} {p99:>10.3f} {extra:>12}".rstrip()

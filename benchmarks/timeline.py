@@ -10,7 +10,7 @@ class Sighting(NamedTuple):
     """One look at the output topics.
 
     Attributes:
-        at_s: on the monotonic clock; 0 is the start of the contestant's process.
+        at_s: the time on the monotonic clock; 0 is the start of the contestant's process.
         total: messages that a read_committed reader could read.
     """
 
@@ -38,9 +38,9 @@ def compute_rate(sightings: Sequence[Sighting], records: int, share: float) -> f
     the number of records: they are scaled.
 
     Args:
-        sightings: in the order of time.
-        records: of which everything that came out is the answer.
-        share: in (0, 1); the first batches, which warm up, stay out of the rate.
+        sightings: the sightings in the order of time.
+        records: the number of records whose answers came out.
+        share: the share in (0, 1) of the first records, which are left out of the rate.
 
     Returns:
         None where all of them came out in one go, so that nothing is left to measure.

@@ -15,12 +15,12 @@ _ROOT = FOLDER / "peers"
 
 
 def find_python(name: str, root: Path = _ROOT) -> Path:
-    """The interpreter of an environment, made or not."""
+    """Return the interpreter of an environment, whether it exists or not."""
     return environments.find_python(root / name)
 
 
 def find_version(name: str, package: str) -> str:
-    """The pinned version of a package.
+    """Read the pinned version of a package.
 
     Raises:
         SetupError: it is not in the requirements.
@@ -34,12 +34,12 @@ def find_version(name: str, package: str) -> str:
 
 
 def find_requirements(name: str) -> Path:
-    """The file of an environment's packages."""
+    """Return the file of an environment's packages."""
     return REQUIREMENTS / f"{name}.txt"
 
 
 def is_ready(name: str, root: Path = _ROOT) -> bool:
-    """Whether the environment was made, whole, from the requirements of today."""
+    """Tell whether the environment was made completely from the present requirements."""
     return environments.is_ready(find_requirements(name), root / name)
 
 
