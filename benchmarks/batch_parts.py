@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from confluent_kafka.admin import AdminClient
 from pydantic import Field
 from rich.console import Console
 
@@ -30,7 +29,7 @@ from benchmarks.trial import (
     write_report,
 )
 from lib.errors import ScoringError
-from lib.kafka.cluster import Cluster
+from lib.kafka.admin import build_admin
 from lib.kafka.topics import create_topics
 from lib.settings.command import run_job
 from lib.settings.jobs.score_stream import AVAILABLE_NOW
@@ -112,7 +111,7 @@ def _read_time(text: str) -> datetime:
 
 def drain(settings: BatchPartsSettings, ground: Ground) -> Parts:
     """Fill a topic and let the job answer it."""
-    servers = ground.bootstrap_servers
+    cluster = ground.cluster
     course = plan_course(
         ground,
         batch_records=settings.max_offsets_per_trigger,
@@ -121,8 +120,8 @@ def drain(settings: BatchPartsSettings, ground: Ground) -> Parts:
     topics = (course.input_topic, course.output_topic, course.dead_letter_topic)
     log = FOLDER / "batch-parts.log"
     try:
-        fill_topic(servers, course.input_topic, settings.records, lambda sent: None)
-        create_topics(Cluster(servers), dict.fromkeys(topics[1:], PARTITIONS))
+        fill_topic(cluster, course.input_topic, settings.records, lambda sent: None)
+        create_topics(cluster, dict.fromkeys(topics[1:], PARTITIONS))
         options = {
             "--backend": settings.backend,
             "--trigger": AVAILABLE_NOW,
@@ -132,7 +131,7 @@ def drain(settings: BatchPartsSettings, ground: Ground) -> Parts:
         with Child("the job", command, log, ground.guard) as child:
             child.wait()
     finally:
-        admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
+        admin = build_admin(cluster)
         clean_up(admin, topics, [course.group])
     return split_batches(log.read_text())
 

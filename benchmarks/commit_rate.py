@@ -18,7 +18,6 @@ from statistics import median
 from typing import Any
 
 import pyarrow as pa
-from confluent_kafka.admin import AdminClient
 from pydantic import Field
 from rich.console import Console
 from rich.table import Table
@@ -28,6 +27,7 @@ from benchmarks.topics import clean_up
 from benchmarks.trial import BenchmarkSettings, write_report
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
+from lib.kafka.admin import build_admin
 from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.messages.columns import HEADERS_ARROW
@@ -126,12 +126,14 @@ def build_batch(case: Case, output_topic: str, dead_letter_topic: str, first: in
 
 
 def write_batches(
-    servers: str, topics: Sequence[str], case: Case, seconds: float, least_batches: int
+    cluster: Cluster, topics: Sequence[str], case: Case, seconds: float, least_batches: int
 ) -> Tally:
     """Commit one batch after another, the way a driver does, for some seconds."""
     source, output, dead_letters = topics
     writer = TransactionalWriter(
-        TransactionSettings(servers, f"commit-rate-{uuid.uuid4().hex[:8]}", source)
+        TransactionSettings(
+            cluster.bootstrap_servers, f"commit-rate-{uuid.uuid4().hex[:8]}", source
+        )
     )
     writer.open()
     each = case.batch // _SOURCE_PARTITIONS
@@ -158,23 +160,23 @@ def write_batches(
             return Tally(started_s, ended_s, len(durations), durations)
 
 
-def measure_case(servers: str, case: Case, settings: CommitRateSettings) -> Rate:
+def measure_case(cluster: Cluster, case: Case, settings: CommitRateSettings) -> Rate:
     """Run one case on fresh topics."""
     name = f"commit-rate-{uuid.uuid4().hex[:8]}"
     topics = [f"{name}.source", f"{name}.out", f"{name}.dead"]
     partitions = (_SOURCE_PARTITIONS, case.partitions, _SOURCE_PARTITIONS)
-    create_topics(Cluster(servers), dict(zip(topics, partitions, strict=True)))
+    create_topics(cluster, dict(zip(topics, partitions, strict=True)))
     try:
         with ProcessPoolExecutor(case.writers, multiprocessing.get_context("spawn")) as pool:
             futures = [
                 pool.submit(
-                    write_batches, servers, topics, case, settings.seconds, settings.least_batches
+                    write_batches, cluster, topics, case, settings.seconds, settings.least_batches
                 )
                 for _ in range(case.writers)
             ]
             tallies = [future.result() for future in futures]
     finally:
-        clean_up(AdminClient({"bootstrap.servers": servers, "log_level": 3}), topics)
+        clean_up(build_admin(cluster), topics)
     messages = case.batch * sum(tally.batches for tally in tallies)
     # Writers start a moment apart; what they did together is over the time of all of them.
     duration_s = max(t.ended_s for t in tallies) - min(t.started_s for t in tallies)
@@ -192,7 +194,7 @@ def measure(settings: CommitRateSettings) -> int:
         versions = describe_versions(isinstance(broker, EmbeddedBroker))
         for case in CASES:
             with console.status(str(case)):
-                rates.append(measure_case(broker.bootstrap_servers, case, settings))
+                rates.append(measure_case(broker.cluster, case, settings))
             console.print(_format(rates[-1]))
     console.print(_build_table(rates))
     report: dict[str, Any] = {

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lib.kafka.cluster import Cluster
 from lib.settings.jobs.score_stream import AVAILABLE_NOW
 from lib.setup.places import PROJECT_ROOT
 
@@ -18,7 +19,7 @@ class Course:
     """What a contestant is told; nothing of it has been used before, except the input.
 
     Attributes:
-        bootstrap_servers: of the broker.
+        cluster: the brokers.
         input_topic: to be drained.
         output_topic, dead_letter_topic: empty.
         group: consumer group, query name and prefix of transactional ids.
@@ -28,7 +29,7 @@ class Course:
         spark_settings: for spark-submit's ``--conf``, on top of conf/spark-defaults.conf.
     """
 
-    bootstrap_servers: str
+    cluster: Cluster
     input_topic: str
     output_topic: str
     dead_letter_topic: str
@@ -66,7 +67,7 @@ def build_job_command(course: Course, options: Mapping[str, object]) -> list[str
         options: further flags of the job, with their values.
     """
     everything: Mapping[str, object] = {
-        "--bootstrap-servers": course.bootstrap_servers,
+        "--bootstrap-servers": course.cluster.bootstrap_servers,
         "--input-topic": course.input_topic,
         "--output-topic": course.output_topic,
         "--dead-letter-topic": course.dead_letter_topic,
@@ -114,7 +115,7 @@ def _build_loop(kind: str) -> Contestant:
     def build_command(course: Course) -> list[str]:
         return [
             *(sys.executable, str(PROJECT_ROOT / "benchmarks" / "hand_loop.py")),
-            *(course.bootstrap_servers, course.input_topic, course.output_topic),
+            *(course.cluster.bootstrap_servers, course.input_topic, course.output_topic),
             *(course.dead_letter_topic, course.group, str(course.model)),
             *("--processes", str(LOOP_PROCESSES), "--kind", kind),
         ]

@@ -123,23 +123,23 @@ class Bench:
 
     Args:
         spark: the session.
-        servers: of the broker.
+        cluster: the brokers.
         topic: of customers.
         scorer: a loaded backend.
         records: of the topic.
     """
 
     def __init__(
-        self, spark: SparkSession, servers: str, topic: str, scorer: ModelBackend, records: int
+        self, spark: SparkSession, cluster: Cluster, topic: str, scorer: ModelBackend, records: int
     ) -> None:
-        self._servers, self._topic, self._records = servers, topic, records
-        admin = build_admin(Cluster(servers))
+        self._cluster, self._topic, self._records = cluster, topic, records
+        admin = build_admin(cluster)
         self._watch = TopicWatch(admin, topic, read_topic_id(admin, topic))
         output_topic = name_topic("predictions")
-        create_topics(Cluster(servers), {output_topic: PARTITIONS})
+        create_topics(cluster, {output_topic: PARTITIONS})
         self._source = as_records(
             spark.read.format("kafka")
-            .options(**{"kafka.bootstrap.servers": servers, "subscribe": topic})
+            .options(**{**cluster.for_spark(), "subscribe": topic})
             .options(includeHeaders="true", **FETCH_OPTIONS)
             .load()
         )
@@ -181,7 +181,9 @@ class Bench:
     def _commit(self, build: Callable[[TransactionSettings, Author], CommitStrategy]) -> None:
         """By one of the sink's strategies, for a query that has not committed anything yet."""
         self._batch_id += 1
-        settings = TransactionSettings(self._servers, f"cost-{self._batch_id}", self._topic)
+        settings = TransactionSettings(
+            self._cluster.bootstrap_servers, f"cost-{self._batch_id}", self._topic
+        )
         batch = Batch(
             self._messages if self._plan.map_in_arrow is None else self._plan.frame,
             self._batch_id,
@@ -279,12 +281,12 @@ def measure(settings: CostSettings) -> int:
     finally:
         guard.remove()
     with EmbeddedBroker() as broker:
-        topic, servers = name_topic("customers"), broker.bootstrap_servers
-        fill_topic(servers, topic, settings.records, lambda _: None)
+        topic, cluster = name_topic("customers"), broker.cluster
+        fill_topic(cluster, topic, settings.records, lambda _: None)
         spark = build_local_session("cost")
         chosen = ModelSettings(model=str(model), backend=settings.backend)
         scorer = load_backend(spark, chosen)
-        bench = Bench(spark, servers, topic, scorer, settings.records)
+        bench = Bench(spark, cluster, topic, scorer, settings.records)
         stages, commits = bench.measure_stages(), bench.measure_commits()
         parts = measure_batch(scorer, spark)
         spark.stop()

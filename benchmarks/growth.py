@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from confluent_kafka.admin import AdminClient
 from pydantic import Field
 from rich.console import Console
 from rich.table import Table
@@ -29,6 +28,7 @@ from benchmarks.report import Run
 from benchmarks.throughput import LEAST_BATCHES, ThroughputSettings, Track
 from benchmarks.topics import PARTITIONS, clean_up, fill_topic, name_topic
 from benchmarks.trial import TrialSettings, begin, provide_ground, write_report
+from lib.kafka.admin import build_admin
 from lib.settings.command import run_job
 from lib.spark.task_slots import count_cores
 
@@ -111,9 +111,7 @@ def run_case(case: Case, name: str, track: Track, console: Console) -> Run:
     )
     try:
         with console.status(f"{name}: {case}"):
-            fill_topic(
-                track.ground.bootstrap_servers, topic, case.records, lambda _: None, case.partitions
-            )
+            fill_topic(track.ground.cluster, topic, case.records, lambda _: None, case.partitions)
             return replace(track, settings=settings, input_topic=topic).run(CONTESTANTS[name], 1)
     finally:
         clean_up(track.admin, [topic])
@@ -125,7 +123,7 @@ def run_cases(
     """Run cases with the same cores, on a broker that has no more."""
     found = []
     with provide_ground(conditions, console) as ground:
-        admin = AdminClient({"bootstrap.servers": ground.bootstrap_servers, "log_level": 3})
+        admin = build_admin(ground.cluster)
         usual = ThroughputSettings(conf=settings.conf)
         track = Track(usual, ground, admin, input_topic="")
         for case in cases:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from confluent_kafka.admin import AdminClient
 from pydantic import Field
 from rich.console import Console
 from rich.table import Table
@@ -33,7 +32,7 @@ from benchmarks.trial import (
     write_report,
 )
 from lib.errors import ScoringError
-from lib.kafka.cluster import Cluster
+from lib.kafka.admin import build_admin
 from lib.kafka.topics import create_topics
 from lib.settings.base import BackendChoice, DecoderChoice
 from lib.settings.command import run_job
@@ -144,17 +143,17 @@ def measure_latency(
     Raises:
         ScoringError: it does not answer.
     """
-    servers = ground.bootstrap_servers
+    cluster = ground.cluster
     # A task slot for each partition in every mode, so that they differ in nothing else.
     slots = f"spark.master=local[{load.partitions}]"
     course = plan_course(ground, spark_settings=[slots, *spark_settings])
     topics = (course.input_topic, course.output_topic, course.dead_letter_topic)
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
-    create_topics(Cluster(servers), dict.fromkeys(topics, load.partitions))
+    admin = build_admin(cluster)
+    create_topics(cluster, dict.fromkeys(topics, load.partitions))
     log = FOLDER / f"latency-{name.replace('/', '-')}.log"
     try:
         with (
-            ArrivalReader(servers, topics[1:]) as reader,
+            ArrivalReader(cluster, topics[1:]) as reader,
             Child(name, build_command(course), log, ground.guard) as job,
         ):
             return _measure(name, load, course, reader, job)
@@ -165,15 +164,15 @@ def measure_latency(
 def _measure(
     name: str, load: Load, course: Course, reader: ArrivalReader, job: Child
 ) -> LatencyRun:
-    servers, topic = course.bootstrap_servers, course.input_topic
-    send_on_schedule(servers, topic, 1, load.rate)
+    cluster, topic = course.cluster, course.input_topic
+    send_on_schedule(cluster, topic, 1, load.rate)
     if not reader.wait_for_answers(1, _START_TIMEOUT_S, job.check):
         raise ScoringError(f"{name} did not answer", hint=f"all it said is in {job.log}")
     reader.arrived_s.clear()
     first, records = (
         int(load.rate * seconds) for seconds in (load.warm_up, load.warm_up + load.seconds)
     )
-    start_s = send_on_schedule(servers, topic, records, load.rate)
+    start_s = send_on_schedule(cluster, topic, records, load.rate)
     reader.wait_for_answers(records, _END_TIMEOUT_S, job.check)
     lost = records - len(reader.arrived_s)
     due_s, latencies_s = compute_latencies(start_s, load.rate, first, reader.arrived_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
@@ -30,7 +31,7 @@ class ArrivalReader(Background):
     measure its own patience.
 
     Args:
-        bootstrap_servers: of the broker.
+        cluster: the brokers.
         topics: with :data:`PARTITIONS` partitions each.
 
     Attributes:
@@ -38,12 +39,12 @@ class ArrivalReader(Background):
         repeated: answers beyond the first.
     """
 
-    def __init__(self, bootstrap_servers: str, topics: Sequence[str]) -> None:
+    def __init__(self, cluster: Cluster, topics: Sequence[str]) -> None:
         super().__init__("arrivals")
         self.arrived_s: dict[int, float] = {}
         self.repeated = 0
         self._settings = {
-            "bootstrap.servers": bootstrap_servers,
+            **cluster.for_librdkafka(),
             "group.id": topics[0],  # never joined
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
@@ -92,13 +93,13 @@ class ArrivalReader(Background):
             self.arrived_s[number] = now_s
 
 
-def send_on_schedule(bootstrap_servers: str, topic: str, records: int, rate: float) -> float:
+def send_on_schedule(cluster: Cluster, topic: str, records: int, rate: float) -> float:
     """Send customers with the keys 0, 1, …, record n at n / rate seconds after the first.
 
     No record is early; what is late is sent at once, so the schedule holds.
 
     Args:
-        bootstrap_servers: of the broker.
+        cluster: the brokers.
         topic: which exists.
         records: how many.
         rate: records per second.
@@ -120,7 +121,7 @@ def send_on_schedule(bootstrap_servers: str, topic: str, records: int, rate: flo
             yield Message(str(number).encode(), values[number % len(values)], None)
 
     # The producer's own patience would be part of every latency.
-    target = Target(Cluster(bootstrap_servers, {"linger.ms": "0"}), topic)
+    target = Target(replace(cluster, options={"linger.ms": "0"}), topic)
     report = send_messages(iter_messages(), target, rate=rate)
     if report.delivered != records:
         raise SinkError(

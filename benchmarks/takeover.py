@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from confluent_kafka.admin import AdminClient
 from pydantic import Field
 from rich.console import Console
 
@@ -25,6 +24,7 @@ from lib.exactly_once.commit.partition_writers import Predecessors, take_partiti
 from lib.exactly_once.offsets.stamp import Author, Committer, make_run_id
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
+from lib.kafka.admin import build_admin
 from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.settings.command import run_job
@@ -59,13 +59,13 @@ class Taken:
         return self.seconds * 1000 / self.partitions
 
 
-def measure_topic(servers: str, partitions: int) -> list[Taken]:
+def measure_topic(cluster: Cluster, partitions: int) -> list[Taken]:
     """Measure a first start, and one that finds what it has left, on a topic of their own."""
     topic = f"takeover-{partitions}-{uuid.uuid4().hex[:8]}"
-    create_topics(Cluster(servers), {topic: partitions})
-    settings = TransactionSettings(servers, topic, topic)
+    create_topics(cluster, {topic: partitions})
+    settings = TransactionSettings(cluster.bootstrap_servers, topic, topic)
     found = [_measure_start(settings, partitions, is_first=is_first) for is_first in (True, False)]
-    clean_up(AdminClient({"bootstrap.servers": servers}), [topic])
+    clean_up(build_admin(cluster), [topic])
     return found
 
 
@@ -90,7 +90,7 @@ def measure(settings: TakeoverSettings) -> int:
     with provide_broker() as broker:
         versions = describe_versions(isinstance(broker, EmbeddedBroker))
         for partitions in settings.partitions:
-            for taken in measure_topic(broker.bootstrap_servers, partitions):
+            for taken in measure_topic(broker.cluster, partitions):
                 found.append(taken)
                 what = "a first start" if taken.is_first else "a start after another"
                 console.print(

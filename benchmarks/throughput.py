@@ -41,6 +41,7 @@ from benchmarks.trial import (
     write_report,
 )
 from lib.errors import ScoringError
+from lib.kafka.admin import build_admin
 from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.settings.command import run_job
@@ -98,15 +99,15 @@ class Track:
             spark_settings=self.settings.conf,
         )
         topics = (course.output_topic, course.dead_letter_topic)
-        create_topics(Cluster(self.ground.bootstrap_servers), dict.fromkeys(topics, PARTITIONS))
+        create_topics(self.ground.cluster, dict.fromkeys(topics, PARTITIONS))
         try:
             return self._drain(contestant, number, course)
         finally:
             clean_up(self.admin, topics, [course.group])
 
     def _drain(self, contestant: Contestant, number: int, course: Course) -> Run:
-        servers = self.ground.bootstrap_servers
-        ends = EndWatcher(servers, (course.output_topic, course.dead_letter_topic))
+        cluster = self.ground.cluster
+        ends = EndWatcher(cluster, (course.output_topic, course.dead_letter_topic))
         patience = Patience(self.settings.records)
         log = FOLDER / f"{contestant.name.replace('/', '-')}.log"
         family, failure = Family(), None
@@ -127,7 +128,7 @@ class Track:
                 failure = str(error)
         sightings, records = seen.sightings, self.settings.records
         answers = Comparison(self.ground.expected)
-        count = count_messages(servers, course.output_topic, course.dead_letter_topic, answers.note)
+        count = count_messages(cluster, course.output_topic, course.dead_letter_topic, answers.note)
         return Run(
             contestant=contestant.name,
             round=number,
@@ -157,9 +158,9 @@ def measure(settings: ThroughputSettings) -> int:
     console = Console(highlight=False)
     started, conditions = begin(settings, console)
     with provide_ground(conditions, console) as ground:
-        servers = ground.bootstrap_servers
-        admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
-        with _provide_input(settings, admin, servers, console) as (topic, size):
+        cluster = ground.cluster
+        admin = build_admin(cluster)
+        with _provide_input(settings, admin, cluster, console) as (topic, size):
             conditions["record_bytes"] = round(size / settings.records)
             runs = run_rounds(Track(settings, ground, admin, topic), console)
     rows = summarise(runs, settings.records)
@@ -190,13 +191,13 @@ def _describe(run: Run) -> str:
 
 @contextmanager
 def _provide_input(
-    settings: ThroughputSettings, admin: AdminClient, servers: str, console: Console
+    settings: ThroughputSettings, admin: AdminClient, cluster: Cluster, console: Console
 ) -> Iterator[tuple[str, int]]:
     topic = name_topic("customers")
     try:
         with console.status("filling the topic") as status:
             size = fill_topic(
-                servers, topic, settings.records, lambda n: status.update(f"{n:,} records sent")
+                cluster, topic, settings.records, lambda n: status.update(f"{n:,} records sent")
             )
         console.print(
             f"{settings.records:,} records of {size / settings.records:.0f} bytes"

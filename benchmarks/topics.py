@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from benchmarks.telco import CUSTOMER
 from lib.errors import SinkError
+from lib.kafka.admin import build_admin
 from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics, remove_topics
 from lib.synth import encode_record, iter_records
@@ -74,7 +75,7 @@ def encode_records(records: Iterable[Mapping[str, Any]]) -> list[bytes]:
 
 
 def fill_topic(
-    bootstrap_servers: str,
+    cluster: Cluster,
     topic: str,
     records: int,
     on_sent: Callable[[int], None],
@@ -83,7 +84,7 @@ def fill_topic(
     """Create a topic and send synthetic customers to it; all of them are valid.
 
     Args:
-        bootstrap_servers: of the broker.
+        cluster: the brokers.
         topic: which does not exist.
         records: how many.
         on_sent: told how many have been sent so far.
@@ -95,11 +96,11 @@ def fill_topic(
     Raises:
         SinkError: not all of them were delivered.
     """
-    create_topics(Cluster(bootstrap_servers), {topic: partitions})
+    create_topics(cluster, {topic: partitions})
     failures: list[KafkaError] = []
     producer = Producer(
         {
-            "bootstrap.servers": bootstrap_servers,
+            **cluster.for_librdkafka(),
             "linger.ms": 20,
             "batch.size": 900_000,
             "compression.type": "lz4",
@@ -139,12 +140,12 @@ class EndWatcher:
     """Asks how many messages a read_committed reader could read: the topics' last stable offsets.
 
     Args:
-        bootstrap_servers: of the broker.
+        cluster: the brokers.
         topics: with :data:`PARTITIONS` partitions each.
     """
 
-    def __init__(self, bootstrap_servers: str, topics: Sequence[str]) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, cluster: Cluster, topics: Sequence[str]) -> None:
+        self._cluster = cluster
         self._admin = self._connect()
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client's own
         self._asked = {
@@ -177,19 +178,19 @@ class EndWatcher:
             self._admin = self._connect()
 
     def _connect(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self._bootstrap_servers, "log_level": 3})
+        return build_admin(self._cluster)
 
 
 Note = Callable[[bytes | str | None, bytes | str | None], None]
 
 
 def count_messages(
-    bootstrap_servers: str, output_topic: str, dead_letter_topic: str, on_prediction: Note
+    cluster: Cluster, output_topic: str, dead_letter_topic: str, on_prediction: Note
 ) -> Count:
     """Read both topics from beginning to end, as any read_committed reader does.
 
     Args:
-        bootstrap_servers: of the broker.
+        cluster: the brokers.
         output_topic: with :data:`PARTITIONS` partitions.
         dead_letter_topic: likewise.
         on_prediction: told key and value of each message of the output topic.
@@ -198,17 +199,17 @@ def count_messages(
         KafkaException: they cannot be read.
     """
     keys: set[bytes | str | None] = set()
-    predictions = _read_keys(bootstrap_servers, output_topic, keys, on_prediction)
-    dead_letters = _read_keys(bootstrap_servers, dead_letter_topic, keys, lambda key, value: None)
+    predictions = _read_keys(cluster, output_topic, keys, on_prediction)
+    dead_letters = _read_keys(cluster, dead_letter_topic, keys, lambda key, value: None)
     return Count(predictions, dead_letters, len(keys))
 
 
 def _read_keys(
-    bootstrap_servers: str, topic: str, keys: set[bytes | str | None], on_message: Note
+    cluster: Cluster, topic: str, keys: set[bytes | str | None], on_message: Note
 ) -> int:
     consumer = Consumer(
         {
-            "bootstrap.servers": bootstrap_servers,
+            **cluster.for_librdkafka(),
             "group.id": topic,  # never joined
             "isolation.level": "read_committed",
             "enable.auto.commit": False,

@@ -23,6 +23,7 @@ from benchmarks.environment import (
     read_variables,
 )
 from benchmarks.topics import SEED, name_topic
+from lib.kafka.cluster import Cluster
 from lib.settings.base import JobSettings
 from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
 from lib.spark.defaults import read_spark_defaults
@@ -81,12 +82,12 @@ class Ground:
     """What contestants run on.
 
     Attributes:
-        bootstrap_servers: of a broker.
+        cluster: the brokers.
         model: folder of a stored version.
         guard: of processes and scratch files.
     """
 
-    bootstrap_servers: str
+    cluster: Cluster
     model: Path
     guard: GuardedFolder
 
@@ -113,7 +114,7 @@ def plan_course(
     """
     group = name_topic("group")
     return Course(
-        bootstrap_servers=ground.bootstrap_servers,
+        cluster=ground.cluster,
         input_topic=input_topic or name_topic("customers"),
         output_topic=name_topic("predictions"),
         dead_letter_topic=name_topic("dead-letters"),
@@ -138,7 +139,7 @@ def provide_ground(conditions: dict[str, Any], console: Console) -> Iterator[Gro
         model = provide_model(guard, console)
         broker = stack.enter_context(provide_broker())
         conditions["versions"] = describe_versions(isinstance(broker, EmbeddedBroker))
-        yield Ground(broker.bootstrap_servers, model, guard)
+        yield Ground(broker.cluster, model, guard)
 
 
 def provide_model(guard: GuardedFolder, console: Console) -> Path:

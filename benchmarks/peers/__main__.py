@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from confluent_kafka.admin import AdminClient
 from pydantic import Field
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +20,7 @@ from benchmarks.throughput import LEAST_BATCHES, ThroughputSettings, Track
 from benchmarks.topics import clean_up, fill_topic, name_topic
 from benchmarks.trial import Ground, TrialSettings, begin, provide_ground, write_report
 from lib.errors import ScoringError
+from lib.kafka.admin import build_admin
 from lib.settings.command import run_job
 
 _HEADINGS = (
@@ -113,15 +113,15 @@ def measure_peer(peer: Peer, settings: PeersSettings, ground: Ground) -> PeerRes
 
 def _drain(peer: Peer, settings: PeersSettings, ground: Ground) -> Run:
     records = min(settings.records, peer.most_records)
-    topic, servers = name_topic("customers"), ground.bootstrap_servers
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 3})
+    topic, cluster = name_topic("customers"), ground.cluster
+    admin = build_admin(cluster)
     throughput = ThroughputSettings(
         records=records,
         max_offsets_per_trigger=max(100, min(100_000, records // LEAST_BATCHES)),
         conf=settings.conf,
     )
     try:
-        fill_topic(servers, topic, records, lambda _: None)
+        fill_topic(cluster, topic, records, lambda _: None)
         return Track(throughput, ground, admin, topic).run(peer.contestant, 1)
     finally:
         clean_up(admin, [topic])

@@ -133,7 +133,12 @@ def _build_program(
         return [
             *("env", f"PYTHONPATH={PROJECT_ROOT}", f"PYSPARK_PYTHON={python}"),
             *("OMP_NUM_THREADS=1", python, str(path)),
-            *(course.bootstrap_servers, course.input_topic, course.output_topic, course.group),
+            *(
+                course.cluster.bootstrap_servers,
+                course.input_topic,
+                course.output_topic,
+                course.group,
+            ),
             *(str(model), str(threshold), str(course.checkpoint)),
             *(*options, *connector),
         ]

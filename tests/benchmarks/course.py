@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.contestants import Course
+from lib.kafka.cluster import Cluster
 
 COURSE = Course(
-    bootstrap_servers="127.0.0.1:9092",
+    cluster=Cluster("127.0.0.1:9092"),
     input_topic="in",
     output_topic="out",
     dead_letter_topic="dead",
