@@ -184,7 +184,7 @@ def open_producer(
         if error is not None and error.code() != KafkaError._PURGE_QUEUE:
             delivery_errors.append(error)
 
-    log = ClientLog(logging.DEBUG if "debug" in settings.kafka else logging.ERROR)
+    log = ClientLog(logging.DEBUG if "debug" in settings.cluster.options else logging.ERROR)
     client_settings = _producer_settings(settings)
     producer = Producer({**client_settings, "on_delivery": note_failure, "logger": log})
     # A client that knows no broker yet looks for its coordinator only every 500 ms.
@@ -233,7 +233,7 @@ def _repeat(call: Callable[[], object], log: ClientLog) -> None:
 
 def _producer_settings(settings: TransactionSettings) -> dict[str, str | int | float | bool]:
     timeout_ms = int(settings.transaction_timeout_s * 1000)
-    contexts = {*settings.kafka.get("debug", DEBUG_CONTEXT).split(","), DEBUG_CONTEXT}
+    contexts = {*settings.cluster.options.get("debug", DEBUG_CONTEXT).split(","), DEBUG_CONTEXT}
     return {
         "linger.ms": 5,
         "compression.type": "lz4",
