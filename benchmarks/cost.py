@@ -52,11 +52,12 @@ from lib.messages.columns import COLLECTED_COLUMNS
 from lib.messages.dead_letter import MessageSettings, OutputSettings
 from lib.score.base import ModelBackend
 from lib.score.choice import load_backend
-from lib.settings.base import BackendChoice, ModelSettings
+from lib.settings.base import BackendChoice, PlanSettings
 from lib.settings.command import run_job
 from lib.source.kafka import FETCH_OPTIONS, as_records
 from lib.spark.local_session import build_local_session
 from lib.stream.plan import plan_scoring
+from lib.stream.route import Route, choose_route
 from lib.synth import iter_records
 from lib.synth.telco import make_customers
 from lib.tools.broker import EmbeddedBroker
@@ -126,11 +127,18 @@ class Bench:
         cluster: the brokers.
         topic: of customers.
         scorer: a loaded backend.
+        route: who decodes and who scores.
         records: of the topic.
     """
 
     def __init__(
-        self, spark: SparkSession, cluster: Cluster, topic: str, scorer: ModelBackend, records: int
+        self,
+        spark: SparkSession,
+        cluster: Cluster,
+        topic: str,
+        scorer: ModelBackend,
+        route: Route,
+        records: int,
     ) -> None:
         self._cluster, self._topic, self._records = cluster, topic, records
         admin = build_admin(cluster)
@@ -144,7 +152,7 @@ class Bench:
             .load()
         )
         output = OutputSettings(output_topic, "dead-letters", "cost")
-        self._plan = plan_scoring(self._source, scorer, CUSTOMER, output)
+        self._plan = plan_scoring(self._source, scorer, CUSTOMER, output, route)
         self._messages = self._plan.to_messages().select(*COLLECTED_COLUMNS)
         self._batch_id = 0
 
@@ -202,9 +210,9 @@ class Bench:
 
 def measure_batch(scorer: ModelBackend, spark: SparkSession) -> dict[str, float] | None:
     """Microseconds a record of each part of a worker's pass; None where there is none."""
-    score = scorer.build_batch_scorer(spark)
-    if score is None:
+    if scorer.is_native:
         return None
+    score = scorer.build_batch_scorer(spark)
     batch = _make_batch()
     output = OutputSettings("predictions", "dead-letters", "cost")
     settings = MessageSettings(CUSTOMER, output, scorer.threshold, scorer.scored_by)
@@ -284,9 +292,10 @@ def measure(settings: CostSettings) -> int:
         topic, cluster = name_topic("customers"), broker.cluster
         fill_topic(cluster, topic, settings.records, lambda _: None)
         spark = build_local_session("cost")
-        chosen = ModelSettings(model=str(model), backend=settings.backend)
+        chosen = PlanSettings(model=str(model), backend=settings.backend)
         scorer = load_backend(spark, chosen)
-        bench = Bench(spark, cluster, topic, scorer, settings.records)
+        route = choose_route(spark, chosen, scorer)
+        bench = Bench(spark, cluster, topic, scorer, route, settings.records)
         stages, commits = bench.measure_stages(), bench.measure_commits()
         parts = measure_batch(scorer, spark)
         spark.stop()

@@ -26,13 +26,13 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 
 from benchmarks.hand_scorer import Scorer
 from lib.score.artefact import find_artefact
-from lib.store.version import ONNX_ARTEFACT, SKLEARN_ARTEFACT
+from lib.score.registry import BACKENDS
 
 BATCH_RECORDS = 10_000
 # How long a batch is waited for: more for many records an hour, less for each of them at once.
 _PATIENCE_S = 1.0
 _TIMEOUT_S = 30.0
-_ARTEFACTS = {"sklearn": SKLEARN_ARTEFACT, "onnx": ONNX_ARTEFACT}
+_ARTEFACTS = {name: BACKENDS[name].artefact for name in ("sklearn", "onnx")}
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.messages.dead_letter import DeadLetterFormat, OutputSettings
-from lib.score.choice import decodes_in_python, find_contract, find_model, load_backend
+from lib.score.choice import find_contract, find_model, load_backend
 from lib.settings.command import run_job
 from lib.settings.jobs.replay import ReplaySettings
 from lib.sink.parquet import DEAD_LETTERS, PREDICTIONS, ParquetSink
 from lib.source.parquet import read_parquet
 from lib.spark.local_session import build_local_session
 from lib.stream.plan import score_records
+from lib.stream.route import choose_route
 
 
 def replay(settings: ReplaySettings) -> int:
@@ -42,8 +43,8 @@ def replay(settings: ReplaySettings) -> int:
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
     )
     started_s = time.monotonic()
-    in_python = decodes_in_python(spark, settings, scorer)
-    messages = score_records(records, scorer, contract, output, decodes_in_python=in_python)
+    route = choose_route(spark, settings, scorer)
+    messages = score_records(records, scorer, contract, output, route)
     report = sink.write(messages, output, contract)
     total, duration_s = report.predictions + report.dead_letters, time.monotonic() - started_s
     print(

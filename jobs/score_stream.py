@@ -16,12 +16,13 @@ from pyspark.sql import SparkSession
 from lib.errors import QueryHungError, ScoringError
 from lib.exactly_once.transaction.settings import OnStep, ignore_step
 from lib.exit_codes import ExitCode
-from lib.score.choice import decodes_in_python, find_contract, find_model, load_backend
+from lib.score.choice import find_contract, find_model, load_backend
 from lib.settings.command import report_error, run_job
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.spark.session import build_session, check_connector, stop_session
 from lib.stream.mode_check import check_mode
 from lib.stream.preflight import check_kafka
+from lib.stream.route import choose_route
 from lib.stream.start import start_stream
 from lib.stream.warm_up import WarmUp
 from lib.stream.watch.process_end import end_process, has_jvm
@@ -65,14 +66,13 @@ def run_stream(
         ScoringError: something cannot be used, or the query failed.
     """
     check_connector(spark)
-    native_only = settings.is_real_time
     path = find_model(settings)
     contract = find_contract(settings, path)
-    scorer = load_backend(spark, settings, path, native_only=native_only)
-    check_mode(spark, settings, scorer)
-    in_python = decodes_in_python(spark, settings, scorer, native_only=native_only)
-    with WarmUp(spark, scorer, contract, decodes_in_python=in_python):
-        stream = start_stream(spark, settings, scorer, contract, on_step, stop)
+    scorer = load_backend(spark, settings, path)
+    route = choose_route(spark, settings, scorer)
+    check_mode(spark, settings, scorer, route)
+    with WarmUp(spark, scorer, contract, route):
+        stream = start_stream(spark, settings, scorer, contract, route, on_step, stop)
     stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
 
 

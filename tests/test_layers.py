@@ -21,6 +21,8 @@ FOLDERS = (
     "spark",
     "exactly_once.offsets",
     "kafka",
+    # The rows of the backends: settings and messages derive from them. They import no backend.
+    "score.registry",
     "store",
     "settings",
     "decode",
@@ -127,6 +129,14 @@ def test_no_folder_holds_more_modules_than_a_reader_takes_in() -> None:
     for folder in {path.parent for path in list_modules().values()}:
         modules = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
         assert len(modules) <= MAX_MODULES, folder
+
+
+def test_only_the_face_and_training_import_a_backend() -> None:
+    """All others know the rows of lib/score/registry.py."""
+    for module in list_modules():
+        if not module.startswith(("score.backends", "training", "inference_backend")):
+            imported = {name for name in list_imported(module) if name.startswith("score.backends")}
+            assert imported == set(), module
 
 
 def test_the_exactly_once_sink_knows_nothing_of_models_or_records() -> None:

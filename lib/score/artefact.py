@@ -6,9 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import ModelError
+from lib.errors import ModelError, ModelNotFoundError
+from lib.score.fallback import NotUsableError
+from lib.score.registry import BACKENDS, DEFAULT
 from lib.store import ModelReference, ModelStore, ModelVersion
-from lib.store.version import SKLEARN_ARTEFACT, find_version
+from lib.store.version import find_version
 
 # Where NAME@champion and NAME@VERSION are looked up when the text names no store.
 DEFAULT_STORE = "models"
@@ -30,8 +32,8 @@ class Artefact:
 
     @property
     def label(self) -> str:
-        """Names a model outside a store."""
-        return self.path.stem
+        """Names the model: the version, or the stem of a file or folder outside a store."""
+        return self.path.stem if self.version is None else self.version.reference
 
     def read(self) -> bytes:
         """The file's bytes; of a stored version they are verified, and so is all of it if named.
@@ -69,17 +71,31 @@ def find_artefact(model_path: str | os.PathLike[str], artefact: str) -> Artefact
     return Artefact(reference.path, found)
 
 
+def find_file(model_path: str | os.PathLike[str], artefact: str) -> Artefact:
+    """The same of a model that is one file.
+
+    Raises:
+        NotUsableError: there is none.
+    """
+    try:
+        found = find_artefact(model_path, artefact)
+    except ModelNotFoundError as error:
+        raise NotUsableError(f"the path does not exist: {error.message}") from error
+    if not found.path.is_file():
+        raise NotUsableError(f"the path does not exist: {found.path}")
+    return found
+
+
 def find_fallback(model_path: str | os.PathLike[str]) -> Path | None:
-    """The scikit-learn pipeline of the version that ``model_path`` names; None where there is none.
+    """The file that stands in, of the version that ``model_path`` names; None where there is none.
 
     Errors are left to loading, which says them better.
     """
     try:
-        found = find_artefact(model_path, SKLEARN_ARTEFACT)
+        found = find_artefact(model_path, BACKENDS[DEFAULT].artefact)
     except ModelError:
         return None
-    return (
-        found.version.sklearn_path
-        if found.version and found.version.sklearn_path.is_file()
-        else None
-    )
+    if found.version is None:
+        return None
+    path = found.version.path / BACKENDS[DEFAULT].artefact
+    return path if path.is_file() else None

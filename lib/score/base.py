@@ -1,4 +1,4 @@
-"""What all backends have in common: the model, its threshold, and the way from features to labels.
+"""What all backends have in common: the model, what stands in for it, its threshold, its labels.
 
 A backend takes any model and any columns that the model takes. Of the model's contract it uses the
 labels, the rules for numbers (see :mod:`lib.score.features`), and the features' names for models
@@ -10,87 +10,178 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.errors import ModelError, ModelMismatchError, ModelNotFoundError
+from lib.errors import ModelError, ModelMismatchError
+from lib.score.artefact import Artefact, find_file
+from lib.score.fallback import NotUsableError, build_fallback, load_fallback
 from lib.score.features import Record, read_numeric_text
+from lib.score.registry import BACKENDS, DEFAULT, BackendOptions
+from lib.score.scorer import PROBABILITY_COLUMN, BatchScorer, ModelScorer, Probabilities
 from lib.store import ModelVersion, read_version_contract
 
 if TYPE_CHECKING:  # backends work without PySpark
     from pyspark.sql import DataFrame, SparkSession
 
     from lib.record.contract import Contract
-    from lib.stream.one_pass import BatchScorer
 
 ModelPath = str | os.PathLike[str]
-Probabilities = npt.NDArray[np.float64]
 Predictions = npt.NDArray[np.str_]
 
 DEFAULT_THRESHOLD = 0.5
 # Of a model whose contract is not known: class 0 and class 1.
 DEFAULT_LABELS = ("No", "Yes")
-PROBABILITY_COLUMN = "probability"
-
-
-class ModelFileNotFoundError(ModelNotFoundError, FileNotFoundError):
-    """A model path or reference leads to no file."""
-
-    remedy = "check the path, or train a version with jobs/train.py"
-
-
-class ModelUnavailableError(ModelError, ValueError):
-    """A model that is no scikit-learn one cannot be used, and there is no fallback."""
-
-    remedy = "see the cause, or give a fallback_path"
 
 
 class ModelBackend(ABC):
     """A model behind one interface. Constructing it does no I/O; :meth:`load` does.
 
+    :meth:`load` decides once what scores: the model, or the scikit-learn model that stands in where
+    the model cannot be used: a library is missing, the path does not exist, or it does not load. A
+    warning says which. A stored version whose files are not those that were saved is refused
+    instead: its other artefact is not to be trusted either.
+
+    A backend of one's own gives :attr:`backend_type`, :meth:`open_model` and :meth:`wrap_model`;
+    see docs/backends.md.
+
     Attributes:
-        backend_type: "sklearn", "spark", "onnx" or "sql".
+        backend_type: the name of its row in :data:`lib.score.registry.BACKENDS`.
         model_path: as given: a path, or a reference into the store ``models``.
         threshold: probability in [0, 1] from which the prediction is the positive label: the
             store's, else 0.5.
         version: the stored version that is loaded; None for a model outside a store.
         contract: what the model's records look like: the version's; for a model outside a store the
             one that was given, else None.
+        fallback_path: of a joblib file or a version; None for no fallback.
+        fallback_preprocessor_path: goes with it.
+        fallback_backend: the loaded fallback while it is in use, else None.
     """
 
     backend_type: ClassVar[str]
 
-    def __init__(self, model_path: ModelPath, contract: Contract | None = None) -> None:
+    def __init__(
+        self,
+        model_path: ModelPath,
+        fallback_path: ModelPath | None = None,
+        *,
+        fallback_preprocessor_path: ModelPath | None = None,
+        contract: Contract | None = None,
+    ) -> None:
         self.model_path = model_path
         self.contract = contract
+        self.fallback_path = fallback_path
+        self.fallback_preprocessor_path = fallback_preprocessor_path
+        self.fallback_backend: ModelBackend | None = None
         self.threshold = DEFAULT_THRESHOLD
         self.version: ModelVersion | None = None
-        self._label = ""
-        self._model: Any = None
+        self._scorer: ModelScorer | None = None
+        self._is_told_to_fall_back = False
+
+    @classmethod
+    def build(cls, model_path: ModelPath, options: BackendOptions) -> Self:
+        """A backend with those of the options that concern it; loads nothing."""
+        return cls(
+            model_path,
+            options.fallback_path,
+            fallback_preprocessor_path=options.preprocessor_path,
+            contract=options.contract,
+        )
+
+    @abstractmethod
+    def open_model(self) -> tuple[Any, Artefact]:
+        """Open the model; return it and where it was found.
+
+        Raises:
+            NotUsableError: the fallback has to stand in.
+            ModelCorruptError: a stored version is not as it was saved.
+        """
+
+    @abstractmethod
+    def wrap_model(self, model: Any, name: str) -> ModelScorer:
+        """What scores with a model, of :meth:`open_model` or set by hand.
+
+        Args:
+            model: any object that this backend can score with.
+            name: of model and backend, for messages.
+        """
+
+    def load(self) -> Any:
+        """Load the model, or the fallback, and return what was loaded.
+
+        Raises:
+            ValueError: the model cannot be used and there is no fallback; says the cause.
+            ModelCorruptError: a stored version is not as it was saved.
+            FileNotFoundError: the model, or the fallback, does not exist.
+            ModelError: the fallback cannot be used.
+        """
+        self.fallback_backend = None
+        self._is_told_to_fall_back = False
+        try:
+            model, artefact = self.open_model()
+        except NotUsableError as cause:
+            fallback = load_fallback(self, cause)
+            self.fallback_backend = fallback
+            self._adopt(fallback._scorer, fallback.version, fallback.contract)
+        else:
+            version = artefact.version
+            contract = self.contract if version is None else read_version_contract(version)
+            scorer = self.wrap_model(model, f"{artefact.label}/{self.backend_type}")
+            self._adopt(scorer, version, contract)
+        return self.model
 
     @property
     def model(self) -> Any:
-        """The loaded model, or None. Setting it by hand makes the backend use that, as it is.
+        """The loaded model or fallback, or None. Setting it makes the backend use that, as it is.
 
         A model set by hand states no threshold and belongs to no version, whatever was loaded.
         """
-        return self._model
+        return None if self._scorer is None else self._scorer.model
 
     @model.setter
     def model(self, model: Any) -> None:
-        self._adopt(model, version=None, label="" if model is None else type(model).__name__)
+        self.fallback_backend = build_fallback(self) if self._is_told_to_fall_back else None
+        if self.fallback_backend is not None:
+            self.fallback_backend.model = model
+            scorer = self.fallback_backend._scorer
+        elif model is None:
+            scorer = None
+        else:
+            scorer = self.wrap_model(model, f"{type(model).__name__}/{self.backend_type}")
+        self._adopt(scorer, None, self.contract)
 
-    def _adopt(self, model: Any, *, version: ModelVersion | None, label: str) -> None:
-        """Use this model from now on."""
-        self._model = model
+    def _adopt(
+        self, scorer: ModelScorer | None, version: ModelVersion | None, contract: Contract | None
+    ) -> None:
+        """Score with this from now on."""
+        self._scorer = scorer
         self.version = version
-        if version is not None:
-            self.contract = read_version_contract(version)
+        self.contract = contract
         self.threshold = version.metadata.threshold if version else DEFAULT_THRESHOLD
-        self._label = version.reference if version else label
+
+    @property
+    def using_fallback(self) -> bool:
+        """Whether the fallback scores.
+
+        Setting it to True by hand makes the backend score the model that it has, or that is set
+        next, as a scikit-learn one; to False, as one of its own kind.
+        """
+        return self.fallback_backend is not None
+
+    @using_fallback.setter
+    def using_fallback(self, value: bool) -> None:
+        self._is_told_to_fall_back = value
+        if value != self.using_fallback:
+            self.model = self.model
+
+    @property
+    def kind(self) -> str:
+        """Its name in messages."""
+        return BACKENDS[self.backend_type].title
 
     @property
     def model_type(self) -> str | None:
@@ -106,28 +197,58 @@ class ModelBackend(ABC):
         Raises:
             ValueError: no model is loaded.
         """
-        self._require_model()
-        return f"{self._label}/{self.backend_type}"
+        return self._require_scorer().name
 
     @property
     def is_native(self) -> bool:
         """Whether it scores inside Spark's JVM, without Python workers."""
-        return False
+        return self._scorer is not None and self._scorer.is_native
 
-    @abstractmethod
-    def load(self) -> Any:
-        """Load the model and return it. Errors are the subclass's."""
-
-    @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Facts about the backend, for people and logs; see ``get_backend_info``."""
+        facts: dict[str, Any] = {
+            "backend_type": self.backend_type,
+            "model_path": str(self.model_path),
+            "model_type": self.model_type,
+        }
+        if self.backend_type != DEFAULT:  # for which nothing stands in
+            path = self.fallback_path
+            facts["using_fallback"] = self.using_fallback
+            facts["fallback_path"] = None if path is None else str(path)
+        return facts
 
-    @abstractmethod
+    def find_file(self) -> Artefact:
+        """The model's file, as the backend's row names it.
+
+        Raises:
+            NotUsableError: there is none.
+        """
+        return find_file(self.model_path, BACKENDS[self.backend_type].artefact)
+
+    def list_columns(self) -> list[str] | None:
+        """The columns that the model needs; None where only Spark can tell, in the JVM.
+
+        Raises:
+            ValueError: no model is loaded.
+            ModelMismatchError: the model does not say, and there is no contract.
+        """
+        scorer = self._require_scorer()
+        if scorer.columns is not None:
+            return list(scorer.columns)
+        if scorer.is_native:
+            return None
+        if self.contract is None:
+            raise ModelMismatchError(
+                f"{scorer.name}: found a model that does not list its columns, and no contract",
+                hint="name the model's contract, with --contract or load_model(contract=…)",
+            )
+        return list(self.contract.feature_names)
+
     def with_probability(self, frame: DataFrame) -> DataFrame:
         """Append the column ``probability``: double in [0, 1], null where the model gave none.
 
         Lazy: starts no job. All columns of ``frame`` are kept, unchanged and in order. Runs in the
-        executors.
+        executors. A model that does not list its columns gets the contract's features.
 
         Args:
             frame: has the columns that the model needs, in any order, and any others.
@@ -136,13 +257,14 @@ class ModelBackend(ABC):
             ValueError: no model is loaded, or ``frame`` has a column ``probability`` already.
             ModelMismatchError: ``frame`` lacks a column that the model needs.
         """
+        scorer = self._require_scorer()
+        refuse_probability_column(frame)
+        columns = self.list_columns() or []
+        refuse_missing_columns(frame.columns, columns, scorer.name)
+        return scorer.append_probability(frame, columns)
 
-    def list_columns(self) -> list[str] | None:
-        """The columns that the model needs; None where only Spark can tell, in the JVM."""
-        return None
-
-    def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
-        """The model as Python workers run it on whole batches; None where it runs in the JVM.
+    def build_batch_scorer(self, session: SparkSession) -> BatchScorer:
+        """The model as Python workers run it on whole batches; not of one that is native.
 
         Args:
             session: whose executors get the model.
@@ -150,12 +272,8 @@ class ModelBackend(ABC):
         Raises:
             ValueError: no model is loaded.
         """
-        self._require_model()
-        return None
-
-    @abstractmethod
-    def _score(self, features: pd.DataFrame) -> Probabilities:
-        """Probability of class 1: float64 [n_rows], NaN where the model gave none."""
+        scorer = self._require_scorer()
+        return scorer.build_batch_scorer(session, self.list_columns() or [])
 
     def predict(self, features: pd.DataFrame) -> tuple[Predictions, Probabilities]:
         """Score rows in this process.
@@ -176,29 +294,36 @@ class ModelBackend(ABC):
             ModelError: the model gave no probability for some row.
             FeaturesValueError: text where the contract wants a number.
         """
-        self._require_model()
+        scorer = self._require_scorer()
         if features.empty:
             raise ValueError("Features DataFrame is empty")
         if self.contract is not None:
             features = read_numeric_text(features, self.contract)
-        probabilities = self._score_all(features)
-        return self._label_all(probabilities), probabilities
-
-    def predict_records(self, records: Sequence[Record]) -> tuple[Predictions, Probabilities]:
-        """The same of records: field → value each."""
-        return self.predict(pd.DataFrame(records))
-
-    def _score_all(self, features: pd.DataFrame) -> Probabilities:
-        """Score rows, none of which may go without a probability."""
-        probabilities = self._score(features)
+        probabilities = scorer.score(features)
         valid = (probabilities >= 0) & (probabilities <= 1)
         if not valid.all():
             raise ModelError(
-                f"{self.scored_by}: found no probability in [0, 1] for {int((~valid).sum())} of "
+                f"{scorer.name}: found no probability in [0, 1] for {int((~valid).sum())} of "
                 f"{len(features)} rows, the first at position {int(np.argmin(valid))}",
                 hint="check the values of that row",
             )
-        return probabilities
+        return self._label_all(probabilities), probabilities
+
+    def predict_records(self, records: Sequence[Record]) -> tuple[Predictions, Probabilities]:
+        """The same of records: field → value each; without a frame where that is faster."""
+        scorer = self._require_scorer()
+        if scorer.takes_records and records and not self._has_numeric_text(records):
+            # What it does not take as it is goes the usual way, which says what is wrong.
+            with suppress(KeyError, TypeError, ValueError):
+                probabilities = scorer.score_records(records)
+                if ((probabilities >= 0) & (probabilities <= 1)).all():
+                    return self._label_all(probabilities), probabilities
+        return self.predict(pd.DataFrame(records))
+
+    def _has_numeric_text(self, records: Sequence[Record]) -> bool:
+        """Whether a number comes as text anywhere; what that means, the contract says."""
+        numeric = () if self.contract is None else self.contract.numeric
+        return any(isinstance(record.get(it.name), str) for it in numeric for record in records)
 
     def _label_all(self, probabilities: Probabilities) -> Predictions:
         negative, positive = DEFAULT_LABELS
@@ -206,9 +331,10 @@ class ModelBackend(ABC):
             negative, positive = self.contract.negative_label, self.contract.positive_label
         return np.where(probabilities >= self.threshold, positive, negative)
 
-    def _require_model(self) -> None:
-        if self.model is None:
+    def _require_scorer(self) -> ModelScorer:
+        if self._scorer is None or self._scorer.model is None:
             raise ValueError("Model not loaded. Call load() first.")
+        return self._scorer
 
 
 def refuse_missing_columns(found: Collection[str], needed: Sequence[str], name: str) -> None:

@@ -1,4 +1,4 @@
-"""What a job's settings choose: the backend, loaded and held against the contract; the decoder."""
+"""The model that a job's settings name, loaded and compared with the contract."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ from lib.errors import (
 from lib.record.contract import Contract
 from lib.record.contract_file import read_contract
 from lib.record.types import find_spark_type
-from lib.score.backends.spark.backend import SparkBackend
 from lib.score.base import ModelBackend, refuse_missing_columns
-from lib.score.registry import BACKENDS, DEFAULT, BackendOptions, find_by_suffix
-from lib.settings.base import ModelSettings, PlanSettings
+from lib.score.registry import (
+    BACKENDS,
+    DEFAULT,
+    BackendOptions,
+    find_by_suffix,
+    find_for_folder,
+    rank_backends,
+)
+from lib.settings.base import ModelSettings
 from lib.settings.domain import choose_model
 from lib.spark.quoting import quote
 from lib.spark.session import is_local
@@ -35,20 +41,18 @@ def load_backend(
     spark: SparkSession,
     settings: ModelSettings,
     path: Path | None = None,
-    *,
-    native_only: bool = False,
 ) -> ModelBackend:
     """Load the model that the settings name.
 
-    On a cluster ``auto`` is always ``native_only``: there it would show too late that executors
-    lack onnxruntime.
+    On a cluster and in real-time mode ``auto``, where it can choose, takes none that needs Python
+    workers: Spark's real-time mode has none, and on a cluster it would show too late that executors
+    lack a library.
 
     Args:
         spark: the session to score in.
         settings: store, model, backend and, for a model outside a store, contract.
         path: what :func:`find_model` has found, for callers that have asked it: a moment later
             another version may be the champion.
-        native_only: whether ``auto``, where it can choose, takes none that needs Python workers.
 
     Returns:
         The loaded backend.
@@ -59,7 +63,7 @@ def load_backend(
     """
     path = path or find_model(settings)
     contract = find_contract(settings, path)
-    native_only = native_only or not is_local(spark)
+    native_only = settings.is_real_time or not is_local(spark)
     backend = _build_backend(spark, settings, path, contract, native_only=native_only)
     try:
         backend.load()
@@ -124,14 +128,14 @@ def _build_backend(
     options = BackendOptions(
         fallback,
         spark_session=spark,
-        onnx_provider=settings.onnx_provider,
+        provider=settings.onnx_provider,
         contract=contract,
     )
     return BACKENDS[name].build(path, options)
 
 
 def choose_backend(path: Path, *, native_only: bool = False) -> str:
-    """The fastest backend that a model was saved for, in the order of :data:`BACKENDS`.
+    """The fastest backend that a model was saved for, in the order of ``rank_backends``.
 
     A version says it in its metadata; another file, by its suffix; another folder is a
     PipelineModel.
@@ -144,51 +148,15 @@ def choose_backend(path: Path, *, native_only: bool = False) -> str:
     version = find_version(path)
     if version is not None and version.path == path:
         usable = (
-            name
-            for name, kind in BACKENDS.items()
-            if version.has(kind.artefact) and kind.is_installed()
+            kind.name
+            for kind in rank_backends()
+            if kind.is_automatic and version.has(kind.artefact) and kind.is_installed
             if kind.is_native or not native_only
         )
         return next(usable, DEFAULT)
     if path.is_dir():
-        return "spark"
+        return find_for_folder()
     return find_by_suffix(path) or DEFAULT
-
-
-def decodes_in_python(
-    spark: SparkSession, settings: PlanSettings, scorer: ModelBackend, *, native_only: bool = False
-) -> bool:
-    """Whether Python workers decode for a model that Spark's JVM evaluates.
-
-    On a cluster ``auto`` is always ``native_only``: executors may have no Python.
-
-    Args:
-        spark: the session to score in.
-        settings: of the plan.
-        scorer: loaded.
-        native_only: whether ``auto`` takes no Python workers.
-    """
-    native_only = native_only or not is_local(spark)
-    decoder = choose_decoder(settings.decoder, scorer.backend_type, native_only=native_only)
-    return decoder == "python"
-
-
-def choose_decoder(decoder: str, backend: str, *, native_only: bool) -> str:
-    """The decoder, as told or, with ``auto``, what is faster and has what it needs. Pure.
-
-    Python workers are faster for ``sql`` too, which stays without: no Python is what it is for.
-
-    Args:
-        decoder: of the settings.
-        backend: that scores.
-        native_only: whether ``auto`` takes no Python workers.
-
-    Returns:
-        "spark" or "python".
-    """
-    if decoder != "auto":
-        return decoder
-    return "python" if backend == SparkBackend.backend_type and not native_only else "spark"
 
 
 def _check_columns(spark: SparkSession, backend: ModelBackend, contract: Contract) -> None:

@@ -1,23 +1,23 @@
-"""What the backends share whose model Spark's JVM evaluates: spark and sql.
-
-Imports without PySpark.
-"""
+"""Backends whose models Spark's JVM evaluates. Imports without PySpark."""
 
 from __future__ import annotations
 
 import sys
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 
 from lib.errors import name_error
-from lib.score.base import PROBABILITY_COLUMN, ModelPath, Probabilities
-from lib.score.fallback import FallbackBackend, NotUsableError
+from lib.score.base import ModelBackend, ModelPath, refuse_probability_column
+from lib.score.fallback import NotUsableError
+from lib.score.registry import BackendOptions
+from lib.score.scorer import PROBABILITY_COLUMN, ModelScorer, Probabilities
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from lib.record.contract import Contract
 
@@ -29,8 +29,10 @@ else:
     SPARK_AVAILABLE = True
 
 
-class JvmBackend(FallbackBackend):
-    """A backend whose model is evaluated by Spark's JVM, also for ``predict``.
+class JvmBackend(ModelBackend):
+    """A backend whose models Spark's JVM evaluates, also for ``predict``.
+
+    One of one's own gives :meth:`open_model` and :meth:`append_probability`.
 
     Attributes:
         spark_session: to load and score in; else the active one, else a new one.
@@ -53,38 +55,36 @@ class JvmBackend(FallbackBackend):
         )
         self.spark_session = spark_session
 
-    @property
-    def is_native(self) -> bool:
-        """See :attr:`ModelBackend.is_native`; the fallback does not."""
-        return not self.using_fallback
+    @classmethod
+    def build(cls, model_path: ModelPath, options: BackendOptions) -> Self:
+        """See :meth:`ModelBackend.build`."""
+        backend = super().build(model_path, options)
+        backend.spark_session = options.spark_session
+        return backend
+
+    @abstractmethod
+    def append_probability(self, frame: DataFrame, model: Any, name: str) -> DataFrame:
+        """The frame and, behind its columns, ``probability``: double in [0, 1] or null. Lazy.
+
+        Args:
+            frame: has any columns but ``probability``.
+            model: of :meth:`open_model`, or set by hand.
+            name: of model and backend, for messages.
+
+        Raises:
+            ModelMismatchError: the model does not take the frame.
+        """
+
+    def wrap_model(self, model: Any, name: str) -> ModelScorer:
+        """See :meth:`ModelBackend.wrap_model`."""
+        return _JvmScorer(model, name, self.append_probability, self.provide_session)
 
     def describe(self) -> dict[str, Any]:
         """See :meth:`ModelBackend.describe`."""
         return {**super().describe(), "spark_available": is_spark_available()}
 
-    def _load_own(self) -> None:
-        if not is_spark_available():
-            raise NotUsableError("PySpark is missing")
-        self._load_in_spark()
-
-    @abstractmethod
-    def _load_in_spark(self) -> None:
-        """As :meth:`FallbackBackend._load_own`, where there is PySpark."""
-
-    def _open_session(self) -> SparkSession:
-        """The session.
-
-        Raises:
-            NotUsableError: there is none, and none can be started.
-        """
-        try:
-            return self._provide_session()
-        except ImportError as error:
-            raise NotUsableError(f"PySpark is missing: {name_error(error)}") from error
-        except Exception as error:
-            raise NotUsableError(f"the session cannot start: {name_error(error)}") from error
-
-    def _provide_session(self) -> SparkSession:
+    def provide_session(self) -> SparkSession:
+        """The session that was given, else the active one, else a new one."""
         from pyspark.sql import SparkSession
 
         session = self.spark_session or SparkSession.getActiveSession()
@@ -92,15 +92,56 @@ class JvmBackend(FallbackBackend):
             session = SparkSession.builder.appName("inference-backend").getOrCreate()
         return session
 
-    def _score_own(self, features: pd.DataFrame) -> Probabilities:
+    def open_session(self) -> SparkSession:
+        """The same, to load a model in.
+
+        Raises:
+            NotUsableError: there is none, and none can be started.
+        """
+        try:
+            return self.provide_session()
+        except ImportError as error:
+            raise NotUsableError(f"PySpark is missing: {name_error(error)}") from error
+        except Exception as error:
+            raise NotUsableError(f"the session cannot start: {name_error(error)}") from error
+
+
+class _JvmScorer(ModelScorer):
+    """Scores by a job of Spark's."""
+
+    is_native = True
+
+    def __init__(
+        self,
+        model: Any,
+        name: str,
+        append: Callable[[DataFrame, Any, str], DataFrame],
+        provide_session: Callable[[], SparkSession],
+    ) -> None:
+        super().__init__(model, name)
+        self._append, self._provide_session = append, provide_session
+
+    def score(self, features: pd.DataFrame) -> Probabilities:
+        """See :meth:`ModelScorer.score`."""
         from lib.score.frames import build_frame
 
         frame = build_frame(features, self._provide_session())
-        rows = self.with_probability(frame).select(PROBABILITY_COLUMN).collect()
+        refuse_probability_column(frame)
+        rows = self.append_probability(frame, ()).select(PROBABILITY_COLUMN).collect()
         return np.array([np.nan if value is None else value for (value,) in rows], dtype=np.float64)
+
+    def append_probability(self, frame: DataFrame, columns: Sequence[str]) -> DataFrame:
+        """See :meth:`ModelScorer.append_probability`."""
+        return self._append(frame, self.model, self.name)
 
 
 def is_spark_available() -> bool:
     """Whether PySpark can be used: False in the face's ``SPARK_AVAILABLE`` says that it cannot."""
     face = sys.modules.get("lib.inference_backend")
     return bool(getattr(face, "SPARK_AVAILABLE", SPARK_AVAILABLE))
+
+
+def require_pyspark() -> None:
+    """Raise NotUsableError where PySpark cannot be used."""
+    if not is_spark_available():
+        raise NotUsableError("PySpark is missing")

@@ -10,7 +10,7 @@ import pandas as pd
 from lib.score.artefact import find_fallback
 from lib.score.base import ModelBackend, ModelPath
 from lib.score.features import list_records
-from lib.score.registry import BACKENDS, DEFAULT, BackendOptions
+from lib.score.registry import BACKENDS, DEFAULT, BackendOptions, join_names
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,14 +30,14 @@ def load_model(
     """Load a model.
 
     Args:
-        backend: "sklearn", "spark", "onnx" or "sql".
+        backend: the name of one of :data:`lib.score.registry.BACKENDS`.
         model_path: a joblib, ONNX or SQL file, a PipelineModel's folder, the folder of a stored
             version, or ``NAME@champion`` or ``NAME@VERSION``, looked up in ``models`` or in the
             store's folder before it, as in ``/srv/models/NAME@champion``.
         preprocessor_path: a joblib file with a transformer that comes before a scikit-learn model.
         fallback_path: what scores instead of a model of another kind that cannot be used. Without
             it, that is the scikit-learn pipeline of the same stored version, if there is one.
-        spark_session: for spark and sql; else the active session, else a new one.
+        spark_session: for models that Spark's JVM evaluates; else the active one, else a new one.
         contract: of a model outside a store: its labels, columns and rules for numbers. A stored
             version carries its own.
 
@@ -106,9 +106,8 @@ def get_backend_info(model_backend: ModelBackend) -> dict[str, Any]:
     """Facts about a backend.
 
     Returns:
-        backend_type, model_path and model_type (None before loading); of sklearn also
-        has_preprocessor and preprocessor_path; of the others also using_fallback and fallback_path,
-        of spark and sql spark_available, of onnx provider.
+        backend_type, model_path and model_type (None before loading); of those with a fallback also
+        using_fallback and fallback_path; and what each backend adds.
     """
     return model_backend.describe()
 
@@ -116,13 +115,11 @@ def get_backend_info(model_backend: ModelBackend) -> dict[str, Any]:
 def _check_backend(model_backend: Predictor, backend: str) -> None:
     if backend not in BACKENDS:
         raise _invalid_backend(backend)
-    scores_by_fallback = backend == "sklearn" and getattr(model_backend, "using_fallback", False)
+    scores_by_fallback = backend == DEFAULT and getattr(model_backend, "using_fallback", False)
     found = getattr(model_backend, "backend_type", type(model_backend).__name__)
     if backend != found and not scores_by_fallback:
         raise ValueError(f"found a {found} backend, expected {backend}")
 
 
 def _invalid_backend(backend: object) -> ValueError:
-    return ValueError(
-        f"Invalid backend type: {backend}. Must be 'sklearn' or 'spark', 'onnx' or 'sql'"
-    )
+    return ValueError(f"Invalid backend type: {backend}. Must be {join_names()}")

@@ -13,8 +13,7 @@ from lib.errors import ScoringError
 from lib.score.artefact import find_artefact
 from lib.score.base import ModelBackend
 from lib.score.loading import get_backend_info, load_model, predict
-from lib.score.registry import BACKENDS, DEFAULT, find_by_suffix
-from lib.store.version import SKLEARN_ARTEFACT, SPARK_ARTEFACT
+from lib.score.registry import BACKENDS, DEFAULT, find_by_suffix, find_for_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +47,8 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--backend",
         choices=tuple(BACKENDS),
-        help="default: sklearn where MODEL has a joblib file, else by its suffix; a folder: spark",
+        help=f"default: {DEFAULT} where MODEL has a file for it, else by its suffix; a folder:"
+        f" {find_for_folder()}",
     )
     parser.add_argument(
         "--record",
@@ -71,12 +71,9 @@ def _build_record(backend: ModelBackend) -> dict[str, Any]:
 
 
 def _guess_backend(model: str) -> str:
-    """By the suffix of a file; a folder without a joblib file is a PipelineModel."""
+    """By the suffix of a file; a folder that is no version, or one without the default's file."""
     if (by_suffix := find_by_suffix(Path(model))) is not None:
         return by_suffix
-    path = find_artefact(model, SKLEARN_ARTEFACT).path
-    return (
-        "spark"
-        if path.is_dir() or (not path.exists() and path.with_name(SPARK_ARTEFACT).is_dir())
-        else DEFAULT
-    )
+    path, folder = find_artefact(model, BACKENDS[DEFAULT].artefact).path, find_for_folder()
+    has_folder = not path.exists() and path.with_name(BACKENDS[folder].artefact).is_dir()
+    return folder if path.is_dir() or has_folder else DEFAULT

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lib.kafka.cluster import Cluster, check_options
+from lib.score.registry import DEFAULT, rank_backends
 
 ENVIRONMENT_PREFIX = "SCORE_"
 #: Ends the description of a setting whose default is the domain's own name.
@@ -20,9 +21,27 @@ CONTRACT_OF_NAMES = (
     "TOML file whose domain's topics are meant; the only one in conf/contracts where not given"
 )
 
-BackendChoice = Literal["auto", "onnx", "sql", "spark", "sklearn"]
+if TYPE_CHECKING:
+    BackendChoice = str
+else:
+    BackendChoice = Literal[("auto", *(kind.name for kind in rank_backends()))]
 DecoderChoice = Literal["auto", "spark", "python"]
+# Who makes messages last: Kafka transactions of the driver or the executors, or Spark's own sink.
+Committer = Literal["driver", "executor", "spark"]
 OnnxProvider = Literal["cpu", "cuda"]
+
+
+_NATIVE = [kind for kind in rank_backends() if kind.is_native]
+
+
+def _list_for_auto() -> str:
+    """What ``--backend auto`` tries before the default, as a phrase."""
+    tried = [
+        kind.name if kind.is_native else f"{kind.name} (not on a cluster)"
+        for kind in rank_backends()
+        if kind.is_automatic and kind.name != DEFAULT
+    ]
+    return f"{', '.join(tried[:-1])} and {tried[-1]}"
 
 
 def name_flag(setting: str) -> str:
@@ -56,8 +75,8 @@ class ModelSettings(JobSettings):
     )
     backend: BackendChoice = Field(
         "auto",
-        description="auto takes the first that the model has of onnx (not on a cluster), sql and"
-        " spark, and falls back to sklearn",
+        description=f"auto takes the first that the model has of {_list_for_auto()}, and falls back"
+        f" to {DEFAULT}",
     )
     contract: Path | None = Field(
         None,
@@ -68,20 +87,32 @@ class ModelSettings(JobSettings):
         "cpu", description="what onnxruntime runs on; cuda needs onnxruntime-gpu and a GPU"
     )
 
+    @property
+    def is_real_time(self) -> bool:
+        """Whether records pass one by one, for which Spark takes no Python workers."""
+        return False
+
 
 class PlanSettings(ModelSettings):
     """How records become messages."""
 
     decoder: DecoderChoice = Field(
         "auto",
-        description="who reads and checks records for a model in Spark's JVM (sql, spark): spark is"
-        " the JVM, python are Python workers, which are faster, and auto takes those for spark in"
-        " micro-batches, not on a cluster; for other models these always do",
+        description="who reads and checks records for a model in Spark's JVM"
+        f" ({', '.join(kind.name for kind in _NATIVE)}): spark is the JVM, python are Python"
+        " workers, which are faster, and auto takes those for"
+        f" {', '.join(kind.name for kind in _NATIVE if kind.workers_decode)} in micro-batches, not"
+        " on a cluster; for other models these always do",
     )
     dead_letter_format: Literal["headers", "envelope"] = Field(
         "headers",
         description="headers: original bytes, the error in headers; envelope: a JSON value",
     )
+
+    @property
+    def committer(self) -> Committer:
+        """Who makes the messages last."""
+        return "spark"
 
 
 class KafkaSettings(JobSettings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lib.errors import SettingsError
+from lib.score.registry import rank_backends
 
 REAL_TIME = "real-time"
 #: Spark's own bound, in milliseconds; a session may have another one.
@@ -81,18 +82,19 @@ def check_backend(scored_by: str, *, is_native: bool) -> None:
     """Refuse a model that needs Python workers: Spark's real-time mode has none.
 
     Args:
-        scored_by: model and backend that really score, as in ``model@3/sklearn``.
+        scored_by: model and backend that really score, as in ``model@3/onnx``.
         is_native: whether it scores inside Spark's JVM.
 
     Raises:
         SettingsError: it does not.
     """
     if not is_native:
+        native = " or ".join(kind.name for kind in rank_backends() if kind.is_native)
         raise SettingsError(
             f"--mode {REAL_TIME}: found the model {scored_by}, which scores in Python workers,"
             " expected one that scores inside Spark's JVM",
-            hint="take --backend sql or spark, which say why if their model cannot be used, or"
-            " --mode micro-batch",
+            hint=f"take --backend {native}, which say why if their model cannot be used, or --mode"
+            " micro-batch",
         )
 
 

@@ -9,10 +9,6 @@ from lib.errors import ModelCorruptError, ModelNotFoundError
 from lib.store import checksum
 from lib.store.metadata import METADATA_FILE, ModelMetadata, is_version_metadata
 
-SKLEARN_ARTEFACT = "pipeline.joblib"
-SPARK_ARTEFACT = "spark_model"
-ONNX_ARTEFACT = "pipeline.onnx"
-SQL_ARTEFACT = "probability.sql"
 CONTRACT_ARTEFACT = "contract.toml"
 
 
@@ -36,16 +32,6 @@ class ModelVersion:
     def reference(self) -> str:
         """The reference that always names this version, such as ``NAME@3``."""
         return f"{self.name}@{self.version}"
-
-    @property
-    def sklearn_path(self) -> Path:
-        """The file of the scikit-learn pipeline, which may not exist."""
-        return self.path / SKLEARN_ARTEFACT
-
-    @property
-    def spark_path(self) -> Path:
-        """The folder of the Spark PipelineModel, which may not exist."""
-        return self.path / SPARK_ARTEFACT
 
     def has(self, artefact: str) -> bool:
         """Tell whether the version was saved with a file or folder, such as ``pipeline.onnx``."""

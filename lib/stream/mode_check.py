@@ -17,17 +17,21 @@ from lib.settings.real_time import (
 )
 from lib.spark.task_slots import find_slots
 from lib.stream.preflight import count_partitions
+from lib.stream.route import Route
 
 logger = logging.getLogger(__name__)
 
 
-def check_mode(spark: SparkSession, settings: ScoreStreamSettings, scorer: ModelBackend) -> None:
+def check_mode(
+    spark: SparkSession, settings: ScoreStreamSettings, scorer: ModelBackend, route: Route
+) -> None:
     """Refuse what Spark would refuse later or, worse, leave unread; see ``real_time.py``.
 
     Args:
         spark: the session.
         settings: of the job.
         scorer: loaded.
+        route: that was chosen for it.
 
     Raises:
         SettingsError: real-time mode cannot work so.
@@ -35,7 +39,7 @@ def check_mode(spark: SparkSession, settings: ScoreStreamSettings, scorer: Model
     """
     if not settings.is_real_time:
         return
-    check_backend(scorer.scored_by, is_native=scorer.is_native)
+    check_backend(scorer.scored_by, is_native=not route.has_workers)
     check_batch(settings.real_time_batch, _read_minimum_ms(spark))
     partitions = count_partitions(settings)
     slots = find_slots(spark.sparkContext)

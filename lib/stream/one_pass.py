@@ -6,26 +6,18 @@ of its message, so that Spark neither parses it nor carries its fields to Python
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from lib.decode.engines.arrow import Column, decode_batch
+from lib.decode.engines.arrow import decode_batch
 from lib.encode.arrow import encode_batch
 from lib.messages.dead_letter import MessageSettings
+from lib.score.scorer import BatchScorer
 from lib.spark.worker_batches import map_batches
-
-
-class BatchScorer(Protocol):
-    """A model in a worker. Goes there as a pickle; opens its model on the first call."""
-
-    def __call__(self, features: Mapping[str, Column]) -> npt.NDArray[np.float64]:
-        """Probability of each row in [0, 1]: float64 [n_rows]; anything else where it has none."""
 
 
 @dataclass(frozen=True)

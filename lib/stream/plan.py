@@ -13,7 +13,9 @@ from lib.encode.spark import encode_messages
 from lib.messages.columns import MESSAGE_TYPES
 from lib.messages.dead_letter import MessageSettings, OutputSettings
 from lib.record.contract import Contract
-from lib.stream.one_pass import BatchPlan, BatchScorer
+from lib.score.scorer import BatchScorer
+from lib.stream.one_pass import BatchPlan
+from lib.stream.route import Route
 
 
 class Scorer(Protocol):
@@ -30,8 +32,8 @@ class Scorer(Protocol):
     def with_probability(self, frame: DataFrame) -> DataFrame:
         """Append ``probability``: double in [0, 1], null where the model failed on a row."""
 
-    def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
-        """The model as Python workers run it on whole batches; None where it runs in the JVM."""
+    def build_batch_scorer(self, session: SparkSession) -> BatchScorer:
+        """The model as Python workers run it on whole batches, where they score."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,14 @@ def score_records(
     scorer: Scorer,
     contract: Contract,
     output: OutputSettings,
-    *,
-    decodes_in_python: bool = False,
+    route: Route,
 ) -> DataFrame:
     """Check, score and encode records; see :func:`plan_scoring`.
 
     Returns:
         ``lib.messages.columns.MESSAGE_SCHEMA``.
     """
-    return plan_scoring(
-        records, scorer, contract, output, decodes_in_python=decodes_in_python
-    ).to_messages()
+    return plan_scoring(records, scorer, contract, output, route).to_messages()
 
 
 def plan_scoring(
@@ -76,8 +75,7 @@ def plan_scoring(
     scorer: Scorer,
     contract: Contract,
     output: OutputSettings,
-    *,
-    decodes_in_python: bool = False,
+    route: Route,
 ) -> ScoringPlan:
     """Check, score and encode records. Pure: no action, no side effect; for stream and batch.
 
@@ -89,15 +87,14 @@ def plan_scoring(
         scorer: a loaded model backend.
         contract: what a record has to look like.
         output: topics and format of the messages.
-        decodes_in_python: whether Python workers decode for a scorer in the JVM. For one that
-            scores in workers they always do.
+        route: who decodes and who scores.
     """
     settings = MessageSettings(contract, output, scorer.threshold, scorer.scored_by)
-    batch_scorer = scorer.build_batch_scorer(records.sparkSession)
-    if batch_scorer is not None:
+    if route.score == "workers":
         # In one pass over the bytes, where the model runs in Python anyway.
-        return ScoringPlan(select_for_workers(records), BatchPlan(batch_scorer, settings))
-    decode = decode_in_workers if decodes_in_python else decode_records
+        score = scorer.build_batch_scorer(records.sparkSession)
+        return ScoringPlan(select_for_workers(records), BatchPlan(score, settings))
+    decode = decode_in_workers if route.decode == "workers" else decode_records
     decoded = decode(records, contract)
     scored = scorer.with_probability(decoded)
     return ScoringPlan(encode_messages(scored, settings))

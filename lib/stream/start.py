@@ -19,12 +19,12 @@ from lib.kafka.partitions import parse_partitions
 from lib.messages.dead_letter import DeadLetterFormat, OutputSettings
 from lib.record.contract import Contract
 from lib.score.base import ModelBackend
-from lib.score.choice import decodes_in_python
-from lib.settings.jobs.score_stream import AVAILABLE_NOW, ScoreStreamSettings
+from lib.settings.jobs.score_stream import AVAILABLE_NOW, Commit, ScoreStreamSettings
 from lib.settings.real_time import parse_interval_ms
 from lib.sink.kafka import write_at_least_once
 from lib.source.kafka import KafkaSourceSettings, read_stream
 from lib.stream.plan import ScoringPlan, plan_scoring
+from lib.stream.route import Route
 from lib.stream.running_query import RunningQuery
 from lib.stream.watch.guard import QueryGuard
 from lib.stream.watch.life_signs import LifeSigns
@@ -41,6 +41,7 @@ def start_stream(
     settings: ScoreStreamSettings,
     scorer: ModelBackend,
     contract: Contract,
+    route: Route,
     on_step: OnStep = ignore_step,
     stop: StopSignal | None = None,
 ) -> RunningQuery:
@@ -51,6 +52,7 @@ def start_stream(
         settings: of the job.
         scorer: a loaded model backend.
         contract: what a record has to look like.
+        route: who decodes, who scores, who commits.
         on_step: called at each step of a transaction; see ``TransactionSettings``.
         stop: ends the start too.
 
@@ -64,13 +66,11 @@ def start_stream(
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
     )
 
-    in_python = decodes_in_python(spark, settings, scorer, native_only=settings.is_real_time)
-
     def plan(records: DataFrame) -> ScoringPlan:
-        return plan_scoring(records, scorer, contract, output, decodes_in_python=in_python)
+        return plan_scoring(records, scorer, contract, output, route)
 
     def start(writer: DataStreamWriter) -> StreamingQuery:
-        with _planned_for(spark, scorer):
+        with _planned_for(spark, route):
             return _with_trigger(writer, settings).start()
 
     def start_at_least_once() -> StreamingQuery:
@@ -96,10 +96,11 @@ def start_stream(
         )
 
     restarts, guard = RestartPolicy(settings.restart_limit), build_guard(spark, settings)
-    if settings.delivery == "at-least-once":
+    if route.commit == "spark":
         stream = RunningQuery(start_at_least_once, restarts, guard)
     else:
-        sink = ExactlyOnceSink(spark, replace(_exactly_once(settings), on_step=on_step))
+        chosen = replace(_exactly_once(settings, route.commit), on_step=on_step)
+        sink = ExactlyOnceSink(spark, chosen)
         stream = RunningQuery(start_exactly_once, restarts, guard, sink, count_written)
     stream.start(stop or StopSignal())
     return stream
@@ -121,14 +122,14 @@ def build_guard(spark: SparkSession, settings: ScoreStreamSettings) -> QueryGuar
 
 
 @contextmanager
-def _planned_for(spark: SparkSession, scorer: ModelBackend) -> Iterator[None]:
+def _planned_for(spark: SparkSession, route: Route) -> Iterator[None]:
     """Within, a query starts without Spark's whole-stage code if its plan only carries bytes.
 
     Generating it takes 15 ms of every batch, and a plan to Python and back is no faster by it.
     A query keeps the settings of its start.
     """
     is_chosen = spark.sparkContext.getConf().contains(_WHOLE_STAGE)
-    if is_chosen or scorer.is_native:
+    if is_chosen or route.score == "jvm":
         yield
         return
     before = str(spark.conf.get(_WHOLE_STAGE))
@@ -159,7 +160,7 @@ def _source(settings: ScoreStreamSettings) -> KafkaSourceSettings:
     )
 
 
-def _exactly_once(settings: ScoreStreamSettings) -> ExactlyOnceSettings:
+def _exactly_once(settings: ScoreStreamSettings, commit: Commit) -> ExactlyOnceSettings:
     return ExactlyOnceSettings(
         bootstrap_servers=settings.bootstrap_servers,
         query_name=settings.query_name,
@@ -167,7 +168,7 @@ def _exactly_once(settings: ScoreStreamSettings) -> ExactlyOnceSettings:
         kafka=settings.kafka,
         partitions=parse_partitions(settings.partitions),
         checkpoint=settings.checkpoint,
-        commit=settings.commit,
+        commit=commit,
         starting_offsets=settings.starting_offsets,
         max_offsets_per_trigger=settings.max_offsets_per_trigger,
         accept_offsets=settings.accept_offsets or None,

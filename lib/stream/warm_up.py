@@ -15,6 +15,7 @@ from lib.messages.dead_letter import OutputSettings
 from lib.record.contract import Contract
 from lib.spark.session import is_local
 from lib.stream.plan import Scorer, score_records
+from lib.stream.route import Route
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class WarmUp(Background):
         spark: the session.
         scorer: a loaded model backend.
         contract: what a record has to look like.
-        decodes_in_python: whether workers decode, whatever the model.
+        route: who decodes and who scores.
     """
 
     def __init__(
@@ -44,17 +45,17 @@ class WarmUp(Background):
         spark: SparkSession,
         scorer: Scorer,
         contract: Contract,
-        *,
-        decodes_in_python: bool = False,
+        route: Route,
     ) -> None:
         super().__init__("warm-up", patience_s=_PATIENCE_S)
         self._spark = spark
         self._scorer = scorer
         self._contract = contract
-        # Here and not in the thread: the query shares the copy of the model that this makes.
-        has_workers = decodes_in_python or scorer.build_batch_scorer(spark) is not None
-        self._decodes_in_python = decodes_in_python
-        self._is_needed = is_local(spark) and has_workers
+        self._route = route
+        self._is_needed = is_local(spark) and route.has_workers
+        if route.score == "workers":
+            # Here and not in the thread: the query shares the copy of the model that this makes.
+            scorer.build_batch_scorer(spark)
 
     def _run(self) -> None:
         if not self._is_needed:
@@ -69,13 +70,7 @@ class WarmUp(Background):
         records = build_stand_ins(self._spark, self._contract, context.defaultParallelism)
         output = OutputSettings("", "", "")
         context.setJobDescription("warm-up of the Python workers")
-        messages = score_records(
-            records,
-            self._scorer,
-            self._contract,
-            output,
-            decodes_in_python=self._decodes_in_python,
-        )
+        messages = score_records(records, self._scorer, self._contract, output, self._route)
         messages.toArrow()
 
 

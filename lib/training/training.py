@@ -17,8 +17,8 @@ from sklearn.pipeline import Pipeline
 
 from lib.errors import ModelError
 from lib.record.contract import Contract
+from lib.score.registry import BACKENDS
 from lib.store import ModelStore, ModelVersion, installed_libraries
-from lib.store.version import SKLEARN_ARTEFACT, SPARK_ARTEFACT
 from lib.training import evaluation
 from lib.training.compile.compiled import Compiled, compile_pipeline
 from lib.training.data import TrainingData
@@ -164,11 +164,11 @@ def fit(
 
 def write_artefacts(fitted: FittedModels, folder: Path) -> None:
     """Write the models below a folder on this machine."""
-    joblib.dump(fitted.sklearn, folder / SKLEARN_ARTEFACT)
+    joblib.dump(fitted.sklearn, folder / BACKENDS["sklearn"].artefact)
     for name, content in fitted.compiled.artefacts.items():
         (folder / name).write_bytes(content)
     # As a URI, for Spark's default file system may be another.
-    fitted.spark.write().save((folder / SPARK_ARTEFACT).resolve().as_uri())
+    fitted.spark.write().save((folder / BACKENDS["spark"].artefact).resolve().as_uri())
 
 
 def _describe(

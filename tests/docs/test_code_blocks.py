@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lib.score.registry import BACKENDS
 from tests.conftest import TopicFactory
 from tests.docs.documents import ROOT, iter_blocks, list_documents
 from tests.support.topics import build_customers, produce, read_topic
@@ -29,7 +30,7 @@ DEAD_LETTERS, SERVERS = "telco.deadletter", "localhost:9092"
 CHECKPOINTS = "checkpoints/"
 
 # Who runs which document; a document with Python blocks that is missing here fails below.
-WITH_MODELS = ("README.md", "docs/models.md")
+WITH_MODELS = ("README.md", "docs/backends.md", "docs/models.md")
 WITH_BROKER = ("docs/api.md", "docs/dead_letters.md", "docs/exactly_once_sink.md")
 
 
@@ -74,7 +75,10 @@ def _substitute(text: str, substitutes: Mapping[str, str]) -> str:
 
 @pytest.mark.parametrize("document", WITH_MODELS)
 def test_blocks_about_models_run(spark: SparkSession, workspace: Path, document: str) -> None:
+    known = dict(BACKENDS)
     run_blocks(document, {"spark": spark})
+    for name in BACKENDS.keys() - known.keys():  # of the document that adds one
+        del BACKENDS[name]
 
 
 def test_blocks_of_the_api_run(
@@ -120,6 +124,7 @@ def score_topic(spark: SparkSession, substitutes: Mapping[str, str]) -> None:
     """Run the stream once over what is there, with its defaults."""
     from lib.score.choice import load_backend
     from lib.settings.jobs.score_stream import ScoreStreamSettings
+    from lib.stream.route import choose_route
     from lib.stream.start import start_stream
     from tests.support.telco import CUSTOMER
 
@@ -132,7 +137,9 @@ def score_topic(spark: SparkSession, substitutes: Mapping[str, str]) -> None:
         checkpoint=f"{substitutes[CHECKPOINTS]}operations",
         trigger="available-now",
     )
-    stream = start_stream(spark, settings, load_backend(spark, settings), CUSTOMER)
+    scorer = load_backend(spark, settings)
+    route = choose_route(spark, settings, scorer)
+    stream = start_stream(spark, settings, scorer, CUSTOMER, route)
     stream.query.awaitTermination(120)
     assert stream.sink is not None
     stream.sink.close()

@@ -74,6 +74,7 @@ def test_a_thousand_valid_and_a_thousand_broken_records_are_answered_by_every_en
     from lib.score.choice import load_backend
     from lib.settings.jobs.score_stream import ScoreStreamSettings
     from lib.settings.load import load_settings
+    from lib.stream.route import choose_route
     from lib.stream.start import start_stream
 
     valid = [encode_record(it, LOAN) for it in islice(draw_records(LOAN, 3), 1_000)]
@@ -96,7 +97,9 @@ def test_a_thousand_valid_and_a_thousand_broken_records_are_answered_by_every_en
     flags = [part for key, value in options.items() for part in (f"--{key}", value)]
     settings = load_settings(ScoreStreamSettings, flags)
 
-    stream = start_stream(spark, settings, load_backend(spark, settings), LOAN)
+    scorer = load_backend(spark, settings)
+    route = choose_route(spark, settings, scorer)
+    stream = start_stream(spark, settings, scorer, LOAN, route)
     stream.query.awaitTermination(120)
     assert stream.sink is not None
     assert stream.sink.failure is None

@@ -19,6 +19,7 @@ from lib.score.base import ModelBackend
 from lib.score.choice import load_backend
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.stream.mode_check import check_mode
+from lib.stream.route import choose_route
 from lib.stream.start import start_stream
 from lib.stream.watch.stop_signal import StopSignal
 from tests.conftest import TopicFactory
@@ -59,8 +60,8 @@ def score_in_real_time(
     settings, view = deployment.settings(**REAL_TIME), RecordingView()
     servers, half = deployment.bootstrap_servers, len(records) // 2
     produce(servers, deployment.input_topic, records[:half])
-    scorer = load_backend(spark, settings, native_only=True)
-    check_mode(spark, settings, scorer)
+    scorer = load_backend(spark, settings)
+    check_mode(spark, settings, scorer, choose_route(spark, settings, scorer))
 
     def feed() -> None:
         try:
@@ -71,7 +72,8 @@ def score_in_real_time(
             stop.request("TEST")
 
     with StopSignal() as stop:
-        stream = start_stream(spark, settings, scorer, CUSTOMER)
+        route = choose_route(spark, settings, scorer)
+        stream = start_stream(spark, settings, scorer, CUSTOMER, route)
         feeder = threading.Thread(target=feed)
         feeder.start()
         stream.follow(view, stop)
@@ -139,7 +141,7 @@ def test_a_kill_loses_nothing_and_a_signal_ends_it(narrow: Deployment) -> None:
 
 def refuse(spark: SparkSession, settings: ScoreStreamSettings, scorer: ModelBackend) -> str:
     with pytest.raises(SettingsError) as error:
-        check_mode(spark, settings, scorer)
+        check_mode(spark, settings, scorer, choose_route(spark, settings, scorer))
     return str(error.value)
 
 
@@ -160,9 +162,10 @@ def test_too_short_a_batch_and_too_few_slots_are_refused(
     spark: SparkSession, deployment: Deployment
 ) -> None:
     settings = deployment.settings(**REAL_TIME)
-    scorer = load_backend(spark, settings, native_only=True)
+    scorer = load_backend(spark, settings)
     short = deployment.settings(**{**REAL_TIME, "real_time_batch": "1 second"})
 
     assert "found 1 second, expected at least 5,000 milliseconds" in refuse(spark, short, scorer)
     assert "--master 'local[4]'" in refuse(spark, settings, scorer)
-    check_mode(spark, deployment.settings(**REAL_TIME, partitions="0-1"), scorer)
+    few = deployment.settings(**REAL_TIME, partitions="0-1")
+    check_mode(spark, few, scorer, choose_route(spark, few, scorer))

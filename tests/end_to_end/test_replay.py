@@ -26,6 +26,7 @@ from lib.settings.base import DecoderChoice
 from lib.settings.jobs.replay import ReplaySettings
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.spark.session import apply_runtime_settings
+from lib.stream.route import choose_route
 from lib.stream.start import start_stream
 from tests.support.records import ACCEPTED, BROKEN, VALID, record
 from tests.support.telco import CUSTOMER
@@ -139,7 +140,8 @@ def test_stream_and_replay_say_the_same_of_every_record(
         checkpoint=str(checkpoint),
     )
     scorer = load_backend(spark, stream_settings)
-    stream = start_stream(spark, stream_settings, scorer, CUSTOMER)
+    route = choose_route(spark, stream_settings, scorer)
+    stream = start_stream(spark, stream_settings, scorer, CUSTOMER, route)
     assert stream.query.awaitTermination(120)
     assert stream.sink is not None
     stream.sink.close()

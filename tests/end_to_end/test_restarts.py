@@ -25,6 +25,7 @@ from lib.errors import (
 from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.score.choice import load_backend
+from lib.stream.route import choose_route
 from lib.stream.running_query import RunningQuery
 from lib.stream.start import build_guard, start_stream
 from lib.stream.watch.guard import QueryGuard
@@ -68,7 +69,8 @@ def drain(spark: SparkSession, deployment: Deployment, fault: Fault, **options: 
     settings = deployment.settings(max_offsets_per_trigger=200, **options)
     view, scorer = Totalled(), load_backend(spark, settings)
     with StopSignal() as stop:
-        start_stream(spark, settings, scorer, CUSTOMER, fault).follow(view, stop)
+        route = choose_route(spark, settings, scorer)
+        start_stream(spark, settings, scorer, CUSTOMER, route, fault).follow(view, stop)
     return view.totals
 
 
@@ -118,7 +120,10 @@ def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(
                 steps.append("heard again")
 
         scorer = load_backend(spark, settings)
-        start_stream(spark, settings, scorer, CUSTOMER, hang_in_the_batch).follow(Totalled(), stop)
+        route = choose_route(spark, settings, scorer)
+        start_stream(spark, settings, scorer, CUSTOMER, route, hang_in_the_batch).follow(
+            Totalled(), stop
+        )
 
     assert steps[-1] == "offsets_sent"
     drain(spark, deployment, Fault(SinkError("never"), "no step"))
@@ -198,7 +203,8 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
                     worker.resume()
 
     with StopSignal() as stop:
-        stream = start_stream(spark, settings, scorer, CUSTOMER, stop=stop)
+        route = choose_route(spark, settings, scorer)
+        stream = start_stream(spark, settings, scorer, CUSTOMER, route, stop=stop)
         striking = threading.Thread(target=strike, args=(stop,))
         striking.start()
         stream.follow(view, stop)
@@ -251,7 +257,8 @@ def test_an_outage_of_the_brokers_costs_no_restart_and_is_told(
     scorer = load_backend(spark, settings)
     try:
         with StopSignal() as stop:
-            stream = start_stream(spark, settings, scorer, CUSTOMER, lose_the_broker, stop)
+            route = choose_route(spark, settings, scorer)
+            stream = start_stream(spark, settings, scorer, CUSTOMER, route, lose_the_broker, stop)
             stream.follow(Totalled(), stop)
     finally:
         broker.resume()
@@ -294,7 +301,8 @@ def test_a_stop_ends_the_wait_for_a_restart(spark: SparkSession, deployment: Dep
                 threading.Timer(0.5, stop.request, ("SIGTERM",)).start()
                 raise QueryFailedError("an executor was lost")
 
-        stream = start_stream(spark, settings, scorer, CUSTOMER, fail_and_stop, stop)
+        route = choose_route(spark, settings, scorer)
+        stream = start_stream(spark, settings, scorer, CUSTOMER, route, fail_and_stop, stop)
         stream.follow(Totalled(), stop)
 
     assert stop.is_requested

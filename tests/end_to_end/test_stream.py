@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from lib.decode.engines.python import decode_value
 from lib.inference_backend import load_model, predict
 from lib.score.choice import load_backend
+from lib.stream.route import choose_route
 from lib.stream.start import start_stream
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.progress import BatchProgress, Totals
@@ -41,7 +42,8 @@ def score(spark: SparkSession, deployment: Deployment, **options: Any) -> Record
     view = RecordingView()
     scorer = load_backend(spark, settings)
     with StopSignal() as stop:
-        start_stream(spark, settings, scorer, CUSTOMER).follow(view, stop)
+        route = choose_route(spark, settings, scorer)
+        start_stream(spark, settings, scorer, CUSTOMER, route).follow(view, stop)
     return view
 
 
@@ -101,7 +103,8 @@ def explain_stream(spark: SparkSession, deployment: Deployment, backend: str) ->
     settings = deployment.settings(backend=backend)
     scorer = load_backend(spark, settings)
     with StopSignal() as stop:
-        stream = start_stream(spark, settings, scorer, CUSTOMER)
+        route = choose_route(spark, settings, scorer)
+        stream = start_stream(spark, settings, scorer, CUSTOMER, route)
         stream.follow(RecordingView(), stop)
     plan: str = stream.query._jsq.explainInternal(False)
     return plan
@@ -207,7 +210,9 @@ def test_a_stop_request_ends_a_running_stream_after_its_batch(
     settings = deployment.settings(trigger="0 seconds")
     view = RecordingView()
     with StopSignal() as stop:
-        stream = start_stream(spark, settings, load_backend(spark, settings), CUSTOMER)
+        scorer = load_backend(spark, settings)
+        route = choose_route(spark, settings, scorer)
+        stream = start_stream(spark, settings, scorer, CUSTOMER, route)
         while stream.query.lastProgress is None:
             time.sleep(0.1)
         stop.request("TEST")

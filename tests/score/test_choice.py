@@ -1,4 +1,4 @@
-"""What ``--backend auto`` and ``--decoder auto`` take."""
+"""What ``--backend auto`` takes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import get_args
 
 import pytest
 
-from lib.score.choice import choose_backend, choose_decoder
-from lib.score.registry import BACKENDS, DEFAULT
-from lib.settings.base import BackendChoice, DecoderChoice
+from lib.score.choice import choose_backend
+from lib.score.registry import BACKENDS, DEFAULT, rank_backends
+from lib.settings.base import BackendChoice
 from tests.score.conftest import save_version
 
 ALL = ("pipeline.joblib", "pipeline.onnx", "probability.sql", "spark_model/metadata/part-00000")
@@ -46,7 +46,7 @@ def test_auto_takes_the_fastest_that_a_version_has(
 def test_without_onnxruntime_auto_takes_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    absent = replace(BACKENDS["onnx"], is_installed=lambda: False)
+    absent = replace(BACKENDS["onnx"], modules=("no_such_module",))
     monkeypatch.setitem(BACKENDS, "onnx", absent)
     assert choose_backend(make_version(tmp_path, *ALL)) == "sql"
 
@@ -64,21 +64,8 @@ def test_a_folder_outside_a_store_is_a_pipeline_model(tmp_path: Path) -> None:
 
 
 def test_the_settings_name_every_backend_in_the_order_of_auto() -> None:
-    assert get_args(BackendChoice) == ("auto", *BACKENDS)
-    assert list(BACKENDS)[-1] == DEFAULT
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("decoder", ["spark", "python"])
-@pytest.mark.parametrize("native_only", [False, True])
-def test_a_decoder_by_name_is_taken(
-    backend: str, decoder: DecoderChoice, *, native_only: bool
-) -> None:
-    assert choose_decoder(decoder, backend, native_only=native_only) == decoder
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_auto_decodes_in_python_for_a_pipeline_model_where_there_is_python(backend: str) -> None:
-    chosen = choose_decoder("auto", backend, native_only=False)
-    assert chosen == ("python" if backend == "spark" else "spark")
-    assert choose_decoder("auto", backend, native_only=True) == "spark"
+    ranked = [kind.name for kind in rank_backends()]
+    assert ranked == ["onnx", "sql", "spark", "sklearn"]
+    assert sorted(BACKENDS) == sorted(ranked)
+    assert get_args(BackendChoice) == ("auto", *ranked)
+    assert ranked[-1] == DEFAULT

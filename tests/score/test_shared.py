@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib.score.shared import open_once
+from lib.score.workers.shared import open_once
 
 
 def test_model_is_opened_once_a_process() -> None:

@@ -79,7 +79,7 @@ def test_reference_without_a_store_means_the_folder_models(
 
 
 def test_file_of_a_version_brings_the_versions_facts(copied: ModelVersion) -> None:
-    backend = load_model("sklearn", copied.sklearn_path)
+    backend = load_model("sklearn", copied.path / "pipeline.joblib")
     assert (backend.scored_by, backend.threshold) == ("churn@1/sklearn", 0.32)
 
 
@@ -88,14 +88,14 @@ def test_altered_file_of_a_version_is_refused_before_it_is_unpickled(
     copied: ModelVersion, tmp_path: Path, name_it: str
 ) -> None:
     trace = tmp_path / "trace"
-    joblib.dump(Trap(trace), copied.sklearn_path)
-    path = copied.path if name_it == "version" else copied.sklearn_path
+    joblib.dump(Trap(trace), copied.path / "pipeline.joblib")
+    path = copied.path if name_it == "version" else copied.path / "pipeline.joblib"
     with pytest.raises(ModelCorruptError, match=r"pipeline\.joblib: found sha256"):
         load_model("sklearn", path)
     assert not trace.exists()
     # The trap is one: outside a store nothing stands in its way.
     bare = tmp_path / "bare.joblib"
-    copied.sklearn_path.rename(bare)
+    (copied.path / "pipeline.joblib").rename(bare)
     with pytest.raises(ModelError, match="found a NoneType, expected an object with predict_proba"):
         load_model("sklearn", bare)
     assert trace.exists()
@@ -259,9 +259,9 @@ def test_model_is_broadcast_once(joblib_path: Path, spark: SparkSession) -> None
     assert isinstance(backend, SklearnBackend)
     frame = spark.createDataFrame(CUSTOMERS)
     backend.with_probability(frame)
-    assert backend._shared is not None
-    shared = backend._shared
+    scorer: Any = backend._scorer
+    shared = scorer._shared
     broadcast = shared.broadcast(spark.sparkContext)
     backend.with_probability(frame.limit(3))
-    assert backend._shared is shared
+    assert scorer._shared is shared
     assert shared.broadcast(spark.sparkContext) is broadcast

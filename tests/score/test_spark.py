@@ -119,9 +119,11 @@ def test_version_without_a_spark_model_falls_back_to_its_pipeline(
 ) -> None:
     backend = load_model("spark", sklearn_version.path)
     assert isinstance(backend, SparkBackend)
-    cause = f"the path does not exist: {sklearn_version.spark_path}"
+    cause = f"the path does not exist: {sklearn_version.path / 'spark_model'}"
     assert_falls_back(backend, cause, caplog, "churn@1")
-    assert get_backend_info(backend)["fallback_path"] == str(sklearn_version.sklearn_path)
+    assert get_backend_info(backend)["fallback_path"] == str(
+        sklearn_version.path / "pipeline.joblib"
+    )
 
 
 def test_fallback_goes_with_its_preprocessor(tmp_path: Path, training: pd.DataFrame) -> None:
@@ -164,9 +166,9 @@ def test_absent_fallback_is_not_found_by_name() -> None:
 def test_altered_version_is_refused_and_does_not_fall_back(
     copied: ModelVersion, spark: SparkSession
 ) -> None:
-    stage = next(copied.spark_path.rglob("part-*"))
+    stage = next((copied.path / "spark_model").rglob("part-*"))
     stage.write_bytes(stage.read_bytes() + b" ")
-    for path in (copied.path, copied.spark_path):
+    for path in (copied.path, copied.path / "spark_model"):
         with pytest.raises(ModelCorruptError, match=rf"{stage.name}: found sha256"):
             load_model("spark", path, spark_session=spark)
 

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import io
 import logging
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import ModelMismatchError
-from lib.score.backends.sklearn.worker import compute_probability, score_batch, unpickle
+from lib.score.backends.sklearn.worker import compute_probability
+from lib.score.workers.halves import score_batch
+from lib.score.workers.scorer import WorkerScorer
 
 
 class Fussy:
@@ -81,7 +81,20 @@ def test_model_of_other_than_two_classes_is_refused(shape: tuple[int, ...]) -> N
         compute_probability(Odd(), None, rows(1, 2))
 
 
-def test_pickle_holds_model_and_preprocessor() -> None:
-    buffer = io.BytesIO()
-    joblib.dump(("model", None), buffer)
-    assert unpickle(buffer.getvalue()) == ("model", None)
+def divide(rows: pd.DataFrame) -> Any:
+    assert list(rows.columns) == ["b", "a"]
+    return (rows["b"] / rows["a"]).to_numpy(dtype=np.float64)
+
+
+def test_model_gets_its_columns_in_its_order() -> None:
+    scorer = WorkerScorer("the model", "m@1/own", divide, ["b", "a"])
+
+    assert scorer.score(pd.DataFrame({"a": [4.0], "c": ["x"], "b": [1.0]})).tolist() == [0.25]
+    assert scorer.score(pd.DataFrame({"b": [1.0], "a": [2.0]})).tolist() == [0.5]
+
+
+def test_model_that_lists_no_columns_gets_what_there_is() -> None:
+    scorer = WorkerScorer("the model", "m@1/own", lambda rows: rows.to_numpy()[:, 1])
+
+    assert scorer.columns is None
+    assert scorer.score(pd.DataFrame({"a": [4.0], "c": [0.5]})).tolist() == [0.5]

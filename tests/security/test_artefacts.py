@@ -83,13 +83,13 @@ def test_a_version_as_it_was_saved_is_loaded(version: ModelVersion) -> None:
 
 
 def replace_pipeline(version: ModelVersion, bomb: Path) -> None:
-    shutil.copy(bomb, version.sklearn_path)
+    shutil.copy(bomb, version.path / "pipeline.joblib")
 
 
 def change_one_byte(version: ModelVersion, bomb: Path) -> None:
-    content = bytearray(version.sklearn_path.read_bytes())
+    content = bytearray((version.path / "pipeline.joblib").read_bytes())
     content[len(content) // 2] ^= 1
-    version.sklearn_path.write_bytes(bytes(content))
+    (version.path / "pipeline.joblib").write_bytes(bytes(content))
 
 
 def add_a_foreign_file(version: ModelVersion, bomb: Path) -> None:
@@ -97,13 +97,13 @@ def add_a_foreign_file(version: ModelVersion, bomb: Path) -> None:
 
 
 def link_pipeline(version: ModelVersion, bomb: Path) -> None:
-    version.sklearn_path.unlink()
-    version.sklearn_path.symlink_to(bomb)
+    (version.path / "pipeline.joblib").unlink()
+    (version.path / "pipeline.joblib").symlink_to(bomb)
 
 
 def link_to_the_same_bytes(version: ModelVersion, bomb: Path) -> None:
-    shutil.move(version.sklearn_path, bomb.with_name("same"))
-    version.sklearn_path.symlink_to(bomb.with_name("same"))
+    shutil.move(version.path / "pipeline.joblib", bomb.with_name("same"))
+    (version.path / "pipeline.joblib").symlink_to(bomb.with_name("same"))
 
 
 def link_nested_file(version: ModelVersion, bomb: Path) -> None:

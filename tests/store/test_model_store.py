@@ -185,11 +185,11 @@ def test_name_that_leads_out_of_the_store_is_refused(store: ModelStore, name: st
 
 
 def alter(version: ModelVersion) -> None:
-    version.sklearn_path.write_bytes(b"something else")
+    (version.path / "pipeline.joblib").write_bytes(b"something else")
 
 
 def remove(version: ModelVersion) -> None:
-    version.sklearn_path.unlink()
+    (version.path / "pipeline.joblib").unlink()
 
 
 def add(version: ModelVersion) -> None:
@@ -198,8 +198,8 @@ def add(version: ModelVersion) -> None:
 
 def link(version: ModelVersion) -> None:
     moved = version.path.parent.parent / "elsewhere.joblib"
-    version.sklearn_path.rename(moved)
-    version.sklearn_path.symlink_to(moved)
+    (version.path / "pipeline.joblib").rename(moved)
+    (version.path / "pipeline.joblib").symlink_to(moved)
 
 
 @pytest.mark.parametrize(
@@ -222,10 +222,10 @@ def test_altered_version_is_refused_by_the_name_of_the_file(
 
 def test_artefact_is_read_only_as_it_was_saved(store: ModelStore) -> None:
     version = save(store)
-    assert version.read_artefact(version.sklearn_path) == b"not really a model"
+    assert version.read_artefact(version.path / "pipeline.joblib") == b"not really a model"
     alter(version)
     with pytest.raises(ModelCorruptError, match=r"pipeline\.joblib: found sha256"):
-        version.read_artefact(version.sklearn_path)
+        version.read_artefact(version.path / "pipeline.joblib")
 
 
 def test_links_to_versions_models_and_pointers_are_refused(store: ModelStore) -> None:
@@ -258,8 +258,8 @@ def test_version_of_another_contract_is_refused(store: ModelStore) -> None:
 def test_version_of_an_artefact_is_found_beside_it(store: ModelStore, tmp_path: Path) -> None:
     version = save(store)
     assert find_version(version.path) == version
-    assert find_version(version.sklearn_path) == version
-    assert find_version(version.spark_path) == version
+    assert find_version(version.path / "pipeline.joblib") == version
+    assert find_version(version.path / "spark_model") == version
     bare = tmp_path / "bare"
     bare.mkdir()
     assert find_version(bare / "model.joblib") is None

@@ -17,6 +17,7 @@ from chispa import assert_df_equality
 
 from lib.messages.dead_letter import DeadLetter, DeadLetterFormat, ErrorType
 from lib.record.prediction import Prediction
+from lib.stream.route import Route
 from tests.decode.test_decoders_agree import RECORDS_TYPE
 from tests.hostile.mutations import mutate_value
 from tests.support.records import BROKEN, VALID, record, record_with_raw
@@ -25,7 +26,7 @@ from tests.support.telco import CUSTOMER
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from lib.stream.one_pass import BatchScorer
+    from lib.score.scorer import BatchScorer
 
 KAFKA_TIME = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
@@ -44,15 +45,15 @@ class Formula:
         probability = F.when(F.col("tenure") != 99, F.col("MonthlyCharges") / 1000)
         return frame.withColumn("probability", probability)
 
-    def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
-        return None
+    def build_batch_scorer(self, session: SparkSession) -> BatchScorer:
+        raise AssertionError("it scores in the JVM")
 
 
 @dataclass(frozen=True)
 class FormulaInWorkers(Formula):
     """The same, in Python workers."""
 
-    def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
+    def build_batch_scorer(self, session: SparkSession) -> BatchScorer:
         return compute_formula
 
 
@@ -71,11 +72,14 @@ def build_records(
 
 
 Run = Callable[..., list[Any]]
+IN_JVM = Route("jvm", "jvm", "driver", "")
+DECODED_IN_WORKERS = Route("workers", "jvm", "driver", "")
+IN_WORKERS = Route("workers", "workers", "driver", "")
 
 
 @pytest.fixture(
     scope="module",
-    params=[(Formula, False), (Formula, True), (FormulaInWorkers, False)],
+    params=[(Formula, IN_JVM), (Formula, DECODED_IN_WORKERS), (FormulaInWorkers, IN_WORKERS)],
     ids=["JVM", "decoded in workers", "workers"],
 )
 def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
@@ -92,10 +96,8 @@ def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
     ) -> list[Any]:
         output = OutputSettings("out", "dead", "query", dead_letter_format)
         records = build_records(spark, values, headers)
-        scorer, decodes_in_python = request.param[0](threshold), request.param[1]
-        messages = score_records(
-            records, scorer, CUSTOMER, output, decodes_in_python=decodes_in_python
-        )
+        scorer, route = request.param[0](threshold), request.param[1]
+        messages = score_records(records, scorer, CUSTOMER, output, route)
         return messages.orderBy("source_offset").collect()
 
     return run_plan
@@ -267,11 +269,10 @@ def test_both_plans_give_the_same_message_for_thousands_of_records(spark: SparkS
     values = [mutate_value(VALID, Random(f"plan/{number}")) for number in range(3_000)]
     headers = [("trace", b"\x01\xff"), ("__scoring.retry_count", b" 4")]
     records = build_records(spark, values, headers)
+    output = OutputSettings("out", "dead", "query")
     answers = [
-        score_records(records, scorer, CUSTOMER, OutputSettings("out", "dead", "query"))
-        .orderBy("source_offset")
-        .collect()
-        for scorer in (Formula(), FormulaInWorkers())
+        score_records(records, scorer, CUSTOMER, output, route).orderBy("source_offset").collect()
+        for scorer, route in ((Formula(), IN_JVM), (FormulaInWorkers(), IN_WORKERS))
     ]
 
     for value, *rows in zip(values, *answers, strict=True):

@@ -10,8 +10,9 @@ from lib.stream.start import _exactly_once
 
 def test_time_and_size_of_transactions_are_the_jobs_settings() -> None:
     options = ["--transaction-timeout", "300", "--part-bytes", "2000000"]
-    found = _exactly_once(load_settings(ScoreStreamSettings, options, {}))
+    found = _exactly_once(load_settings(ScoreStreamSettings, options, {}), "executor")
 
+    assert found.commit == "executor"
     assert (found.transaction_timeout_s, found.part_bytes) == (300.0, 2_000_000)
     assert found.patience_s == 315.0
 

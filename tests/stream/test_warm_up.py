@@ -13,13 +13,18 @@ import pytest
 
 from lib.messages.dead_letter import OutputSettings
 from lib.stream.plan import score_records
+from lib.stream.route import Route
 from lib.stream.warm_up import WarmUp, build_stand_ins
 from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from lib.stream.one_pass import BatchScorer
+    from lib.score.scorer import BatchScorer
+
+
+IN_JVM = Route("jvm", "jvm", "driver", "")
+IN_WORKERS = Route("workers", "workers", "driver", "")
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Witness:
     def with_probability(self, frame: DataFrame) -> DataFrame:
         raise AssertionError("it scores in Python workers")
 
-    def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
+    def build_batch_scorer(self, session: SparkSession) -> BatchScorer:
         return self.score
 
     def score(self, features: Mapping[str, Any]) -> Any:
@@ -53,8 +58,8 @@ class Slow(Witness):
 
 
 class Native(Witness):
-    def build_batch_scorer(self, session: SparkSession) -> BatchScorer | None:
-        return None
+    def build_batch_scorer(self, session: SparkSession) -> BatchScorer:
+        raise AssertionError("it scores in the JVM")
 
     def with_probability(self, frame: DataFrame) -> DataFrame:
         from pyspark.sql import functions as F
@@ -67,16 +72,15 @@ def test_stand_ins_are_valid_and_each_has_its_partition(
 ) -> None:
     records = build_stand_ins(spark, CUSTOMER, 3)
 
-    messages = score_records(
-        records, Witness(tmp_path), CUSTOMER, OutputSettings("predictions", "dead-letters", "q")
-    )
+    output = OutputSettings("predictions", "dead-letters", "q")
+    messages = score_records(records, Witness(tmp_path), CUSTOMER, output, IN_WORKERS)
 
     assert records.rdd.getNumPartitions() == 3
     assert [row.topic for row in messages.collect()] == ["predictions"] * 3
 
 
 def test_workers_have_scored_when_the_block_ends(spark: SparkSession, tmp_path: Path) -> None:
-    with WarmUp(spark, Witness(tmp_path), CUSTOMER) as warm_up:
+    with WarmUp(spark, Witness(tmp_path), CUSTOMER, IN_WORKERS) as warm_up:
         pass
 
     assert warm_up.failure is None
@@ -87,7 +91,10 @@ def test_workers_have_scored_when_the_block_ends(spark: SparkSession, tmp_path: 
 def test_what_goes_wrong_is_left_to_the_first_batch(
     spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, "lib"), WarmUp(spark, Failing(tmp_path), CUSTOMER) as it:
+    with (
+        caplog.at_level(logging.INFO, "lib"),
+        WarmUp(spark, Failing(tmp_path), CUSTOMER, IN_WORKERS) as it,
+    ):
         pass
 
     assert it.failure is None
@@ -98,7 +105,10 @@ def test_a_model_in_the_jvm_starts_no_job(
     spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     # It would fail in a job.
-    with caplog.at_level(logging.INFO, "lib"), WarmUp(spark, Native(tmp_path), CUSTOMER) as it:
+    with (
+        caplog.at_level(logging.INFO, "lib"),
+        WarmUp(spark, Native(tmp_path), CUSTOMER, IN_JVM) as it,
+    ):
         pass
 
     assert it.failure is None
@@ -111,7 +121,7 @@ def test_a_model_in_the_jvm_whose_records_workers_decode_is_warmed_up(
     scorer = Native(tmp_path)
     with (
         caplog.at_level(logging.INFO, "lib"),
-        WarmUp(spark, scorer, CUSTOMER, decodes_in_python=True),
+        WarmUp(spark, scorer, CUSTOMER, Route("workers", "jvm", "driver", "")),
     ):
         pass
 
@@ -121,7 +131,10 @@ def test_a_model_in_the_jvm_whose_records_workers_decode_is_warmed_up(
 def test_the_block_waits_for_the_warm_up_even_when_it_fails(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="refused"), WarmUp(spark, Witness(tmp_path), CUSTOMER):
+    with (
+        pytest.raises(ValueError, match="refused"),
+        WarmUp(spark, Witness(tmp_path), CUSTOMER, IN_WORKERS),
+    ):
         raise ValueError("refused")
 
     assert list(tmp_path.iterdir()) != []
@@ -132,7 +145,7 @@ def test_the_block_does_not_wait_for_a_worker_that_hangs(
 ) -> None:
     monkeypatch.setattr("lib.stream.warm_up._PATIENCE_S", 0.1)
 
-    with WarmUp(spark, Slow(tmp_path), CUSTOMER) as warm_up:
+    with WarmUp(spark, Slow(tmp_path), CUSTOMER, IN_WORKERS) as warm_up:
         pass
 
     assert list(tmp_path.iterdir()) == []

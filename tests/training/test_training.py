@@ -36,8 +36,8 @@ def version(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Mo
 
 def test_a_version_holds_both_models_and_is_sound(version: ModelVersion) -> None:
     assert version.reference == "churn@1"
-    assert version.sklearn_path.is_file()
-    assert version.spark_path.is_dir()
+    assert (version.path / "pipeline.joblib").is_file()
+    assert (version.path / "spark_model").is_dir()
     version.verify()
 
 
@@ -88,8 +88,8 @@ def test_the_saved_models_agree(spark: SparkSession, version: ModelVersion) -> N
     from lib.training.spark_fit import score_with_spark
 
     others = make_training_data(500, seed=4, contract=CUSTOMER).features
-    model = PipelineModel.load(version.spark_path.as_uri())
-    pipeline = joblib.load(version.sklearn_path)
+    model = PipelineModel.load((version.path / "spark_model").as_uri())
+    pipeline = joblib.load(version.path / "pipeline.joblib")
     np.testing.assert_allclose(
         score_with_spark(spark, model, others),
         pipeline.predict_proba(others)[:, 1],
@@ -102,7 +102,7 @@ def test_training_again_gives_the_same_sklearn_model(version: ModelVersion, tmp_
     from lib.training.sklearn_pipeline import build_sklearn_pipeline
 
     again = build_sklearn_pipeline(CUSTOMER).fit(DATA.features, DATA.labels)
-    saved = joblib.load(version.sklearn_path)
+    saved = joblib.load(version.path / "pipeline.joblib")
     np.testing.assert_array_equal(again[-1].coef_, saved[-1].coef_)
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lib.exactly_once.offsets.acceptance import EXPECTED, is_acceptance
 from lib.kafka.partitions import ALL_PARTITIONS, parse_partitions
-from lib.settings.base import OF_THE_DOMAIN, PlanSettings
+from lib.settings.base import OF_THE_DOMAIN, Committer, PlanSettings
 from lib.settings.real_time import REAL_TIME, iter_conflicts
 from lib.settings.topics import DistinctTopicSettings
 
@@ -190,6 +190,11 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
     def is_real_time(self) -> bool:
         """Whether records pass one by one, at least once, instead of in batches."""
         return self.mode == REAL_TIME
+
+    @property
+    def committer(self) -> Committer:
+        """Who makes the messages last; at least once, that is Spark's own sink."""
+        return "spark" if self.delivery == "at-least-once" else self.commit
 
     def _unless_default(self, name: str) -> Any:
         value = getattr(self, name)

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 from lib.score.choice import choose_backend, find_model
+from lib.score.registry import BACKENDS
 from lib.settings.base import ModelSettings
 from lib.setup.places import BUILD_ROOT
 from lib.setup.whole_file import make_whole
@@ -22,7 +23,7 @@ def pack_model(settings: ModelSettings, folder: Path = BUILD_ROOT) -> SentModel 
         folder: the folder for the archive.
 
     Returns:
-        The archive; None for the backend ``spark``. Executors read its files too, and find sent
+        The archive; None for a model that is a folder. Executors read its files too, and find sent
         files under other paths than the driver, so its store has to be one that all machines see.
 
     Raises:
@@ -31,8 +32,8 @@ def pack_model(settings: ModelSettings, folder: Path = BUILD_ROOT) -> SentModel 
     path = find_model(settings)
     backend = settings.backend
     if backend == "auto":
-        backend = choose_backend(path, native_only=True)  # type: ignore[assignment]
-    if backend == "spark":
+        backend = choose_backend(path, native_only=True)
+    if BACKENDS[backend].suffix is None:
         return None
     version = find_version(path)
     if version is not None and version.path == path:

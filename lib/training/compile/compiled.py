@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from lib.errors import name_error
 from lib.record.contract import Contract
 from lib.score.backends.onnx.model import OnnxModel
-from lib.store.version import ONNX_ARTEFACT, SQL_ARTEFACT
+from lib.score.registry import BACKENDS
 from lib.synth import draw_features
 from lib.training.compile.edges import Score, make_edges
 from lib.training.compile.export import export_onnx, export_sql
@@ -50,6 +51,29 @@ class _LeftOutError(Exception):
     """Why a version goes without a form of its model."""
 
 
+def _export_onnx(
+    pipeline: Pipeline, contract: Contract, spark: SparkSession
+) -> tuple[bytes, Score]:
+    content = export_onnx(pipeline, contract)
+    return content, OnnxModel(content, BACKENDS["onnx"].artefact).score_frame
+
+
+def _export_sql(pipeline: Pipeline, contract: Contract, spark: SparkSession) -> tuple[bytes, Score]:
+    text = export_sql(pipeline, contract)
+    if len(text) > MAX_SQL_CHARS:
+        raise _LeftOutError(
+            f"the expression has {len(text):,} characters, more than {MAX_SQL_CHARS:,}"
+        )
+    return text.encode(), lambda rows: score_expression(spark, text, rows)
+
+
+Exporter = Callable[[Pipeline, Contract, SparkSession], tuple[bytes, Score]]
+
+#: Backend → what makes its artefact of a fitted pipeline, and what scores with the artefact. The
+#: backends that are missing here have a model of their own, or none that training makes.
+EXPORTERS: dict[str, Exporter] = {"onnx": _export_onnx, "sql": _export_sql}
+
+
 def compile_pipeline(
     pipeline: Pipeline,
     features: pd.DataFrame,
@@ -58,7 +82,7 @@ def compile_pipeline(
     spark: SparkSession,
     seed: int,
 ) -> Compiled:
-    """Export to ONNX and to Spark SQL, and compare each with the pipeline.
+    """Export to each form that a backend scores with, and compare each with the pipeline.
 
     They are compared on the training data, on :data:`GENERATED_ROWS` synthetic records and on the
     edges of ``lib/training/compile/edges.py``.
@@ -82,37 +106,25 @@ def compile_pipeline(
         "the edges": make_edges(score, contract, seed),
     }
 
-    def prepare_onnx() -> tuple[bytes, Score]:
-        content = export_onnx(pipeline, contract)
-        return content, OnnxModel(content, ONNX_ARTEFACT).score_frame
-
-    def prepare_sql() -> tuple[bytes, Score]:
-        text = export_sql(pipeline, contract)
-        if len(text) > MAX_SQL_CHARS:
-            raise _LeftOutError(
-                f"the expression has {len(text):,} characters, more than {MAX_SQL_CHARS:,}"
-            )
-        return text.encode(), lambda rows: score_expression(spark, text, rows)
-
     compiled = Compiled()
     reference = {name: score(rows) for name, rows in samples.items()}
-    for backend, artefact, prepare in (
-        ("onnx", ONNX_ARTEFACT, prepare_onnx),
-        ("sql", SQL_ARTEFACT, prepare_sql),
-    ):
+    for kind in BACKENDS.values():
+        if kind.name not in EXPORTERS:
+            continue
+        export = partial(EXPORTERS[kind.name], pipeline, contract, spark)
         try:
-            content, facts = _verify(prepare, samples, reference)
+            content, facts = _verify(export, samples, reference)
         except _LeftOutError as reason:
-            logger.warning("the version goes without %s: %s", backend, reason)
-            compiled.facts[backend] = {"left_out": str(reason)}
+            logger.warning("the version goes without %s: %s", kind.name, reason)
+            compiled.facts[kind.name] = {"left_out": str(reason)}
         else:
-            compiled.artefacts[artefact] = content
-            compiled.facts[backend] = facts
+            compiled.artefacts[kind.artefact] = content
+            compiled.facts[kind.name] = facts
     return compiled
 
 
 def _verify(
-    prepare: Callable[[], tuple[bytes, Score]],
+    export: Callable[[], tuple[bytes, Score]],
     samples: dict[str, pd.DataFrame],
     reference: dict[str, npt.NDArray[np.float64]],
 ) -> tuple[bytes, dict[str, Any]]:
@@ -123,7 +135,7 @@ def _verify(
     """
     largest = 0.0
     try:
-        content, score = prepare()
+        content, score = export()
         for name, rows in samples.items():
             differences = np.abs(score(rows) - reference[name])
             worst = float(np.max(differences))

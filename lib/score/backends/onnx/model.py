@@ -11,7 +11,6 @@ of class 1 is the second column of the output ``probabilities``.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ class Input:
 class OnnxModel:
     """A model, ready to score with one thread.
 
-    Args:
+    Attributes:
         content: the file's bytes.
         name: of the model, for messages.
         provider: "cpu" or "cuda".
@@ -83,7 +82,9 @@ class OnnxModel:
     """
 
     def __init__(self, content: bytes, name: str, provider: str = "cpu") -> None:
+        self.content = content
         self.name = name
+        self.provider = provider
         self._session = _open_session(content, name, provider)
         # Column → the input that says whether it is missing.
         self._indicators = _read_indicators(self._session)
@@ -187,11 +188,6 @@ class OnnxModel:
         if invalid is not None:
             probabilities[invalid] = np.nan
         return probabilities
-
-
-def is_onnxruntime_installed() -> bool:
-    """Whether models can be opened at all; imports nothing."""
-    return importlib.util.find_spec("onnxruntime") is not None
 
 
 def _read_array(array: pa.Array, spec: Input) -> Values:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from pyspark import Broadcast
 
 from lib.decode.engines.arrow import Column
 from lib.score.backends.onnx.model import OnnxModel
-from lib.score.shared import open_once
+from lib.score.workers.shared import open_once
+
+if TYPE_CHECKING:
+    from pyspark import Broadcast
 
 
 @dataclass(frozen=True)
-class OnnxScorer:
+class OnnxBatchScorer:
     """Scores batches; the session is made once in each worker.
 
     Attributes:
@@ -37,5 +40,5 @@ class OnnxScorer:
         )
 
     def __call__(self, features: Mapping[str, Column]) -> npt.NDArray[np.float64]:
-        """See :class:`lib.stream.one_pass.BatchScorer`."""
+        """See :class:`lib.score.scorer.BatchScorer`."""
         return self.open().score_columns(features)

@@ -10,12 +10,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import DoubleType
 
-from lib.score.backends.onnx.scorer import OnnxScorer
+from lib.score.backends.onnx.scorer import OnnxBatchScorer
 from lib.score.frames import in_range_expr
 from lib.spark.quoting import quote
 
 
-def append_probability(frame: DataFrame, columns: Sequence[str], scorer: OnnxScorer) -> DataFrame:
+def append_probability(
+    frame: DataFrame, columns: Sequence[str], scorer: OnnxBatchScorer
+) -> DataFrame:
     """The frame and, behind its columns, ``probability`` by the model on ``columns``."""
     names = tuple(columns)
 

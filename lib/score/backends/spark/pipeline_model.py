@@ -12,8 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lib.errors import ModelMismatchError, name_error
-from lib.score.base import PROBABILITY_COLUMN
 from lib.score.frames import in_range_expr
+from lib.score.scorer import PROBABILITY_COLUMN
 from lib.spark.quoting import quote
 
 _SPARKS_CLASSIFIERS = "pyspark.ml.classification"

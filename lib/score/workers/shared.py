@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pyspark import Broadcast, SparkContext
+if TYPE_CHECKING:
+    from pyspark import Broadcast, SparkContext
 
 T = TypeVar("T")
 

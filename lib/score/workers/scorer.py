@@ -1,0 +1,76 @@
+"""A model of any Python library: scores in this process, and in Spark's Python workers.
+
+Needs no PySpark until a frame or a stream is scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from lib.score.scorer import ModelScorer, Probabilities
+from lib.score.workers.halves import Compute
+from lib.score.workers.shared import SharedContent
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from lib.score.workers.frame_scorer import FrameScorer
+
+
+class WorkerScorer(ModelScorer):
+    """Scores with a function from rows to probabilities.
+
+    The function goes to the workers once, as a broadcast that lives as long as this object, and is
+    unpickled once in each worker process. Where it raises on a batch, the batch is halved until the
+    failing rows stand alone. These get null, and the worker's log a warning without contents.
+
+    Args:
+        model: as its library has loaded it; for callers.
+        name: of model and backend.
+        compute: what scores: a function or a ``functools.partial`` of one, whose module the workers
+            can import.
+        columns: that it takes, in its order; None where it does not say. Then ``compute`` gets
+            frames of callers as they are, and the contract's features of a stream.
+    """
+
+    def __init__(
+        self, model: Any, name: str, compute: Compute, columns: Sequence[str] | None = None
+    ) -> None:
+        super().__init__(model, name)
+        self._compute = compute
+        self._columns = None if columns is None else tuple(columns)
+        self._shared: SharedContent | None = None
+
+    @property
+    def columns(self) -> Sequence[str] | None:
+        """See :attr:`ModelScorer.columns`."""
+        return self._columns
+
+    def score(self, features: pd.DataFrame) -> Probabilities:
+        """See :meth:`ModelScorer.score`. Where columns are missing, the model says so itself."""
+        wanted = self._columns
+        if wanted is not None and tuple(features.columns) != wanted:
+            found = set(features.columns)
+            features = features[list(wanted)] if found.issuperset(wanted) else features
+        return self._compute(features)
+
+    def append_probability(self, frame: DataFrame, columns: Sequence[str]) -> DataFrame:
+        """See :meth:`ModelScorer.append_probability`; here it is a pandas UDF."""
+        from lib.score.frames import append_by_pandas
+
+        scorer = self.build_batch_scorer(frame.sparkSession, columns)
+        return append_by_pandas(frame, columns, scorer.score_frame)
+
+    def build_batch_scorer(self, session: SparkSession, columns: Sequence[str]) -> FrameScorer:
+        """See :meth:`ModelScorer.build_batch_scorer`."""
+        from pyspark import cloudpickle
+
+        from lib.score.workers.frame_scorer import FrameScorer
+
+        if self._shared is None:
+            self._shared = SharedContent(cloudpickle.dumps(self._compute))  # type: ignore[no-untyped-call]
+        content = self._shared.broadcast(session.sparkContext)
+        return FrameScorer(content, self._shared.sha256, tuple(columns))
