@@ -58,9 +58,9 @@ class Parts:
     """What the batches after the first ones took.
 
     Attributes:
-        records: of all of them.
-        duration_s: from the end of one batch to the end of the next, added up.
-        commit_s: of that, in transactions.
+        records: the number of records in all batches.
+        duration_s: the sum of the seconds from the end of one batch to the end of the next.
+        commit_s: the part of these seconds in transactions.
     """
 
     records: int

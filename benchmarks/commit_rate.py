@@ -53,9 +53,9 @@ class Case:
 
     Attributes:
         batch: messages of a transaction.
-        value_bytes: of each message.
-        partitions: of the output topic.
-        dead_share: of messages that go to the dead letters, with headers.
+        value_bytes: the size of each message.
+        partitions: the number of partitions of the output topic.
+        dead_share: the share of messages that are dead letters, with headers.
         writers: processes, each with a transactional id of its own.
     """
 
@@ -80,9 +80,9 @@ class Tally:
     """What one writer did.
 
     Attributes:
-        started_s, ended_s: by the clock that all processes share.
+        started_s, ended_s: the times by the clock that all processes share.
         batches: committed in between.
-        transaction_ms: of each.
+        transaction_ms: the duration of each transaction.
     """
 
     started_s: float
@@ -102,7 +102,7 @@ class Rate:
 
 
 def build_batch(case: Case, output_topic: str, dead_letter_topic: str, first: int) -> pa.Table:
-    """The messages of one batch, as the plan gives them; ``first`` is their first source offset."""
+    """Build the messages of one batch like the plan; ``first`` is their first source offset."""
     value = b"v" * case.value_bytes
     each = case.batch // _SOURCE_PARTITIONS
     dead = round(case.batch * case.dead_share)

@@ -20,13 +20,13 @@ class Course:
 
     Attributes:
         cluster: the brokers.
-        input_topic: to be drained.
+        input_topic: the topic that is drained.
         output_topic, dead_letter_topic: empty.
         group: consumer group, query name and prefix of transactional ids.
         model: folder of a stored version.
         checkpoint: does not exist.
         batch_records: size of the job's micro-batches.
-        spark_settings: for spark-submit's ``--conf``, on top of conf/spark-defaults.conf.
+        spark_settings: values of spark-submit's ``--conf``, on top of conf/spark-defaults.conf.
     """
 
     cluster: Cluster
@@ -45,9 +45,9 @@ class Contestant:
     """One row of the table.
 
     Attributes:
-        name: as in ``--only``.
-        guarantee: of its output.
-        backend: that scores.
+        name: the name for ``--only``.
+        guarantee: the guarantee for its output.
+        backend: the name of the backend that scores.
         build_command: program and arguments; the process ends when the topic is drained.
         is_endless: it does not end then, and has to be stopped.
     """
@@ -60,7 +60,7 @@ class Contestant:
 
 
 def build_job_command(course: Course, options: Mapping[str, object]) -> list[str]:
-    """The job as users start it.
+    """Return the job as users start it.
 
     Args:
         course: where it reads and writes, and its model.
@@ -110,7 +110,7 @@ def _build_job(
 
 
 def _build_loop(kind: str) -> Contestant:
-    """The hand-written loop, a process for each core."""
+    """Return the hand-written loop, with a process for each core."""
 
     def build_command(course: Course) -> list[str]:
         return [

@@ -81,9 +81,9 @@ class Stage:
     """One row of the table.
 
     Attributes:
-        name: of the stage.
+        name: the name of the stage.
         own_us: processor time of Spark, its workers and this process, microseconds a record.
-        broker_us: that of the broker.
+        broker_us: the time of the broker.
     """
 
     name: str
@@ -106,12 +106,12 @@ class Spent:
         return self.jvm + self.workers + self.driver
 
     def since(self, start: Spent) -> Spent:
-        """What has been spent after ``start``."""
+        """Return the time that was spent after ``start``."""
         pairs = zip(astuple(self), astuple(start), strict=True)
         return Spent(*(now - then for now, then in pairs))
 
     def scale(self, factor: float) -> Spent:
-        """Each of them by a factor."""
+        """Multiply all times by a factor."""
         return Spent(*(part * factor for part in astuple(self)))
 
 
@@ -125,10 +125,10 @@ class Bench:
     Args:
         spark: the session.
         cluster: the brokers.
-        topic: of customers.
+        topic: the topic of customers.
         scorer: a loaded backend.
         route: who decodes and who scores.
-        records: of the topic.
+        records: the number of records in the topic.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Bench:
         self._batch_id = 0
 
     def measure_stages(self) -> list[Stage]:
-        """Each stage with all before it, then the differences."""
+        """Measure each stage with all before it, and return the differences."""
         stages: Mapping[str, Callable[[], object]] = {
             "read": lambda: _drop(self._source),
             "decode, check, score, encode": lambda: _drop(self._messages),
@@ -174,7 +174,7 @@ class Bench:
         return found
 
     def measure_commits(self) -> dict[str, Spent]:
-        """Both ways to commit, in turn: the mean of some rounds, microseconds a record."""
+        """Measure both ways to commit in turn: the mean of some rounds, microseconds a record."""
         rounds: dict[str, list[Spent]] = {way: [] for way in COMMITS}
         for _ in range(_ROUNDS):
             for way, build in COMMITS.items():
@@ -187,7 +187,7 @@ class Bench:
         return _read_cpu_s().since(start).scale(1e6 / self._records)
 
     def _commit(self, build: Callable[[TransactionSettings, Author], CommitStrategy]) -> None:
-        """By one of the sink's strategies, for a query that has not committed anything yet."""
+        """Commit by one of the sink's strategies, for a query that has not committed yet."""
         self._batch_id += 1
         settings = TransactionSettings(
             self._cluster.bootstrap_servers, f"cost-{self._batch_id}", self._topic

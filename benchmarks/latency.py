@@ -80,8 +80,8 @@ class Load:
     Attributes:
         rate: records per second, whatever the contestant does.
         warm_up: seconds before anything is measured.
-        seconds: that are measured.
-        partitions: of the topics, each with a task slot.
+        seconds: the seconds that are measured.
+        partitions: the number of partitions of each topic, each with a task slot.
     """
 
     rate: float
@@ -97,12 +97,12 @@ class LatencyRun:
     Attributes:
         contestant: its name.
         failure: why it does not count; None if it does.
-        batch_ms: from the end of one batch to that of the next, on average, of those that the
+        batch_ms: the mean time from the end of one batch to the end of the next, of those that the
             checkpoint remembers, a hundred; None where fewer than two ended.
         repeated: answers beyond the first of a record.
-        overall: of all records that were measured.
-        away: of those that were due away from batch boundaries; None for micro-batches, which are
-            nothing but boundaries.
+        overall: the delays of all records that were measured.
+        away: the delays of records due away from batch boundaries; None for micro-batches, which
+            are nothing but boundaries.
     """
 
     contestant: str
@@ -134,11 +134,11 @@ def measure_latency(
     """Let a contestant answer the load, and measure.
 
     Args:
-        name: of the contestant; real-time mode is also measured away from batch boundaries.
+        name: the name of the contestant; real-time mode is also measured away from boundaries.
         build_command: program and arguments; it runs until it is told to stop.
         load: what it gets.
         ground: broker, model and guard.
-        spark_settings: for spark-submit, where the contestant is the job.
+        spark_settings: settings for spark-submit, if the contestant is the job.
 
     Raises:
         ScoringError: it does not answer.
@@ -197,7 +197,7 @@ def find_boundaries_s(checkpoint: Path) -> list[float]:
 
 
 def compute_batch_ms(boundaries_s: Sequence[float]) -> float | None:
-    """The time from one boundary to the next, on average."""
+    """Compute the mean time from one boundary to the next."""
     if len(boundaries_s) < 2:
         return None
     return (boundaries_s[-1] - boundaries_s[0]) / (len(boundaries_s) - 1) * 1000
@@ -220,7 +220,7 @@ def measure(settings: LatencySettings) -> int:
 
 
 def build_table(runs: list[LatencyRun]) -> Table:
-    """For the terminal; milliseconds."""
+    """Build the table for the terminal, in milliseconds."""
     table = Table(padding=0)
     for heading in ("", "records", "a batch", "p50", "p99", "max", "p50 *", "p99 *", "max *"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=not heading)

@@ -32,7 +32,7 @@ class ArrivalReader(Background):
 
     Args:
         cluster: the brokers.
-        topics: with :data:`PARTITIONS` partitions each.
+        topics: the names of topics with :data:`PARTITIONS` partitions each.
 
     Attributes:
         arrived_s: number in the key → when its first answer was read, on the monotonic clock.
@@ -100,7 +100,7 @@ def send_on_schedule(cluster: Cluster, topic: str, records: int, rate: float) ->
 
     Args:
         cluster: the brokers.
-        topic: which exists.
+        topic: the name of an existing topic.
         records: how many.
         rate: records per second.
 

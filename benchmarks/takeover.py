@@ -42,9 +42,9 @@ class Taken:
     """What one start took.
 
     Attributes:
-        partitions: of the topic.
+        partitions: the number of partitions of the topic.
         is_first: whether nothing had been committed for them.
-        seconds: from the first producer to the last.
+        seconds: the seconds from the first producer to the last.
         threads: the most of this process at once, those that it had before not counted.
     """
 

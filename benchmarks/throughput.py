@@ -79,7 +79,7 @@ class Track:
     """What all runs share.
 
     Attributes:
-        settings: of the benchmark.
+        settings: the settings of the benchmark.
         ground: broker, model and guard.
         admin: the broker's client.
         input_topic: filled.
@@ -173,7 +173,7 @@ def measure(settings: ThroughputSettings) -> int:
 
 
 def run_rounds(track: Track, console: Console) -> list[Run]:
-    """All contestants in turn, every other round backwards: nobody always follows the same one."""
+    """Yield all contestants in turn, in every other round backwards."""
     contestants = [CONTESTANTS[name] for name in track.settings.only]
     runs = []
     for number in range(1, track.settings.rounds + 1):

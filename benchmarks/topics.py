@@ -56,7 +56,7 @@ class Count:
     keys: int
 
     def check(self, records: int) -> str | None:
-        """What is wrong with it as the answer to so many records; None if nothing is."""
+        """Say what is wrong with the answer to so many records; None if nothing is."""
         answers = self.predictions + self.dead_letters
         if answers == self.keys == records:
             return None
@@ -64,7 +64,7 @@ class Count:
 
 
 def name_topic(purpose: str) -> str:
-    """A name that nobody else uses."""
+    """Return a name that nobody else uses."""
     return f"benchmark-{uuid.uuid4().hex[:8]}.{purpose}"
 
 
@@ -85,10 +85,10 @@ def fill_topic(
 
     Args:
         cluster: the brokers.
-        topic: which does not exist.
+        topic: the name of a topic that does not exist.
         records: how many.
-        on_sent: told how many have been sent so far.
-        partitions: of the topic.
+        on_sent: a function that gets the number of sent records.
+        partitions: the number of partitions of the topic.
 
     Returns:
         bytes of all values.
@@ -141,7 +141,7 @@ class EndWatcher:
 
     Args:
         cluster: the brokers.
-        topics: with :data:`PARTITIONS` partitions each.
+        topics: the names of topics with :data:`PARTITIONS` partitions each.
     """
 
     def __init__(self, cluster: Cluster, topics: Sequence[str]) -> None:
@@ -191,9 +191,9 @@ def count_messages(
 
     Args:
         cluster: the brokers.
-        output_topic: with :data:`PARTITIONS` partitions.
-        dead_letter_topic: likewise.
-        on_prediction: told key and value of each message of the output topic.
+        output_topic: the topic of predictions, with :data:`PARTITIONS` partitions.
+        dead_letter_topic: the topic of dead letters, with :data:`PARTITIONS` partitions.
+        on_prediction: a function that gets key and value of each message of the output topic.
 
     Raises:
         KafkaException: they cannot be read.

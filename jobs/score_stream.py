@@ -48,11 +48,11 @@ def score_stream(settings: ScoreStreamSettings, on_step: OnStep = ignore_step) -
         except ScoringError:
             if not stop.is_requested:
                 raise
-            code = stop.exit_code  # what a stop interrupts fails
+            code = stop.exit_code  # a query that a stop interrupts fails
         finally:
             stop_session(spark)
         if stop.is_requested:
-            # Python would wait for threads that were given up, and those wait for Kafka.
+            # Python would wait for abandoned threads, which wait for Kafka.
             end_process(code, with_jvm=False)
     return code
 
@@ -63,7 +63,7 @@ def run_stream(
     """Load the model, start the query and follow it to its end.
 
     Raises:
-        ScoringError: something cannot be used, or the query failed.
+        ScoringError: a model, topic or setting cannot be used, or the query failed.
     """
     check_connector(spark)
     path = find_model(settings)

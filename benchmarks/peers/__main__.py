@@ -52,12 +52,12 @@ class PeerResult:
 
     Attributes:
         peer: its name.
-        guarantee, model: of its output, and what scores.
+        guarantee, model: the guarantee for its output, and the model that scores.
         tool: name and version; None for the job and the loops.
-        lines: of code that its user has written.
+        lines: the number of lines of code that its user has written.
         drain: how it drained its backlog; None where it has none, or failed before.
         offered: records per second of the load.
-        p50_ms, p99_ms: from a record's due time to a read_committed reader.
+        p50_ms, p99_ms: the time from a record's due time to a read_committed reader.
         failures: what went wrong.
     """
 
@@ -128,7 +128,7 @@ def _drain(peer: Peer, settings: PeersSettings, ground: Ground) -> Run:
 
 
 def list_cells(result: PeerResult, slowest: float | None) -> tuple[str, ...]:
-    """A row as text; ``slowest`` is the rate of the record-by-record consumer."""
+    """Write a row as text; ``slowest`` is the rate of the record-by-record consumer."""
 
     def show(figure: float | None, form: str = ",.0f") -> str:
         return "–" if figure is None else format(figure, form)

@@ -38,8 +38,8 @@ class Peer:
         drains: whether its rate is measured; real-time mode is not made for backlogs.
         sources: what its user has written.
         environment: its requirements; None where it needs no environment of its own.
-        package: whose version is told, in that environment.
-        most_records: of its topic.
+        package: the package whose version is reported, in that environment.
+        most_records: the largest number of records in its topic.
         most_rate: records per second that it is offered where latency is measured.
     """
 
@@ -54,7 +54,7 @@ class Peer:
 
     @property
     def name(self) -> str:
-        """As in ``--only``."""
+        """The name for ``--only``."""
         return self.contestant.name
 
     def count_lines(self) -> int:
@@ -108,17 +108,17 @@ def _build_program(
     most_records: int = ALL_RECORDS,
     most_rate: float = float("inf"),
 ) -> Peer:
-    """A program of this folder, in its own environment.
+    """Return a program of this folder, in its own environment.
 
     Args:
-        name: of the contestant.
-        guarantee: of its output.
+        name: the name of the contestant.
+        guarantee: the guarantee for its output.
         kind: "sklearn" or "onnx": which artefact it gets.
         environment: its requirements.
         program: its file.
         package: the tool.
-        drain_options: for the longest rate.
-        server_options: for short latencies.
+        drain_options: the options for the highest rate.
+        server_options: the options for short latencies.
         jars: whether it is told where Spark's Kafka connector is.
         uses_scorer: whether ``hand_scorer.py`` is part of it.
         most_records: see :class:`Peer`.

@@ -1,4 +1,4 @@
-"""From what a caller names to the file or folder that holds the model."""
+"""Finds the file or folder of the model that a caller names."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from lib.score.registry import BACKENDS, DEFAULT
 from lib.store import ModelReference, ModelStore, ModelVersion
 from lib.store.version import find_version
 
-# Where NAME@champion and NAME@VERSION are looked up when the text names no store.
+# The store of NAME@champion and NAME@VERSION if the text names none.
 DEFAULT_STORE = "models"
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """Where a model lies.
+    """The file or folder of a model.
 
     Attributes:
-        path: of the file or folder; need not exist.
-        version: that it belongs to; None for a model outside a store.
-        is_whole: whether the caller named the version rather than one artefact of it.
+        path: the path of the file or folder, which may not exist.
+        version: the version that it belongs to; None for a model outside a store.
+        is_whole: whether the caller has named the version and not one artefact of it.
     """
 
     path: Path
@@ -32,11 +32,11 @@ class Artefact:
 
     @property
     def label(self) -> str:
-        """Names the model: the version, or the stem of a file or folder outside a store."""
+        """The name of the model: its version, or the stem of a file or folder outside a store."""
         return self.path.stem if self.version is None else self.version.reference
 
     def read(self) -> bytes:
-        """The file's bytes; of a stored version they are verified, and so is all of it if named.
+        """Read the file, and verify it, or all files of a stored version that was named.
 
         Raises:
             ModelCorruptError: a file is not the one that was saved.
@@ -49,15 +49,15 @@ class Artefact:
 
 
 def find_artefact(model_path: str | os.PathLike[str], artefact: str) -> Artefact:
-    """Find a model. Reads metadata at most; opens nothing.
+    """Find a model, and read at most metadata of it.
 
     Args:
         model_path: a file, a folder, a version's folder, or ``NAME@champion`` or ``NAME@VERSION``,
             with or without a store's folder before it.
-        artefact: file or folder of a version that is meant, such as ``pipeline.joblib``.
+        artefact: the file or folder of a version, such as ``pipeline.joblib``.
 
     Raises:
-        ModelNotFoundError: a reference to no version.
+        ModelNotFoundError: the reference names no version.
         ModelCorruptError: there is a version, but a damaged one.
         SettingsError: the text is no reference.
     """
@@ -72,10 +72,10 @@ def find_artefact(model_path: str | os.PathLike[str], artefact: str) -> Artefact
 
 
 def find_file(model_path: str | os.PathLike[str], artefact: str) -> Artefact:
-    """The same of a model that is one file.
+    """Find a model that is one file; see :func:`find_artefact`.
 
     Raises:
-        NotUsableError: there is none.
+        NotUsableError: there is no such file.
     """
     try:
         found = find_artefact(model_path, artefact)
@@ -87,9 +87,9 @@ def find_file(model_path: str | os.PathLike[str], artefact: str) -> Artefact:
 
 
 def find_fallback(model_path: str | os.PathLike[str]) -> Path | None:
-    """The file that stands in, of the version that ``model_path`` names; None where there is none.
+    """Find the fallback's file in the version that ``model_path`` names; None if there is none.
 
-    Errors are left to loading, which says them better.
+    Errors give None too, because loading reports them better.
     """
     try:
         found = find_artefact(model_path, BACKENDS[DEFAULT].artefact)

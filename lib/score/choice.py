@@ -1,4 +1,4 @@
-"""The model that a job's settings name, loaded and compared with the contract."""
+"""Loads the model that a job's settings name, and compares it with the contract."""
 
 from __future__ import annotations
 
@@ -44,15 +44,16 @@ def load_backend(
 ) -> ModelBackend:
     """Load the model that the settings name.
 
-    On a cluster and in real-time mode ``auto``, where it can choose, takes none that needs Python
-    workers: Spark's real-time mode has none, and on a cluster it would show too late that executors
-    lack a library.
+    On a cluster and in real-time mode ``auto`` avoids backends that need Python workers, if it can:
+    Spark's real-time mode has none, and on a cluster a library that executors lack would be noticed
+    too late.
 
     Args:
         spark: the session to score in.
-        settings: store, model, backend and, for a model outside a store, contract.
-        path: what :func:`find_model` has found, for callers that have asked it: a moment later
-            another version may be the champion.
+        settings: the settings, with store, model, backend and, for a model outside a store,
+            contract.
+        path: the result of an earlier :func:`find_model`: a moment later another version may be the
+            champion.
 
     Returns:
         The loaded backend.
@@ -77,10 +78,10 @@ def load_backend(
 
 
 def find_contract(settings: ModelSettings, path: Path) -> Contract:
-    """The contract that a model's version carries; of a model outside a store, ``--contract``.
+    """Find the contract of a model: its version's, or ``--contract`` for one outside a store.
 
     Raises:
-        ModelMismatchError: ``--contract`` names another one than the version carries.
+        ModelMismatchError: ``--contract`` names another contract than the version carries.
         ContractError: the model is outside a store, and no contract is named.
     """
     version = find_version(path)
@@ -98,10 +99,10 @@ def find_contract(settings: ModelSettings, path: Path) -> Contract:
 
 
 def find_model(settings: ModelSettings) -> Path:
-    """The folder or file that ``--store`` and ``--model`` name.
+    """Find the folder or file that ``--store`` and ``--model`` name.
 
     Raises:
-        ModelNotFoundError: there is none.
+        ModelNotFoundError: there is no such model.
     """
     name = settings.model or choose_model(settings)
     reference = ModelReference.parse(name)
@@ -121,7 +122,7 @@ def _build_backend(
     native_only: bool,
 ) -> ModelBackend:
     name: str = settings.backend
-    # Whoever asks for a backend by name wants no other; auto takes what there is.
+    # A backend that is named has no substitute; auto takes one that is available.
     fallback = None
     if name == "auto":
         name, fallback = choose_backend(path, native_only=native_only), path
@@ -135,15 +136,14 @@ def _build_backend(
 
 
 def choose_backend(path: Path, *, native_only: bool = False) -> str:
-    """The fastest backend that a model was saved for, in the order of ``rank_backends``.
+    """Choose the fastest backend that a model was saved for, in the order of ``rank_backends``.
 
-    A version says it in its metadata; another file, by its suffix; another folder is a
+    The metadata of a version tell it, and the suffix of another file; another folder is a
     PipelineModel.
 
     Args:
         path: a version's folder, a file, or a PipelineModel's folder.
-        native_only: whether a version's choice is among those that need no Python workers, if it
-            has one of them.
+        native_only: whether to choose a backend without Python workers, if the version has one.
     """
     version = find_version(path)
     if version is not None and version.path == path:
@@ -160,7 +160,7 @@ def choose_backend(path: Path, *, native_only: bool = False) -> str:
 
 
 def _check_columns(spark: SparkSession, backend: ModelBackend, contract: Contract) -> None:
-    """Let the backend take the contract's columns, before a stream depends on it."""
+    """Make sure that the backend takes the contract's columns, before a stream starts."""
     columns = backend.list_columns()
     if columns is not None:
         refuse_missing_columns(contract.feature_names, columns, backend.scored_by)
@@ -169,7 +169,7 @@ def _check_columns(spark: SparkSession, backend: ModelBackend, contract: Contrac
         backend.with_probability(build_empty_frame(spark, contract)).schema  # noqa: B018
     except ModelMismatchError:
         raise
-    except Exception as error:  # whatever Spark's analysis and the model's stages object to
+    except Exception as error:  # an error of Spark's analysis or of the model's stages
         raise ModelMismatchError(
             f"model {backend.scored_by} does not take the columns of contract {contract.name}:"
             f" {name_error(error)}"
@@ -177,6 +177,6 @@ def _check_columns(spark: SparkSession, backend: ModelBackend, contract: Contrac
 
 
 def build_empty_frame(spark: SparkSession, contract: Contract) -> DataFrame:
-    """No rows, with the features as ``lib.decode.engines.spark`` gives them."""
+    """Build a frame without rows, with the features of ``lib.decode.engines.spark``."""
     columns = [f"{quote(field.name)} {find_spark_type(field)}" for field in contract.features]
     return spark.createDataFrame([], ", ".join(columns))

@@ -1,4 +1,4 @@
-"""The model that stands in for one that cannot be used."""
+"""Builds and loads the fallback of a model that cannot be used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class NotUsableError(Exception):
-    """Why a model cannot be used although nothing is wrong with its store, as one phrase."""
+    """The reason why a model cannot be used although its store is intact, as one phrase."""
 
 
 class ModelUnavailableError(ModelError, ValueError):
@@ -25,7 +25,7 @@ class ModelUnavailableError(ModelError, ValueError):
 
 
 def build_fallback(backend: ModelBackend) -> ModelBackend:
-    """The backend that stands in, not loaded."""
+    """Build the backend of the fallback, which is not loaded yet."""
     options = BackendOptions(
         preprocessor_path=backend.fallback_preprocessor_path, contract=backend.contract
     )
@@ -33,11 +33,11 @@ def build_fallback(backend: ModelBackend) -> ModelBackend:
 
 
 def load_fallback(backend: ModelBackend, cause: NotUsableError) -> ModelBackend:
-    """Load what stands in for a backend's model, and log why it does.
+    """Load the fallback of a backend's model, and log why it is needed.
 
     Raises:
-        ModelUnavailableError: nothing stands in; says the cause.
-        FileNotFoundError, ModelError: what stands in cannot be used either.
+        ModelUnavailableError: there is no fallback; the error says why the model is not usable.
+        FileNotFoundError, ModelError: the fallback cannot be used either.
     """
     if backend.fallback_path is None:
         raise ModelUnavailableError(

@@ -1,4 +1,4 @@
-"""Spark frames of features, and columns of probabilities, whatever the model is."""
+"""Builds Spark frames of features, and columns of probabilities, for all models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lib.spark.quoting import quote
 
 
 def build_frame(features: pd.DataFrame, session: SparkSession) -> DataFrame:
-    """A Spark frame of the same rows, in order, whatever the session's Arrow settings.
+    """Build a Spark frame of the same rows in order, whatever the session's Arrow settings are.
 
     Raises:
         TypeError, ValueError: a column mixes types.
@@ -24,28 +24,28 @@ def build_frame(features: pd.DataFrame, session: SparkSession) -> DataFrame:
     # Spark reads no dictionary-encoded columns.
     encoded = features.select_dtypes("category").columns
     plain = features.astype(dict.fromkeys(encoded, object)) if len(encoded) else features
-    # From an Arrow table Spark makes a local relation: small frames need no job to be read.
+    # Spark makes a local relation of an Arrow table, so that small frames are read without a job.
     return session.createDataFrame(pa.Table.from_pandas(plain, preserve_index=False))
 
 
 def in_range_expr(probability: Column) -> Column:
-    """Null for what is no probability. NaN is one of those: Spark orders it above all numbers."""
+    """Replace values that are no probability by null, NaN too: Spark orders it above numbers."""
     return F.when(probability.between(0.0, 1.0), probability).alias(PROBABILITY_COLUMN)
 
 
 def append_by_pandas(
     frame: DataFrame, columns: Sequence[str], score: Callable[[pd.DataFrame], Probabilities]
 ) -> DataFrame:
-    """The frame and, behind its columns, ``probability``: in [0, 1], null where there is none.
+    """Append ``probability`` to the frame: in [0, 1], null if there is none.
 
-    Measured on 2 cores with 19 columns: one struct argument, 19 series and Arrow arrays are equally
-    fast, so this is the form that carries the columns' names. Spark sets OMP_NUM_THREADS to
+    On 2 cores with 19 columns, one struct argument, 19 series and Arrow arrays were equally fast,
+    so this is the form that keeps the columns' names. Spark sets OMP_NUM_THREADS to
     ``spark.task.cpus`` in its workers, so that models do not start threads of their own.
 
     Args:
-        frame: has the columns, and any others.
-        columns: that ``score`` takes.
-        score: runs in Python workers; rows → float64 [n_rows], NaN for null.
+        frame: a frame with the columns, and any others.
+        columns: the columns that ``score`` takes.
+        score: a function for Python workers: rows → float64 [n_rows], NaN for null.
     """
 
     def score_rows(rows: pd.DataFrame) -> pd.Series:

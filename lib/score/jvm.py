@@ -1,4 +1,4 @@
-"""Backends whose models Spark's JVM evaluates. Imports without PySpark."""
+"""The base of backends whose models Spark's JVM evaluates. It imports without PySpark."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ else:
 class JvmBackend(ModelBackend):
     """A backend whose models Spark's JVM evaluates, also for ``predict``.
 
-    One of one's own gives :meth:`open_model` and :meth:`append_probability`.
+    A subclass defines :meth:`open_model` and :meth:`append_probability`.
 
     Attributes:
-        spark_session: to load and score in; else the active one, else a new one.
+        spark_session: the session to load and score in; None for the active one or a new one.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class JvmBackend(ModelBackend):
 
     @abstractmethod
     def append_probability(self, frame: DataFrame, model: Any, name: str) -> DataFrame:
-        """The frame and, behind its columns, ``probability``: double in [0, 1] or null. Lazy.
+        """Append ``probability`` to the frame, lazily: double in [0, 1] or null.
 
         Args:
-            frame: has any columns but ``probability``.
-            model: of :meth:`open_model`, or set by hand.
-            name: of model and backend, for messages.
+            frame: a frame without a column ``probability``.
+            model: the model of :meth:`open_model`, or one that was set.
+            name: the name of model and backend, for messages.
 
         Raises:
             ModelMismatchError: the model does not take the frame.
@@ -84,7 +84,7 @@ class JvmBackend(ModelBackend):
         return {**super().describe(), "spark_available": is_spark_available()}
 
     def provide_session(self) -> SparkSession:
-        """The session that was given, else the active one, else a new one."""
+        """Return the session that was given, else the active one, else a new one."""
         from pyspark.sql import SparkSession
 
         session = self.spark_session or SparkSession.getActiveSession()
@@ -93,10 +93,10 @@ class JvmBackend(ModelBackend):
         return session
 
     def open_session(self) -> SparkSession:
-        """The same, to load a model in.
+        """Open the session to load a model in; see :meth:`provide_session`.
 
         Raises:
-            NotUsableError: there is none, and none can be started.
+            NotUsableError: there is no session, and none can be started.
         """
         try:
             return self.provide_session()
@@ -107,7 +107,7 @@ class JvmBackend(ModelBackend):
 
 
 class _JvmScorer(ModelScorer):
-    """Scores by a job of Spark's."""
+    """Scores in a job of Spark."""
 
     is_native = True
 
@@ -136,12 +136,12 @@ class _JvmScorer(ModelScorer):
 
 
 def is_spark_available() -> bool:
-    """Whether PySpark can be used: False in the face's ``SPARK_AVAILABLE`` says that it cannot."""
+    """Tell whether PySpark can be used, as the face says with ``SPARK_AVAILABLE``."""
     face = sys.modules.get("lib.inference_backend")
     return bool(getattr(face, "SPARK_AVAILABLE", SPARK_AVAILABLE))
 
 
 def require_pyspark() -> None:
-    """Raise NotUsableError where PySpark cannot be used."""
+    """Raise NotUsableError if PySpark cannot be used."""
     if not is_spark_available():
         raise NotUsableError("PySpark is missing")

@@ -1,4 +1,4 @@
-"""Loads a model by the name of its backend, and scores records with it, without Spark's session."""
+"""Loads a model by the name of its backend, and scores records with it."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ def load_model(
             version, or ``NAME@champion`` or ``NAME@VERSION``, looked up in ``models`` or in the
             store's folder before it, as in ``/srv/models/NAME@champion``.
         preprocessor_path: a joblib file with a transformer that comes before a scikit-learn model.
-        fallback_path: what scores instead of a model of another kind that cannot be used. Without
-            it, that is the scikit-learn pipeline of the same stored version, if there is one.
-        spark_session: for models that Spark's JVM evaluates; else the active one, else a new one.
-        contract: of a model outside a store: its labels, columns and rules for numbers. A stored
-            version carries its own.
+        fallback_path: a scikit-learn model that scores if a model of another kind cannot be used.
+            The default is the scikit-learn pipeline of the same stored version, if there is one.
+        spark_session: the session for models that Spark's JVM evaluates; by default the active one
+            or a new one.
+        contract: the contract of a model outside a store, with labels, columns and rules for
+            numbers. A stored version carries its own.
 
     Returns:
         A loaded backend.
@@ -60,10 +61,10 @@ def load_model(
 
 
 class Predictor(Protocol):
-    """What :func:`predict` needs of a backend: anything with this method can stand in for one."""
+    """The part of a backend that :func:`predict` needs; any object with this method will do."""
 
     def predict(self, features: pd.DataFrame) -> tuple[Iterable[Any], Iterable[Any]]:
-        """Labels and probabilities of the rows, one of each for a row."""
+        """Return the label and the probability of each row."""
 
 
 def predict(
@@ -74,18 +75,17 @@ def predict(
     """Score one record or many.
 
     Args:
-        model_backend: from :func:`load_model`, or anything with ``predict(DataFrame)``.
+        model_backend: a backend from :func:`load_model`, or an object with ``predict(DataFrame)``.
         features: a record, a list of records, or a frame of them.
-        backend: a name as for :func:`load_model`: insists on the one that was loaded or really
-            scores.
+        backend: the name of the backend that has to be loaded or really score; None for any.
 
     Returns:
-        predictions: [n_rows], the contract's positive label or its negative one;
-        probabilities: [n_rows] in [0, 1], of the positive label.
+        predictions: [n_rows], the contract's positive or negative label;
+        probabilities: [n_rows] in [0, 1], the probability of the positive label.
 
     Raises:
-        ValueError: the features are of another type or empty, nothing is loaded, or the backend is
-            unknown or another one.
+        ValueError: the features have another type or are empty, nothing is loaded, or the backend
+            is unknown or another one.
         ModelError: the model gave no probability for some row.
     """
     if backend is not None:
@@ -94,7 +94,7 @@ def predict(
         labels, probabilities = model_backend.predict(features)
     else:
         records = list_records(features)
-        # Backends that score records without a frame are faster so.
+        # Some backends score records faster without a frame.
         by_records = getattr(model_backend, "predict_records", None)
         labels, probabilities = (
             by_records(records) if by_records else model_backend.predict(pd.DataFrame(records))
@@ -103,11 +103,11 @@ def predict(
 
 
 def get_backend_info(model_backend: ModelBackend) -> dict[str, Any]:
-    """Facts about a backend.
+    """Describe a backend.
 
     Returns:
-        backend_type, model_path and model_type (None before loading); of those with a fallback also
-        using_fallback and fallback_path; and what each backend adds.
+        The keys backend_type, model_path and model_type (None before loading); for a backend with a
+        fallback also using_fallback and fallback_path; and those that each backend adds.
     """
     return model_backend.describe()
 

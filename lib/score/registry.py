@@ -1,7 +1,7 @@
-"""The backends there are: one row for each, which says all that others need to know of it. Pure.
+"""The table of backends: a row for each, with everything that others need to know of it. Pure.
 
-A row names the module of its backend. That is imported when the first model is built, so that
-settings and messages can derive from the rows without the libraries of any backend.
+A row names the module of its backend, which is imported when the first model is built. So settings
+and messages derive from the rows without the libraries of any backend.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BackendOptions:
-    """What a backend is built with, besides its model; each takes what concerns it.
+    """The options of backends besides the model; each takes those that it needs.
 
     Attributes:
-        fallback_path: of the model of the backend :data:`DEFAULT` that stands in; None for none.
-        preprocessor_path: of the transformer that comes before a model of :data:`DEFAULT`.
-        spark_session: for backends that score in Spark's JVM.
+        fallback_path: the path of the fallback, a model of :data:`DEFAULT`; None for none.
+        preprocessor_path: the path of a transformer that comes before a model of :data:`DEFAULT`.
+        spark_session: the session of backends that score in Spark's JVM.
         provider: the hardware: "cpu" or "cuda".
-        contract: of a model outside a store; None where it is not known.
+        contract: the contract of a model outside a store; None if it is not known.
     """
 
     fallback_path: ModelPath | None = None
@@ -50,17 +50,17 @@ class BackendKind:
     """The row of one backend; docs/backends.md describes what it has to provide.
 
     Attributes:
-        name: in settings, in ``load_model`` and in predictions.
-        title: in messages for people.
+        name: the name in settings, in ``load_model`` and in predictions.
+        title: the name in messages for people.
         artefact: the file or folder of a stored version that it scores with.
-        suffix: of its model's file outside a store; None where the model is a folder, which Spark
-            reads itself, on the executors too.
-        build: from the model's path and the options; loads nothing.
+        suffix: the suffix of a model's file outside a store; None if the model is a folder, which
+            Spark reads itself, on the executors too.
+        build: builds the backend from the model's path and the options, and loads nothing.
         is_native: whether Spark's JVM evaluates its models, without Python workers.
-        workers_decode: of a native one, whether Python workers decode for it where the settings
-            leave it open: that is faster, but needs Python on the executors.
-        modules: that it cannot do without, as they are imported.
-        auto_rank: its place among those that ``--backend auto`` tries, the lowest first, by
+        workers_decode: whether Python workers decode by default for a native backend: that is
+            faster, but needs Python on the executors.
+        modules: the names of the modules that the backend needs.
+        auto_rank: the place among the backends that ``--backend auto`` tries, the lowest first, by
             measured rate; infinite for one that is never tried.
     """
 
@@ -76,17 +76,17 @@ class BackendKind:
 
     @property
     def is_automatic(self) -> bool:
-        """Whether ``--backend auto`` tries it."""
+        """Whether ``--backend auto`` tries the backend."""
         return self.auto_rank < inf
 
     @property
     def is_installed(self) -> bool:
-        """Whether the libraries that it cannot do without are here; imports nothing."""
+        """Whether the libraries that the backend needs are installed; nothing is imported."""
         return all(importlib.util.find_spec(name) is not None for name in self.modules)
 
 
 def import_backend(module: str, name: str) -> Build:
-    """The ``build`` of a backend's class, whose module is imported when it is first called."""
+    """Return the ``build`` of a backend's class, which imports its module at the first call."""
 
     def build(path: ModelPath, options: BackendOptions) -> ModelBackend:
         backend: type[ModelBackend] = getattr(importlib.import_module(module), name)
@@ -95,10 +95,10 @@ def import_backend(module: str, name: str) -> Build:
     return build
 
 
-#: Takes every model that has no other backend, and stands in for the others.
+#: It takes every model without another backend, and is the fallback of the others.
 DEFAULT = "sklearn"
 
-#: By name, in the order in which messages list them.
+#: Name → backend, in the order in which messages list them.
 BACKENDS = {
     kind.name: kind
     for kind in (
@@ -149,7 +149,7 @@ def register(kind: BackendKind) -> None:
     """Add a backend to those of this process.
 
     Raises:
-        ValueError: there is one of that name.
+        ValueError: there is a backend of that name.
     """
     if kind.name in BACKENDS:
         raise ValueError(f"there is a backend {kind.name!r} already")
@@ -157,23 +157,23 @@ def register(kind: BackendKind) -> None:
 
 
 def rank_backends() -> list[BackendKind]:
-    """All backends: those that ``--backend auto`` tries, in its order, and then the others."""
+    """List all backends: those that ``--backend auto`` tries, in its order, then the others."""
     return sorted(BACKENDS.values(), key=lambda kind: kind.auto_rank)
 
 
 def find_by_suffix(path: Path) -> str | None:
-    """The backend whose models' files end so; None for none."""
+    """Find the backend whose models' files have this suffix; None if there is none."""
     suffixes = {kind.suffix: name for name, kind in BACKENDS.items()}
     return suffixes.get(path.suffix)
 
 
 def find_for_folder() -> str:
-    """The backend whose model is a folder."""
+    """Find the backend whose model is a folder."""
     return next(name for name, kind in BACKENDS.items() if kind.suffix is None)
 
 
 def join_names() -> str:
-    """The names of all backends, for a sentence: "'a' or 'b', 'c' or 'd'"."""
+    """Join the names of all backends for a sentence: "'a' or 'b', 'c' or 'd'"."""
     quoted = [f"'{name}'" for name in BACKENDS]
     pairs = zip_longest(quoted[::2], quoted[1::2])
     return ", ".join(" or ".join(filter(None, pair)) for pair in pairs)

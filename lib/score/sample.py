@@ -1,4 +1,4 @@
-"""``python -m lib.inference_backend MODEL``: load a model, score one record, say how it went."""
+"""``python -m lib.inference_backend MODEL`` loads a model, scores one record, and reports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lib.score.registry import BACKENDS, DEFAULT, find_by_suffix, find_for_folde
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when the record was scored, 1 with one line on stderr when not."""
+    """Run the command; return 0 if the record was scored, else 1 with a line on stderr."""
     options = _build_parser().parse_args(arguments)
     try:
         backend = load_model(options.backend or _guess_backend(options.model), options.model)
@@ -60,7 +60,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _build_record(backend: ModelBackend) -> dict[str, Any]:
-    """The stand-ins of the model's contract.
+    """Build a record of the stand-ins of the model's contract.
 
     Raises:
         ValueError: the model has no contract.
@@ -71,7 +71,7 @@ def _build_record(backend: ModelBackend) -> dict[str, Any]:
 
 
 def _guess_backend(model: str) -> str:
-    """By the suffix of a file; a folder that is no version, or one without the default's file."""
+    """Guess by the suffix of a file, or by the contents of a folder."""
     if (by_suffix := find_by_suffix(Path(model))) is not None:
         return by_suffix
     path, folder = find_artefact(model, BACKENDS[DEFAULT].artefact).path, find_for_folder()

@@ -1,6 +1,6 @@
-"""What a backend makes of a model that it has loaded: something that gives probabilities.
+"""The interfaces of a loaded model that gives probabilities, and of its form in workers.
 
-Needs no library of any backend: each Python worker imports this for itself.
+The module needs no library of any backend, because each Python worker imports it.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ PROBABILITY_COLUMN = "probability"
 
 
 class BatchScorer(Protocol):
-    """A model in a worker. Goes there as a pickle; opens its model on the first call."""
+    """A model in a worker. It gets there as a pickle, and opens its model on the first call."""
 
     def __call__(self, features: Mapping[str, Column]) -> Probabilities:
-        """Probability of each row in [0, 1]: float64 [n_rows]; anything else where it has none."""
+        """Compute the probability of each row: float64 [n_rows]; outside of [0, 1] for none."""
 
 
 class ModelScorer(ABC):
     """A model that is ready to score.
 
     Attributes:
-        model: as its library has loaded it, or as a caller has set it.
-        name: of model and backend, as in ``model@3/sklearn``; for messages and predictions.
+        model: the object that its library has loaded, or that a caller has set.
+        name: the name of model and backend, such as ``model@3/sklearn``.
     """
 
     #: Whether Spark's JVM evaluates the model, without Python workers.
@@ -49,41 +49,41 @@ class ModelScorer(ABC):
 
     @property
     def columns(self) -> Sequence[str] | None:
-        """The columns that the model takes; None where it does not say."""
+        """The columns that the model takes; None if it does not tell."""
         return None
 
     @abstractmethod
     def score(self, features: pd.DataFrame) -> Probabilities:
-        """Probability of class 1: float64 [n_rows], NaN where the model gave none.
+        """Compute the probability of class 1: float64 [n_rows], NaN if the model gave none.
 
         Runs in this process, or in a job that it waits for.
         """
 
     def score_records(self, records: Sequence[Record]) -> Probabilities:
-        """The same of records, where :attr:`takes_records`.
+        """Score records, if :attr:`takes_records`; see :meth:`score`.
 
         Raises:
-            KeyError, TypeError, ValueError: it does not take them as they are.
+            KeyError, TypeError, ValueError: the model does not take these records.
         """
         raise NotImplementedError
 
     @abstractmethod
     def append_probability(self, frame: DataFrame, columns: Sequence[str]) -> DataFrame:
-        """Append ``probability``: double in [0, 1], null where the model gave none. Lazy.
+        """Append ``probability``, lazily: double in [0, 1], null if the model gave none.
 
         Args:
-            frame: has the columns, and any others but ``probability``.
-            columns: that the model takes; none of a native model, which reads what it needs.
+            frame: a frame with the columns, and any others but ``probability``.
+            columns: the columns that the model takes; empty for a native model.
 
         Raises:
             ModelMismatchError: the model does not take the frame.
         """
 
     def build_batch_scorer(self, session: SparkSession, columns: Sequence[str]) -> BatchScorer:
-        """The model as Python workers run it on whole batches, where it is not native.
+        """Build the scorer for batches in Python workers, if the model is not native.
 
         Args:
-            session: whose executors get the model.
-            columns: that the model takes.
+            session: the session whose executors get the model.
+            columns: the columns that the model takes.
         """
         raise NotImplementedError

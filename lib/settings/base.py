@@ -12,7 +12,7 @@ from lib.kafka.cluster import Cluster, check_options
 from lib.score.registry import DEFAULT, rank_backends
 
 ENVIRONMENT_PREFIX = "SCORE_"
-#: Ends the description of a setting whose default is the domain's own name.
+#: The end of the description of a setting whose default is the domain's own name.
 OF_THE_DOMAIN = "; the contract's own where not given"
 CONTRACT_OF_RECORDS = (
     "TOML file that says what a record looks like; the only one in conf/contracts where not given"
@@ -35,7 +35,7 @@ _NATIVE = [kind for kind in rank_backends() if kind.is_native]
 
 
 def _list_for_auto() -> str:
-    """What ``--backend auto`` tries before the default, as a phrase."""
+    """List in a phrase the backends that ``--backend auto`` tries before the default."""
     tried = [
         kind.name if kind.is_native else f"{kind.name} (not on a cluster)"
         for kind in rank_backends()
@@ -45,12 +45,12 @@ def _list_for_auto() -> str:
 
 
 def name_flag(setting: str) -> str:
-    """The flag of a setting: ``--input-topic`` of ``input_topic``."""
+    """Return the flag of a setting: ``--input-topic`` for ``input_topic``."""
     return f"--{setting.replace('_', '-')}"
 
 
 class JobSettings(BaseSettings):
-    """What every job takes."""
+    """The settings that all jobs have."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENVIRONMENT_PREFIX,
@@ -65,7 +65,7 @@ class JobSettings(BaseSettings):
 
 
 class ModelSettings(JobSettings):
-    """Which model scores."""
+    """The settings that name the model."""
 
     store: Path = Field(Path("models"), description="folder of the model store")
     model: str = Field(
@@ -94,7 +94,7 @@ class ModelSettings(JobSettings):
 
 
 class PlanSettings(ModelSettings):
-    """How records become messages."""
+    """The settings that decide how records become messages."""
 
     decoder: DecoderChoice = Field(
         "auto",
@@ -116,7 +116,7 @@ class PlanSettings(ModelSettings):
 
 
 class KafkaSettings(JobSettings):
-    """Which Kafka, and how to reach it."""
+    """The settings that name the Kafka cluster."""
 
     bootstrap_servers: str = Field(
         "localhost:9092",
@@ -124,7 +124,7 @@ class KafkaSettings(JobSettings):
     )
     kafka: dict[str, str] = Field(
         default_factory=dict,
-        # Whoever prints settings must not print passwords.
+        # Printed settings must not show passwords.
         repr=False,
         description="KEY=VALUE for every Kafka client, like security.protocol=SSL; repeatable,"
         " and no secrets on a command line",

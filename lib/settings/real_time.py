@@ -1,4 +1,4 @@
-"""Real-time mode: what cannot work in it, found before Spark does, and the way out. Pure."""
+"""Refuses settings and models that cannot work in real-time mode, before Spark does. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lib.errors import SettingsError
 from lib.score.registry import rank_backends
 
 REAL_TIME = "real-time"
-#: Spark's own bound, in milliseconds; a session may have another one.
+#: Spark's default bound, in milliseconds; a session may have another one.
 MIN_BATCH_SETTING = "spark.sql.streaming.realTimeMode.minBatchDuration"
 
 _UNITS_MS = {"millisecond": 1, "second": 1_000, "minute": 60_000, "hour": 3_600_000}
@@ -22,14 +22,14 @@ def iter_conflicts(
     max_offsets_per_trigger: int | None,
     decoder: str,
 ) -> Iterator[str]:
-    """Settings that contradict the mode, as phrases with a way out.
+    """Yield settings that contradict the mode, as phrases that say what to do.
 
     Args:
-        delivery: of the job.
-        commit: of the job.
-        trigger: None where it is the default.
-        max_offsets_per_trigger: None where it is the default.
-        decoder: of the job.
+        delivery: the job's setting.
+        commit: the job's setting.
+        trigger: the job's setting; None for the default.
+        max_offsets_per_trigger: the job's setting; None for the default.
+        decoder: the job's setting.
     """
     if delivery != "at-least-once":
         yield (
@@ -55,20 +55,20 @@ def iter_conflicts(
 
 
 def parse_interval_ms(text: str) -> int:
-    """Milliseconds of an interval like "5 seconds"."""
+    """Parse an interval such as "5 seconds" to milliseconds."""
     number, unit = text.split()
     return int(number) * _UNITS_MS[unit.removesuffix("s")]
 
 
 def check_batch(batch: str, minimum_ms: int) -> None:
-    """Refuse a batch that Spark takes for too short.
+    """Refuse a batch that is too short for Spark.
 
     Args:
-        batch: ``--real-time-batch``.
-        minimum_ms: the session's.
+        batch: the value of ``--real-time-batch``.
+        minimum_ms: the session's minimum.
 
     Raises:
-        SettingsError: it is shorter than the minimum.
+        SettingsError: the batch is shorter than the minimum.
     """
     if parse_interval_ms(batch) < minimum_ms:
         raise SettingsError(
@@ -86,7 +86,7 @@ def check_backend(scored_by: str, *, is_native: bool) -> None:
         is_native: whether it scores inside Spark's JVM.
 
     Raises:
-        SettingsError: it does not.
+        SettingsError: the model needs Python workers.
     """
     if not is_native:
         native = " or ".join(kind.name for kind in rank_backends() if kind.is_native)
@@ -99,12 +99,12 @@ def check_backend(scored_by: str, *, is_native: bool) -> None:
 
 
 def check_slots(slots: int, partitions: int, master: str) -> None:
-    """Refuse fewer task slots than partitions: those without one would never be read.
+    """Refuse fewer task slots than partitions: a partition without a slot would never be read.
 
     Args:
-        slots: tasks that run at once.
-        partitions: of the source, each a task that runs as long as the batch.
-        master: for the way out.
+        slots: the number of tasks that run at once.
+        partitions: the number of source partitions, whose tasks run as long as the batch.
+        master: Spark's master, for the advice in the error.
 
     Raises:
         SettingsError: there are too few.

@@ -1,4 +1,4 @@
-"""Whether session, topic and model fit the mode, asked before the query starts."""
+"""Checks that session, topic and model fit the mode, before the query starts."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ logger = logging.getLogger(__name__)
 def check_mode(
     spark: SparkSession, settings: ScoreStreamSettings, scorer: ModelBackend, route: Route
 ) -> None:
-    """Refuse what Spark would refuse later or, worse, leave unread; see ``real_time.py``.
+    """Refuse a mode that Spark would refuse later, or in which it would leave records unread.
 
     Args:
-        spark: the session.
-        settings: of the job.
-        scorer: loaded.
-        route: that was chosen for it.
+        spark: the Spark session.
+        settings: the settings of the job.
+        scorer: the loaded backend.
+        route: the route that was chosen for it.
 
     Raises:
-        SettingsError: real-time mode cannot work so.
-        KafkaSetupError: the input topic cannot be asked about.
+        SettingsError: real-time mode cannot work with them; see ``lib.settings.real_time``.
+        KafkaSetupError: the brokers do not tell about the input topic.
     """
     if not settings.is_real_time:
         return

@@ -1,7 +1,7 @@
-"""Records → messages in one pass over an Arrow batch: decode, check, score, encode.
+"""Turns records into messages in one pass over an Arrow batch: decode, check, score, encode.
 
-The plan of backends that score in Python: the worker gets the bytes of a record and gives the bytes
-of its message, so that Spark neither parses it nor carries its fields to Python and back.
+Backends that score in Python use it: the worker gets the bytes of records and returns the bytes of
+messages, so that Spark neither parses records nor moves their fields to Python and back.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from lib.spark.worker_batches import map_batches
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """What a worker does with the batches of a partition; see ``DataFrame.mapInArrow``.
+    """Scores the batches of a partition in a worker; see ``DataFrame.mapInArrow``.
 
     Attributes:
         score: the model.
-        settings: of the messages.
+        settings: the settings of the messages.
     """
 
     score: BatchScorer
     settings: MessageSettings
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Exactly one message for each record, in their order."""
+        """Yield exactly one message for each record, in their order."""
         return map_batches(self.score_batch, batches)
 
     def score_batch(self, records: pa.RecordBatch) -> pa.RecordBatch:
-        """Messages of :data:`~lib.messages.columns.MESSAGE_SCHEMA` for rows of ``SOURCE_COLUMNS``.
+        """Turn rows of ``SOURCE_COLUMNS`` into ``lib.messages.columns.MESSAGE_SCHEMA``.
 
         The headers are text; see ``lib.messages.header_text``.
         """

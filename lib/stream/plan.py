@@ -1,4 +1,4 @@
-"""The one plan: records in, messages out. The stream, the batch replay and the tests call it."""
+"""Builds the plan from records to messages, for the stream, the batch replay and the tests."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ from lib.stream.route import Route
 
 
 class Scorer(Protocol):
-    """What the plan needs of a model backend."""
+    """The part of a model backend that the plan needs."""
 
     @property
     def threshold(self) -> float:
-        """Smallest probability that is predicted as the positive label."""
+        """The smallest probability that is predicted as the positive label."""
 
     @property
     def scored_by(self) -> str:
-        """Model and backend that really score, like ``model@3/spark``."""
+        """The model and the backend that really score, such as ``model@3/spark``."""
 
     def with_probability(self, frame: DataFrame) -> DataFrame:
-        """Append ``probability``: double in [0, 1], null where the model failed on a row."""
+        """Append ``probability``: double in [0, 1], null for a row on which the model failed."""
 
     def build_batch_scorer(self, session: SparkSession) -> BatchScorer:
-        """The model as Python workers run it on whole batches, where they score."""
+        """Build the scorer for batches in Python workers, if they score."""
 
 
 @dataclass(frozen=True)
 class ScoringPlan:
-    """How records become messages.
+    """The plan from records to messages.
 
     Attributes:
-        frame: what Spark computes: the messages, or what ``map_in_arrow`` takes.
-        map_in_arrow: the part for Python workers; None where Spark does it all.
+        frame: the part for Spark: the messages, or the input of ``map_in_arrow``.
+        map_in_arrow: the part for Python workers; None if Spark does everything.
     """
 
     frame: DataFrame
     map_in_arrow: BatchPlan | None = None
 
     def to_messages(self) -> DataFrame:
-        """Both parts together: ``lib.messages.columns.MESSAGE_SCHEMA``."""
+        """Apply both parts; return the columns of ``lib.messages.columns.MESSAGE_SCHEMA``."""
         if self.map_in_arrow is None:
             return self.frame
         return self.frame.mapInArrow(self.map_in_arrow, MESSAGE_TYPES)
@@ -65,7 +65,7 @@ def score_records(
     """Check, score and encode records; see :func:`plan_scoring`.
 
     Returns:
-        ``lib.messages.columns.MESSAGE_SCHEMA``.
+        The messages, with the columns of ``lib.messages.columns.MESSAGE_SCHEMA``.
     """
     return plan_scoring(records, scorer, contract, output, route).to_messages()
 
@@ -77,7 +77,7 @@ def plan_scoring(
     output: OutputSettings,
     route: Route,
 ) -> ScoringPlan:
-    """Check, score and encode records. Pure: no action, no side effect; for stream and batch.
+    """Plan to check, score and encode records, without an action or a side effect.
 
     Every input row becomes exactly one output row. An invalid record is scored on harmless
     stand-in values, so that no model stage can fail on it, and addressed to the dead letters.
@@ -85,13 +85,13 @@ def plan_scoring(
     Args:
         records: the columns of ``lib.decode.engines.spark.SOURCE_COLUMNS``.
         scorer: a loaded model backend.
-        contract: what a record has to look like.
-        output: topics and format of the messages.
+        contract: the contract of the records.
+        output: the topics and the format of the messages.
         route: who decodes and who scores.
     """
     settings = MessageSettings(contract, output, scorer.threshold, scorer.scored_by)
     if route.score == "workers":
-        # In one pass over the bytes, where the model runs in Python anyway.
+        # If the model runs in Python anyway, workers do everything in one pass over the bytes.
         score = scorer.build_batch_scorer(records.sparkSession)
         return ScoringPlan(select_for_workers(records), BatchPlan(score, settings))
     decode = decode_in_workers if route.decode == "workers" else decode_records

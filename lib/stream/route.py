@@ -1,4 +1,4 @@
-"""Which way records take: who decodes, who scores, who commits. Chosen once, at the start."""
+"""Chooses the way of records once, at the start: who decodes, who scores, who commits."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Route:
     """The way of all records of a run.
 
     Attributes:
-        decode: who reads and checks records: Spark's JVM, or Python workers.
-        score: who evaluates the model. Workers that score decode and encode in the same pass.
-        commit: who makes the messages last: the driver or the executors, in Kafka transactions, or
-            Spark's own sink.
-        why: the decoder is that one, as a phrase.
+        decode: the engine that reads and checks records: Spark's JVM, or Python workers.
+        score: the engine of the model. Workers that score decode and encode in the same pass.
+        commit: the place that commits messages: the driver or the executors, in Kafka transactions,
+            or Spark's own sink.
+        why: a phrase with the reason for the decoder.
     """
 
     decode: Engine
@@ -45,9 +45,9 @@ def choose_route(spark: SparkSession, settings: PlanSettings, scorer: ModelBacke
     """Choose the way, and log it.
 
     Args:
-        spark: the session.
-        settings: of the job.
-        scorer: loaded.
+        spark: the Spark session.
+        settings: the settings of the job.
+        scorer: the loaded backend.
     """
     route = find_route(
         is_native=scorer.is_native,
@@ -73,14 +73,14 @@ def find_route(
     is_real_time: bool,
     is_local: bool,
 ) -> Route:
-    """The way for one combination of settings, model and session. Pure.
+    """Find the way for one combination of settings, model and session. Pure.
 
     Args:
         is_native: whether Spark's JVM evaluates the model that was loaded.
         workers_decode: whether ``auto`` takes Python workers for its backend.
-        decoder: of the settings.
-        committer: of the settings.
-        is_real_time: whether records pass one by one, for which Spark takes no Python workers.
+        decoder: the setting.
+        committer: the setting.
+        is_real_time: whether records are scored one by one, for which Spark has no Python workers.
         is_local: whether executors are part of this process; others may have no Python.
     """
     if not is_native:

@@ -1,4 +1,4 @@
-"""The streaming query: source, plan and sink put together and started."""
+"""Starts the streaming query: puts source, plan and sink together."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def start_stream(
     """Start scoring.
 
     Args:
-        spark: the session.
-        settings: of the job.
+        spark: the Spark session.
+        settings: the settings of the job.
         scorer: a loaded model backend.
-        contract: what a record has to look like.
+        contract: the contract of the records.
         route: who decodes, who scores, who commits.
         on_step: called at each step of a transaction; see ``TransactionSettings``.
-        stop: ends the start too.
+        stop: the request to stop, which ends the start too.
 
     Raises:
-        ScoringError: it cannot start, or must not; or a stop was requested meanwhile.
+        ScoringError: the query cannot start, or must not; or a stop was requested meanwhile.
     """
     output = OutputSettings(
         output_topic=settings.output_topic,
@@ -107,11 +107,11 @@ def start_stream(
 
 
 def build_guard(spark: SparkSession, settings: ScoreStreamSettings) -> QueryGuard:
-    """What watches over the query, as the settings say."""
+    """Build the guard of the query from the settings."""
     signs = LifeSigns(spark)
     topics = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
     brokers = Brokers(settings.cluster, topics)
-    # In real-time mode a batch is as long as it has been told to be.
+    # In real-time mode the settings say how long a batch is.
     planned_s = parse_interval_ms(settings.real_time_batch) / 1000 if settings.is_real_time else 0.0
     return QueryGuard(
         signs,
@@ -123,9 +123,9 @@ def build_guard(spark: SparkSession, settings: ScoreStreamSettings) -> QueryGuar
 
 @contextmanager
 def _planned_for(spark: SparkSession, route: Route) -> Iterator[None]:
-    """Within, a query starts without Spark's whole-stage code if its plan only carries bytes.
+    """Let a query start without Spark's whole-stage code if its plan only moves bytes.
 
-    Generating it takes 15 ms of every batch, and a plan to Python and back is no faster by it.
+    Generating code takes 15 ms of every batch, and does not make a plan to Python and back faster.
     A query keeps the settings of its start.
     """
     is_chosen = spark.sparkContext.getConf().contains(_WHOLE_STAGE)
@@ -141,7 +141,7 @@ def _planned_for(spark: SparkSession, route: Route) -> Iterator[None]:
 
 
 def observe_messages(messages: DataFrame, output: OutputSettings) -> DataFrame:
-    """Let Spark count predictions and dead letters on the way; see ``BatchProgress``."""
+    """Let Spark count predictions and dead letters; see ``BatchProgress``."""
     return messages.observe(
         OBSERVATION,
         F.count_if(F.col("topic") == output.output_topic).alias("predictions"),
@@ -154,7 +154,7 @@ def _source(settings: ScoreStreamSettings) -> KafkaSourceSettings:
         settings.cluster,
         settings.input_topic,
         settings.starting_offsets,
-        # Spark refuses a bound where a batch ends by the clock.
+        # Spark refuses a bound in real-time mode, where a batch ends by the clock.
         None if settings.is_real_time else settings.max_offsets_per_trigger,
         parse_partitions(settings.partitions),
     )
@@ -182,9 +182,9 @@ def _exactly_once(settings: ScoreStreamSettings, commit: Commit) -> ExactlyOnceS
 
 def _with_trigger(writer: DataStreamWriter, settings: ScoreStreamSettings) -> DataStreamWriter:
     if settings.is_real_time:
-        # The only output mode that Spark takes there; without an aggregation all are the same.
+        # Spark takes only this output mode there; without an aggregation all are the same.
         writer = writer.outputMode("update")
-        # PySpark's own stubs leave the parameter out.
+        # PySpark's stubs lack the parameter.
         triggered: DataStreamWriter = writer.trigger(realTime=settings.real_time_batch)  # type: ignore[call-overload]
         return triggered
     if settings.trigger == AVAILABLE_NOW:

@@ -1,4 +1,4 @@
-"""Python workers that have scored before the first batch comes."""
+"""Warms up Python workers before the first batch comes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lib.stream.route import Route
 
 logger = logging.getLogger(__name__)
 
-# Whoever stops the job must be heard, even when a worker hangs.
+# A stop must not wait for a worker that hangs.
 _PATIENCE_S = 10.0
 
 
@@ -54,7 +54,7 @@ class WarmUp(Background):
         self._route = route
         self._is_needed = is_local(spark) and route.has_workers
         if route.score == "workers":
-            # Here and not in the thread: the query shares the copy of the model that this makes.
+            # This makes a copy of the model that the query shares, so no thread does it.
             scorer.build_batch_scorer(spark)
 
     def _run(self) -> None:
@@ -75,7 +75,7 @@ class WarmUp(Background):
 
 
 def build_stand_ins(spark: SparkSession, contract: Contract, count: int) -> DataFrame:
-    """Valid records, each in a partition of its own: the columns of ``SOURCE_COLUMNS``."""
+    """Build valid records, each in a partition of its own: ``SOURCE_COLUMNS``."""
     record = {contract.identifier.name: "warm-up", **contract.stand_ins}
     values = {
         "source_value": F.lit(json.dumps(record).encode()),

@@ -1,4 +1,4 @@
-"""Train: measure, fit, compile and save one model version."""
+"""Trains one model version: measures, fits, compiles and saves it."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from lib.training.spark_fit import cross_validate_spark, fit_spark_pipeline, sco
 
 logger = logging.getLogger(__name__)
 
-# Both engines minimise the same function, and their solvers stop within 1e-6 of each other. Beyond
-# this, falling back from one to the other would show in the six decimals of a prediction.
+# Both engines minimise the same function, and their solvers stop within 1e-6 of each other. With a
+# larger difference, a fallback would change the six decimals of a prediction.
 MAX_DISAGREEMENT = 1e-5
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What cross-validation says about the model.
+    """The result of cross-validation.
 
     Attributes:
         metrics: engine → metric → mean and standard deviation over the folds.
-        threshold: probability from which the prediction is the positive label.
-        f1: F1 score at the threshold, over all held-out rows.
+        threshold: the probability from which the prediction is the positive label.
+        f1: the F1 score at the threshold, over all held-out rows.
     """
 
     metrics: dict[str, evaluation.Metrics]
@@ -50,11 +50,11 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class FittedModels:
-    """The same model in both engines, and what the former was compiled to.
+    """The same model in both engines, and the forms that scikit-learn's was compiled to.
 
     Attributes:
-        disagreement: largest difference of their probabilities over the training rows.
-        compiled: ONNX and Spark SQL, as far as they agree with scikit-learn.
+        disagreement: the largest difference of their probabilities over the training rows.
+        compiled: the forms in ONNX and Spark SQL that agree with scikit-learn.
     """
 
     sklearn: Pipeline
@@ -77,19 +77,19 @@ def train(
     """Make one version: cross-validate, fit on all rows, check that the engines agree, save.
 
     Args:
-        data: rows to learn from.
-        store: where the version goes; it does not become the champion by this.
-        name: of the model.
-        seed: of the folds.
-        spark: session to fit in. Its file system has to reach the store's folder.
-        now: time of the training, with a time zone.
-        contract: of the features.
-        report: told what is being done, a phrase at a time.
+        data: the rows to learn from.
+        store: the store of the version, which does not become the champion.
+        name: the name of the model.
+        seed: the seed of the folds.
+        spark: the session to fit in. Its file system has to reach the store's folder.
+        now: the time of the training, with a time zone.
+        contract: the contract of the features.
+        report: a function that gets a phrase at each step.
 
     Raises:
-        SourceError: too few rows of a class.
+        SourceError: there are too few rows of a class.
         ModelError: the two engines disagree.
-        SettingsError: the name is no valid one.
+        SettingsError: the name is not valid.
     """
     evaluated = evaluate(data, seed=seed, spark=spark, contract=contract, report=report)
     fitted = fit(data, seed=seed, spark=spark, contract=contract, report=report)
@@ -117,7 +117,7 @@ def evaluate(
     """Cross-validate in both engines, on the same folds.
 
     Raises:
-        SourceError: too few rows of a class.
+        SourceError: there are too few rows of a class.
     """
     folds = evaluation.assign_folds(data.labels, seed)
     report("cross-validating in scikit-learn")
@@ -167,7 +167,7 @@ def write_artefacts(fitted: FittedModels, folder: Path) -> None:
     joblib.dump(fitted.sklearn, folder / BACKENDS["sklearn"].artefact)
     for name, content in fitted.compiled.artefacts.items():
         (folder / name).write_bytes(content)
-    # As a URI, for Spark's default file system may be another.
+    # It is a URI, because Spark's default file system may be another one.
     fitted.spark.write().save((folder / BACKENDS["spark"].artefact).resolve().as_uri())
 
 

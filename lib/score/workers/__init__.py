@@ -1,1 +1,1 @@
-"""Models that score in Spark's Python workers: how they get there, and what runs in them."""
+"""Takes models to Spark's Python workers, and scores there."""

@@ -1,4 +1,4 @@
-"""A function from rows to probabilities, as Python workers run it on batches of the stream."""
+"""Takes a function from rows to probabilities to Python workers, for batches of the stream."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FrameScorer:
-    """A function from rows to probabilities, on its way to Python workers and in them.
+    """Takes a function from rows to probabilities to Python workers, and calls it there.
 
     Attributes:
-        content: its pickle.
-        sha256: of the pickle.
-        columns: that it takes, in its order.
+        content: the pickle of the function.
+        sha256: the sha256 of the pickle.
+        columns: the columns that it takes, in its order.
     """
 
     content: Broadcast[bytes]
@@ -33,7 +33,7 @@ class FrameScorer:
     columns: tuple[str, ...]
 
     def score_frame(self, rows: pd.DataFrame) -> Probabilities:
-        """Probability of each row: float64 [n_rows]; NaN where the model gave none."""
+        """Compute the probability of each row: float64 [n_rows]; NaN if the model gave none."""
         compute: Compute = open_once(self.sha256, lambda: pickle.loads(self.content.value))
         return score_batch(compute, rows)
 

@@ -1,6 +1,6 @@
-"""A batch of which some rows make the model raise: these rows alone go without a probability.
+"""Scores a batch, some rows of which make the model raise: only these get no probability.
 
-No pyspark here: a worker imports this module once.
+It imports no pyspark, because each worker imports this module.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from lib.score.scorer import Probabilities
 
 logger = logging.getLogger(__name__)
 
-#: Rows → probability of class 1: float64 [n_rows]. Raises whatever the model raises.
+#: A function: rows → probability of class 1, float64 [n_rows]. It may raise any error.
 Compute = Callable[[pd.DataFrame], Probabilities]
 
 
 def score_batch(compute: Compute, rows: pd.DataFrame) -> Probabilities:
-    """Score a batch of which some rows may make the model raise.
+    """Score a batch, some rows of which may make the model raise.
 
     Args:
-        compute: the model.
-        rows: any number of them.
+        compute: the function of the model.
+        rows: any number of rows.
 
     Returns:
-        float64 [n_rows] in [0, 1]; NaN for a row on which ``compute`` raises or gives no
-        probability.
+        The probabilities, float64 [n_rows] in [0, 1]; NaN for a row on which ``compute`` raises or
+        gives no probability.
     """
     errors: Counter[str] = Counter()
     probabilities = _score_halves(compute, rows, errors)
     if errors:
-        # The names only: a message may quote the record.
+        # Only the names are logged: a message may quote the record.
         names = ",".join(f"{name}:{count}" for name, count in sorted(errors.items()))
         logger.warning("model failed: rows=%s of=%s errors=%s", errors.total(), len(rows), names)
     with np.errstate(invalid="ignore"):
@@ -43,7 +43,7 @@ def score_batch(compute: Compute, rows: pd.DataFrame) -> Probabilities:
 
 
 def _score_halves(compute: Compute, rows: pd.DataFrame, errors: Counter[str]) -> Probabilities:
-    """Halve where the model raises: k bad rows of n cost about k log2 n calls, not n."""
+    """Halve the rows if the model raises: k bad rows of n cost about k log2 n calls, not n."""
     if rows.empty:
         return np.empty(0)
     try:

@@ -1,6 +1,6 @@
-"""A model of any Python library: scores in this process, and in Spark's Python workers.
+"""Scores with a model of any Python library, in this process and in Spark's Python workers.
 
-Needs no PySpark until a frame or a stream is scored.
+It needs no PySpark until a frame or a stream is scored.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class WorkerScorer(ModelScorer):
     """Scores with a function from rows to probabilities.
 
     The function goes to the workers once, as a broadcast that lives as long as this object, and is
-    unpickled once in each worker process. Where it raises on a batch, the batch is halved until the
-    failing rows stand alone. These get null, and the worker's log a warning without contents.
+    unpickled once in each worker process. If it raises on a batch, the batch is halved until the
+    failing rows are single. They get null, and the worker's log a warning without contents.
 
     Args:
-        model: as its library has loaded it; for callers.
-        name: of model and backend.
-        compute: what scores: a function or a ``functools.partial`` of one, whose module the workers
-            can import.
-        columns: that it takes, in its order; None where it does not say. Then ``compute`` gets
-            frames of callers as they are, and the contract's features of a stream.
+        model: the object that its library has loaded, for callers.
+        name: the name of model and backend.
+        compute: the function that scores, or a ``functools.partial`` of one, whose module the
+            workers can import.
+        columns: the columns that the model takes, in its order. With None, ``compute`` gets the
+            callers' frames unchanged, and the contract's features of a stream.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class WorkerScorer(ModelScorer):
         return self._columns
 
     def score(self, features: pd.DataFrame) -> Probabilities:
-        """See :meth:`ModelScorer.score`. Where columns are missing, the model says so itself."""
+        """See :meth:`ModelScorer.score`. The model itself reports missing columns."""
         wanted = self._columns
         if wanted is not None and tuple(features.columns) != wanted:
             found = set(features.columns)
@@ -58,7 +58,7 @@ class WorkerScorer(ModelScorer):
         return self._compute(features)
 
     def append_probability(self, frame: DataFrame, columns: Sequence[str]) -> DataFrame:
-        """See :meth:`ModelScorer.append_probability`; here it is a pandas UDF."""
+        """See :meth:`ModelScorer.append_probability`; a pandas UDF does it here."""
         from lib.score.frames import append_by_pandas
 
         scorer = self.build_batch_scorer(frame.sparkSession, columns)

@@ -140,7 +140,7 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
     @field_validator("accept_offsets", mode="before")
     @classmethod
     def _check_accept_offsets(cls, accepted: Any) -> Any:
-        # Earlier releases had a plain flag, and false in their files.
+        # Earlier releases had a flag without a value, and false in their files.
         if accepted in ("", False, "false"):
             return ""
         if not isinstance(accepted, str) or not is_acceptance(accepted):
@@ -188,7 +188,7 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
 
     @property
     def is_real_time(self) -> bool:
-        """Whether records pass one by one, at least once, instead of in batches."""
+        """Whether records are scored one by one, at least once, instead of in batches."""
         return self.mode == REAL_TIME
 
     @property

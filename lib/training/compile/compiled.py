@@ -1,4 +1,4 @@
-"""The trained pipeline in faster forms, each kept only if it says the same."""
+"""Compiles the trained pipeline to faster forms, and compares their probabilities with its own."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from lib.training.spark_fit import score_expression
 
 logger = logging.getLogger(__name__)
 
-#: Largest difference of a probability, against scikit-learn's. Messages carry six decimals.
+#: The largest difference from scikit-learn's probability. Messages have six decimals.
 MAX_DIFFERENCE = 1e-6
 GENERATED_ROWS = 100_000
-# Beyond this an expression falls out of Spark's generated code and is slower than Python.
+# A larger expression is left out of Spark's generated code, and is slower than Python.
 MAX_SQL_CHARS = 32_000
 _HINT = "pip install the `compiled` extra"
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """What compiling a pipeline has given.
+    """The result of compiling a pipeline.
 
     Attributes:
-        artefacts: file name → content, of the forms that agree.
-        facts: backend → ``largest_difference`` and ``rows`` of the comparison or, where the form
-            was left out, ``left_out``: why.
+        artefacts: file name → content, for the forms that agree.
+        facts: backend → ``largest_difference`` and ``rows`` of the comparison or, if the form was
+            left out, ``left_out``: the reason.
     """
 
     artefacts: dict[str, bytes] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Compiled:
 
 
 class _LeftOutError(Exception):
-    """Why a version goes without a form of its model."""
+    """The reason why a version has no such form of its model."""
 
 
 def _export_onnx(
@@ -88,11 +88,11 @@ def compile_pipeline(
     edges of ``lib/training/compile/edges.py``.
 
     Args:
-        pipeline: fitted, as ``build_sklearn_pipeline`` makes it.
-        features: that it was fitted on.
-        contract: of the features.
-        spark: session to evaluate the expression in.
-        seed: of the synthetic records.
+        pipeline: the fitted pipeline of ``build_sklearn_pipeline``.
+        features: the features that it was fitted on.
+        contract: the contract of the features.
+        spark: the session that evaluates the expression.
+        seed: the seed of the synthetic records.
     """
 
     def score(rows: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -128,10 +128,10 @@ def _verify(
     samples: dict[str, pd.DataFrame],
     reference: dict[str, npt.NDArray[np.float64]],
 ) -> tuple[bytes, dict[str, Any]]:
-    """Export one form and hold it against the pipeline.
+    """Export one form and compare it with the pipeline.
 
     Raises:
-        _LeftOutError: it cannot be made, or says something else.
+        _LeftOutError: the form cannot be made, or gives other probabilities.
     """
     largest = 0.0
     try:
@@ -139,7 +139,7 @@ def _verify(
         for name, rows in samples.items():
             differences = np.abs(score(rows) - reference[name])
             worst = float(np.max(differences))
-            if not worst <= MAX_DIFFERENCE:  # NaN too
+            if not worst <= MAX_DIFFERENCE:  # true for NaN too
                 raise _LeftOutError(
                     f"found a difference of {worst:.2g} from scikit-learn on {name}, expected at"
                     f" most {MAX_DIFFERENCE:g}: {int(np.sum(~(differences <= MAX_DIFFERENCE)))} of"
@@ -150,6 +150,6 @@ def _verify(
         raise _LeftOutError(f"{error.name} is not installed ({_HINT})") from error
     except _LeftOutError:
         raise
-    except Exception as error:  # converters raise all sorts on what they do not know
+    except Exception as error:  # converters raise many kinds of errors for unknown steps
         raise _LeftOutError(f"it cannot be exported: {name_error(error)}") from error
     return content, {"largest_difference": largest, "rows": sum(map(len, samples.values()))}

@@ -1,4 +1,4 @@
-"""The ONNX backend: a classifier run by onnxruntime. Imports without it and without PySpark."""
+"""The ONNX backend: onnxruntime runs a classifier. It imports without it and PySpark."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class OnnxScorer(ModelScorer):
         return self.model.score_frame(features)
 
     def score_records(self, records: Sequence[Record]) -> Probabilities:
-        """See :meth:`ModelScorer.score_records`; a frame costs more than the graph."""
+        """See :meth:`ModelScorer.score_records`; a frame would take more time than the graph."""
         return self.model.score_records(records)
 
     def append_probability(self, frame: DataFrame, columns: Sequence[str]) -> DataFrame:
-        """See :meth:`ModelScorer.append_probability`; here it is an Arrow UDF."""
+        """See :meth:`ModelScorer.append_probability`; an Arrow UDF does it here."""
         from lib.score.backends.onnx.udf import append_probability
 
         scorer = self.build_batch_scorer(frame.sparkSession, columns)
@@ -67,7 +67,7 @@ class OnnxScorer(ModelScorer):
 class OnnxBackend(ModelBackend):
     """Scores with a ``.onnx`` file.
 
-    What the graph has to look like says :mod:`lib.score.backends.onnx.model`. A file of a stored
+    :mod:`lib.score.backends.onnx.model` describes the graph that it needs. A file of a stored
     version is checked against its checksum before it is opened.
 
     Attributes:
@@ -104,14 +104,14 @@ class OnnxBackend(ModelBackend):
         """See :meth:`ModelBackend.open_model`.
 
         Raises:
-            SetupError: the provider was asked for by name, and is not there.
+            SetupError: the provider that the caller has named is missing.
         """
         artefact = self.find_file()
         content = artefact.read()
         try:
             return OnnxModel(content, str(artefact.path), self.provider), artefact
         except SetupError as error:
-            if self.provider != "cpu":  # asked for by name: nothing else will do
+            if self.provider != "cpu":  # the caller has named a provider, so there is no other one
                 raise
             raise NotUsableError(error.message) from error
 

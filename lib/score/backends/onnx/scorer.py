@@ -1,4 +1,4 @@
-"""An ONNX model on its way to Python workers, and in them."""
+"""Takes an ONNX model to Python workers, and scores there."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OnnxBatchScorer:
-    """Scores batches; the session is made once in each worker.
+    """Scores batches; each worker makes its session once.
 
     Attributes:
         content: the model's bytes.
-        sha256: of them.
-        name: of the model, for messages.
+        sha256: the sha256 of the bytes.
+        name: the name of the model, for messages.
         provider: "cpu" or "cuda".
     """
 
@@ -34,7 +34,7 @@ class OnnxBatchScorer:
     provider: str
 
     def open(self) -> OnnxModel:
-        """The model, in this process."""
+        """Open the model in this process."""
         return open_once(
             self.sha256, lambda: OnnxModel(self.content.value, self.name, self.provider)
         )

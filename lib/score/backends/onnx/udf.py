@@ -1,4 +1,4 @@
-"""An ONNX model as an Arrow UDF. Driver builds it; executors' Python workers run it."""
+"""Makes an Arrow UDF of an ONNX model on the driver, which runs in Python workers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lib.spark.quoting import quote
 def append_probability(
     frame: DataFrame, columns: Sequence[str], scorer: OnnxBatchScorer
 ) -> DataFrame:
-    """The frame and, behind its columns, ``probability`` by the model on ``columns``."""
+    """Append ``probability`` to the frame, by the model on ``columns``."""
     names = tuple(columns)
 
     def score(*arrays: pa.Array) -> pa.Array:

@@ -35,7 +35,7 @@ class SklearnBackend(ModelBackend):
     is opened: load only files that you trust.
 
     Attributes:
-        preprocessor_path: of a fitted transformer that is applied first; None for none.
+        preprocessor_path: the path of a fitted transformer that is applied first; None for none.
     """
 
     backend_type = "sklearn"
@@ -58,7 +58,7 @@ class SklearnBackend(ModelBackend):
 
     @property
     def preprocessor(self) -> Any:
-        """The transformer that comes first, once loaded; it may be set by hand."""
+        """The transformer that comes before the model, once loaded; it may be set."""
         return self._preprocessor
 
     @preprocessor.setter
@@ -68,11 +68,11 @@ class SklearnBackend(ModelBackend):
             self._scorer = self.wrap_model(self._scorer.model, self._scorer.name)
 
     def open_model(self) -> tuple[Any, Artefact]:
-        """Read the model and, where there is one, the preprocessor.
+        """Read the model and the preprocessor, if there is one.
 
         Raises:
             FileNotFoundError: there is no such file or version.
-            ModelCorruptError: a file of a stored version is not as it was saved.
+            ModelCorruptError: a file of a stored version is not the one that was saved.
             ModelMismatchError: the version was saved by another scikit-learn.
             ModelError: a file holds something that cannot score, or cannot be unpickled.
         """
@@ -90,7 +90,7 @@ class SklearnBackend(ModelBackend):
         """See :meth:`ModelBackend.wrap_model`."""
         first = model if self.preprocessor is None else self.preprocessor
         names = getattr(first, "feature_names_in_", None)
-        # Only scikit-learn's own: an object that answers to any attribute lists nothing.
+        # Other types than scikit-learn's are ignored: some objects have a value for any attribute.
         columns = names.tolist() if isinstance(names, np.ndarray) else None
         return WorkerScorer(
             model, name, partial(compute_probability, model, self.preprocessor), columns
@@ -117,7 +117,7 @@ def _find(path: ModelPath, what: str) -> Artefact:
 
 
 def _unpickle(artefact: Artefact, *, needs: str) -> Any:
-    """Verify, then open. What is unpickled are the very bytes that were hashed."""
+    """Verify a file, and unpickle the same bytes whose checksum was compared."""
     path, content = artefact.path, artefact.read()
     if artefact.version is not None:
         check_library(artefact.version.metadata, "scikit-learn")

@@ -1,6 +1,6 @@
-"""What scores rows with scikit-learn: in this process, or in a Python worker of Spark.
+"""Scores rows with scikit-learn, in this process or in a Python worker of Spark.
 
-No pyspark here: a worker imports this module once, and the in-process path needs none.
+It imports no pyspark, because a worker imports this module once, and scoring in process needs none.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from lib.score.scorer import Probabilities
 
 
 def compute_probability(model: Any, preprocessor: Any, features: pd.DataFrame) -> Probabilities:
-    """Probability of class 1 as the model gives it.
+    """Compute the probability of class 1 with the model.
 
     Returns:
-        float64 [n_rows].
+        The probabilities, float64 [n_rows].
 
     Raises:
-        ModelMismatchError: the model has not two classes.
-        Exception: whatever the model raises.
+        ModelMismatchError: the model does not have two classes.
+        Exception: the error that the model raises.
     """
     inputs = features if preprocessor is None else preprocessor.transform(features)
     probabilities = np.asarray(model.predict_proba(inputs), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The Spark backend: a PipelineModel. Imports without PySpark."""
+"""The Spark backend: a PipelineModel. It imports without PySpark."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class SparkBackend(JvmBackend):
     def append_probability(self, frame: DataFrame, model: Any, name: str) -> DataFrame:
         """See :meth:`JvmBackend.append_probability`. The columns that the model adds are dropped.
 
-        A row on which a stage raises ends the job: Spark has no way to catch it, so rows have to be
-        checked before.
+        A row on which a stage raises ends the job, because Spark cannot catch that. So rows have to
+        be checked before.
         """
         from lib.score.backends.spark import pipeline_model
 
@@ -47,9 +47,9 @@ class SparkBackend(JvmBackend):
 
 
 def _find(model_path: ModelPath) -> tuple[str, Artefact]:
-    """Where Spark reads the PipelineModel, and what it is; a version is verified."""
+    """Find the URI and the artefact of the PipelineModel, and verify a version."""
     text = os.fspath(model_path)
-    if "://" in text:  # on a remote file system: Spark finds out whether it is there
+    if "://" in text:  # on a remote file system: Spark finds out whether it exists
         return text, Artefact(Path(text), None)
     try:
         artefact = find_artefact(model_path, BACKENDS[SparkBackend.backend_type].artefact)
@@ -63,5 +63,5 @@ def _find(model_path: ModelPath) -> tuple[str, Artefact]:
             check_library(artefact.version.metadata, "pyspark")
         except ModelMismatchError as error:
             raise NotUsableError(f"the model does not load: {error.message}") from error
-    # With a scheme: Spark's default file system may be another one.
+    # It has a scheme, because Spark's default file system may be another one.
     return artefact.path.resolve().as_uri(), artefact

@@ -1,4 +1,4 @@
-"""What of a PipelineModel needs PySpark: loading it, and its probability."""
+"""Loads a PipelineModel and appends its probability, which needs PySpark."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ _SPARKS_CLASSIFIERS = "pyspark.ml.classification"
 
 
 def load_pipeline_model(location: str, session: SparkSession) -> PipelineModel:
-    """Load a saved PipelineModel in this session; the location is a URI.
+    """Load a saved PipelineModel, whose location is a URI, in this session.
 
-    A classifier of Spark's at its end adds nothing but the probability. With raw predictions too,
-    Spark hands a vector from one function to the next for each record, an eighth of what scoring
-    takes.
+    If it ends with a classifier of Spark's, that adds only the probability. With raw predictions
+    too, Spark passes a vector between functions for each record, an eighth of the time of scoring.
     """
     model: PipelineModel = PipelineModel.read().session(session).load(location)
     for last in model.stages[-1:]:
-        # Those of other packages may not know how to do without.
+        # Classifiers of other packages may need the column.
         if type(last).__module__ == _SPARKS_CLASSIFIERS and last.hasParam("probabilityCol"):
             for name in ("rawPredictionCol", "predictionCol"):
                 last.set(last.getParam(name), "")  # no such column
@@ -36,12 +35,12 @@ def load_pipeline_model(location: str, session: SparkSession) -> PipelineModel:
 
 
 def append_probability(frame: DataFrame, model: Any, name: str) -> DataFrame:
-    """The frame and, behind its columns, ``probability``; the model's own columns are dropped.
+    """Append ``probability`` to the frame, and drop the model's own columns.
 
     Args:
-        frame: has the model's columns.
-        model: anything with ``transform`` that adds a vector of probabilities.
-        name: of the model, for messages.
+        frame: a frame with the model's columns.
+        model: an object whose ``transform`` adds a vector of probabilities.
+        name: the name of the model, for messages.
 
     Raises:
         ModelMismatchError: the model does not take the frame's columns, or adds no such vector.
@@ -60,7 +59,7 @@ def append_probability(frame: DataFrame, model: Any, name: str) -> DataFrame:
 
 
 def _probability_column(model: Any) -> str:
-    """Where the last classifier of the pipeline puts its probabilities."""
+    """Find the column of probabilities of the last classifier in the pipeline."""
     for stage in reversed(getattr(model, "stages", None) or [model]):
         if getattr(stage, "hasParam", lambda _: False)("probabilityCol"):
             return str(stage.getOrDefault("probabilityCol"))

@@ -1,4 +1,4 @@
-"""The SQL backend: the model as one Spark SQL expression. Imports without PySpark."""
+"""The SQL backend: the model as one Spark SQL expression. It imports without PySpark."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class SqlExpression(str):
 class SqlBackend(JvmBackend):
     """Scores with an expression from a ``.sql`` file.
 
-    It is evaluated inside Spark's generated code. A file of a stored version is checked against its
-    checksum first; an expression from elsewhere can call whatever Spark SQL can: use only files
-    that you trust.
+    Spark evaluates the expression in generated code. A file of a stored version is checked against
+    its checksum first. An expression from elsewhere can call any function of Spark SQL, so use only
+    files that you trust.
     """
 
     backend_type = "sql"
