@@ -1,8 +1,8 @@
-"""What all backends have in common: the model, what stands in for it, its threshold, its labels.
+"""Holds what all backends have in common: model, fallback, threshold and labels.
 
-A backend takes any model and any columns that the model takes. Of the model's contract it uses the
-labels, the rules for numbers (see :mod:`lib.score.features`), and the features' names for models
-that do not know theirs. Checking whole records is the stream's business.
+A backend takes any model, and any columns that the model takes. From the model's contract it takes
+the labels, the rules for numbers (see :mod:`lib.score.features`), and the names of the features if
+the model does not list its columns. The stream checks whole records; a backend does not.
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ ModelPath = str | os.PathLike[str]
 Predictions = npt.NDArray[np.str_]
 
 DEFAULT_THRESHOLD = 0.5
-# Of a model whose contract is not known: class 0 and class 1.
+# The labels of class 0 and class 1 if the model's contract is not known.
 DEFAULT_LABELS = ("No", "Yes")
 
 
 class ModelBackend(ABC):
-    """A model behind one interface. Constructing it does no I/O; :meth:`load` does.
+    """Offers one interface to models of any kind. Constructing it reads nothing; :meth:`load` does.
 
-    :meth:`load` decides once what scores: the model, or the scikit-learn model that stands in where
-    the model cannot be used: a library is missing, the path does not exist, or it does not load. A
-    warning says which. A stored version whose files are not those that were saved is refused
-    instead: its other artefact is not to be trusted either.
+    :meth:`load` decides once what scores: the model, or the scikit-learn model that stands in if
+    the model cannot be used. That is so if a library is missing, the path does not exist, or the
+    model does not load; a warning says which. A stored version whose files are not those that were
+    saved is refused instead, because its other artefacts cannot be trusted either.
 
-    A backend of one's own gives :attr:`backend_type`, :meth:`open_model` and :meth:`wrap_model`;
-    see docs/backends.md.
+    A new backend defines :attr:`backend_type`, :meth:`open_model` and :meth:`wrap_model`; see
+    docs/backends.md.
 
     Attributes:
         backend_type: the name of its row in :data:`lib.score.registry.BACKENDS`.
-        model_path: as given: a path, or a reference into the store ``models``.
-        threshold: probability in [0, 1] from which the prediction is the positive label: the
-            store's, else 0.5.
+        model_path: the path that was given, or a reference into the store ``models``.
+        threshold: the probability in [0, 1] from which the prediction is the positive label: that
+            of the stored version, else 0.5.
         version: the stored version that is loaded; None for a model outside a store.
-        contract: what the model's records look like: the version's; for a model outside a store the
-            one that was given, else None.
-        fallback_path: of a joblib file or a version; None for no fallback.
-        fallback_preprocessor_path: goes with it.
+        contract: the contract of the model's records: that of the version; for a model outside a
+            store the one that was given, else None.
+        fallback_path: the path of a joblib file or a version; None for no fallback.
+        fallback_preprocessor_path: the path of the fallback's transformer; None for none.
         fallback_backend: the loaded fallback while it is in use, else None.
     """
 
@@ -84,7 +84,7 @@ class ModelBackend(ABC):
 
     @classmethod
     def build(cls, model_path: ModelPath, options: BackendOptions) -> Self:
-        """A backend with those of the options that concern it; loads nothing."""
+        """Make a backend with the options that concern it. It loads nothing."""
         return cls(
             model_path,
             options.fallback_path,
@@ -94,7 +94,7 @@ class ModelBackend(ABC):
 
     @abstractmethod
     def open_model(self) -> tuple[Any, Artefact]:
-        """Open the model; return it and where it was found.
+        """Open the model, and return it and the place where it was found.
 
         Raises:
             NotUsableError: the fallback has to stand in.
@@ -103,18 +103,18 @@ class ModelBackend(ABC):
 
     @abstractmethod
     def wrap_model(self, model: Any, name: str) -> ModelScorer:
-        """What scores with a model, of :meth:`open_model` or set by hand.
+        """Return what scores with a model.
 
         Args:
-            model: any object that this backend can score with.
-            name: of model and backend, for messages.
+            model: a model of :meth:`open_model`, or one that a caller has set by hand.
+            name: the name of model and backend.
         """
 
     def load(self) -> Any:
         """Load the model, or the fallback, and return what was loaded.
 
         Raises:
-            ValueError: the model cannot be used and there is no fallback; says the cause.
+            ValueError: the model cannot be used and there is no fallback; the message says why.
             ModelCorruptError: a stored version is not as it was saved.
             FileNotFoundError: the model, or the fallback, does not exist.
             ModelError: the fallback cannot be used.
@@ -136,7 +136,7 @@ class ModelBackend(ABC):
 
     @property
     def model(self) -> Any:
-        """The loaded model or fallback, or None. Setting it makes the backend use that, as it is.
+        """The model that scores, or None. Setting it makes the backend use that model as it is.
 
         A model set by hand states no threshold and belongs to no version, whatever was loaded.
         """
@@ -157,7 +157,7 @@ class ModelBackend(ABC):
     def _adopt(
         self, scorer: ModelScorer | None, version: ModelVersion | None, contract: Contract | None
     ) -> None:
-        """Score with this from now on."""
+        """Use a scorer and its facts from now on."""
         self._scorer = scorer
         self.version = version
         self.contract = contract
@@ -167,8 +167,8 @@ class ModelBackend(ABC):
     def using_fallback(self) -> bool:
         """Whether the fallback scores.
 
-        Setting it to True by hand makes the backend score the model that it has, or that is set
-        next, as a scikit-learn one; to False, as one of its own kind.
+        Setting it to True makes the backend treat the model that it has, or that is set next, as a
+        scikit-learn model; setting it to False, as a model of its own kind.
         """
         return self.fallback_backend is not None
 
@@ -180,19 +180,19 @@ class ModelBackend(ABC):
 
     @property
     def kind(self) -> str:
-        """Its name in messages."""
+        """The backend's name in messages."""
         return BACKENDS[self.backend_type].title
 
     @property
     def model_type(self) -> str | None:
-        """Name of the model's class; None before loading."""
+        """The name of the model's class; None before loading."""
         return None if self.model is None else type(self.model).__name__
 
     @property
     def scored_by(self) -> str:
-        """Model and backend that really score, as in ``model@3/sklearn``; for the output.
+        """The name of model and backend that really score, like ``model@3/sklearn``.
 
-        A model outside a store goes by its file's stem, one that was set by hand by its class.
+        A model outside a store is named by its file's stem, one that was set by hand by its class.
 
         Raises:
             ValueError: no model is loaded.
@@ -201,36 +201,36 @@ class ModelBackend(ABC):
 
     @property
     def is_native(self) -> bool:
-        """Whether it scores inside Spark's JVM, without Python workers."""
+        """Whether Spark's JVM evaluates the model, without Python workers."""
         return self._scorer is not None and self._scorer.is_native
 
     def describe(self) -> dict[str, Any]:
-        """Facts about the backend, for people and logs; see ``get_backend_info``."""
+        """Return facts about the backend; see ``get_backend_info``."""
         facts: dict[str, Any] = {
             "backend_type": self.backend_type,
             "model_path": str(self.model_path),
             "model_type": self.model_type,
         }
-        if self.backend_type != DEFAULT:  # for which nothing stands in
+        if self.backend_type != DEFAULT:  # nothing stands in for the default
             path = self.fallback_path
             facts["using_fallback"] = self.using_fallback
             facts["fallback_path"] = None if path is None else str(path)
         return facts
 
     def find_file(self) -> Artefact:
-        """The model's file, as the backend's row names it.
+        """Find the model's file, which has the name of the backend's row in a stored version.
 
         Raises:
-            NotUsableError: there is none.
+            NotUsableError: there is no such file.
         """
         return find_file(self.model_path, BACKENDS[self.backend_type].artefact)
 
     def list_columns(self) -> list[str] | None:
-        """The columns that the model needs; None where only Spark can tell, in the JVM.
+        """List the columns that the model needs; None if only Spark can tell.
 
         Raises:
             ValueError: no model is loaded.
-            ModelMismatchError: the model does not say, and there is no contract.
+            ModelMismatchError: the model does not list them, and there is no contract.
         """
         scorer = self._require_scorer()
         if scorer.columns is not None:
@@ -247,11 +247,11 @@ class ModelBackend(ABC):
     def with_probability(self, frame: DataFrame) -> DataFrame:
         """Append the column ``probability``: double in [0, 1], null where the model gave none.
 
-        Lazy: starts no job. All columns of ``frame`` are kept, unchanged and in order. Runs in the
-        executors. A model that does not list its columns gets the contract's features.
+        No job is started; the executors score when one is. All columns of ``frame`` are kept,
+        unchanged and in order. A model that does not list its columns gets the contract's features.
 
         Args:
-            frame: has the columns that the model needs, in any order, and any others.
+            frame: a frame with the columns that the model needs, in any order, and any others.
 
         Raises:
             ValueError: no model is loaded, or ``frame`` has a column ``probability`` already.
@@ -264,10 +264,10 @@ class ModelBackend(ABC):
         return scorer.append_probability(frame, columns)
 
     def build_batch_scorer(self, session: SparkSession) -> BatchScorer:
-        """The model as Python workers run it on whole batches; not of one that is native.
+        """Return the model as Python workers run it on batches, if it is not native.
 
         Args:
-            session: whose executors get the model.
+            session: the session whose executors get the model.
 
         Raises:
             ValueError: no model is loaded.
@@ -278,11 +278,11 @@ class ModelBackend(ABC):
     def predict(self, features: pd.DataFrame) -> tuple[Predictions, Probabilities]:
         """Score rows in this process.
 
-        Numbers that come as text are read by the contract's rules, as the stream does: where the
+        Numbers that come as text are read by the contract's rules, as in the stream: if the
         contract takes numeric text, it is a number, and a blank is what the contract says.
 
         Args:
-            features: at least one row, with the columns that the model takes.
+            features: a frame of at least one row, with the columns that the model takes.
 
         Returns:
             predictions: str [n_rows], the positive label where the probability reaches the
@@ -310,10 +310,10 @@ class ModelBackend(ABC):
         return self._label_all(probabilities), probabilities
 
     def predict_records(self, records: Sequence[Record]) -> tuple[Predictions, Probabilities]:
-        """The same of records: field → value each; without a frame where that is faster."""
+        """Do the same for records (field → value), without a frame if that is faster."""
         scorer = self._require_scorer()
         if scorer.takes_records and records and not self._has_numeric_text(records):
-            # What it does not take as it is goes the usual way, which says what is wrong.
+            # Records that it does not take as they are go the usual way, which says what is wrong.
             with suppress(KeyError, TypeError, ValueError):
                 probabilities = scorer.score_records(records)
                 if ((probabilities >= 0) & (probabilities <= 1)).all():
@@ -321,7 +321,7 @@ class ModelBackend(ABC):
         return self.predict(pd.DataFrame(records))
 
     def _has_numeric_text(self, records: Sequence[Record]) -> bool:
-        """Whether a number comes as text anywhere; what that means, the contract says."""
+        """Tell whether any number comes as text, which only the contract explains."""
         numeric = () if self.contract is None else self.contract.numeric
         return any(isinstance(record.get(it.name), str) for it in numeric for record in records)
 
@@ -338,7 +338,7 @@ class ModelBackend(ABC):
 
 
 def refuse_missing_columns(found: Collection[str], needed: Sequence[str], name: str) -> None:
-    """Raise ModelMismatchError where columns that the model needs are not among those found."""
+    """Raise ModelMismatchError if a column that the model needs is not among those found."""
     missing = [column for column in needed if column not in found]
     if missing:
         raise ModelMismatchError(
@@ -348,7 +348,7 @@ def refuse_missing_columns(found: Collection[str], needed: Sequence[str], name: 
 
 
 def refuse_probability_column(frame: DataFrame) -> None:
-    """Raise ValueError where appending would give the frame a second column ``probability``."""
+    """Raise ValueError if appending would give the frame a second column ``probability``."""
     # Spark resolves names without regard to case.
     if PROBABILITY_COLUMN in (name.lower() for name in frame.columns):
         raise ValueError(f"the frame has a column {PROBABILITY_COLUMN!r} already; rename it first")

@@ -19,7 +19,7 @@ class NotUsableError(Exception):
 
 
 class ModelUnavailableError(ModelError, ValueError):
-    """A model that is no scikit-learn one cannot be used, and there is no fallback."""
+    """A model cannot be used, and there is no fallback."""
 
     remedy = "see the cause, or give a fallback_path"
 

@@ -47,7 +47,7 @@ Build = Callable[["ModelPath", BackendOptions], "ModelBackend"]
 
 @dataclass(frozen=True)
 class BackendKind:
-    """The row of one backend; docs/backends.md describes what it has to provide.
+    """Describes one backend; docs/backends.md says what a backend has to provide.
 
     Attributes:
         name: the name in settings, in ``load_model`` and in predictions.

@@ -56,7 +56,7 @@ class ModelScorer(ABC):
     def score(self, features: pd.DataFrame) -> Probabilities:
         """Compute the probability of class 1: float64 [n_rows], NaN if the model gave none.
 
-        Runs in this process, or in a job that it waits for.
+        It is computed in this process, or in a job of Spark that is waited for.
         """
 
     def score_records(self, records: Sequence[Record]) -> Probabilities:

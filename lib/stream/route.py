@@ -20,7 +20,7 @@ Engine = Literal["jvm", "workers"]
 
 @dataclass(frozen=True)
 class Route:
-    """The way of all records of a run.
+    """The way that all records of a run take.
 
     Attributes:
         decode: the engine that reads and checks records: Spark's JVM, or Python workers.
@@ -42,7 +42,7 @@ class Route:
 
 
 def choose_route(spark: SparkSession, settings: PlanSettings, scorer: ModelBackend) -> Route:
-    """Choose the way, and log it.
+    """Choose the route for a job, and log it.
 
     Args:
         spark: the Spark session.

@@ -35,9 +35,9 @@ class WarmUp(Background):
 
     Args:
         spark: the session.
-        scorer: a loaded model backend.
-        contract: what a record has to look like.
-        route: who decodes and who scores.
+        scorer: the loaded model backend.
+        contract: the contract of the records.
+        route: the route, which says who decodes and who scores.
     """
 
     def __init__(

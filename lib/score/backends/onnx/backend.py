@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class OnnxScorer(ModelScorer):
-    """Scores with one graph: in this process, and in workers that open it once each."""
+    """Scores with one graph, in this process and in workers, which open it once each."""
 
     takes_records = True
     model: OnnxModel
@@ -71,7 +71,7 @@ class OnnxBackend(ModelBackend):
     version is checked against its checksum before it is opened.
 
     Attributes:
-        provider: "cpu", or "cuda" where onnxruntime-gpu and a GPU are.
+        provider: "cpu", or "cuda" if there are onnxruntime-gpu and a GPU.
     """
 
     backend_type = "onnx"

@@ -1,4 +1,4 @@
-"""The scikit-learn backend: a pipeline in this process, or in Spark's Python workers."""
+"""The scikit-learn backend, which runs a pipeline in this process or in Python workers."""
 
 from __future__ import annotations
 
