@@ -266,7 +266,7 @@ def _read_cpu_s() -> Spent:
 
 
 def _name_kind(process: psutil.Process, me: psutil.Process) -> str:
-    """The field of :class:`Spent` for a process.
+    """Name the field of :class:`Spent` for a process.
 
     Raises:
         psutil.NoSuchProcess: it is gone.

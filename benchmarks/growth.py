@@ -57,10 +57,10 @@ class Case:
     """What varies.
 
     Attributes:
-        records: of the backlog.
-        partitions: of the input topic.
+        records: the number of records in the backlog.
+        partitions: the number of partitions of the input topic.
         batch: records of a micro-batch.
-        cores: that job, broker, sender and reader share.
+        cores: the number of cores that job, broker, sender and reader share.
     """
 
     records: int = 2_000_000
@@ -70,7 +70,7 @@ class Case:
 
 
 def list_cases(most_records: int, cores: int) -> list[Case]:
-    """The usual case first, then each that differs from it in one thing."""
+    """List the usual case, then the cases that differ from it in one thing."""
     usual = Case(cores=cores)
     cases = [
         usual,
@@ -92,7 +92,7 @@ def _size_backlog(batch: int) -> int:
 
 @contextmanager
 def limited_to(cores: int) -> Iterator[None]:
-    """Within, this thread and the processes that it starts share so many cores."""
+    """Let this thread and the processes that it starts share so many cores in the block."""
     usable = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(usable)[:cores])
     try:

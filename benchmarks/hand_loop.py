@@ -51,7 +51,7 @@ class LoopSettings:
 
 
 def find_model(model: Path, kind: str) -> tuple[Path, float, str]:
-    """What a scorer has to know of a model.
+    """Find the facts that a scorer needs about a model.
 
     Args:
         model: a stored version, or the file of its artefact.

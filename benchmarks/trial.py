@@ -84,7 +84,7 @@ class Ground:
     Attributes:
         cluster: the brokers.
         model: folder of a stored version.
-        guard: of processes and scratch files.
+        guard: the guard of processes and scratch files.
     """
 
     cluster: Cluster
@@ -104,10 +104,10 @@ def plan_course(
     batch_records: int = 0,
     spark_settings: Sequence[str] = (),
 ) -> Course:
-    """A course with names that nobody else uses, of topics that are not there yet.
+    """Make a course with names that nobody else uses, for topics that do not exist yet.
 
     Args:
-        ground: that the contestant runs on.
+        ground: the ground that the contestant runs on.
         input_topic: one that exists; by default it gets a new name as well.
         batch_records: see :class:`benchmarks.contestants.Course`.
         spark_settings: see there.
@@ -128,7 +128,7 @@ def plan_course(
 
 @contextmanager
 def provide_ground(conditions: dict[str, Any], console: Console) -> Iterator[Ground]:
-    """A model and a broker; the versions are added to the conditions.
+    """Provide a model and a broker, and add the versions to the conditions.
 
     Raises:
         ScoringError: the training failed, or there is no broker.
@@ -143,7 +143,7 @@ def provide_ground(conditions: dict[str, Any], console: Console) -> Iterator[Gro
 
 
 def provide_model(guard: GuardedFolder, console: Console) -> Path:
-    """The benchmark's own model; it is trained once, by the real training job.
+    """Provide the benchmark's own model, which the real training job trains once.
 
     Raises:
         ScoringError: the training failed.

@@ -1,4 +1,4 @@
-"""Reads topics: whole ones, and those that a consumer was assigned."""
+"""Reads whole topics, or the partitions that a consumer was assigned."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from confluent_kafka import (
 from lib.kafka.admin import refuse_missing_topics
 from lib.kafka.cluster import Cluster
 
-#: What :func:`iter_until_end` needs of its consumer.
+#: The options that the consumer of :func:`iter_until_end` needs.
 TELLS_END = {"enable.partition.eof": True}
 _POLL_S = 0.2
 _ANSWER_TIMEOUT_S = 30.0
@@ -28,11 +28,11 @@ _ANSWER_TIMEOUT_S = 30.0
 def open_reader(
     cluster: Cluster, topics: Sequence[str], start: int = OFFSET_BEGINNING
 ) -> Iterator[Consumer]:
-    """A consumer of whole topics and of committed messages, that joins no group, commits nothing.
+    """Open a consumer of the committed messages of whole topics, which commits nothing itself.
 
     Args:
-        cluster: that has the topics.
-        topics: that exist.
+        cluster: the cluster of the topics.
+        topics: the names of the topics.
         start: OFFSET_BEGINNING or OFFSET_END.
 
     Raises:
@@ -43,7 +43,7 @@ def open_reader(
         {
             "log_level": 3,
             **cluster.for_librdkafka(),
-            "group.id": f"reader-{uuid.uuid4().hex[:8]}",  # never joined
+            "group.id": f"reader-{uuid.uuid4().hex[:8]}",  # the consumer never joins it
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             **TELLS_END,
@@ -66,11 +66,11 @@ def open_reader(
 
 
 def iter_as_they_come(consumer: Consumer, is_stopped: Callable[[], bool]) -> Iterator[Message]:
-    """The messages of all assigned partitions, without end.
+    """Yield the messages of all assigned partitions, without end.
 
     Args:
-        consumer: with partitions assigned.
-        is_stopped: asked between messages; True ends the reading.
+        consumer: a consumer with assigned partitions.
+        is_stopped: a function that is called between messages; True ends the reading.
 
     Raises:
         KafkaException: the brokers refuse to be read.
@@ -81,11 +81,11 @@ def iter_as_they_come(consumer: Consumer, is_stopped: Callable[[], bool]) -> Ite
 def iter_until_end(
     consumer: Consumer, is_stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Message]:
-    """The messages of all assigned partitions, each to the end that it has when it is reached.
+    """Yield the messages of all assigned partitions, up to the end of each when it is reached.
 
     Args:
-        consumer: made with :data:`TELLS_END`, and with partitions assigned.
-        is_stopped: asked between messages; True ends the reading.
+        consumer: a consumer with the options :data:`TELLS_END` and assigned partitions.
+        is_stopped: a function that is called between messages; True ends the reading.
 
     Raises:
         KafkaException: the brokers refuse to be read.
@@ -95,12 +95,12 @@ def iter_until_end(
         place = (event.topic(), event.partition())
         if event.error() is not None:
             unfinished.discard(place)
-        elif place in unfinished:  # what came after the end is for the next reading
+        elif place in unfinished:  # later messages are left to the next reading
             yield event
 
 
 def _iter_events(consumer: Consumer, is_stopped: Callable[[], bool]) -> Iterator[Message]:
-    """Messages, and the ends of partitions as messages with an error."""
+    """Yield messages, and the ends of partitions as messages with an error."""
     while not is_stopped():
         event = consumer.poll(_POLL_S)
         if event is None:
@@ -108,6 +108,6 @@ def _iter_events(consumer: Consumer, is_stopped: Callable[[], bool]) -> Iterator
         error = event.error()
         if error is None or error.code() == KafkaError._PARTITION_EOF:
             yield event
-        # The library asks for the group's coordinator although nothing here is the group's.
+        # The library asks for the group's coordinator, although this reader does not need it.
         elif error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:
             raise KafkaException(error)

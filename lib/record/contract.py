@@ -1,4 +1,4 @@
-"""The language of contracts: what a record of some domain has to look like.
+"""The language of contracts, which describe the records of a domain.
 
 A contract is data: ``conf/contracts/NAME.toml``, read by :mod:`lib.record.contract_file`. The
 checks, Spark's schema, the model's columns, synthetic records and the documented table are derived
@@ -21,7 +21,7 @@ Value = str | int | float | bool | None
 
 
 class Kind(StrEnum):
-    """What a field's JSON value has to be."""
+    """The kinds of fields, by the JSON values that they take."""
 
     CATEGORY = "category"  # JSON string out of `allowed`
     INTEGER = "integer"  # JSON number without a fraction (3 and 3.0 are both the integer 3)
@@ -31,18 +31,18 @@ class Kind(StrEnum):
     TIMESTAMP = "timestamp"  # JSON string, ISO 8601
 
 
-#: Kinds that a contract's features may have.
+#: The kinds that a contract's features may have.
 FEATURE_KINDS = (Kind.CATEGORY, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.TEXT)
 
-#: Beyond it a float64 skips integers.
+#: The largest integer up to which a float64 holds every integer.
 MAX_INTEGER = 2**53
-#: Size of the largest record, and length of the longest text, where a contract says neither.
+#: The default size of the largest record, and the default length of the longest text.
 DEFAULT_MAX_BYTES = 65_536
 DEFAULT_MAX_CHARS = 1_000
 
-# Attributes that came later: where they have their default, fingerprints are what they were.
+# Later attributes: their defaults are left out of fingerprints, which so do not change.
 _LATER = ("max_chars",)
-# Attributes that say nothing about what the model gets.
+# Attributes that do not change the values that the model gets.
 _PROSE = ("description", "unit", "path", "singled_out")
 
 
@@ -53,21 +53,21 @@ class Field:
     Attributes:
         name: the field's name in training data, in the model's columns and, where no path is given,
             in the JSON object.
-        kind: type of the JSON value.
-        description: for the documentation, in the language of the business.
+        kind: the kind of the field.
+        description: the text for the documentation, in the language of the business.
         stand_in: a harmless value, used to score a record whose own values cannot be.
-        unit: of a number; empty for counts, flags and categories.
+        unit: the unit of a number; empty for counts, flags and categories.
         allowed: the values of a category, in a fixed order: models may encode by position.
-        minimum, maximum: inclusive range of a number.
-        pattern: a text or timestamp has to match it whole. Only syntax that Java and Python share.
+        minimum, maximum: the inclusive range of a number.
+        pattern: a pattern that the whole text or timestamp matches, in syntax of Java and Python.
         nullable: whether the field may be missing or null.
         numeric_text: whether a number may also come as a string that holds one.
         blank: the number that a string of nothing but white space stands for; None forbids it.
         max_chars: the longest text, in Unicode code points; None for no bound.
-        singled_out: values of an integer that a trained model sees as categories of their own, on
-            top of the number: where the risk jumps from one to the next, a line cannot follow.
-        path: names of the objects that hold the value in JSON, from the outermost to the value's
-            own; empty where the value stands at the top under the field's name.
+        singled_out: values of an integer that a trained model gets as categories too, because a
+            linear model cannot follow a jump of the risk between two numbers.
+        path: the names of the objects that hold the value in JSON, from the outermost on, and the
+            value's own name; empty if the value is at the top under the field's name.
     """
 
     name: str
@@ -88,25 +88,25 @@ class Field:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether the record holds a number here."""
+        """Whether the field holds a number."""
         return self.kind in (Kind.INTEGER, Kind.NUMBER)
 
     @property
     def model_stand_in(self) -> str | int | float | None:
-        """The stand-in as the model gets it: 0 or 1 for a boolean."""
+        """The stand-in in the model's form: 0 or 1 for a boolean."""
         return int(self.stand_in) if isinstance(self.stand_in, bool) else self.stand_in
 
     @property
     def place(self) -> Place:
-        """Where the value stands in the JSON object: one name, or several for a nested value."""
+        """The place of the value in the JSON object: one name, or several for a nested value."""
         return self.path or (self.name,)
 
     @property
     def range(self) -> tuple[float, float]:
-        """Smallest and largest valid number.
+        """The smallest and the largest valid number.
 
-        Where the contract sets no limit, the end is the largest finite float64, for integers the
-        largest up to which it holds each of them. Infinity and NaN are never valid.
+        Without a limit in the contract, the end is the largest finite float64, and for integers the
+        largest one up to which a float64 holds all. Infinity and NaN are never valid.
         """
         end = float(MAX_INTEGER) if self.kind is Kind.INTEGER else sys.float_info.max
         low = -end if self.minimum is None else float(self.minimum)
@@ -115,7 +115,7 @@ class Field:
 
     @property
     def expected(self) -> str:
-        """What a valid value is, as one phrase for error messages and documents."""
+        """A phrase that describes valid values, for error messages and documents."""
         match self.kind:
             case Kind.CATEGORY:
                 return "one of " + ", ".join(json.dumps(value) for value in self.allowed)
@@ -150,9 +150,9 @@ class OutputNames:
     """The names of a prediction's fields that the domain chooses.
 
     Attributes:
-        identifier: holds the record's identifier.
-        probability: holds the probability of the positive label.
-        label: holds the label that was decided on.
+        identifier: the name of the field that holds the record's identifier.
+        probability: the name of the field that holds the probability of the positive label.
+        label: the name of the field that holds the predicted label.
     """
 
     identifier: str
@@ -162,14 +162,14 @@ class OutputNames:
 
 @dataclass(frozen=True)
 class Names:
-    """What a domain's topics, query and model are called where nobody says otherwise.
+    """The default names of a domain's topics, query and model.
 
     Attributes:
-        input_topic: of records.
-        output_topic: of predictions.
-        dead_letter_topic: of records that cannot be scored.
-        query: consumer group and transactional id of the job.
-        model: in the store.
+        input_topic: the topic of records.
+        output_topic: the topic of predictions.
+        dead_letter_topic: the topic of records that cannot be scored.
+        query: the consumer group and transactional id of the job.
+        model: the name of the model in the store.
     """
 
     input_topic: str
@@ -180,7 +180,7 @@ class Names:
 
     @classmethod
     def derive(cls, domain: str) -> Names:
-        """Names that no other domain has."""
+        """Derive names that no other domain has."""
         return cls(
             f"{domain}.records",
             f"{domain}.predictions",
@@ -195,16 +195,16 @@ class Contract:
     """A record's fields and limits.
 
     Attributes:
-        name: of the domain, for messages and metadata.
-        identifier: names what the record is about; copied into the prediction.
-        features: what the model sees, in the order of the training data.
-        event_time: when the record came to be; copied into the prediction. None where records say
-            nothing of it: the Kafka timestamp stands for it.
-        label: the class to learn, of two; present in training data only, ignored in a stream.
+        name: the name of the domain, for messages and metadata.
+        identifier: the field that identifies the record's subject; copied into the prediction.
+        features: the fields that the model gets, in the order of the training data.
+        event_time: the field with the time of the record; copied into the prediction. None if
+            records have no such field, and the Kafka timestamp is taken.
+        label: the field with one of two classes to learn; it is ignored outside of training.
         positive_label: the label's value whose probability is predicted.
-        max_bytes: size of the largest record that is parsed at all.
-        output: names in the prediction.
-        names: of topics, query and model; None for those that follow from the contract's name.
+        max_bytes: the size of the largest record that is parsed.
+        output: the names of the prediction's fields.
+        names: the names of topics, query and model; None for names derived from the contract's.
     """
 
     name: str
@@ -219,7 +219,7 @@ class Contract:
 
     @property
     def defaults(self) -> Names:
-        """What topics, query and model are called where nobody says otherwise."""
+        """The default names of topics, query and model."""
         return self.names or Names.derive(self.name)
 
     @cached_property
@@ -239,7 +239,7 @@ class Contract:
 
     @cached_property
     def checked(self) -> tuple[Field, ...]:
-        """The fields that a record is checked for, in the order in which violations are listed."""
+        """The fields of a record that are checked, in the order in which violations are listed."""
         times = () if self.event_time is None else (self.event_time,)
         return (self.identifier, *self.features, *times)
 
@@ -250,12 +250,12 @@ class Contract:
 
     @cached_property
     def stand_ins(self) -> dict[str, Value]:
-        """Harmless feature values, to score a record whose own cannot be."""
+        """Harmless feature values, to score a record whose own values cannot be scored."""
         return {field.name: field.stand_in for field in self.features}
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over what a model depends on: the features and the label, not their prose."""
+        """A sha256 of the parts that a model depends on: features and label, no descriptions."""
         text = json.dumps(
             [[_describe(field) for field in (*self.features, self.label)], self.positive_label],
             sort_keys=True,
@@ -264,7 +264,7 @@ class Contract:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def field(self, name: str) -> Field:
-        """The field of that name.
+        """Return the field of that name.
 
         Raises:
             KeyError: there is none.
@@ -275,7 +275,7 @@ class Contract:
         raise KeyError(name)
 
     def to_markdown(self) -> str:
-        """The table of the fields, as ``docs/contract.md`` shows it."""
+        """Write the table of the fields in ``docs/contract.md``."""
         rows = ["| field | role | value | unit | meaning |", "|---|---|---|---|---|"]
         for field in (*self.checked, self.label):
             optional = "; may be missing" if field.nullable else ""
@@ -296,7 +296,7 @@ class Contract:
 
 
 def _describe(field: Field) -> dict[str, object]:
-    """What the fingerprint holds of a field."""
+    """Return the attributes of a field that the fingerprint holds."""
     return {
         name: value
         for name, value in asdict(field).items()
@@ -304,7 +304,7 @@ def _describe(field: Field) -> dict[str, object]:
     }
 
 
-# Accepts what both Spark and Python read as ISO 8601: a date, or a date and a time, with or
+# The pattern of ISO 8601 that both Spark and Python read: a date, or a date and a time, with or
 # without fraction and offset.
 ISO_8601 = (
     r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
@@ -313,7 +313,7 @@ ISO_8601 = (
 
 
 def build_event_time(name: str, description: str = "", path: Place = ()) -> Field:
-    """The field of an event time."""
+    """Build the field of an event time."""
     return Field(
         name,
         Kind.TIMESTAMP,
@@ -326,6 +326,6 @@ def build_event_time(name: str, description: str = "", path: Place = ()) -> Fiel
 
 
 def build_label(name: str, negative: str, positive: str, description: str = "") -> Field:
-    """The field of a label."""
+    """Build the field of a label."""
     allowed = (negative, positive)
     return Field(name, Kind.CATEGORY, description, negative, allowed=allowed, nullable=True)

@@ -1,4 +1,4 @@
-"""What can be wrong with a record: the rules by name, and a violation of one of them."""
+"""The rules of a record by name, and a violation of one of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Rule(StrEnum):
-    """What was broken. The first five concern the whole record, the others one field."""
+    """The rules. The first five concern the whole record, the others one field."""
 
     NULL_VALUE = "null_value"
     TOO_LARGE = "too_large"
@@ -31,10 +31,10 @@ class Violation:
     """One reason why a record cannot be scored.
 
     Attributes:
-        field: the field's name; empty where the record as a whole is meant.
-        rule: what was broken.
-        found: an excerpt of what stood there.
-        expected: what would have been valid.
+        field: the field's name; empty for the record as a whole.
+        rule: the rule that was broken.
+        found: an excerpt of the value.
+        expected: a phrase that describes valid values.
     """
 
     field: str
@@ -43,7 +43,7 @@ class Violation:
     expected: str
 
     def to_dict(self) -> dict[str, str]:
-        """Its attributes by name, as a dead letter lists them."""
+        """Return the attributes by name, in the form of a dead letter."""
         return {
             "field": self.field,
             "rule": str(self.rule),
