@@ -57,14 +57,8 @@ export PYSPARK_DRIVER_PYTHON=${PYSPARK_DRIVER_PYTHON:-$python}
 
 # One clear line when Java is missing or too old; the options name the log settings and map Spark's classes from an
 # archive, which saves seconds of every start.
-if [ -n "$own" ]; then
-  answer=$(cd "$root" && "$python" -m lib.setup.class_archive options) || exit 1
-  { read -r jvm_options && read -r class_path; } <<<"$answer" || true
-else
-  class_path=
-  (cd "$root" && "$python" -m lib.setup.java >/dev/null) || exit 1
-  jvm_options=$(cd "$root" && "$python" -m lib.setup.log_settings)
-fi
+answer=$(cd "$root" && "$python" -m lib.setup.launch ${own:+--installed}) || exit 1
+{ read -r jvm_options && read -r class_path && read -r local_master; } <<<"$answer"
 
 # --- lib as a zip, named after its contents: a running job keeps the one it was started with ---
 checksum=$(cd "$root" && find lib -name '*.py' -exec cksum {} + | LC_ALL=C sort | cksum | tr ' ' '-')
@@ -174,8 +168,7 @@ if [ -z "$master" ]; then
   export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
   own_master=$'\n[[:space:]]*spark\\.master[[:space:]=:]'
   if ! [[ $'\n'$(<"$root/conf/spark-defaults.conf") =~ $own_master ]]; then
-    slots=$(cd "$root" && "$python" -m lib.spark.task_slots)
-    options=("--master" "$slots" ${options[@]+"${options[@]}"})
+    options=("--master" "$local_master" ${options[@]+"${options[@]}"})
   fi
 fi
 if [ -n "$in_process" ]; then

@@ -30,7 +30,7 @@ from benchmarks.topics import PARTITIONS, clean_up, fill_topic, name_topic
 from benchmarks.trial import TrialSettings, begin, provide_ground, write_report
 from lib.kafka.admin import build_admin
 from lib.settings.command import run_job
-from lib.spark.task_slots import count_cores
+from lib.setup.cores import count_cores
 
 _BACKLOGS = (100_000, 1_000_000, 10_000_000)
 _PARTITIONS = (1, 16, 64)

@@ -25,8 +25,8 @@ from benchmarks.environment import (
 from benchmarks.topics import SEED, name_topic
 from lib.kafka.cluster import Cluster
 from lib.settings.base import JobSettings
+from lib.setup.launch import read_spark_defaults
 from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
-from lib.spark.defaults import read_spark_defaults
 from lib.store import ModelStore
 from lib.tools.broker import EmbeddedBroker, provide_broker
 from lib.tools.broker.guarded_folder import GuardedFolder

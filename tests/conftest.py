@@ -9,8 +9,6 @@ files out to two processes, and begins with what takes longest, so that both end
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from fcntl import LOCK_EX, flock
@@ -20,11 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from hypothesis import settings
 
-from lib.setup.class_archive import join_class_path, list_jvm_options, provide_spark_home
-from lib.setup.java import find_java
-from lib.setup.log_settings import name_log_option
-from lib.setup.places import PROJECT_ROOT
-from lib.spark.defaults import read_spark_defaults
+from lib.setup.launch import build_local_settings, build_variables, read_spark_defaults
 
 if TYPE_CHECKING:  # pure tests must not even import them
     from pyspark.sql import SparkSession
@@ -76,49 +70,25 @@ def _cost(item: pytest.Item) -> int:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A session as the job has it (conf/spark-defaults.conf), small and quiet."""
-    from pyspark.sql import SparkSession
-
     from lib.exactly_once.checkpoint.files import PLAIN_FILE_SYSTEM
-    from lib.spark.session import apply_runtime_settings
+    from lib.spark.local_session import start_local_session
 
     scratch = tmp_path_factory.mktemp("spark")
-    jvm_options = [
-        name_log_option(),
-        *list_jvm_options(find_java()),
-    ]
     defaults = read_spark_defaults()
     del defaults["spark.jars.packages"]  # tests take the fetched jars
-    settings = defaults | {
+    settings = {
+        **defaults,
+        **build_local_settings(),
         "spark.master": "local[2]",
-        "spark.app.name": "tests",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraClassPath": join_class_path(),
         "spark.hadoop.fs.file.impl": PLAIN_FILE_SYSTEM,
         "spark.sql.shuffle.partitions": "2",
-        "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.local.dir": str(scratch / "local"),
     }
-    with pytest.MonkeyPatch.context() as environment:
-        # Python workers import lib to unpickle functions of it; they inherit this, not sys.path.
-        path = [str(PROJECT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment.setenv("PYTHONPATH", os.pathsep.join(path))
-        environment.setenv("SPARK_HOME", str(provide_spark_home()))
-        environment.setenv("PYSPARK_PYTHON", sys.executable)
-        environment.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
-        environment.setenv("SPARK_SUBMIT_OPTS", shlex.join(jvm_options), prepend=" ")
-        environment.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-        builder = SparkSession.builder
-        for key, value in settings.items():
-            builder = builder.config(key, value)
-        session = builder.getOrCreate()
-        apply_runtime_settings(session)
-        session.sparkContext.setLogLevel("ERROR")
-        yield session
-        session.stop()
+    session = start_local_session("tests", settings, build_variables({}))
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from lib.setup.launch import name_local_master
 from lib.setup.places import PROJECT_ROOT
-from lib.spark.task_slots import name_local_master
 
 #: What the shell scripts call: nothing of Python, Java or Spark.
 _SHELL_TOOLS = (
@@ -331,14 +331,11 @@ def test_a_real_job_runs_from_a_clone_whatever_its_folder_is_called(tmp_path: Pa
         "print(log4j.getConfiguration().getConfigurationSource().getLocation())\n"
         "spark.stop()\n"
     )
-    # Other tests of this process leave Spark's variables behind.
-    others = ("PYTHONPATH", "SPARK_", "PYSPARK_", "JDK_JAVA_", "JAVA_TOOL_", "_JAVA_")
-    environment = {key: it for key, it in os.environ.items() if not key.startswith(others)}
     done = subprocess.run(
         [str(clone / "spark-submit.sh"), "--conf", "spark.ui.enabled=false", "jobs/job.py"],
         cwd=tmp_path,
         # A locale that cannot write the folder's name, as under cron.
-        env=environment | {"LC_ALL": "C"},
+        env=os.environ | {"LC_ALL": "C"},
         capture_output=True,
         text=True,
         timeout=120,

@@ -18,7 +18,7 @@ from lib.settings.base import ModelSettings
 from lib.settings.command import run_command
 from lib.settings.load import load_settings
 from lib.settings.registry import JOB_SETTINGS
-from lib.setup.log_settings import LOG_SETTINGS
+from lib.setup.launch import LOG_SETTINGS
 from lib.setup.places import PROJECT_ROOT
 from lib.tools.deploy.model_archive import pack_model
 from lib.tools.deploy.python_archive import provide_archive

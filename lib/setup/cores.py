@@ -1,0 +1,33 @@
+"""How many cores this process may use."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from math import ceil
+from pathlib import Path
+
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+# Quota and period, in both versions of control groups.
+_QUOTA_FILES = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
+
+
+def count_cores(control_groups: Path = _CONTROL_GROUPS) -> int:
+    """Cores that this process may use: at least 1, and no more than a container's quota.
+
+    Args:
+        control_groups: where Linux tells of quotas; missing elsewhere.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    quota = _read_quota(control_groups)
+    return cores if quota is None else max(1, min(cores, ceil(quota)))
+
+
+def _read_quota(control_groups: Path) -> float | None:
+    """Cores' worth of time; None where there is no limit."""
+    for names in _QUOTA_FILES:
+        with suppress(OSError, ValueError):  # there is none, or it says "max"
+            quota, period = " ".join((control_groups / it).read_text() for it in names).split()
+            return int(quota) / int(period) if int(quota) > 0 else None
+    return None

@@ -1,0 +1,194 @@
+"""How Spark's JVM is started on this machine: Java, its options, class path, settings, variables.
+
+``spark-submit.sh``, the sessions of training and replay, the recording of the class archive and the
+session of the tests take all of it from here. ``python -m lib.setup.launch`` prints three lines for
+the wrapper: the JVM's options, the class path that goes before Spark's, and the local master. With
+``--installed`` the options and the class path are those of the Spark in this Python's environment;
+without, the Spark is the user's own, and gets neither an archive of classes nor a class path.
+
+Imports without PySpark, because every start of a job waits for the answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from lib.errors import SetupError
+from lib.setup.cores import count_cores
+from lib.setup.jars import JarSet, list_jars
+from lib.setup.java import Java, find_java
+from lib.setup.places import BUILD_ROOT, CONF, PROJECT_ROOT
+
+LOG_SETTINGS = CONF / "log4j2.properties"
+SPARK_DEFAULTS = CONF / "spark-defaults.conf"
+
+#: What Java has to say about single classes it cannot archive, or an archive that does not fit,
+#: helps nobody.
+QUIET = ("-Xlog:disable", "-Xlog:all=error:stderr")
+
+# A task that scores in Python has two processes that wait for each other in turn: with one task for
+# each core, a quarter of the processor time was idle.
+_SLOTS_PER_CORE = 2
+_LOOPBACK = "127.0.0.1"
+# Of the delivered settings. Over TCP each Python task waits 40 ms for its first batch.
+_KEPT = ("spark.driver.memory", "spark.python.unix.domain.socket.enabled")
+
+
+def list_class_path() -> list[Path]:
+    """Return the jars that come before Spark's: the Kafka connector, where it has been fetched."""
+    try:
+        return list_jars(JarSet.CONNECTOR)
+    except SetupError:
+        return []
+
+
+def join_class_path() -> str:
+    """Return the same as ``spark.driver.extraClassPath`` takes it."""
+    return os.pathsep.join(map(str, list_class_path()))
+
+
+def locate_archive(java: Java, folder: Path = BUILD_ROOT / "cds") -> Path:
+    """Return where the archive of classes for this Java and this Spark is, or would be.
+
+    Java compares the class path by name, so a moved clone has another archive.
+    """
+    parts = (
+        *(java.version, str(java.executable.resolve()), str(provide_spark_home())),
+        *(importlib.metadata.version("pyspark"), join_class_path()),
+    )
+    return folder / f"spark-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}.jsa"
+
+
+def list_jvm_options(java: Java, *, is_installed: bool = True) -> list[str]:
+    """Return the JVM's options that depend on this machine: logging, and the archive of classes.
+
+    Args:
+        java: which runs Spark.
+        is_installed: whether the Spark is that of this Python's environment. Only then is there an
+            archive, and only where one was recorded.
+    """
+    # As a URI: Log4j decodes %41 in a plain path, and a URI has no blank and no quote.
+    options = [f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}"]
+    if is_installed and (archive := locate_archive(java)).is_file():
+        options += [f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", *QUIET]
+    return options
+
+
+def name_local_master() -> str:
+    """Return Spark's name for a master in this process, like ``local[4]``."""
+    return f"local[{count_cores() * _SLOTS_PER_CORE}]"
+
+
+def read_spark_defaults(path: Path = SPARK_DEFAULTS) -> dict[str, str]:
+    """The settings that the wrapper passes to spark-submit: key → value, "" where it has none."""
+    lines = (line.strip() for line in path.read_text().splitlines())
+    pairs = (line.split(None, 1) for line in lines if line and not line.startswith("#"))
+    return {pair[0]: pair[1] if len(pair) > 1 else "" for pair in pairs}
+
+
+def build_local_settings() -> dict[str, str]:
+    """Settings of a quiet session whose JVM this process starts, and which no other machine sees.
+
+    Raises:
+        SetupError: there is no Java that Spark runs on.
+    """
+    defaults = read_spark_defaults()
+    options = (f'"{option}"' for option in list_jvm_options(find_java()))
+    return {
+        "spark.master": name_local_master(),
+        "spark.driver.bindAddress": _LOOPBACK,
+        "spark.driver.host": _LOOPBACK,
+        **{name: defaults[name] for name in _KEPT},
+        "spark.driver.extraClassPath": join_class_path(),
+        "spark.driver.extraJavaOptions": " ".join(
+            [defaults["spark.driver.extraJavaOptions"], *options]
+        ),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+
+
+def build_variables(inherited: Mapping[str, str]) -> dict[str, str]:
+    """Environment variables for a local Spark: its workers run this Python and find this package.
+
+    Args:
+        inherited: whose choice of a Spark and of a Python holds, if they make one.
+    """
+    own = {
+        "SPARK_HOME": str(provide_spark_home()),
+        "SPARK_LOCAL_IP": _LOOPBACK,
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+    }
+    paths = [str(PROJECT_ROOT), *filter(None, [inherited.get("PYTHONPATH")])]
+    chosen = {name: inherited.get(name, value) for name, value in own.items()}
+    return {**chosen, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+@contextmanager
+def lend_variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """Within the block, the process has these environment variables; then it has its own again.
+
+    A JVM and its Python workers keep what the JVM was started with. What this process starts later,
+    another job for example, must not find this session's Spark and options.
+    """
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def provide_spark_home(view: Path = BUILD_ROOT / "spark-home") -> Path:
+    """Return a home of the installed Spark for sessions of this machine, made where it is missing.
+
+    It is pyspark's own less ``python/lib/pyspark.zip``: from the zip, every driver and every Python
+    worker would compile pyspark's modules anew, 0.5 s each; without it they find the installed,
+    compiled ones.
+    """
+    installed = _installed_spark_home()
+    for name in ("bin", "jars"):
+        link = view / name
+        if not link.exists() or link.resolve() != (installed / name).resolve():
+            view.mkdir(parents=True, exist_ok=True)
+            fresh = view / f".{name}.{os.getpid()}"
+            fresh.symlink_to(installed / name)
+            fresh.replace(link)
+    return view
+
+
+def _installed_spark_home() -> Path:
+    spec = importlib.util.find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        raise SetupError("pyspark is not installed")
+    return Path(spec.origin).parent
+
+
+def main() -> int:
+    """Answer ``spark-submit.sh``; return the exit code."""
+    is_installed = sys.argv[1:] == ["--installed"]
+    try:
+        print(shlex.join(list_jvm_options(find_java(), is_installed=is_installed)))
+        print(join_class_path() if is_installed else "")
+    except SetupError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(name_local_master())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
