@@ -15,7 +15,7 @@ from tests.crash.supervisor import DYING_JOB
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, read_account, run_job, start_job
 from tests.support.topics import Record, build_customers, produce, read_topic
 
-RECORDS = 4_000
+RECORDS = 2_500
 # Several batches for each source partition, so that a kill has a before and an after.
 BATCH = 500
 
@@ -37,12 +37,6 @@ def die_at(deployment: Deployment, folder: Path, step: str, times: int) -> None:
     assert process.returncode == -signal.SIGKILL, errors
 
 
-def finish(deployment: Deployment) -> None:
-    """Start the job again and let it drain the topic."""
-    done = run_job(deployment.arguments(max_offsets_per_trigger=BATCH))
-    assert done.returncode == 0, done.stderr
-
-
 def latest_batch(checkpoint: Path, log: str) -> int:
     names = [path.name for path in (checkpoint / log).glob("[0-9]*")]
     return max(map(int, names), default=-1)
@@ -59,22 +53,10 @@ def count_answers(deployment: Deployment, records: list[Record]) -> int:
     return len(account.predictions) + len(account.dead_letters)
 
 
-def test_killed_between_the_kafka_commit_and_sparks_commit_log(
+def test_killed_inside_an_open_transaction_and_between_the_kafka_commit_and_sparks_commit_log(
     deployment: Deployment, records: list[Record], tmp_path: Path
 ) -> None:
-    # The first commit claims the group, so the fourth is that of the third batch.
-    die_at(deployment, tmp_path, "committed", times=4)
-
-    begun = latest_batch(deployment.checkpoint, "offsets")
-    assert begun == latest_batch(deployment.checkpoint, "commits") + 1 == 2
-    assert count_answers(deployment, records) == end_of_batch(deployment, begun) > 2 * BATCH
-    finish(deployment)
-    assert read_account(deployment, records).faults == {}
-
-
-def test_killed_inside_an_open_transaction(
-    deployment: Deployment, records: list[Record], tmp_path: Path
-) -> None:
+    # The first transaction claims the group, so the fourth is that of the third batch.
     die_at(deployment, tmp_path, "offsets_sent", times=4)
 
     servers, topic = deployment.bootstrap_servers, deployment.output_topic
@@ -84,5 +66,13 @@ def test_killed_inside_an_open_transaction(
     # A reader of committed messages waits before the open transaction; others see into it.
     assert count_answers(deployment, records) == end_of_batch(deployment, begun - 1) > BATCH
     assert len(uncommitted) >= len(read_topic(servers, topic))
-    finish(deployment)
+
+    # The next start claims the group again, and its first batch is the one of before.
+    die_at(deployment, tmp_path, "committed", times=2)
+
+    begun = latest_batch(deployment.checkpoint, "offsets")
+    assert begun == latest_batch(deployment.checkpoint, "commits") + 1 == 2
+    assert count_answers(deployment, records) == end_of_batch(deployment, begun) > 2 * BATCH
+    done = run_job(deployment.arguments(max_offsets_per_trigger=BATCH))
+    assert done.returncode == 0, done.stderr
     assert read_account(deployment, records).faults == {}
