@@ -8,11 +8,21 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
+from jobs.score_stream import run_stream
+from lib.exactly_once.transaction.settings import ignore_step
+from lib.settings.command import run_command
+from lib.settings.command import run_job as run_job_here
+from lib.settings.jobs.score_stream import ScoreStreamSettings
+from lib.stream.preflight import check_kafka
+from lib.stream.watch.stop_signal import StopSignal
 from tests.end_to_end.jobs import (
     JOB_TIMEOUT_S,
     ROOT,
@@ -22,7 +32,7 @@ from tests.end_to_end.jobs import (
     run_job,
     start_job,
 )
-from tests.support.topics import build_customers, produce
+from tests.support.topics import Record, build_customers, produce
 
 # What the user is promised.
 FAIL_WITHIN_S = 30.0
@@ -39,75 +49,96 @@ def assert_one_line(done: subprocess.CompletedProcess[str], message: str) -> Non
     assert "Exception in thread" not in printed
 
 
-def run_timed(arguments: list[str]) -> tuple[subprocess.CompletedProcess[str], float]:
+def report(
+    capsys: pytest.CaptureFixture[str], work: Callable[[ScoreStreamSettings], None], **options: Any
+) -> str:
+    """The one line that a part of the job ends with, in this process."""
+    settings = ScoreStreamSettings(**options)
+
+    def run() -> int:
+        work(settings)
+        return 0
+
     started = time.monotonic()
-    return run_job(arguments), time.monotonic() - started
+    assert run_command(run) == 1
+    assert time.monotonic() - started < FAIL_WITHIN_S
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert printed.count("\n") == 1
+    return printed
 
 
-def test_drains_and_tells_what_it_did(deployment: Deployment) -> None:
-    records = build_customers(600, bad_share=0.05)
-    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+def test_a_missing_topic_is_one_line(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = r"missing at .*: topic no-such-topic \(create it with "
+    started = time.monotonic()
 
-    done = run_job(deployment.arguments())
+    done = run_job(deployment.arguments(input_topic="no-such-topic"))
 
-    assert done.returncode == 0, done.stderr
-    account = read_account(deployment, records)
-    assert account.faults == {}
-    lines = done.stdout.splitlines()
-    assert re.match(r"batch 0: 600 records in [\d,]+ ms \| [\d,]+/s \| lag 0 \| ", lines[0])
-    assert lines[-1] == (
-        f"stopped after 1 batches: 600 records, {len(account.predictions)} predictions,"
-        f" {len(account.dead_letters)} dead letters"
-    )
-    for _, value in records[:50]:
-        if value is not None and b"customerID" in value:
-            identifier = re.search(rb'"customerID":"([^"]+)"', value)
-            assert identifier is not None
-            assert identifier[1].decode() not in done.stderr + done.stdout
+    assert_one_line(done, missing)
+    assert time.monotonic() - started < FAIL_WITHIN_S
+    options = deployment.values(dead_letter_topic="no-such-topic")
+    assert re.search(missing, report(capsys, check_kafka, **options))
 
 
-@pytest.mark.parametrize("name", ["input_topic", "dead_letter_topic"])
-def test_a_missing_topic_is_one_line(deployment: Deployment, name: str) -> None:
-    done, seconds = run_timed(deployment.arguments(**{name: "no-such-topic"}))
+@pytest.mark.usefixtures("impatient")
+def test_an_unreachable_broker_is_one_line(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = report(capsys, check_kafka, **deployment.values(bootstrap_servers="127.0.0.1:1"))
 
-    assert_one_line(done, r"missing at .*: topic no-such-topic \(create it with ")
-    assert seconds < FAIL_WITHIN_S
-
-
-def test_an_unreachable_broker_is_one_line(deployment: Deployment) -> None:
-    done, seconds = run_timed(deployment.arguments(bootstrap_servers="127.0.0.1:1"))
-
-    assert_one_line(done, r"no Kafka broker answers at 127\.0\.0\.1:1: ")
-    assert seconds < FAIL_WITHIN_S
+    assert "no Kafka broker answers at 127.0.0.1:1: " in printed
 
 
-def test_a_model_of_another_contract_is_one_line(deployment: Deployment) -> None:
+@pytest.fixture
+def stream(spark: SparkSession) -> Iterator[Callable[[ScoreStreamSettings], None]]:
+    """What the job does when it has a session."""
+    with StopSignal() as stop:
+        yield lambda settings: run_stream(spark, settings, stop, ignore_step)
+
+
+def test_a_model_of_another_contract_is_one_line(
+    deployment: Deployment,
+    stream: Callable[[ScoreStreamSettings], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     loan = Path(__file__).parents[1] / "domains" / "loan.toml"
 
-    done, seconds = run_timed(deployment.arguments(contract=str(loan), model="churn@champion"))
-
-    assert_one_line(
-        done, r"churn@1: found contract fingerprint [0-9a-f]{64}, expected [0-9a-f]{64} \(loan"
+    printed = report(
+        capsys, stream, **deployment.values(contract=str(loan), model="churn@champion")
     )
-    assert seconds < FAIL_WITHIN_S
+
+    found = r"churn@1: found contract fingerprint [0-9a-f]{64}, expected [0-9a-f]{64} \(loan"
+    assert re.search(found, printed)
 
 
-def test_an_altered_model_is_one_line(deployment: Deployment, tmp_path: Path) -> None:
+def test_an_altered_model_is_one_line(
+    deployment: Deployment,
+    stream: Callable[[ScoreStreamSettings], None],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
     store = tmp_path / "models"
     shutil.copytree(deployment.store, store)
     artefact = store / "churn" / "1" / "pipeline.joblib"
     artefact.write_bytes(artefact.read_bytes()[:-1] + b"\x00")
+    altered = replace(deployment, store=store)
 
-    done, _ = run_timed(replace(deployment, store=store).arguments(backend="sklearn"))
+    printed = report(capsys, stream, **altered.values(backend="sklearn"))
 
-    assert_one_line(done, r"pipeline\.joblib")
+    assert "pipeline.joblib" in printed
 
 
-def test_a_wrong_setting_is_one_line(deployment: Deployment) -> None:
-    done, seconds = run_timed(deployment.arguments(delivery="perhaps"))
+def test_a_wrong_setting_is_one_line(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(settings: ScoreStreamSettings) -> int:
+        raise AssertionError("the settings are wrong")
 
-    assert_one_line(done, r"--delivery: .*found 'perhaps'")
-    assert seconds < FAIL_WITHIN_S
+    assert run_job_here(ScoreStreamSettings, work, deployment.arguments(delivery="perhaps")) == 2
+    printed = capsys.readouterr().err
+    assert re.match(r"error: --delivery: .*found 'perhaps'.*\n$", printed)
 
 
 def test_plain_spark_submit_without_the_connector_says_how_to_add_it(
@@ -149,20 +180,48 @@ def stop_after_first_batch(arguments: list[str], number: signal.Signals) -> str:
     return output
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_finishes_the_batch_and_exits_0(
-    deployment: Deployment, number: signal.Signals
-) -> None:
-    records = build_customers(3_000)
+def send_customers(deployment: Deployment) -> tuple[list[Record], list[str]]:
+    """What is in the input topic now, and arguments to answer it in six batches."""
+    records = build_customers(3_000, bad_share=0.05)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
-    arguments = deployment.arguments(trigger="100 milliseconds", max_offsets_per_trigger=1_000)
+    return records, deployment.arguments(trigger="100 milliseconds", max_offsets_per_trigger=500)
 
-    output = stop_after_first_batch(arguments, number)
+
+def test_sigterm_finishes_the_batch_and_the_next_start_drains_and_tells_what_it_did(
+    deployment: Deployment,
+) -> None:
+    records, arguments = send_customers(deployment)
+
+    output = stop_after_first_batch(arguments, signal.SIGTERM)
 
     assert output.splitlines()[-1].startswith("stopped after ")
+    before = read_account(deployment, records)
     done = run_job(deployment.arguments())
     assert done.returncode == 0, done.stderr
-    assert read_account(deployment, records).faults == {}
+    account = read_account(deployment, records)
+    assert account.faults == {}
+    lines = done.stdout.splitlines()
+    left = len(before.missing)
+    assert re.match(rf"batch \d: {left:,} records in [\d,]+ ms \| [\d,]+/s \| lag 0 \| ", lines[0])
+    assert lines[-1] == (
+        f"stopped after 1 batches: {left:,} records,"
+        f" {len(account.predictions) - len(before.predictions):,} predictions,"
+        f" {len(account.dead_letters) - len(before.dead_letters):,} dead letters"
+    )
+    for _, value in records[:50]:
+        if value is not None and b"customerID" in value:
+            identifier = re.search(rb'"customerID":"([^"]+)"', value)
+            assert identifier is not None
+            assert identifier[1].decode() not in output + done.stderr + done.stdout
+
+
+def test_ctrl_c_finishes_the_batch_and_exits_0(deployment: Deployment) -> None:
+    records, arguments = send_customers(deployment)
+
+    output = stop_after_first_batch(arguments, signal.SIGINT)
+
+    assert output.splitlines()[-1].startswith("stopped after ")
+    assert read_account(deployment, records).faults.keys() <= {"missing"}
 
 
 def test_a_signal_leaves_no_traceback_where_it_interrupts_a_batch(deployment: Deployment) -> None:
