@@ -107,7 +107,8 @@ def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(
     """Nor for all attempts: the batch is given up, and the next start writes it."""
     records = build_customers(50)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
-    settings, silence = deployment.settings(), threading.Event()
+    # The next start waits for the end of this one's lease, as its process lives on.
+    settings, silence = deployment.settings(lease=3), threading.Event()
     steps: list[str] = []
 
     with StopSignal(patience_s=1.0) as stop:
@@ -180,7 +181,7 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
     produce(deployment.bootstrap_servers, deployment.input_topic, records[:30])
     settings = deployment.settings(backend="sklearn", commit=commit, trigger="100 milliseconds")
     # Less than a setting may be, as transactions might take longer.
-    settings = settings.model_copy(update={"batch_timeout": 5.0})
+    settings = settings.model_copy(update={"batch_timeout": 3.0})
     view, scorer = Totalled(), load_backend(spark, settings)
     hung: list[psutil.Process] = []
 
@@ -213,7 +214,7 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
     assert read_account(deployment, records).faults == {}
     told = "\n".join(record.message for record in caplog.records)
     assert re.search(
-        r"starting it again in 1 s \(1 of 10\): the batch has made no progress for [5-9] s:"
+        r"starting it again in 1 s \(1 of 10\): the batch has made no progress for [3-9] s:"
         r" \d of the \d tasks of stage \d+ run, on 127\.0\.0\.1:\d+",
         told,
     ), told
@@ -250,7 +251,7 @@ def test_an_outage_of_the_brokers_costs_no_restart_and_is_told(
         begun += step == "begun"
         if step == "begun" and begun == 2:  # the first one claims the group
             broker.suspend()
-            threading.Timer(10.0, broker.resume).start()
+            threading.Timer(6.0, broker.resume).start()
             raise SinkRetryExhaustedError("the broker is silent")
 
     settings = deployment.settings(restart_limit=0)
