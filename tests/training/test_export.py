@@ -49,11 +49,11 @@ def probabilities(pipeline: Pipeline, rows: pd.DataFrame) -> Any:
     return pipeline.predict_proba(rows)[:, 1]
 
 
-def test_onnx_agrees_on_customers_and_on_edges(pipeline: Pipeline) -> None:
+def test_onnx_agrees_on_customers_and_on_edges(pipeline: Pipeline, edges: pd.DataFrame) -> None:
     model = OnnxModel(export_onnx(pipeline, CUSTOMER), "churn")
     for rows in (
         make_training_data(20_000, seed=9, contract=CUSTOMER).features,
-        make_edges(lambda rows: probabilities(pipeline, rows), CUSTOMER, seed=2),
+        edges,
     ):
         difference = np.abs(model.score_frame(rows) - probabilities(pipeline, rows))
         assert difference.max() < 1e-6
@@ -80,9 +80,13 @@ def test_sql_is_one_expression_over_the_contracts_columns(pipeline: Pipeline) ->
     assert not list(tree.find_all(exp.Select))
 
 
+@pytest.fixture(scope="module")
+def edges(pipeline: Pipeline) -> pd.DataFrame:
+    return make_edges(lambda rows: probabilities(pipeline, rows), CUSTOMER, seed=2)
+
+
 @pytest.mark.parametrize("name", [field.name for field in CUSTOMER.features])
-def test_edges_hold_the_ends_of_every_field(pipeline: Pipeline, name: str) -> None:
-    edges = make_edges(lambda rows: probabilities(pipeline, rows), CUSTOMER, seed=2)
+def test_edges_hold_the_ends_of_every_field(edges: pd.DataFrame, name: str) -> None:
     values, field = set(edges[name]), CUSTOMER.field(name)
     assert values >= (
         {*field.allowed, UNSEEN_CATEGORY, "", " "} if field.allowed else set(field.range)
