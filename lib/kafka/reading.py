@@ -18,8 +18,9 @@ from confluent_kafka import (
 from lib.kafka.admin import refuse_missing_topics
 from lib.kafka.cluster import Cluster
 
-#: The options that the consumer of :func:`iter_until_end` needs.
-TELLS_END = {"enable.partition.eof": True}
+#: The options that the consumer of :func:`iter_until_end` needs. Brokers hold a fetch at the end of
+#: a partition back for half a second by default, and the end is told after that.
+TELLS_END = {"enable.partition.eof": True, "fetch.wait.max.ms": 50}
 _POLL_S = 0.2
 _ANSWER_TIMEOUT_S = 30.0
 
