@@ -21,12 +21,12 @@ from lib.tools.broker import EmbeddedBroker
 from tests.exactly_once.copying import Copying, answers, build_copying, orders
 from tests.support.waiting import wait_until
 
-# A minute, which is the shortest for offsets; a week by default.
+# A minute, which is the shortest for offsets; a week by default. Brokers look every second.
 _FORGETFUL = {
     "offsets.retention.minutes": "1",
-    "offsets.retention.check.interval.ms": "5000",
+    "offsets.retention.check.interval.ms": "1000",
     "transactional.id.expiration.ms": "60000",
-    "transaction.remove.expired.transaction.cleanup.interval.ms": "5000",
+    "transaction.remove.expired.transaction.cleanup.interval.ms": "1000",
 }
 
 
@@ -66,7 +66,7 @@ def test_queries_that_were_idle_longer_than_brokers_remember_go_on_without_a_res
 
         def forgotten() -> bool:
             stamped = [offset for it in slept for offset, _ in it.committed().values()]
-            return set(stamped) == {OFFSET_INVALID} and time.monotonic() - idle_since_s > 75
+            return set(stamped) == {OFFSET_INVALID} and time.monotonic() - idle_since_s > 64
 
         wait_until(forgotten, timeout_s=180)
         for copying in kept:

@@ -193,6 +193,7 @@ def test_a_topic_that_is_not_there_is_one_clear_error(run: Consume) -> None:
         run(output_topic="nowhere")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_no_broker_is_one_clear_error(run: Consume) -> None:
     (port,) = pick_free_ports(1)
     with pytest.raises(KafkaSetupError, match=rf"127\.0\.0\.1:{port}"):

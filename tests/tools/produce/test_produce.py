@@ -119,6 +119,7 @@ def test_a_certificate_that_is_not_there_is_one_clear_error(run: Produce, tmp_pa
         run(input_topic="customers", count=1, kafka=options)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_no_broker_is_one_clear_error(capfd: pytest.CaptureFixture[str]) -> None:
     (port,) = pick_free_ports(1)
     settings = ProduceSettings(bootstrap_servers=f"127.0.0.1:{port}", count=1)
