@@ -1,4 +1,4 @@
-"""A class-data archive for Spark's JVM: recorded once, it cuts the start of every job by a third.
+"""Records a class-data archive for Spark's JVM, which shortens the start of a job by a third.
 
 Most of a Spark start is the JVM reading, checking and linking some 20,000 classes. HotSpot can keep
 the result in a file (200 MB) and map it into memory: application class-data sharing, JEP 350.
@@ -39,13 +39,13 @@ from lib.setup.launch import (
 )
 from lib.setup.whole_file import make_whole
 
-if TYPE_CHECKING:  # looking for an archive must not cost the import of pyspark
+if TYPE_CHECKING:  # a look for an archive must not take the time of importing pyspark
     from pyspark.sql import DataFrame, SparkSession
 
 #: A recording takes 30 s on 2 idle cores.
 RECORD_TIMEOUT_S = 300.0
 
-# What a consumer and Spark's source load, about; a producer in Java is not the job's.
+# The classes that a consumer and Spark's source load; the job has no producer in Java.
 _CONNECTOR_PACKAGES = (
     "org/apache/spark/",
     "org/apache/kafka/clients/consumer/",
@@ -139,7 +139,7 @@ def _load_connector(spark: SparkSession) -> None:
         with zipfile.ZipFile(jar) as archive:
             names = [name.removesuffix(".class") for name in archive.namelist() if _is_used(name)]
         for name in names:
-            with suppress(Exception):  # some want libraries that nobody has
+            with suppress(Exception):  # some classes need libraries that are not installed
                 find_class(name.replace("/", "."), False, loader)
 
 
@@ -148,7 +148,7 @@ def _is_used(name: str) -> bool:
 
 
 def main() -> int:
-    """Do what the command line says; return the exit code."""
+    """Run the command, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m lib.setup.class_archive", description=__doc__)
     parser.add_argument("action", choices=["record", "exercise"])
     parser.add_argument("scratch", nargs="?", type=Path, help="a folder for `exercise`")

@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""Counts the cores that this process may use."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from math import ceil
 from pathlib import Path
 
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
-# Quota and period, in both versions of control groups.
+# The files of quota and period in both versions of control groups.
 _QUOTA_FILES = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
 
 
 def count_cores(control_groups: Path = _CONTROL_GROUPS) -> int:
-    """Cores that this process may use: at least 1, and no more than a container's quota.
+    """Count the cores that this process may use: at least 1, at most a container's quota.
 
     Args:
-        control_groups: where Linux tells of quotas; missing elsewhere.
+        control_groups: the folder where Linux has the quotas; other systems have none.
     """
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
@@ -25,9 +25,9 @@ def count_cores(control_groups: Path = _CONTROL_GROUPS) -> int:
 
 
 def _read_quota(control_groups: Path) -> float | None:
-    """Cores' worth of time; None where there is no limit."""
+    """Read the quota of processor time in cores; None if there is no limit."""
     for names in _QUOTA_FILES:
-        with suppress(OSError, ValueError):  # there is none, or it says "max"
+        with suppress(OSError, ValueError):  # the file does not exist, or says "max"
             quota, period = " ".join((control_groups / it).read_text() for it in names).split()
             return int(quota) / int(period) if int(quota) > 0 else None
     return None

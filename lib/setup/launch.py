@@ -1,12 +1,12 @@
-"""How Spark's JVM is started on this machine: Java, its options, class path, settings, variables.
+"""Prepares the start of Spark's JVM: Java, options, class path, settings and variables.
 
 ``spark-submit.sh``, the sessions of training and replay, the recording of the class archive and the
-session of the tests take all of it from here. ``python -m lib.setup.launch`` prints three lines for
+session of the tests use this module. ``python -m lib.setup.launch`` prints three lines for
 the wrapper: the JVM's options, the class path that goes before Spark's, and the local master. With
 ``--installed`` the options and the class path are those of the Spark in this Python's environment;
 without, the Spark is the user's own, and gets neither an archive of classes nor a class path.
 
-Imports without PySpark, because every start of a job waits for the answer.
+The module imports without PySpark, because every start of a job waits for the answer.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from lib.setup.places import BUILD_ROOT, CONF, PROJECT_ROOT
 LOG_SETTINGS = CONF / "log4j2.properties"
 SPARK_DEFAULTS = CONF / "spark-defaults.conf"
 
-#: What Java has to say about single classes it cannot archive, or an archive that does not fit,
-#: helps nobody.
+#: Java's warnings about single classes that it cannot archive, or an archive that does not fit, are
+#: of no use to the user.
 QUIET = ("-Xlog:disable", "-Xlog:all=error:stderr")
 
-# A task that scores in Python has two processes that wait for each other in turn: with one task for
+# The two processes of a task that scores in Python wait for each other in turn: with one task for
 # each core, a quarter of the processor time was idle.
 _SLOTS_PER_CORE = 2
 _LOOPBACK = "127.0.0.1"
-# Of the delivered settings. Over TCP each Python task waits 40 ms for its first batch.
+# One of the delivered settings. Over TCP each Python task waits 40 ms for its first batch.
 _KEPT = ("spark.driver.memory", "spark.python.unix.domain.socket.enabled")
 
 
 def list_class_path() -> list[Path]:
-    """Return the jars that come before Spark's: the Kafka connector, where it has been fetched."""
+    """Return the jars that come before Spark's: the Kafka connector, if it has been fetched."""
     try:
         return list_jars(JarSet.CONNECTOR)
     except SetupError:
@@ -51,12 +51,12 @@ def list_class_path() -> list[Path]:
 
 
 def join_class_path() -> str:
-    """Return the same as ``spark.driver.extraClassPath`` takes it."""
+    """Return the class path in the form of ``spark.driver.extraClassPath``."""
     return os.pathsep.join(map(str, list_class_path()))
 
 
 def locate_archive(java: Java, folder: Path = BUILD_ROOT / "cds") -> Path:
-    """Return where the archive of classes for this Java and this Spark is, or would be.
+    """Return the path of the archive of classes for this Java and this Spark, if it exists or not.
 
     Java compares the class path by name, so a moved clone has another archive.
     """
@@ -71,11 +71,11 @@ def list_jvm_options(java: Java, *, is_installed: bool = True) -> list[str]:
     """Return the JVM's options that depend on this machine: logging, and the archive of classes.
 
     Args:
-        java: which runs Spark.
-        is_installed: whether the Spark is that of this Python's environment. Only then is there an
-            archive, and only where one was recorded.
+        java: the Java that runs Spark.
+        is_installed: whether the Spark is that of this Python's environment. Only then there may be
+            an archive.
     """
-    # As a URI: Log4j decodes %41 in a plain path, and a URI has no blank and no quote.
+    # It is a URI, because Log4j decodes %41 in a plain path, and a URI has no blank and no quote.
     options = [f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}"]
     if is_installed and (archive := locate_archive(java)).is_file():
         options += [f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", *QUIET]
@@ -88,14 +88,14 @@ def name_local_master() -> str:
 
 
 def read_spark_defaults(path: Path = SPARK_DEFAULTS) -> dict[str, str]:
-    """The settings that the wrapper passes to spark-submit: key → value, "" where it has none."""
+    """Read the settings that the wrapper gives spark-submit: key → value, maybe empty."""
     lines = (line.strip() for line in path.read_text().splitlines())
     pairs = (line.split(None, 1) for line in lines if line and not line.startswith("#"))
     return {pair[0]: pair[1] if len(pair) > 1 else "" for pair in pairs}
 
 
 def build_local_settings() -> dict[str, str]:
-    """Settings of a quiet session whose JVM this process starts, and which no other machine sees.
+    """Build the settings of a quiet session whose JVM this process starts.
 
     Raises:
         SetupError: there is no Java that Spark runs on.
@@ -117,10 +117,10 @@ def build_local_settings() -> dict[str, str]:
 
 
 def build_variables(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Environment variables for a local Spark: its workers run this Python and find this package.
+    """Build variables with which a local Spark's workers run this Python and find this package.
 
     Args:
-        inherited: whose choice of a Spark and of a Python holds, if they make one.
+        inherited: the environment, whose choice of a Spark and of a Python is kept.
     """
     own = {
         "SPARK_HOME": str(provide_spark_home()),
@@ -135,10 +135,10 @@ def build_variables(inherited: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def lend_variables(variables: Mapping[str, str]) -> Iterator[None]:
-    """Within the block, the process has these environment variables; then it has its own again.
+    """Give the process these environment variables within the block.
 
-    A JVM and its Python workers keep what the JVM was started with. What this process starts later,
-    another job for example, must not find this session's Spark and options.
+    A JVM and its Python workers keep the variables that the JVM was started with. Later processes,
+    such as another job, must not get this session's Spark and options.
     """
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
@@ -153,11 +153,11 @@ def lend_variables(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def provide_spark_home(view: Path = BUILD_ROOT / "spark-home") -> Path:
-    """Return a home of the installed Spark for sessions of this machine, made where it is missing.
+    """Return a home of the installed Spark for local sessions, and make it if it is missing.
 
-    It is pyspark's own less ``python/lib/pyspark.zip``: from the zip, every driver and every Python
-    worker would compile pyspark's modules anew, 0.5 s each; without it they find the installed,
-    compiled ones.
+    It is pyspark's own without ``python/lib/pyspark.zip``: from the zip, every driver and every
+    Python worker would compile pyspark's modules again, 0.5 s each; without it they find the
+    installed, compiled ones.
     """
     installed = _installed_spark_home()
     for name in ("bin", "jars"):
@@ -178,7 +178,7 @@ def _installed_spark_home() -> Path:
 
 
 def main() -> int:
-    """Answer ``spark-submit.sh``; return the exit code."""
+    """Answer ``spark-submit.sh``, and return the exit code."""
     is_installed = sys.argv[1:] == ["--installed"]
     try:
         print(shlex.join(list_jvm_options(find_java(), is_installed=is_installed)))

@@ -1,4 +1,4 @@
-"""The Spark session of a job that runs with or without spark-submit: training and replay."""
+"""Builds the Spark session of a job that runs with or without spark-submit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def build_local_session(name: str) -> SparkSession:
     Raises:
         SetupError: there is no Java that Spark runs on.
     """
-    # Set by spark-submit, which has started the JVM with the user's settings.
+    # spark-submit sets it, and has started the JVM with the user's settings.
     if "PYSPARK_GATEWAY_PORT" in os.environ or SparkSession.getActiveSession() is not None:
         return build_session(name)
     return start_local_session(name, build_local_settings(), build_variables(os.environ))
@@ -29,9 +29,9 @@ def start_local_session(
     """Start a session in a JVM of this process.
 
     Args:
-        name: of the application.
-        settings: of Spark.
-        variables: of the environment that the JVM and its Python workers get.
+        name: the name of the application.
+        settings: the settings of Spark.
+        variables: the environment variables of the JVM and its Python workers.
     """
     builder = SparkSession.builder.appName(name)
     for key, value in settings.items():

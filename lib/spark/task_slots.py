@@ -1,4 +1,4 @@
-"""How many tasks Spark runs at once. Imports without PySpark."""
+"""Computes how many tasks Spark runs at once. It imports without PySpark."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _LOCAL_CLUSTER = re.compile(r"local-cluster\[(\d+),(\d+),\d+\]")
 
 
 def count_slots(conf: Mapping[str, str], cores: int) -> int | None:
-    """How many tasks Spark runs at once; None where that is not fixed before the start.
+    """Compute how many tasks Spark runs at once; None if that is not fixed before the start.
 
     Args:
-        conf: of the Spark application.
-        cores: of this machine, for ``local[*]``.
+        conf: the configuration of the Spark application.
+        cores: the number of this machine's cores, for ``local[*]``.
     """
     master = conf.get("spark.master", "local[*]")
     total: int | None = None
@@ -36,7 +36,7 @@ def count_slots(conf: Mapping[str, str], cores: int) -> int | None:
 
 @lru_cache(maxsize=1)
 def find_slots(context: SparkContext) -> int | None:
-    """Count those of a running application, once: its JVM takes tens of milliseconds to answer."""
+    """Count the slots of a running application once: its JVM takes tens of milliseconds."""
     jvm: Any = context._jvm
     cores = int(jvm.java.lang.Runtime.getRuntime().availableProcessors())
     return count_slots(dict(context.getConf().getAll()), cores)
