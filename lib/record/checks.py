@@ -1,12 +1,21 @@
-"""The rules of a field, in plain Python: the reference for every other engine.
+"""The rules of a field: one table, from which each engine derives what it checks.
 
-A check looks at one parsed JSON value. ``spark_violations.py`` says the same as Spark expressions,
-``arrow.py`` for whole columns; property tests over random contracts compare the engines.
+:data:`CHECKS` names rule, fields and condition. Engines differ in what a value is, so each says
+once how it finds out whether a condition holds: this module for a parsed value, which is the
+reference, ``lib/decode/engines/arrow.py`` for columns, ``lib/decode/engines/conditions.py`` for
+Spark. Property tests over random contracts compare them.
+
+Two values are valid as they stand, whatever the conditions: a missing one of a nullable field, and
+blank text of a number whose field says what a blank means.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
@@ -20,11 +29,74 @@ BLANK_TEXT = r"\s*"
 #: The same for engines in Python.
 NUMBER, BLANK = (re.compile(text, re.ASCII) for text in (NUMERIC_TEXT, BLANK_TEXT))
 
+
+class Condition(StrEnum):
+    """What a check asks of a value; some compare it with a limit that the field sets."""
+
+    IS_TEXT = "is_text"
+    IS_BOOLEAN = "is_boolean"
+    IS_NUMBER = "is_number"  # or text that holds one, where the field takes numeric text
+    IS_IN = "is_in"  # the limit: the allowed texts
+    IS_SHORT = "is_short"  # the limit: the largest number of characters
+    MATCHES = "matches"  # the limit: a pattern for the whole text
+    IS_BETWEEN = "is_between"  # the limit: the smallest and the largest number
+    IS_WHOLE = "is_whole"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of the table.
+
+    Attributes:
+        rule: is broken where the condition does not hold.
+        condition: of a valid value.
+        kinds: of the fields that are checked.
+        limit: the attribute of the field that the condition compares with. A field where it is None
+            is not checked.
+    """
+
+    rule: Rule
+    condition: Condition
+    kinds: tuple[Kind, ...]
+    limit: str | None = None
+
+
+_NUMERIC = (Kind.INTEGER, Kind.NUMBER)
+_FREE_TEXT = (Kind.TEXT, Kind.TIMESTAMP)
+
+#: In the order in which a value is checked: the first rule that it breaks is its violation.
+CHECKS = (
+    Check(Rule.WRONG_TYPE, Condition.IS_TEXT, (Kind.CATEGORY, *_FREE_TEXT)),
+    Check(Rule.WRONG_TYPE, Condition.IS_BOOLEAN, (Kind.BOOLEAN,)),
+    Check(Rule.WRONG_TYPE, Condition.IS_NUMBER, _NUMERIC),
+    Check(Rule.NOT_ALLOWED, Condition.IS_IN, (Kind.CATEGORY,), "allowed"),
+    Check(Rule.MALFORMED, Condition.IS_SHORT, _FREE_TEXT, "max_chars"),
+    Check(Rule.MALFORMED, Condition.MATCHES, _FREE_TEXT, "pattern"),
+    Check(Rule.OUT_OF_RANGE, Condition.IS_BETWEEN, _NUMERIC, "range"),
+    Check(Rule.WRONG_TYPE, Condition.IS_WHOLE, (Kind.INTEGER,)),
+)
+
+
+def find_limits(spec: Field) -> dict[Condition, Any]:
+    """Each condition that a field's values have to keep, with its limit; True where it has none."""
+    limits = {
+        check.condition: getattr(spec, check.limit) if check.limit else True
+        for check in CHECKS
+        if spec.kind in check.kinds
+    }
+    return {condition: limit for condition, limit in limits.items() if limit is not None}
+
+
+def anchor(pattern: str) -> str:
+    """The pattern as one of the whole text, for engines that search: Java's and RE2's."""
+    return rf"\A(?:{pattern})\z"
+
+
 Checked = tuple[Any, Rule | None]
 
 
 def check_value(value: Any, spec: Field) -> Checked:
-    """Check one parsed JSON value against the rules of its field.
+    """Check one parsed value against the rules of its field.
 
     Args:
         value: as Python's JSON parser gives it; None for null and for a missing value.
@@ -36,43 +108,54 @@ def check_value(value: Any, spec: Field) -> Checked:
     """
     if value is None:
         return None, None if spec.nullable else Rule.MISSING
-    if spec.is_numeric:
-        return _check_number(value, spec)
-    if spec.kind is Kind.BOOLEAN:
-        return (int(value), None) if isinstance(value, bool) else (None, Rule.WRONG_TYPE)
-    if not isinstance(value, str):
-        return None, Rule.WRONG_TYPE
-    if spec.kind is Kind.CATEGORY:
-        return (value, None) if value in spec.allowed else (None, Rule.NOT_ALLOWED)
-    return (value, None) if _is_well_formed(value, spec) else (None, Rule.MALFORMED)
-
-
-def _is_well_formed(text: str, spec: Field) -> bool:
-    if spec.max_chars is not None and len(text) > spec.max_chars:
-        return False
-    return spec.pattern is None or _compile(spec.pattern).fullmatch(text) is not None
-
-
-def _check_number(value: Any, spec: Field) -> Checked:
-    if isinstance(value, str) and spec.numeric_text:
-        if spec.blank is not None and BLANK.fullmatch(value):
+    kind = spec.kind
+    if kind in _NUMERIC:
+        if spec.blank is not None and isinstance(value, str) and BLANK.fullmatch(value):
             return spec.blank, None
-        if NUMBER.fullmatch(value) is None:
-            return None, Rule.WRONG_TYPE
+        value = _read_number(value, takes_text=spec.numeric_text)
+    for rule, holds, limit in _BY_KIND[kind]:
+        given = getattr(spec, limit) if limit else True
+        if given is not None and not holds(value, given):
+            return None, rule
+    return (int(value) if kind in _INTEGERS else value), None
+
+
+def _read_number(value: Any, *, takes_text: bool) -> float | None:
+    """None for what is no number."""
+    if isinstance(value, str):
+        if not takes_text or NUMBER.fullmatch(value) is None:
+            return None
     elif isinstance(value, bool) or not isinstance(value, int | float):
-        return None, Rule.WRONG_TYPE
+        return None
     try:
-        number = float(value)
+        return float(value)
     except OverflowError:  # an integer beyond float64: outside of any range
-        return None, Rule.OUT_OF_RANGE
-    low, high = spec.range
-    if not low <= number <= high:
-        return None, Rule.OUT_OF_RANGE
-    if spec.kind is Kind.INTEGER:
-        return (int(number), None) if number.is_integer() else (None, Rule.WRONG_TYPE)
-    return number, None
+        return math.inf
 
 
 @lru_cache(maxsize=256)
 def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.ASCII)
+
+
+# Of a number the value is what `_read_number` gave.
+_HOLDS: dict[Condition, Callable[[Any, Any], bool]] = {
+    Condition.IS_TEXT: lambda value, _: isinstance(value, str),
+    Condition.IS_BOOLEAN: lambda value, _: isinstance(value, bool),
+    Condition.IS_NUMBER: lambda number, _: number is not None,
+    Condition.IS_IN: lambda text, allowed: text in allowed,
+    Condition.IS_SHORT: lambda text, most: len(text) <= most,
+    Condition.MATCHES: lambda text, pattern: _compile(pattern).fullmatch(text) is not None,
+    Condition.IS_BETWEEN: lambda number, ends: ends[0] <= number <= ends[1],
+    Condition.IS_WHOLE: lambda number, _: number.is_integer(),
+}
+_BY_KIND = {
+    kind: tuple(
+        (check.rule, _HOLDS[check.condition], check.limit)
+        for check in CHECKS
+        if kind in check.kinds
+    )
+    for kind in Kind
+}
+# A boolean reaches the model as 1 or 0.
+_INTEGERS = (Kind.INTEGER, Kind.BOOLEAN)

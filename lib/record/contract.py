@@ -205,6 +205,7 @@ class Contract:
         max_bytes: the size of the largest record that is parsed.
         output: the names of the prediction's fields.
         names: the names of topics, query and model; None for names derived from the contract's.
+        format: the name of the records' format, a row of :data:`lib.decode.formats.FORMATS`.
     """
 
     name: str
@@ -216,6 +217,7 @@ class Contract:
     max_bytes: int
     output: OutputNames = dataclasses.field(default_factory=lambda: OutputNames("id"))
     names: Names | None = None
+    format: str = "json"
 
     @property
     def defaults(self) -> Names:
@@ -236,6 +238,11 @@ class Contract:
     def numeric(self) -> tuple[Field, ...]:
         """The features that are numbers."""
         return tuple(field for field in self.features if field.is_numeric)
+
+    @cached_property
+    def boolean(self) -> tuple[Field, ...]:
+        """The features that are booleans."""
+        return tuple(field for field in self.features if field.kind is Kind.BOOLEAN)
 
     @cached_property
     def checked(self) -> tuple[Field, ...]:

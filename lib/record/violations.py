@@ -21,6 +21,8 @@ class Rule(StrEnum):
     MALFORMED = "malformed"
 
 
+#: The longest excerpt of a value that a violation quotes.
+MAX_FOUND_CHARS = 80
 RECORD_RULES = frozenset(
     {Rule.NULL_VALUE, Rule.TOO_LARGE, Rule.NOT_UTF8, Rule.NOT_JSON, Rule.NOT_OBJECT}
 )

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.decode.engines.python import MAX_FOUND_CHARS, decode_value
-from lib.record.violations import Rule
+from lib.decode.engines.python import decode_value
+from lib.record.violations import MAX_FOUND_CHARS, Rule
 from tests.support.records import ACCEPTED, BROKEN, VALID, record
 from tests.support.telco import CUSTOMER
 

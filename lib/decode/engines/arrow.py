@@ -1,42 +1,36 @@
 """Many Kafka values at once, for Python workers: the verdicts of ``python.py``, much faster.
 
-msgspec parses each value into the types of the contract, and columns are checked as a whole. What
-passes is valid; whatever does not pass, for whatever reason, is left to ``decode_value``, which
-says what is wrong or finds it valid after all. So only one thing has to be right here: nothing may
-pass that the reference refuses or reads in another way. ``tests/decode/test_decode_batch.py`` holds
-the two together.
+The format's parser turns each value into the types of the contract, and columns are checked as a
+whole. What passes is valid; whatever does not pass, for whatever reason, is left to
+``decode_value``, which says what is wrong or finds it valid after all. So only one thing has to be
+right here: nothing may pass that the reference refuses or reads in another way.
+``tests/decode/test_decode_batch.py`` holds the two together.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import compress
+from operator import and_
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lib.decode.engines.python import MAX_NAME_CHARS, decode_value
-from lib.decode.formats.json import RecordParser, Row, build_parser
-from lib.record.checks import NUMBER
+from lib.decode.engines.python import decode_value
+from lib.decode.formats import find_format
+from lib.decode.formats.base import ROW_CONDITIONS, Row
+from lib.record.checks import NUMBER, Condition, anchor, find_limits
 from lib.record.contract import Contract, Field, Kind
 from lib.record.types import is_float, is_text
 from lib.record.violations import Violation
 
 Values = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
-
-# Shorter values cannot exceed the reference's limits of depth and digits.
-_PLAIN_BYTES = 1_000
-_PLAIN_BRACKETS = 200
-_LONG_NUMBER = re.compile(rb"[0-9.eE+-]{1000}")
-
 
 #: The code of a category that has no value.
 MISSING = -1
@@ -92,13 +86,12 @@ def decode_batch(values: pa.BinaryArray, contract: Contract) -> DecodedBatch:
         contract: what a record has to look like.
     """
     decoder = _find_decoder(contract)
-    texts = values.to_pylist()
-    rows = _parse(texts, decoder.parser, contract.max_bytes, is_utf8=_is_utf8(values))
+    rows = decoder.parse(values)
     checked = decoder.check(rows)
     valid, repaired = checked.valid, False
     violations = {}
     for position in np.flatnonzero(~valid).tolist():
-        decoded = decode_value(texts[position], contract)
+        decoded = decode_value(values[position].as_py(), contract)
         if decoded.is_valid:
             features = [decoded.features[name] for name in contract.feature_names]
             times = () if contract.event_time is None else (decoded.event_time,)
@@ -112,46 +105,6 @@ def decode_batch(values: pa.BinaryArray, contract: Contract) -> DecodedBatch:
     return decoder.build(checked, valid, violations)
 
 
-def _is_utf8(values: pa.BinaryArray) -> bool:
-    try:
-        values.cast(pa.string())
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def _parse(
-    values: Sequence[bytes | None],
-    parser: RecordParser,
-    max_bytes: int,
-    *,
-    is_utf8: bool,
-) -> list[Row | None]:
-    """A row for each value that has the contract's types; None for any other."""
-    rows: list[Row | None] = []
-    parse, to_row = parser.parse, parser.to_row
-    for value in values:
-        try:
-            if value is None or (len(value) > _PLAIN_BYTES and not _is_plain(value, max_bytes)):
-                rows.append(None)
-                continue
-            if not is_utf8:
-                value.decode()
-            rows.append(to_row(parse(value)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            rows.append(None)
-    return rows
-
-
-def _is_plain(value: bytes, max_bytes: int) -> bool:
-    """Whether a long value keeps to the reference's limits for sure."""
-    return (
-        len(value) <= min(max_bytes, MAX_NAME_CHARS)
-        and value.count(b"[") + value.count(b"{") <= _PLAIN_BRACKETS
-        and _LONG_NUMBER.search(value) is None
-    )
-
-
 @lru_cache(maxsize=8)
 def _find_decoder(contract: Contract) -> _Decoder:
     return _Decoder(contract)
@@ -162,7 +115,11 @@ class _Decoder:
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
-        self.parser = build_parser(contract)
+        self.parse = find_format(contract).build_row_parser(contract)
+        self._limits = [
+            [item for item in find_limits(spec).items() if item[0] not in ROW_CONDITIONS]
+            for spec in contract.checked
+        ]
         self._lookups = {
             spec.name: _number_values(spec).__getitem__ for spec in contract.categorical
         }
@@ -175,19 +132,10 @@ class _Decoder:
         )
         passes = np.ones(len(found), dtype=np.bool_)
         typed: dict[str, Any] = {}
-        for spec, column in zip(self.contract.checked, columns, strict=True):
-            if spec.kind is Kind.CATEGORY:
-                typed[spec.name] = column
-            elif spec.kind is Kind.BOOLEAN:
-                typed[spec.name] = np.array(column, dtype=np.float64)
-            elif spec.is_numeric:
-                numbers = _read_numbers(column, spec)
-                passes &= _is_in_range(numbers, spec)
-                typed[spec.name] = numbers
-            else:
-                texts = pa.array(column, pa.string())
-                passes &= _matches(texts, spec)
-                typed[spec.name] = texts
+        for spec, limits, column in zip(self.contract.checked, self._limits, columns, strict=True):
+            typed[spec.name] = read = _read_column(column, spec)
+            if limits:
+                passes &= _find_passing(read, limits, spec)
         if len(found) == len(rows):
             valid = passes.copy()
         else:
@@ -251,8 +199,15 @@ def _number_values(spec: Field) -> dict[str | None, int]:
     return {None: MISSING, **{value: code for code, value in enumerate(spec.allowed)}}
 
 
-def _read_numbers(column: Sequence[Any], spec: Field) -> npt.NDArray[np.float64]:
-    """NaN for what is missing, infinity for text that is left to the reference."""
+def _read_column(column: Sequence[Any], spec: Field) -> Any:
+    """Categories as they are, other texts for Arrow; numbers as float64, NaN for what is missing.
+
+    Text that is no number is infinity.
+    """
+    if spec.kind is Kind.CATEGORY:
+        return column
+    if is_text(spec):
+        return pa.array(column, pa.string())
     if spec.numeric_text and str in set(map(type, column)):
         column = [_read_number(value, spec) for value in column]
     return np.array(column, dtype=np.float64)
@@ -266,30 +221,35 @@ def _read_number(value: float | str | None, spec: Field) -> float | None:
     return float(value) if NUMBER.fullmatch(value) else np.inf
 
 
-def _is_in_range(numbers: npt.NDArray[np.float64], spec: Field) -> Mask:
-    low, high = spec.range
-    passes: Mask = (numbers >= low) & (numbers <= high)
-    if spec.kind is Kind.INTEGER:
-        passes &= np.floor(numbers) == numbers
-    # No JSON number is NaN: it is what is missing.
-    return passes | np.isnan(numbers) if spec.nullable else passes
+def _find_passing(column: Any, limits: Sequence[tuple[Condition, Any]], spec: Field) -> Mask:
+    """Where a column keeps all conditions, or is missing and may be."""
+    passes = reduce(and_, (_HOLDS[condition](column, limit) for condition, limit in limits))
+    if not spec.nullable:
+        return passes
+    is_missing = (
+        np.isnan(column) if isinstance(column, np.ndarray) else _as_mask(pc.is_null(column))
+    )
+    return passes | is_missing
 
 
-def _matches(texts: pa.StringArray, spec: Field) -> Mask:
-    """Whether each text is short enough and matches the pattern; a missing one does, where it may.
+def _as_mask(found: pa.BooleanArray) -> Mask:
+    """The mask of an Arrow array; null is false."""
+    mask: Mask = np.asarray(found.fill_null(False))
+    return mask
 
-    Never true where the reference says otherwise; false for all where it cannot be told.
-    """
-    mask = pc.is_valid(texts)
-    if spec.max_chars is not None:
-        mask = pc.and_(mask, pc.less_equal(pc.utf8_length(texts), spec.max_chars))
-    if spec.pattern is not None:
-        try:
-            found = pc.match_substring_regex(texts, rf"\A(?:{spec.pattern})\z")
-        except pa.ArrowInvalid:  # not RE2's syntax
-            return np.zeros(len(texts), dtype=np.bool_)
-        mask = pc.and_(mask, found)
-    if spec.nullable:
-        mask = pc.or_(pc.is_null(texts), mask.fill_null(False))
-    matched: Mask = np.asarray(mask.fill_null(False))
-    return matched
+
+def _matches(texts: pa.StringArray, pattern: str) -> Mask:
+    try:
+        return _as_mask(pc.match_substring_regex(texts, anchor(pattern)))
+    except pa.ArrowInvalid:  # not RE2's syntax: the reference has to tell
+        return np.zeros(len(texts), dtype=np.bool_)
+
+
+# Never true where the reference says otherwise. Missing values keep no condition.
+_HOLDS: dict[Condition, Callable[[Any, Any], Mask]] = {
+    Condition.IS_NUMBER: lambda numbers, _: np.isfinite(numbers),
+    Condition.IS_SHORT: lambda texts, most: _as_mask(pc.less_equal(pc.utf8_length(texts), most)),
+    Condition.MATCHES: _matches,
+    Condition.IS_BETWEEN: lambda numbers, ends: (numbers >= ends[0]) & (numbers <= ends[1]),
+    Condition.IS_WHOLE: lambda numbers, _: np.floor(numbers) == numbers,
+}

@@ -7,24 +7,19 @@ defined by ``python.py``.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from functools import reduce
 from operator import and_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lib.decode.engines.spark_violations import (
-    VIOLATION_TYPE,
-    json_kind_expr,
-    matches_expr,
-    violations_expr,
-)
+from lib.decode.engines.conditions import HOLDS, Value, matches_expr
+from lib.decode.engines.spark_violations import VIOLATION_TYPE, kind_expr, violations_expr
+from lib.decode.formats import find_format
+from lib.decode.formats.base import SparkReader
 from lib.messages.columns import HEADERS_TYPE
-from lib.record.checks import BLANK_TEXT, NUMERIC_TEXT
-from lib.record.contract import Contract, Field, Kind
-from lib.record.place import Place, group_by_member
+from lib.record.checks import BLANK_TEXT, NUMERIC_TEXT, find_limits
+from lib.record.contract import Contract, Field
 from lib.record.types import find_spark_type, is_text
 from lib.spark.quoting import quote
 
@@ -39,25 +34,6 @@ SOURCE_TYPES = {
     "source_timestamp": "timestamp",
 }
 SOURCE_COLUMNS = tuple(SOURCE_TYPES)
-
-# from_json stops at the end of the first JSON value and ignores what follows it. So the record's
-# last brace is replaced by this extra field: it is read only if that brace closes the record.
-END_MARK = "\u0000end"
-_END_MARK_JSON = rb',"\u0000end":true}'
-# Some value had not the type of its column. The column then keeps what another field of the same
-# name had, if there was one. The last one counts, so only a second look can tell what is valid.
-CORRUPT = "\u0000corrupt"
-# It begins where white space begins: tried from each blank on, a long run would take its square.
-_TRAILING_WHITE_SPACE = r"(?<![ \t\r\n])[ \t\r\n]+\z"
-# JSON that is no string looks like these in a string column; so do some texts.
-_BARE_JSON_VALUE = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|(?s:[\[{].*)"
-# Strict JSON, as RFC 8259 has it and as Python's parser reads it.
-_JSON_OPTIONS = {
-    "mode": "PERMISSIVE",
-    "allowSingleQuotes": "false",
-    "allowNonNumericNumbers": "false",
-    "columnNameOfCorruptRecord": CORRUPT,
-}
 
 
 def decode_records(records: DataFrame, contract: Contract) -> DataFrame:
@@ -74,9 +50,10 @@ def decode_records(records: DataFrame, contract: Contract) -> DataFrame:
         (array of :data:`VIOLATION_TYPE`, empty where the record is valid).
     """
     names = [spec.name for spec in contract.checked]
-    parsed = records.withColumn("parsed", _parse_expr(contract))
-    checked = parsed.withColumn("passes", _passes_expr(contract)).withColumn(
-        "violations", _violations_expr(contract)
+    reader = find_format(contract).get_spark_reader()
+    parsed = records.withColumn("parsed", reader.parse_expr(contract))
+    checked = parsed.withColumn("passes", _passes_expr(contract, reader)).withColumn(
+        "violations", _violations_expr(contract, reader)
     )
     is_valid = F.size("violations") == 0
     features = [
@@ -92,52 +69,12 @@ def decode_records(records: DataFrame, contract: Contract) -> DataFrame:
     return selected.select(*SOURCE_COLUMNS, *map(quote, names), "violations")
 
 
-def _violations_expr(contract: Contract) -> Column:
+def _violations_expr(contract: Contract, reader: SparkReader) -> Column:
     """Array of :data:`VIOLATION_TYPE`; empty for a valid record, which nearly always passes."""
     parsed, passes = F.col("parsed"), F.col("passes")
     none = F.array().cast(f"array<{VIOLATION_TYPE}>")
-    explained = violations_expr(contract, parsed.getField(END_MARK), passes)
-    return F.when(passes & parsed.getField(CORRUPT).isNull(), none).otherwise(explained)
-
-
-def _text_expr() -> Column:
-    return F.col("source_value").cast("string")
-
-
-def _trimmed_expr() -> Column:
-    """The value without trailing JSON white space; almost always it has none."""
-    trimmed = F.regexp_replace(_text_expr(), _TRAILING_WHITE_SPACE, "").cast("binary")
-    ends = F.endswith(F.col("source_value"), F.lit(b"}"))
-    return F.when(ends, F.col("source_value")).otherwise(trimmed)
-
-
-def _parse_expr(contract: Contract) -> Column:
-    """Struct of the contract's fields and both marks; null fields where unreadable."""
-    value = _trimmed_expr()
-    body = F.substring(value, F.lit(1), F.octet_length(value) - 1)
-    marked = F.concat(body, F.lit(bytearray(_END_MARK_JSON))).cast("string")
-    is_readable = (F.octet_length("source_value") <= contract.max_bytes) & F.endswith(
-        value, F.lit(b"}")
-    )
-    columns = _list_columns([(spec, spec.place) for spec in contract.checked], " ")
-    schema = ", ".join([*columns, f"`{END_MARK}` boolean", f"`{CORRUPT}` string"])
-    return F.when(is_readable, F.from_json(marked, schema, _JSON_OPTIONS))
-
-
-def _list_columns(pending: Sequence[tuple[Field, Place]], colon: str) -> list[str]:
-    """The members of an object as Spark's schema has them, nested ones as structs."""
-    return [
-        f"{quote(name)}{colon}{_json_type(inner[0][0])}"
-        if not inner[0][1]
-        else f"{quote(name)}{colon}struct<{', '.join(_list_columns(inner, ': '))}>"
-        for name, inner in group_by_member(pending).items()
-    ]
-
-
-def _json_type(spec: Field) -> str:
-    if spec.kind is Kind.BOOLEAN:
-        return "boolean"
-    return "double" if spec.is_numeric and not spec.numeric_text else "string"
+    explained = violations_expr(contract, parsed, passes)
+    return F.when(passes & reader.is_certain_expr(parsed), none).otherwise(explained)
 
 
 def _field_expr(spec: Field) -> Column:
@@ -148,52 +85,38 @@ def _stand_in_expr(spec: Field) -> Column:
     return F.lit(spec.model_stand_in).cast(find_spark_type(spec))
 
 
-def _passes_expr(contract: Contract) -> Column:
+def _passes_expr(contract: Contract, reader: SparkReader) -> Column:
     """boolean, never null: whether what was parsed satisfies the whole contract."""
-    checks = [F.col("parsed").getField(END_MARK), *map(_is_valid_field_expr, contract.checked)]
-    checks.append(F.is_valid_utf8(_text_expr()))
-    return F.coalesce(reduce(and_, checks), F.lit(False))
+    checks = [_is_valid_field_expr(spec, reader) for spec in contract.checked]
+    return F.coalesce(reduce(and_, [reader.is_whole_expr(F.col("parsed")), *checks]), F.lit(False))
 
 
-def _is_valid_field_expr(spec: Field) -> Column:
-    value = _field_expr(spec)
-    if spec.kind is Kind.CATEGORY:
-        check = value.isin(*spec.allowed)
-        bare = [text for text in spec.allowed if re.fullmatch(_BARE_JSON_VALUE, text)]
-        if bare:
-            check = check & _is_string_expr(spec, value.isin(*bare))
-    elif spec.is_numeric:
-        check = _is_valid_number_expr(spec)
-    elif spec.kind is Kind.BOOLEAN:
-        check = value.isNotNull()
-    elif spec.kind is Kind.TEXT:
-        checks = [_is_string_expr(spec, matches_expr(value, _BARE_JSON_VALUE))]
-        if spec.pattern is not None:
-            checks.insert(0, matches_expr(value, spec.pattern))
-        if spec.max_chars is not None:
-            checks.insert(0, F.char_length(value) <= spec.max_chars)
-        check = value.isNotNull() & reduce(and_, checks)
-    else:  # a timestamp: nothing but a JSON string can match the pattern
-        check = matches_expr(value, spec.pattern or ".*")
-    return value.isNull() | check if spec.nullable else check
+def _is_valid_field_expr(spec: Field, reader: SparkReader) -> Column:
+    value = _read_expr(spec, reader)
+    limits = find_limits(spec).items()
+    check = reduce(and_, (HOLDS[condition](value, limit) for condition, limit in limits))
+    if spec.blank is not None:
+        check = check | matches_expr(value.text, BLANK_TEXT)
+    return value.text.isNull() | check if spec.nullable else check
 
 
-def _is_string_expr(spec: Field, is_suspect: Column) -> Column:
-    """boolean: whether what was read as text is a JSON string; looked up only where it may not."""
-    return F.when(is_suspect, json_kind_expr(spec.place) == "STRING").otherwise(F.lit(True))
+def _read_expr(spec: Field, reader: SparkReader) -> Value:
+    """A field as it was parsed. A column of its type holds that or null, which keeps no limit."""
+    value, true = _field_expr(spec), F.lit(True)
+    doubt = reader.doubt_expr(spec, value)
+    return Value(
+        text=value,
+        number=_number_expr(spec),
+        is_text=true
+        if doubt is None
+        else value.isNotNull() & F.when(doubt, _is_string_expr(spec, reader)).otherwise(true),
+        is_boolean=value.isNotNull(),
+        is_number=matches_expr(value, NUMERIC_TEXT) if spec.numeric_text else true,
+    )
 
 
-def _is_valid_number_expr(spec: Field) -> Column:
-    number = _number_expr(spec)
-    check = number.between(*spec.range)
-    if spec.kind is Kind.INTEGER:
-        check = check & (number.cast("bigint").cast("double") == number)
-    if spec.numeric_text:
-        value = _field_expr(spec)
-        check = check & matches_expr(value, NUMERIC_TEXT)
-        if spec.blank is not None:
-            check = check | matches_expr(value, BLANK_TEXT)
-    return check
+def _is_string_expr(spec: Field, reader: SparkReader) -> Column:
+    return kind_expr(reader.variant_expr(), spec.place) == "STRING"
 
 
 def _number_expr(spec: Field) -> Column:

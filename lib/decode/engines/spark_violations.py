@@ -9,101 +9,81 @@ batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from lib.decode.engines.python import MAX_FOUND_CHARS
-from lib.record.checks import BLANK_TEXT, NUMERIC_TEXT
+from lib.decode.engines.conditions import HOLDS, Value, matches_expr
+from lib.decode.formats import find_format
+from lib.record.checks import (
+    BLANK_TEXT,
+    CHECKS,
+    NUMERIC_TEXT,
+    Check,
+    Condition,
+    anchor,
+    find_limits,
+)
 from lib.record.contract import Contract, Field, Kind
 from lib.record.place import Place
-from lib.record.violations import Rule
+from lib.record.violations import MAX_FOUND_CHARS, Rule
 
-# A JSON object as Spark's VARIANT gives it.
+# An object as a VARIANT gives it.
 _OBJECT = "map<string, variant>"
-# Texts are never longer.
-_MAX_INT = 2**31 - 1
+# Of conditions with a limit. Of others, the limit is whether a field has to keep them.
+_LIMIT_TYPES = {
+    Condition.IS_IN: "array<string>",
+    Condition.IS_SHORT: "int",
+    Condition.MATCHES: "string",
+    Condition.IS_BETWEEN: "array<double>",
+}
 VIOLATION_TYPE = "struct<field: string, rule: string, found: string, expected: string>"
 
 
-def violations_expr(contract: Contract, is_whole_object: Column, passes: Column) -> Column:
+def violations_expr(contract: Contract, parsed: Column, passes: Column) -> Column:
     """Array of :data:`VIOLATION_TYPE`: one for the record as a whole, or one for each wrong field.
 
     Empty only for a record that passes and whose fields, looked at a second time, are all valid.
 
     Args:
         contract: what a record has to look like.
-        is_whole_object: boolean, null for false: whether the value is one JSON object and nothing
-            else, as far as the fast path could tell.
-        passes: boolean, never null: whether the fast path found nothing wrong with what it read.
+        parsed: struct: the record as the fast path parsed it.
+        passes: boolean, never null: whether the fast path found nothing wrong with that.
     """
-    value, text = F.col("source_value"), F.col("source_value").cast("string")
+    form = find_format(contract)
+    reader = form.get_spark_reader()
+    value, record = F.col("source_value"), reader.variant_expr()
     size = F.concat(F.octet_length(value).cast("string"), F.lit(" bytes"))
-    is_blank = matches_expr(text, BLANK_TEXT)
-    excerpt = F.when(is_blank, F.lit("nothing but white space")).otherwise(text)
-    kind = F.schema_of_variant(_variant_expr())
-    is_object = F.startswith(kind, F.lit("OBJECT"))
-    # Like from_json, the VARIANT parser stops at the end of the first value.
-    is_whole = F.when(
-        is_object, F.coalesce(is_whole_object, matches_expr(text, r"\s*\{\s*\}\s*"))
-    ).otherwise(_is_one_value_expr(text))
-    fields = _field_violations_expr(contract)
-    unreadable = _record_violation_expr(Rule.NOT_JSON, excerpt, "one JSON object and nothing else")
+    refusals, unexplained = reader.list_refusals(record, parsed)
 
     def refuse_unless_found(found: Column) -> Column:
         """Whatever the fast path refused stays refused, even if nothing is found here."""
-        return F.when((F.size(found) == 0) & ~passes, unreadable).otherwise(found)
+        refused = _record_violation_expr(unexplained.rule, unexplained.found, unexplained.expected)
+        return F.when((F.size(found) == 0) & ~passes, refused).otherwise(found)
 
-    return (
-        F.when(
-            value.isNull(),
-            _record_violation_expr(Rule.NULL_VALUE, F.lit("null"), "a JSON object"),
-        )
-        .when(
-            F.octet_length(value) > contract.max_bytes,
-            _record_violation_expr(Rule.TOO_LARGE, size, f"at most {contract.max_bytes} bytes"),
-        )
-        .when(~F.is_valid_utf8(text), _record_violation_expr(Rule.NOT_UTF8, size, "UTF-8 text"))
-        .when(kind.isNull() | ~is_whole, unreadable)
-        .when(~is_object, _record_violation_expr(Rule.NOT_OBJECT, excerpt, "a JSON object"))
-        .otherwise(_bind(fields, refuse_unless_found))
+    explained = F.when(
+        value.isNull(), _record_violation_expr(Rule.NULL_VALUE, F.lit("null"), form.expected)
+    ).when(
+        F.octet_length(value) > contract.max_bytes,
+        _record_violation_expr(Rule.TOO_LARGE, size, f"at most {contract.max_bytes} bytes"),
     )
+    for it in refusals:
+        explained = explained.when(
+            it.applies, _record_violation_expr(it.rule, it.found, it.expected)
+        )
+    return explained.otherwise(_bind(_field_violations_expr(contract, record), refuse_unless_found))
 
 
-def _is_one_value_expr(text: Column) -> Column:
-    """Whether a text is one JSON value and nothing else; never null.
-
-    In brackets it is an array of one then, and of two with a second one behind it. One is not
-    enough: the text may have a bracket of its own that closes the array early.
-    """
-    alone, followed = (
-        F.json_array_length(F.concat(F.lit("["), text, F.lit(end))) for end in ("]", ",0]")
-    )
-    return F.coalesce((alone == 1) & (followed == 2), F.lit(False))
-
-
-def json_kind_expr(place: Place) -> Column:
+def kind_expr(record: Column, place: Place) -> Column:
     """STRING, BIGINT, DECIMAL(…), DOUBLE, BOOLEAN, VOID, OBJECT<…> or ARRAY<…>; null if missing."""
-    return F.schema_of_variant(_value_at_expr(place))
+    return F.schema_of_variant(_value_at_expr(record, place))
 
 
-def _value_at_expr(place: Place) -> Column:
+def _value_at_expr(record: Column, place: Place) -> Column:
     """VARIANT: what stands at a place of the record; null where nothing does."""
     path = "".join(f"['{name}']" for name in place)
-    return F.try_variant_get(_variant_expr(), f"${path}", "variant")
-
-
-def matches_expr(column: Column, pattern: str) -> Column:
-    """Whether a pattern matches the whole text, as ``re.fullmatch`` with ``re.ASCII``."""
-    return column.rlike(_whole(pattern))
-
-
-def _whole(pattern: str) -> str:
-    return rf"\A(?:{pattern})\z"
-
-
-def _variant_expr() -> Column:
-    return F.try_parse_json(F.col("source_value").cast("string"))
+    return F.try_variant_get(record, f"${path}", "variant")
 
 
 def _record_violation_expr(rule: Rule, found: Column, expected: str) -> Column:
@@ -119,15 +99,15 @@ def _violation_expr(field: Column, rule: Column, found: Column, expected: Column
     )
 
 
-def _field_violations_expr(contract: Contract) -> Column:
+def _field_violations_expr(contract: Contract, record: Column) -> Column:
     """The violations of all fields, in the contract's order; empty where there are none."""
     by_object: dict[Place, list[Field]] = {}
     for spec in contract.checked:
         by_object.setdefault(spec.place[:-1], []).append(spec)
     explained = [
-        _explain_nested_expr(place, specs)
+        _explain_nested_expr(place, specs, record)
         if place
-        else _explain_object_expr(specs, _variant_expr().cast(_OBJECT))
+        else _explain_object_expr(specs, record.cast(_OBJECT))
         for place, specs in by_object.items()
     ]
     if len(explained) == 1:
@@ -142,7 +122,7 @@ def _field_violations_expr(contract: Contract) -> Column:
     return F.transform(ordered, lambda numbered: numbered["violation"])
 
 
-def _explain_nested_expr(place: Place, fields: Sequence[Field]) -> Column:
+def _explain_nested_expr(place: Place, fields: Sequence[Field], record: Column) -> Column:
     """The violations of fields in an object inside the record.
 
     Where something else stands instead of the object, or of one around it, each of them has that as
@@ -159,10 +139,10 @@ def _explain_nested_expr(place: Place, fields: Sequence[Field]) -> Column:
                 for spec in fields
             )
         )
-        inner = _explain_object_expr(fields, _value_at_expr(place).try_cast(_OBJECT))
+        inner = _explain_object_expr(fields, _value_at_expr(record, place).try_cast(_OBJECT))
         return F.when(outer.isNotNull(), blocked).otherwise(inner)
 
-    outers = [_value_at_expr(place[:length]) for length in range(1, len(place) + 1)]
+    outers = [_value_at_expr(record, place[:length]) for length in range(1, len(place) + 1)]
     return _bind(F.coalesce(*map(_unless_object_expr, outers)), explain)
 
 
@@ -180,7 +160,7 @@ def _explain_object_expr(fields: Sequence[Field], values: Column) -> Column:
         fields: of the object.
         values: map<string, variant>: the object; null where there is none.
     """
-    specs = F.array(*map(_spec_expr, fields))
+    specs = F.array(*_spec_exprs(fields))
 
     def explain(spec: Column, value: Column, kind: Column) -> Column:
         """A violation; its rule is null where there is none."""
@@ -215,65 +195,77 @@ def _bind(column: Column, body: Callable[[Column], Column]) -> Column:
     return F.transform(F.array(column), body).getItem(0)
 
 
-def _spec_expr(spec: Field) -> Column:
-    """A field of the contract as a constant."""
-    low, high = spec.range
-    constants = {
-        "name": F.lit(spec.name),
-        "key": F.lit(spec.place[-1]),
-        "nullable": F.lit(spec.nullable),
-        "is_numeric": F.lit(spec.is_numeric),
-        "is_integer": F.lit(spec.kind is Kind.INTEGER),
-        "is_boolean": F.lit(spec.kind is Kind.BOOLEAN),
-        "is_category": F.lit(spec.kind is Kind.CATEGORY),
-        "allowed": F.array(*map(F.lit, spec.allowed)).cast("array<string>"),
-        "pattern": F.lit(_whole(spec.pattern or "(?s:.*)")),
-        "max_chars": F.lit(_MAX_INT if spec.max_chars is None else spec.max_chars),
-        "low": F.lit(low),
-        "high": F.lit(high),
-        "takes_text": F.lit(spec.numeric_text),
-        "takes_blank": F.lit(spec.blank is not None),
-        "expected": F.lit(spec.expected),
+def _spec_exprs(fields: Sequence[Field]) -> list[Column]:
+    """Fields of the contract as constants; their limits by the conditions' names."""
+    # Made once, for each call costs time when a job starts.
+    absent = {
+        it: F.lit(None).cast(_LIMIT_TYPES[it]) if it in _LIMIT_TYPES else F.lit(False)
+        for it in Condition
     }
-    return F.struct(*(constant.alias(name) for name, constant in constants.items()))
+    absent = {it: column.alias(it.value) for it, column in absent.items()}
+
+    def build_spec(spec: Field) -> Column:
+        limits = find_limits(spec)
+        constants = {
+            "name": spec.name,
+            "key": spec.place[-1],
+            "nullable": spec.nullable,
+            "takes_text": spec.numeric_text,
+            "takes_blank": spec.numeric_text and spec.blank is not None,
+            "expected": spec.expected,
+        }
+        kept = {it.value: _limit_expr(it, limit).alias(it.value) for it, limit in limits.items()}
+        return F.struct(
+            *(F.lit(constant).alias(name) for name, constant in constants.items()),
+            *(kept.get(it, column) for it, column in absent.items()),
+        )
+
+    return [build_spec(spec) for spec in fields]
+
+
+def _limit_expr(condition: Condition, limit: Any) -> Column:
+    if isinstance(limit, tuple):
+        return F.array(*map(F.lit, limit))
+    return F.lit(anchor(limit) if condition is Condition.MATCHES else limit)
 
 
 def _rule_expr(spec: Column, value: Column, kind: Column) -> Column:
     """The rule that a present value breaks; null where it is valid."""
 
+    def read_number(text: Column) -> Column:
+        is_number = kind.rlike(r"^(BIGINT|DECIMAL|DOUBLE)")
+        is_text = spec["takes_text"] & matches_expr(text, NUMERIC_TEXT)
+        return F.when(is_number, F.try_variant_get(value, "$", "double")).when(
+            is_text, text.try_cast("double")
+        )
+
     def judge(text: Column) -> Column:
-        as_text = F.when(
-            spec["is_category"],
-            F.when(~F.array_contains(spec["allowed"], text), str(Rule.NOT_ALLOWED)),
-        ).otherwise(
-            F.when(
-                ~F.rlike(text, spec["pattern"]) | (F.char_length(text) > spec["max_chars"]),
-                str(Rule.MALFORMED),
-            )
+        def read(number: Column) -> Value:
+            return Value(text, number, text.isNotNull(), kind == "BOOLEAN", number.isNotNull())
+
+        is_blank = F.coalesce(spec["takes_blank"] & matches_expr(text, BLANK_TEXT), F.lit(False))
+        of_number = _bind(
+            read_number(text), lambda number: _first_broken_expr(_OF_NUMBERS, read(number), spec)
         )
-        return (
-            F.when(spec["is_numeric"], _number_rule_expr(spec, value, kind, text))
-            .when(spec["is_boolean"], F.when(kind != "BOOLEAN", str(Rule.WRONG_TYPE)))
-            .when(text.isNull(), str(Rule.WRONG_TYPE))
-            .otherwise(as_text)
-        )
+        of_others = _first_broken_expr(_OF_OTHERS, read(F.lit(None).cast("double")), spec)
+        return F.when(spec[Condition.IS_NUMBER], F.when(~is_blank, of_number)).otherwise(of_others)
 
     return _bind(F.when(kind == "STRING", F.try_variant_get(value, "$", "string")), judge)
 
 
-def _number_rule_expr(spec: Column, value: Column, kind: Column, text: Column) -> Column:
-    is_number = kind.rlike(r"^(BIGINT|DECIMAL|DOUBLE)")
-    readable = spec["takes_text"] & matches_expr(text, NUMERIC_TEXT)
-    number = F.when(is_number, F.try_variant_get(value, "$", "double")).when(
-        readable, text.try_cast("double")
-    )
-    is_blank = spec["takes_text"] & spec["takes_blank"] & matches_expr(text, BLANK_TEXT)
+# Apart, so that no value is read as a number in vain.
+_OF_NUMBERS = [check for check in CHECKS if Kind.INTEGER in check.kinds]
+_OF_OTHERS = [check for check in CHECKS if check not in _OF_NUMBERS]
 
-    def judge(number: Column) -> Column:
-        return (
-            F.when(number.isNull(), str(Rule.WRONG_TYPE))
-            .when(~number.between(spec["low"], spec["high"]), str(Rule.OUT_OF_RANGE))
-            .when(spec["is_integer"] & (number != F.floor(number)), str(Rule.WRONG_TYPE))
-        )
 
-    return F.when(~F.coalesce(is_blank, F.lit(False)), _bind(number, judge))
+def _first_broken_expr(checks: Sequence[Check], value: Value, spec: Column) -> Column:
+    """The rule of the first check that a value does not keep."""
+    rule: Any = F  # from which a chain of `when` starts
+    for check in checks:
+        limit = spec[check.condition]
+        holds = HOLDS[check.condition](value, limit)
+        # Null where the field has no such limit.
+        is_broken = ~holds if check.limit else limit & ~holds
+        rule = rule.when(is_broken, F.lit(str(check.rule)))
+    chain: Column = rule
+    return chain
