@@ -20,7 +20,7 @@ import pandas as pd
 from lib.errors import ModelError, ModelMismatchError
 from lib.score.artefact import Artefact, find_file
 from lib.score.fallback import NotUsableError, build_fallback, load_fallback
-from lib.score.features import Record, read_numeric_text
+from lib.score.features import Record, are_numbers_plain, read_features
 from lib.score.registry import BACKENDS, DEFAULT, BackendOptions
 from lib.score.scorer import PROBABILITY_COLUMN, BatchScorer, ModelScorer, Probabilities
 from lib.store import ModelVersion, read_version_contract
@@ -278,8 +278,8 @@ class ModelBackend(ABC):
     def predict(self, features: pd.DataFrame) -> tuple[Predictions, Probabilities]:
         """Score rows in this process.
 
-        Numbers that come as text are read by the contract's rules, as in the stream: if the
-        contract takes numeric text, it is a number, and a blank is what the contract says.
+        Values are read by the contract's rules, as in the stream: if the contract takes numeric
+        text, it is a number, and a blank is what the contract says.
 
         Args:
             features: a frame of at least one row, with the columns that the model takes.
@@ -292,13 +292,14 @@ class ModelBackend(ABC):
         Raises:
             ValueError: no model is loaded, or there are no rows.
             ModelError: the model gave no probability for some row.
-            FeaturesValueError: text where the contract wants a number.
+            FeaturesValueError: a value of the wrong type, such as text where the contract wants a
+                number.
         """
         scorer = self._require_scorer()
         if features.empty:
             raise ValueError("Features DataFrame is empty")
         if self.contract is not None:
-            features = read_numeric_text(features, self.contract)
+            features = read_features(features, self.contract)
         probabilities = scorer.score(features)
         valid = (probabilities >= 0) & (probabilities <= 1)
         if not valid.all():
@@ -312,18 +313,14 @@ class ModelBackend(ABC):
     def predict_records(self, records: Sequence[Record]) -> tuple[Predictions, Probabilities]:
         """Do the same for records (field → value), without a frame if that is faster."""
         scorer = self._require_scorer()
-        if scorer.takes_records and records and not self._has_numeric_text(records):
+        is_plain = self.contract is None or are_numbers_plain(records, self.contract)
+        if scorer.takes_records and records and is_plain:
             # Records that it does not take as they are go the usual way, which says what is wrong.
             with suppress(KeyError, TypeError, ValueError):
                 probabilities = scorer.score_records(records)
                 if ((probabilities >= 0) & (probabilities <= 1)).all():
                     return self._label_all(probabilities), probabilities
         return self.predict(pd.DataFrame(records))
-
-    def _has_numeric_text(self, records: Sequence[Record]) -> bool:
-        """Tell whether any number comes as text, which only the contract explains."""
-        numeric = () if self.contract is None else self.contract.numeric
-        return any(isinstance(record.get(it.name), str) for it in numeric for record in records)
 
     def _label_all(self, probabilities: Probabilities) -> Predictions:
         negative, positive = DEFAULT_LABELS

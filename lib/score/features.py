@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lib.errors import ModelError
 from lib.record.checks import check_value
-from lib.record.contract import Contract, Field
+from lib.record.contract import Contract, Field, Kind
+from lib.record.types import is_text
 from lib.record.violations import Rule
 
 
@@ -45,8 +48,12 @@ def list_records(features: object) -> list[Record]:
     raise _unexpected(type(features).__name__)
 
 
-def read_numeric_text(features: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """The features with every number that comes as text read by the contract's rules.
+def read_features(features: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """The features as the stream reads them, by the checks of :mod:`lib.record.checks`.
+
+    Numbers that come as text become numbers, and what has the wrong type is refused. Whether a
+    number is in its range, or a text an allowed one, is for the stream to check: a model may score
+    any. What is missing is left to the model.
 
     Args:
         features: any columns; those that the contract does not name stay as they are.
@@ -56,30 +63,73 @@ def read_numeric_text(features: pd.DataFrame, contract: Contract) -> pd.DataFram
         The same frame where there is no such text, else a copy.
 
     Raises:
-        FeaturesValueError: text that stands for no number, or where the contract takes none.
+        FeaturesValueError: a value of the wrong type, text that stands for no number, or infinity.
     """
+    fields = {field.name: field for field in contract.features}
     read: dict[str, Any] = {}
-    for field in contract.numeric:
-        if field.name not in features.columns or features[field.name].dtype != object:
+    for name, column in features.items():
+        field = fields.get(name) if isinstance(name, str) else None
+        if field is None:
             continue
-        values = features[field.name].tolist()
-        if any(isinstance(value, str) for value in values):
-            read[field.name] = [_read(value, field, row) for row, value in enumerate(values)]
+        if column.dtype.kind in _NUMBERS and not is_text(field):
+            infinite = np.flatnonzero(np.isinf(column.to_numpy()))
+            if len(infinite):
+                raise _refuse("infinity", field, int(infinite[0]))
+            continue
+        values, plain = column.tolist(), _PLAIN_TYPES[field.kind]
+        if not {*map(type, values)} <= plain:
+            read[field.name] = [
+                value if type(value) in plain else _read(value, field, row)
+                for row, value in enumerate(values)
+            ]
     return features.assign(**read) if read else features
 
 
+def are_numbers_plain(records: Iterable[Record], contract: Contract) -> bool:
+    """Whether :func:`read_features` would leave all numbers and booleans of records as they are."""
+    return not any(
+        any(type(record.get(field.name)) in (str, bool) for field in contract.numeric)
+        or any(type(record.get(field.name)) is str for field in contract.boolean)
+        for record in records
+    )
+
+
+# As numpy has them: integers and floating-point numbers.
+_NUMBERS = "iuf"
+_NONE = type(None)
+# A column of objects of these types is left as it is. A boolean may be the model's 1 or 0 already.
+_PLAIN_TYPES: dict[Kind, set[type]] = {
+    **{kind: {str, _NONE} for kind in Kind},
+    Kind.INTEGER: {int, _NONE},
+    Kind.NUMBER: {int, _NONE},
+    Kind.BOOLEAN: {bool, int, _NONE},
+}
+
+
 def _read(value: Any, field: Field, row: int) -> Any:
-    """A number for text, by the rules of :mod:`lib.record.checks`; anything else as it is."""
+    """A number for text, anything else as it is."""
     if not isinstance(value, str):
-        return value
-    number, rule = check_value(value, field)
+        value = value.item() if isinstance(value, np.generic) else value
+        if value is pd.NA or value != value:
+            return value
+        if not is_text(field) and not isinstance(value, bool | list | dict):
+            if value in (math.inf, -math.inf):
+                raise _refuse("infinity", field, row)
+            return value
+    read, rule = check_value(value, field)
+    if rule is None:
+        return read
     if rule is Rule.WRONG_TYPE:
-        raise FeaturesValueError(
-            f"{field.name} in row {row}: found text that is no such number, expected"
-            f" {field.expected}"
-        )
-    # Whether a number is in its range is for the stream to check: a model may score any.
-    return float(value) if rule is not None else number
+        is_numeric_text = isinstance(value, str) and field.is_numeric
+        kind = "text that is no such number" if is_numeric_text else f"a {type(value).__name__}"
+        raise _refuse(kind, field, row)
+    return value if is_text(field) else _read(float(value), field, row)
+
+
+def _refuse(found: str, field: Field, row: int) -> FeaturesValueError:
+    return FeaturesValueError(
+        f"{field.name} in row {row}: found {found}, expected {field.expected}"
+    )
 
 
 def _unexpected(found: str) -> FeaturesTypeError:

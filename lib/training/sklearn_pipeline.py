@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+from lib.record.checks import BLANK_TEXT
 from lib.record.contract import Contract
 from lib.training.encoding import build_encoding
 from lib.training.penalty import INVERSE_PENALTY
@@ -70,7 +71,7 @@ def _build_text_reader(contract: Contract) -> Pipeline:
     """Build the step that replaces blank text by the contract; columns of numbers pass it."""
     replacements = {
         # It is text like the strings around it: the scaler reads a column of numeric text.
-        field.name: {r"^\s*$": str(field.blank)}
+        field.name: {rf"(?a)^{BLANK_TEXT}$": str(field.blank)}
         for field in contract.numeric
         if field.blank is not None
     }

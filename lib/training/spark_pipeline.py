@@ -10,6 +10,7 @@ from pyspark.ml import Pipeline
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import SQLTransformer, VectorAssembler
 
+from lib.record.checks import BLANK_TEXT, anchor
 from lib.record.contract import Contract, Field
 from lib.spark.quoting import quote
 from lib.training.encoding import Encoding, build_encoding
@@ -89,7 +90,8 @@ def _number_expression(field: Field) -> str:
     if field.blank is None:
         return number
     # The second branch is evaluated only for values that are no numbers.
-    blank = rf"IF(CAST({name} AS STRING) RLIKE r'^\s*$', {float(field.blank)!r}D, NULL)"
+    is_blank = f"CAST({name} AS STRING) RLIKE r'{anchor(BLANK_TEXT)}'"
+    blank = f"IF({is_blank}, {float(field.blank)!r}D, NULL)"
     return f"COALESCE({number}, {blank})"
 
 

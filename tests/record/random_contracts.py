@@ -36,9 +36,21 @@ _NAMES = (
 _OUTER = ("account", "meta", "äußeres")
 _PATTERNS = (None, r"[A-Z]{2}-\d{3}", r"[a-zäöü ]{0,8}", r"(?:yes|no|\d+)")
 # Values that one rule or another is likely to take for what they are not.
-_STRANGE: tuple[Any, ...] = (
+STRANGE: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2.5, 1e300, 12, 12.0, "", " ", "12", " 12 ", "1_000", "\u00a0"),
-    *("\u0661\u0662", "NaN", "Infinity", "true", "false", "null", "[]", '{"a": 1}', "x" * 2_000),
+    *("12\u00a0", "\t\n", "1e999", "-1e999", "1e-400", "5.", "+.5", "--1", "1,5", "1 2", "12d"),
+    *(
+        "\u0661\u0662",
+        "\uff11\uff12",
+        "NaN",
+        "Infinity",
+        "true",
+        "false",
+        "null",
+        "[]",
+        '{"a": 1}',
+        "x" * 2_000,
+    ),
     *([], {}, [1], {"a": 1}, "Ja", "yes", "12.5", "1e3", "-0", "0x10", "AB-123", "ab cd", "\n"),
 )
 
@@ -64,7 +76,7 @@ def draw_contract(seed: int) -> Contract:
         event_time=time if chance.random() < 0.7 else None,
         label=build_label("label", "n", "p"),
         positive_label="p",
-        max_bytes=8_192,
+        max_bytes=chance.choice((400, 8_192)),
         output=OutputNames("id"),
     )
 
@@ -86,7 +98,7 @@ def _iter_values(contract: Contract, chance: Random, seed: int) -> Iterator[byte
                 yield broken if broken is None or len(broken) < 20_000 else broken[:9_000]
             case 2:
                 spec = chance.choice(contract.checked)
-                put(record, spec.place, chance.choice(_STRANGE))
+                put(record, spec.place, chance.choice(STRANGE))
                 yield json.dumps(record).encode()
             case 3:
                 _disturb(record, contract, chance)
@@ -98,13 +110,13 @@ def _disturb(record: dict[str, Any], contract: Contract, chance: Random) -> None
     for spec in chance.sample(contract.checked, min(3, len(contract.checked))):
         match chance.randrange(3):
             case 0 if len(spec.place) > 1:
-                record[spec.place[0]] = chance.choice(_STRANGE)
+                record[spec.place[0]] = chance.choice(STRANGE)
                 return
             case 1:
                 record.pop(spec.place[0], None)
                 return
             case _:
-                put(record, spec.place, chance.choice(_STRANGE))
+                put(record, spec.place, chance.choice(STRANGE))
 
 
 def _draw_path(chance: Random, nested: bool, name: str) -> tuple[str, ...]:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from lib.decode.engines.arrow import Category, decode_batch
 from lib.decode.engines.python import Decoded, decode_value
-from lib.record.contract import Contract
+from lib.decode.formats.base import ROW_CONDITIONS
+from lib.errors import SourceError
+from lib.inference_backend import SklearnBackend, predict
+from lib.record.checks import CHECKS, Condition, check_value
+from lib.record.contract import Contract, Field, Kind
+from lib.record.place import put
 from lib.record.types import is_float
+from lib.record.violations import Rule
+from lib.score.features import FeaturesValueError
+from lib.training.data import clean_table
 from tests.decode.test_decoders_agree import RECORDS_TYPE
-from tests.record.random_contracts import draw_contract, draw_values
+from tests.record.random_contracts import STRANGE, draw_contract, draw_values
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -76,6 +87,97 @@ def test_valid_and_broken_records_of_every_rule_are_among_them() -> None:
         *("null_value", "too_large", "not_utf8", "not_json", "not_object", "missing"),
         *("wrong_type", "not_allowed", "out_of_range", "malformed"),
     }
+
+
+def test_every_engine_knows_every_condition_of_the_table() -> None:
+    from lib.decode.engines import arrow, conditions
+    from lib.record import checks
+
+    assert {check.condition for check in CHECKS} == set(Condition)
+    assert checks._HOLDS.keys() == conditions.HOLDS.keys() == set(Condition)
+    assert arrow._HOLDS.keys() | ROW_CONDITIONS == set(Condition)
+    assert arrow._HOLDS.keys().isdisjoint(ROW_CONDITIONS)
+
+
+class Echo:
+    """A model that keeps the features that it gets."""
+
+    features = pd.DataFrame()
+
+    def predict_proba(self, features: pd.DataFrame) -> Any:
+        self.features = features
+        return [[0.5, 0.5]] * len(features)
+
+
+REFUSED = "refused"
+
+
+def expect_of_predict(contract: Contract, spec: Field, value: Any) -> Any:
+    """What a model has to get of a value, by what the stream makes of a record that holds it.
+
+    Ranges and allowed texts are not predict()'s business, nor is what is missing; of a frame that
+    is typed as the model wants it, booleans may be numbers and integers may have fractions.
+    """
+    record: dict[str, Any] = {}
+    for field in contract.checked:
+        put(record, field.place, value if field is spec else field.stand_in)
+    decoded = decode_value(json.dumps(record).replace(": Infinity", ": 1e999").encode(), contract)
+    if decoded.is_valid:
+        return decoded.features[spec.name]
+    (violation,) = decoded.violations
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    takes_numbers = spec.is_numeric or spec.kind is Kind.BOOLEAN
+    if violation.rule is Rule.WRONG_TYPE and not (is_number and takes_numbers):
+        return REFUSED
+    if violation.rule is Rule.OUT_OF_RANGE:
+        value = float(value)
+    return REFUSED if takes_numbers and value in (math.inf, -math.inf) else value
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_predict_reads_what_the_stream_reads(seed: int) -> None:
+    contract = replace(draw_contract(seed), max_bytes=8_192)
+    backend = SklearnBackend("by hand", contract=contract)
+    backend.model = echo = Echo()
+    harmless = {spec.name: spec.model_stand_in for spec in contract.features}
+    for spec in contract.features:
+        taken = []
+        for value in (*STRANGE, math.inf):
+            expected = expect_of_predict(contract, spec, value)
+            features = {**harmless, spec.name: value}
+            if expected == REFUSED:
+                with pytest.raises(FeaturesValueError):
+                    predict(backend, features)
+                continue
+            predict(backend, features)
+            assert_same(echo.features[spec.name].tolist(), [expected])
+            taken.append((features, expected))
+        predict(backend, [features for features, _ in taken])
+        assert_same(echo.features[spec.name].tolist(), [expected for _, expected in taken])
+
+
+def assert_same(found: list[Any], expected: list[Any]) -> None:
+    """Whether a column holds what it has to; NaN and None are the same."""
+    assert [None if pd.isna(value) else value for value in found] == expected
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_training_data_read_numeric_text_as_the_stream_does(seed: int) -> None:
+    contract = draw_contract(seed)
+    texts = [value for value in STRANGE if isinstance(value, str) and value]
+    for spec in contract.features:
+        if not spec.numeric_text:
+            continue
+        for text in texts:
+            value, rule = check_value(text, spec)
+            only = replace(contract, features=(spec,))
+            table = pd.DataFrame({spec.name: [text], "label": ["n"]})
+            if rule is None:
+                data = clean_table(table, only, place="here", origin={})
+                assert data.features[spec.name].tolist() == [value]
+            else:
+                with pytest.raises(SourceError, match="in 1 row"):
+                    clean_table(table, only, place="here", origin={})
 
 
 @pytest.mark.parametrize("engine", ["spark", "workers"])

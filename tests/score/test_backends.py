@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pytest
 
 from lib.errors import ModelError, ModelMismatchError
 from lib.inference_backend import ModelBackend, SklearnBackend, load_model, predict
+from lib.score.features import FeaturesValueError
 from tests.score.conftest import THRESHOLD
 from tests.score.models import build_customers
 from tests.support.telco import CUSTOMER
@@ -85,6 +86,29 @@ def test_number_that_is_none_is_never_labelled(backend: ModelBackend, value: obj
     records: list[Any] = CUSTOMERS.to_dict("records")[:2]
     with pytest.raises(Exception, match=r".+"):
         predict(backend, [records[0], {**records[1], "TotalCharges": value}])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        *(
+            ("TotalCharges", text, "text that is no such number")
+            for text in ("1_000", "\u00a0", "\u0661\u0662", "inf", "12d")
+        ),
+        ("TotalCharges", "1e999", "infinity"),
+        ("tenure", float("inf"), "infinity"),
+        ("tenure", "12", "text that is no such number"),
+        ("tenure", True, "a bool"),
+        ("Contract", 1, "a int"),
+    ],
+)
+def test_what_the_stream_cannot_read_is_refused(
+    backend: ModelBackend, name: str, value: object, found: str
+) -> None:
+    (record,) = cast("list[dict[str, Any]]", CUSTOMERS[:1].to_dict("records"))
+    for features in ([record, {**record, name: value}], {**record, name: value}):
+        with pytest.raises(FeaturesValueError, match=f"{name} in row .: found {found}, expected"):
+            predict(backend, features)
 
 
 def test_unseen_category_is_scored(backend: ModelBackend) -> None:

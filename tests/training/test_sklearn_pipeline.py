@@ -58,7 +58,7 @@ def test_numbers_text_and_blanks_may_be_mixed() -> None:
     assert third == fourth
 
 
-@pytest.mark.parametrize("total", ["many", "NaN", float("nan"), float("inf"), None])
+@pytest.mark.parametrize("total", ["many", "\u00a0", "NaN", float("nan"), float("inf"), None])
 def test_what_is_no_number_raises(total: object) -> None:
     with pytest.raises((ValueError, TypeError)):
         PIPELINE.predict_proba(ROW.assign(TotalCharges=pd.Series([total], dtype=object)))

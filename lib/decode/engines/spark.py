@@ -18,7 +18,7 @@ from lib.decode.engines.spark_violations import VIOLATION_TYPE, kind_expr, viola
 from lib.decode.formats import find_format
 from lib.decode.formats.base import SparkReader
 from lib.messages.columns import HEADERS_TYPE
-from lib.record.checks import BLANK_TEXT, NUMERIC_TEXT, find_limits
+from lib.record.checks import BLANK_TEXT, NUMERIC_TEXT, Condition, find_limits
 from lib.record.contract import Contract, Field
 from lib.record.types import find_spark_type, is_text
 from lib.spark.quoting import quote
@@ -92,27 +92,26 @@ def _passes_expr(contract: Contract, reader: SparkReader) -> Column:
 
 
 def _is_valid_field_expr(spec: Field, reader: SparkReader) -> Column:
-    value = _read_expr(spec, reader)
-    limits = find_limits(spec).items()
-    check = reduce(and_, (HOLDS[condition](value, limit) for condition, limit in limits))
-    if spec.blank is not None:
-        check = check | matches_expr(value.text, BLANK_TEXT)
-    return value.text.isNull() | check if spec.nullable else check
-
-
-def _read_expr(spec: Field, reader: SparkReader) -> Value:
-    """A field as it was parsed. A column of its type holds that or null, which keeps no limit."""
-    value, true = _field_expr(spec), F.lit(True)
+    value, limits = _field_expr(spec), find_limits(spec)
     doubt = reader.doubt_expr(spec, value)
-    return Value(
+    # A column of its type holds that or null, which keeps no limit.
+    if doubt is None:
+        limits.pop(Condition.IS_TEXT, None)
+    if not spec.numeric_text:
+        limits.pop(Condition.IS_NUMBER, None)
+    parsed = Value(
         text=value,
         number=_number_expr(spec),
-        is_text=true
-        if doubt is None
-        else value.isNotNull() & F.when(doubt, _is_string_expr(spec, reader)).otherwise(true),
+        is_text=value.isNotNull() & F.when(doubt, _is_string_expr(spec, reader)).otherwise(True)
+        if doubt is not None
+        else value.isNotNull(),
         is_boolean=value.isNotNull(),
-        is_number=matches_expr(value, NUMERIC_TEXT) if spec.numeric_text else true,
+        is_number=matches_expr(value, NUMERIC_TEXT),
     )
+    check = reduce(and_, (HOLDS[condition](parsed, limit) for condition, limit in limits.items()))
+    if spec.blank is not None:
+        check = check | matches_expr(value, BLANK_TEXT)
+    return value.isNull() | check if spec.nullable else check
 
 
 def _is_string_expr(spec: Field, reader: SparkReader) -> Column:

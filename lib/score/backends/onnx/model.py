@@ -51,6 +51,15 @@ _NUMPY_TYPES: dict[str, type] = {
 Values = npt.NDArray[Any]
 
 
+class _Codes(dict[Any, int]):
+    """Category → its position; looked up, :data:`UNSEEN` for any other text and for None."""
+
+    def __missing__(self, value: Any) -> int:
+        if value is None or isinstance(value, str):
+            return UNSEEN
+        raise TypeError(f"found a {type(value).__name__}, expected text")
+
+
 @dataclass(frozen=True)
 class Input:
     """One input of the graph.
@@ -90,7 +99,7 @@ class OnnxModel:
         self._indicators = _read_indicators(self._session)
         self.inputs = _read_inputs(self._session, name, self._indicators.values())
         self._lookups = {
-            spec.name: {value: code for code, value in enumerate(spec.categories)}
+            spec.name: _Codes({value: code for code, value in enumerate(spec.categories)})
             for spec in self.inputs
             if spec.categories is not None
         }
@@ -123,12 +132,9 @@ class OnnxModel:
 
         Raises:
             KeyError: a record lacks a column.
-            ValueError, TypeError: a value is no number.
+            ValueError, TypeError: a value is no number, or a category's is no text.
         """
-        columns = {spec.name: [record[spec.name] for record in records] for spec in self.inputs}
-        return self._score(
-            {spec.name: self._read_values(columns[spec.name], spec) for spec in self.inputs}
-        )
+        return self._score({spec.name: self._read_records(records, spec) for spec in self.inputs})
 
     def score_arrow(self, columns: Mapping[str, pa.Array]) -> npt.NDArray[np.float64]:
         """The same of Arrow columns."""
@@ -157,6 +163,13 @@ class OnnxModel:
         if spec.categories is not None or spec.type is np.object_:
             return self._read_values(column.tolist(), spec)
         return column.to_numpy(dtype=np.float64)
+
+    def _read_records(self, records: Sequence[Mapping[str, Any]], spec: Input) -> Values:
+        name = spec.name
+        if spec.categories is None:
+            return self._read_values([record[name] for record in records], spec)
+        lookup = self._lookups[name]
+        return np.array([lookup[record[name]] for record in records], np.int64)
 
     def _read_values(self, values: Sequence[Any], spec: Input) -> Values:
         if spec.categories is not None:
