@@ -29,7 +29,6 @@ from lib.record.contract import Contract, Field, Kind
 from lib.record.types import is_float, is_text
 from lib.record.violations import Violation
 
-Values = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 #: The code of a category that has no value.
