@@ -1,12 +1,12 @@
-"""The rules of a field: one table, from which each engine derives what it checks.
+"""The table of the rules of a field, from which each engine derives its checks.
 
-:data:`CHECKS` names rule, fields and condition. Engines differ in what a value is, so each says
-once how it finds out whether a condition holds: this module for a parsed value, which is the
+:data:`CHECKS` names rule, fields and condition. Engines have different values, so each defines
+once how it tests a condition: this module for a parsed value, which is the
 reference, ``lib/decode/engines/arrow.py`` for columns, ``lib/decode/engines/conditions.py`` for
 Spark. Property tests over random contracts compare them.
 
-Two values are valid as they stand, whatever the conditions: a missing one of a nullable field, and
-blank text of a number whose field says what a blank means.
+Two values are valid whatever the conditions are: a missing value of a nullable field, and blank
+text for a number whose field gives blanks a meaning.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from typing import Any
 from lib.record.contract import Field, Kind
 from lib.record.violations import Rule
 
-# JSON and Java know only these white-space characters in numbers; \s is theirs under re.ASCII.
-# Nothing in it can match the same digits in two ways: hostile text would be tried in all of them.
+# JSON and Java know only the white-space characters that \s matches under re.ASCII.
+# The pattern matches no digits in two ways, because hostile text would be tried in all of them.
 NUMERIC_TEXT = r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*"
 BLANK_TEXT = r"\s*"
-#: The same for engines in Python.
+#: The compiled pattern for engines in Python.
 NUMBER, BLANK = (re.compile(text, re.ASCII) for text in (NUMERIC_TEXT, BLANK_TEXT))
 
 
 class Condition(StrEnum):
-    """What a check asks of a value; some compare it with a limit that the field sets."""
+    """The conditions on a value; some compare it with a limit that the field sets."""
 
     IS_TEXT = "is_text"
     IS_BOOLEAN = "is_boolean"
@@ -48,9 +48,9 @@ class Check:
     """One row of the table.
 
     Attributes:
-        rule: is broken where the condition does not hold.
-        condition: of a valid value.
-        kinds: of the fields that are checked.
+        rule: the rule that is broken if the condition does not hold.
+        condition: the condition that a valid value keeps.
+        kinds: the kinds of fields that are checked.
         limit: the attribute of the field that the condition compares with. A field where it is None
             is not checked.
     """
@@ -78,7 +78,7 @@ CHECKS = (
 
 
 def find_limits(spec: Field) -> dict[Condition, Any]:
-    """Each condition that a field's values have to keep, with its limit; True where it has none."""
+    """Find the conditions that a field's values have to keep → limit, or True without one."""
     limits = {
         check.condition: getattr(spec, check.limit) if check.limit else True
         for check in CHECKS
@@ -88,7 +88,7 @@ def find_limits(spec: Field) -> dict[Condition, Any]:
 
 
 def anchor(pattern: str) -> str:
-    """The pattern as one of the whole text, for engines that search: Java's and RE2's."""
+    """Anchor a pattern to the whole text, for engines that search: Java's and RE2's."""
     return rf"\A(?:{pattern})\z"
 
 
@@ -99,7 +99,7 @@ def check_value(value: Any, spec: Field) -> Checked:
     """Check one parsed value against the rules of its field.
 
     Args:
-        value: as Python's JSON parser gives it; None for null and for a missing value.
+        value: the value from Python's JSON parser; None for null and for a missing value.
         spec: the field.
 
     Returns:
@@ -121,7 +121,7 @@ def check_value(value: Any, spec: Field) -> Checked:
 
 
 def _read_number(value: Any, *, takes_text: bool) -> float | None:
-    """None for what is no number."""
+    """Read a number; None for a value that is no number."""
     if isinstance(value, str):
         if not takes_text or NUMBER.fullmatch(value) is None:
             return None
@@ -129,7 +129,7 @@ def _read_number(value: Any, *, takes_text: bool) -> float | None:
         return None
     try:
         return float(value)
-    except OverflowError:  # an integer beyond float64: outside of any range
+    except OverflowError:  # the integer does not fit into a float64, and is outside of any range
         return math.inf
 
 
@@ -138,7 +138,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.ASCII)
 
 
-# Of a number the value is what `_read_number` gave.
+# The value of a number is the result of `_read_number`.
 _HOLDS: dict[Condition, Callable[[Any, Any], bool]] = {
     Condition.IS_TEXT: lambda value, _: isinstance(value, str),
     Condition.IS_BOOLEAN: lambda value, _: isinstance(value, bool),

@@ -1,4 +1,4 @@
-"""Features as callers have them: a record, records, or a frame; numbers possibly as text."""
+"""Reads the features of callers: a record, records or a frame, maybe with numbers as text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lib.record.violations import Rule
 
 
 class FeaturesTypeError(TypeError, ValueError):
-    """Features of a type that cannot be scored; a ValueError like all that is wrong with them."""
+    """Features of a type that cannot be scored; a ValueError like all errors of features."""
 
 
 class FeaturesValueError(ModelError, ValueError):
@@ -30,13 +30,13 @@ Record = Mapping[str, Any]
 
 
 def list_records(features: object) -> list[Record]:
-    """The records that a caller passes.
+    """List the records that a caller passes.
 
     Args:
         features: a dict (one record) or a list of dicts.
 
     Raises:
-        FeaturesTypeError: it is anything else.
+        FeaturesTypeError: the features have another type.
     """
     if isinstance(features, dict):
         return [features]
@@ -49,21 +49,21 @@ def list_records(features: object) -> list[Record]:
 
 
 def read_features(features: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """The features as the stream reads them, by the checks of :mod:`lib.record.checks`.
+    """Read the features like the stream, by the checks of :mod:`lib.record.checks`.
 
-    Numbers that come as text become numbers, and what has the wrong type is refused. Whether a
-    number is in its range, or a text an allowed one, is for the stream to check: a model may score
-    any. What is missing is left to the model.
+    Numbers in the form of text become numbers, and values of the wrong type are refused. The range
+    of a number and the allowed texts are not checked here: a model may score any. Missing values
+    are left to the model.
 
     Args:
-        features: any columns; those that the contract does not name stay as they are.
-        contract: says which numbers may come as text, and what a blank means.
+        features: a frame; columns that the contract does not name are not changed.
+        contract: the contract, which says which numbers may be text, and what a blank means.
 
     Returns:
-        The same frame where there is no such text, else a copy.
+        The same frame if there is no such text, else a copy.
 
     Raises:
-        FeaturesValueError: a value of the wrong type, text that stands for no number, or infinity.
+        FeaturesValueError: a value has the wrong type, is no number, or is infinite.
     """
     fields = {field.name: field for field in contract.features}
     read: dict[str, Any] = {}
@@ -86,7 +86,7 @@ def read_features(features: pd.DataFrame, contract: Contract) -> pd.DataFrame:
 
 
 def are_numbers_plain(records: Iterable[Record], contract: Contract) -> bool:
-    """Whether :func:`read_features` would leave all numbers and booleans of records as they are."""
+    """Tell whether :func:`read_features` would not change any number or boolean of records."""
     return not any(
         any(type(record.get(field.name)) in (str, bool) for field in contract.numeric)
         or any(type(record.get(field.name)) is str for field in contract.boolean)
@@ -94,10 +94,10 @@ def are_numbers_plain(records: Iterable[Record], contract: Contract) -> bool:
     )
 
 
-# As numpy has them: integers and floating-point numbers.
+# numpy's kinds of integers and floating-point numbers.
 _NUMBERS = "iuf"
 _NONE = type(None)
-# A column of objects of these types is left as it is. A boolean may be the model's 1 or 0 already.
+# A column of objects of these types is not changed. A boolean may be the model's 1 or 0 already.
 _PLAIN_TYPES: dict[Kind, set[type]] = {
     **{kind: {str, _NONE} for kind in Kind},
     Kind.INTEGER: {int, _NONE},
@@ -107,7 +107,7 @@ _PLAIN_TYPES: dict[Kind, set[type]] = {
 
 
 def _read(value: Any, field: Field, row: int) -> Any:
-    """A number for text, anything else as it is."""
+    """Read text as a number; return other values unchanged."""
     if not isinstance(value, str):
         value = value.item() if isinstance(value, np.generic) else value
         if value is pd.NA or value != value:

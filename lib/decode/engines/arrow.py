@@ -1,10 +1,9 @@
-"""Many Kafka values at once, for Python workers: the verdicts of ``python.py``, much faster.
+"""Decodes batches of Kafka values in Python workers, with the results of ``python.py``, but faster.
 
 The format's parser turns each value into the types of the contract, and columns are checked as a
-whole. What passes is valid; whatever does not pass, for whatever reason, is left to
-``decode_value``, which says what is wrong or finds it valid after all. So only one thing has to be
-right here: nothing may pass that the reference refuses or reads in another way.
-``tests/decode/test_decode_batch.py`` holds the two together.
+whole. Values that pass are valid; all others are given to ``decode_value``, which says what is
+wrong or finds them valid after all. So only one thing has to be right here: no value may pass that
+the reference refuses or reads in another way. ``tests/decode/test_decode_batch.py`` compares both.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class Category:
     """A column of categories.
 
     Attributes:
-        codes: int64 [n_rows], positions in ``allowed``; :data:`MISSING` where there is no value.
+        codes: int64 [n_rows], positions in ``allowed``; :data:`MISSING` for no value.
         allowed: the values.
     """
 
@@ -48,26 +47,26 @@ class Category:
     allowed: tuple[str, ...]
 
     def to_objects(self) -> npt.NDArray[np.object_]:
-        """The values: str [n_rows], None where there is none."""
-        # The code of what is missing is the last position.
+        """Return the values: str [n_rows], None for no value."""
+        # The code of a missing value points to the last position.
         values: npt.NDArray[np.object_] = np.array([*self.allowed, None], dtype=object)[self.codes]
         return values
 
 
-# Numbers, booleans as 0 and 1, NaN for what is missing; texts as objects, None for what is missing.
+# Numbers and booleans are float64 with NaN for a missing value; texts are objects, None if missing.
 Column = Category | npt.NDArray[np.int64] | npt.NDArray[np.float64] | npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
 class DecodedBatch:
-    """What has become of a batch of n values, of which m are valid.
+    """A decoded batch of n values, of which m are valid.
 
     Attributes:
-        valid: bool [n].
-        identifiers: string [m], of the valid ones.
-        event_times: string [m], null where missing.
+        valid: whether each value is valid, bool [n].
+        identifiers: the identifiers of the valid values, string [m].
+        event_times: the event times of the valid values, string [m], null if missing.
         features: name → column [m].
-        violations: position → what is wrong there; of all that are not valid.
+        violations: position of each value that is not valid → its violations.
     """
 
     valid: Mask
@@ -81,8 +80,8 @@ def decode_batch(values: pa.BinaryArray, contract: Contract) -> DecodedBatch:
     """Parse and check a batch of Kafka values.
 
     Args:
-        values: as they came; null for a tombstone.
-        contract: what a record has to look like.
+        values: the values of the messages; null for a tombstone.
+        contract: the contract of the records.
     """
     decoder = _find_decoder(contract)
     rows = decoder.parse(values)
@@ -98,7 +97,7 @@ def decode_batch(values: pa.BinaryArray, contract: Contract) -> DecodedBatch:
             valid[position] = repaired = True
         else:
             violations[position] = decoded.violations
-    if repaired:  # seldom: some valid record looks unlike all others
+    if repaired:  # some valid record differs from all others, which is rare
         rows = [row if keep else None for row, keep in zip(rows, valid.tolist(), strict=True)]
         checked = decoder.check(rows)
     return decoder.build(checked, valid, violations)
@@ -110,7 +109,7 @@ def _find_decoder(contract: Contract) -> _Decoder:
 
 
 class _Decoder:
-    """What of decoding depends on the contract alone."""
+    """The parts of decoding that depend only on the contract."""
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
@@ -124,7 +123,7 @@ class _Decoder:
         }
 
     def check(self, rows: list[Row | None]) -> _Checked:
-        """Which rows are valid for sure, and their columns."""
+        """Find the rows that are certainly valid, and their columns."""
         found = [row for row in rows if row is not None]
         columns: list[Sequence[Any]] = list(zip(*found, strict=True)) or [()] * len(
             self.contract.checked
@@ -145,7 +144,7 @@ class _Decoder:
     def build(
         self, checked: _Checked, valid: Mask, violations: Mapping[int, tuple[Violation, ...]]
     ) -> DecodedBatch:
-        """The columns of the valid rows."""
+        """Build the columns of the valid rows."""
         passes, columns = checked.passes, checked.columns
         keep = None if passes.all() else passes
 
@@ -183,8 +182,8 @@ class _Checked:
     """Parsed rows by column.
 
     Attributes:
-        valid: bool [n]: which of all rows are valid for sure.
-        passes: bool [k]: the same, of the k rows that could be parsed.
+        valid: whether each of all rows is certainly valid, bool [n].
+        passes: whether each of the k rows that could be parsed is certainly valid, bool [k].
         columns: name → the k values: a sequence of str, float64 or an Arrow array of text.
     """
 
@@ -194,12 +193,12 @@ class _Checked:
 
 
 def _number_values(spec: Field) -> dict[str | None, int]:
-    """Value of a category → its position; None is what is missing."""
+    """Map each value of a category to its position; None stands for a missing value."""
     return {None: MISSING, **{value: code for code, value in enumerate(spec.allowed)}}
 
 
 def _read_column(column: Sequence[Any], spec: Field) -> Any:
-    """Categories as they are, other texts for Arrow; numbers as float64, NaN for what is missing.
+    """Read categories unchanged, other texts for Arrow, and numbers as float64 with NaN if missing.
 
     Text that is no number is infinity.
     """
@@ -221,7 +220,7 @@ def _read_number(value: float | str | None, spec: Field) -> float | None:
 
 
 def _find_passing(column: Any, limits: Sequence[tuple[Condition, Any]], spec: Field) -> Mask:
-    """Where a column keeps all conditions, or is missing and may be."""
+    """Find the rows whose value keeps all conditions, or may be missing and is."""
     passes = reduce(and_, (_HOLDS[condition](column, limit) for condition, limit in limits))
     if not spec.nullable:
         return passes
@@ -232,7 +231,7 @@ def _find_passing(column: Any, limits: Sequence[tuple[Condition, Any]], spec: Fi
 
 
 def _as_mask(found: pa.BooleanArray) -> Mask:
-    """The mask of an Arrow array; null is false."""
+    """Read an Arrow array as a mask; null is false."""
     mask: Mask = np.asarray(found.fill_null(False))
     return mask
 
@@ -240,11 +239,11 @@ def _as_mask(found: pa.BooleanArray) -> Mask:
 def _matches(texts: pa.StringArray, pattern: str) -> Mask:
     try:
         return _as_mask(pc.match_substring_regex(texts, anchor(pattern)))
-    except pa.ArrowInvalid:  # not RE2's syntax: the reference has to tell
+    except pa.ArrowInvalid:  # RE2 does not know all syntax
         return np.zeros(len(texts), dtype=np.bool_)
 
 
-# Never true where the reference says otherwise. Missing values keep no condition.
+# The result is never true where the reference refuses. Missing values keep no condition.
 _HOLDS: dict[Condition, Callable[[Any, Any], Mask]] = {
     Condition.IS_NUMBER: lambda numbers, _: np.isfinite(numbers),
     Condition.IS_SHORT: lambda texts, most: _as_mask(pc.less_equal(pc.utf8_length(texts), most)),

@@ -1,4 +1,4 @@
-"""The conditions of :mod:`lib.record.checks` as Spark expressions, however a value was parsed."""
+"""The conditions of :mod:`lib.record.checks` as Spark expressions on parsed values."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lib.record.checks import Condition, anchor
 
 @dataclass(frozen=True)
 class Value:
-    """What stands in a field of each record.
+    """The value in a field of each record, as columns.
 
     Attributes:
-        text: string; null where the value is no text.
-        number: double; null where the value is no number and no text that holds one.
-        is_text, is_boolean, is_number: boolean.
+        text: a string; null if the value is no text.
+        number: a double; null if the value is no number and no text that holds one.
+        is_text, is_boolean, is_number: booleans that tell the type of the value.
     """
 
     text: Column
@@ -30,7 +30,7 @@ class Value:
 
 
 def matches_expr(text: Column, pattern: str) -> Column:
-    """Whether a pattern matches the whole text, as ``re.fullmatch`` with ``re.ASCII``."""
+    """Build a boolean: whether a pattern matches the whole text, like Python's under re.ASCII."""
     return text.rlike(anchor(pattern))
 
 

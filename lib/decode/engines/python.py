@@ -1,9 +1,8 @@
-"""What a valid record is, in plain Python: the reference for every other decoder.
+"""Decodes and checks a record in plain Python, as the reference for every other decoder.
 
-:func:`decode_value` checks one Kafka value against a contract and lists all that is wrong with it.
-``spark.py`` says the same as Spark expressions, ``arrow.py`` for whole batches;
-``tests/decode/test_decoders_agree.py`` and ``tests/decode/test_decode_batch.py`` hold the three
-together.
+:func:`decode_value` checks one Kafka value against a contract and lists all its violations.
+``spark.py`` does so with Spark expressions, ``arrow.py`` for whole batches;
+``tests/decode/test_decoders_agree.py`` and ``tests/decode/test_decode_batch.py`` compare the three.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ class Decoded:
     """A record after its checks.
 
     Attributes:
-        violations: all of them, record first, then fields in the contract's order.
-        identifier: of the record; None where it could not be read.
-        features: name → str, int or float, None where it is missing and may be; empty unless the
-            record is valid.
-        event_time: as it stood in the record; None where missing.
+        violations: all violations, those of the record first, then fields in the contract's order.
+        identifier: the identifier of the record; None if it could not be read.
+        features: name → str, int or float, None for a missing value; empty unless the record is
+            valid.
+        event_time: the text in the record; None if it is missing.
     """
 
     violations: tuple[Violation, ...]
@@ -47,11 +46,11 @@ def decode_value(value: bytes | None, contract: Contract) -> Decoded:
     """Parse and check one Kafka value.
 
     Args:
-        value: the message's value as it came; None is a tombstone.
-        contract: what a record has to look like.
+        value: the message's value; None for a tombstone.
+        contract: the contract of the records.
 
     Returns:
-        The typed features, or every violation. Never raises for any bytes.
+        The typed features, or every violation. No bytes make this function raise.
     """
     form = find_format(contract)
     if value is None:

@@ -1,8 +1,8 @@
-"""The contract's checks as Spark expressions, inside code generation and without Python workers.
+"""Decodes and checks records with Spark expressions, without Python workers.
 
-A valid record, which is nearly every one, is parsed once and compared field by field. Only when
-something is wrong is it parsed again, to say what (``spark_violations.py``). What is valid is
-defined by ``python.py``.
+A valid record, which nearly every record is, is parsed once and compared field by field. An invalid
+one is parsed again, to list its violations (``spark_violations.py``). ``python.py`` defines which
+records are valid.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lib.record.contract import Contract, Field
 from lib.record.types import find_spark_type, is_text
 from lib.spark.quoting import quote
 
-# Of a record, as :mod:`lib.source` gives it.
+# The columns of a record from :mod:`lib.source`.
 SOURCE_TYPES = {
     "source_key": "binary",
     "source_value": "binary",
@@ -41,13 +41,13 @@ def decode_records(records: DataFrame, contract: Contract) -> DataFrame:
 
     Args:
         records: the columns of :data:`SOURCE_COLUMNS`; ``source_value`` is binary.
-        contract: what a record has to look like.
+        contract: the contract of the records.
 
     Returns:
-        ``records`` plus the identifier, the event time (string, null where missing), the features
-        (string, bigint or double; NaN for a number and null for a text that is missing and may be;
-        stand-ins where the record is invalid) and ``violations``
-        (array of :data:`VIOLATION_TYPE`, empty where the record is valid).
+        ``records`` plus the identifier, the event time (string, null if missing), the features
+        (string, bigint or double; for a missing value NaN or a null text; stand-ins if the record
+        is invalid) and ``violations`` (array of :data:`VIOLATION_TYPE`, empty if the record is
+        valid).
     """
     names = [spec.name for spec in contract.checked]
     reader = find_format(contract).get_spark_reader()
@@ -70,7 +70,7 @@ def decode_records(records: DataFrame, contract: Contract) -> DataFrame:
 
 
 def _violations_expr(contract: Contract, reader: SparkReader) -> Column:
-    """Array of :data:`VIOLATION_TYPE`; empty for a valid record, which nearly always passes."""
+    """Build an array of :data:`VIOLATION_TYPE`, empty for a valid record."""
     parsed, passes = F.col("parsed"), F.col("passes")
     none = F.array().cast(f"array<{VIOLATION_TYPE}>")
     explained = violations_expr(contract, parsed, passes)
@@ -86,7 +86,7 @@ def _stand_in_expr(spec: Field) -> Column:
 
 
 def _passes_expr(contract: Contract, reader: SparkReader) -> Column:
-    """boolean, never null: whether what was parsed satisfies the whole contract."""
+    """Build a boolean, never null: whether the parsed record keeps the whole contract."""
     checks = [_is_valid_field_expr(spec, reader) for spec in contract.checked]
     return F.coalesce(reduce(and_, [reader.is_whole_expr(F.col("parsed")), *checks]), F.lit(False))
 
@@ -119,19 +119,19 @@ def _is_string_expr(spec: Field, reader: SparkReader) -> Column:
 
 
 def _number_expr(spec: Field) -> Column:
-    """double: the number that the field holds; a blank is null here."""
+    """Build a double: the number in the field; null for a blank."""
     value = _field_expr(spec)
     return value.try_cast("double") if spec.numeric_text else value
 
 
 def _typed_expr(spec: Field) -> Column:
-    """The feature of a valid record."""
+    """Build the feature of a valid record."""
     if is_text(spec):
         return _field_expr(spec)
     number = _number_expr(spec)
     if spec.blank is not None:
         blank = F.lit(float(spec.blank))
-        # A blank is no number; nor is what is missing.
+        # Neither a blank nor a missing value is a number.
         number = F.coalesce(number, F.when(_field_expr(spec).isNotNull(), blank))
     if spec.nullable:
         return F.coalesce(number.cast("double"), F.lit(float("nan")))

@@ -1,9 +1,8 @@
-"""What is wrong with an invalid record, as Spark expressions; evaluated for nothing else.
+"""Lists the violations of an invalid record with Spark expressions.
 
-The record is parsed as a VARIANT, which keeps the JSON types, and every field is compared with
-its rules by one lambda over the contract's fields. That keeps the plan small: it is planned again
-for each micro-batch, and written out for each field it would cost more than scoring a small
-batch.
+The record is parsed as a VARIANT, which keeps the JSON types, and one lambda over the contract's
+fields compares every field with its rules. That keeps the plan small, which is planned again for
+each micro-batch: a part for each field would cost more time than scoring a small batch.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ from lib.record.contract import Contract, Field, Kind
 from lib.record.place import Place
 from lib.record.violations import MAX_FOUND_CHARS, Rule
 
-# An object as a VARIANT gives it.
+# The kind of an object in a VARIANT.
 _OBJECT = "map<string, variant>"
-# Of conditions with a limit. Of others, the limit is whether a field has to keep them.
+# The types of limits. A condition without one has a boolean: whether a field has to keep it.
 _LIMIT_TYPES = {
     Condition.IS_IN: "array<string>",
     Condition.IS_SHORT: "int",
@@ -42,14 +41,14 @@ VIOLATION_TYPE = "struct<field: string, rule: string, found: string, expected: s
 
 
 def violations_expr(contract: Contract, parsed: Column, passes: Column) -> Column:
-    """Array of :data:`VIOLATION_TYPE`: one for the record as a whole, or one for each wrong field.
+    """Build an array of :data:`VIOLATION_TYPE`: one for the record, or one for each wrong field.
 
-    Empty only for a record that passes and whose fields, looked at a second time, are all valid.
+    It is empty only for a record that passes and whose fields are valid at a second look too.
 
     Args:
-        contract: what a record has to look like.
-        parsed: struct: the record as the fast path parsed it.
-        passes: boolean, never null: whether the fast path found nothing wrong with that.
+        contract: the contract of the records.
+        parsed: the record as a struct from the fast path.
+        passes: a boolean, never null: whether the fast path has found no violation.
     """
     form = find_format(contract)
     reader = form.get_spark_reader()
@@ -58,7 +57,7 @@ def violations_expr(contract: Contract, parsed: Column, passes: Column) -> Colum
     refusals, unexplained = reader.list_refusals(record, parsed)
 
     def refuse_unless_found(found: Column) -> Column:
-        """Whatever the fast path refused stays refused, even if nothing is found here."""
+        """Add a violation to a record that the fast path has refused, if none is found here."""
         refused = _record_violation_expr(unexplained.rule, unexplained.found, unexplained.expected)
         return F.when((F.size(found) == 0) & ~passes, refused).otherwise(found)
 
@@ -76,12 +75,12 @@ def violations_expr(contract: Contract, parsed: Column, passes: Column) -> Colum
 
 
 def kind_expr(record: Column, place: Place) -> Column:
-    """STRING, BIGINT, DECIMAL(…), DOUBLE, BOOLEAN, VOID, OBJECT<…> or ARRAY<…>; null if missing."""
+    """Build the type: STRING, BIGINT, DECIMAL(…), DOUBLE, BOOLEAN, VOID, OBJECT<…>, ARRAY<…>."""
     return F.schema_of_variant(_value_at_expr(record, place))
 
 
 def _value_at_expr(record: Column, place: Place) -> Column:
-    """VARIANT: what stands at a place of the record; null where nothing does."""
+    """Build a VARIANT: the value at a place of the record; null if there is none."""
     path = "".join(f"['{name}']" for name in place)
     return F.try_variant_get(record, f"${path}", "variant")
 
@@ -100,7 +99,7 @@ def _violation_expr(field: Column, rule: Column, found: Column, expected: Column
 
 
 def _field_violations_expr(contract: Contract, record: Column) -> Column:
-    """The violations of all fields, in the contract's order; empty where there are none."""
+    """Build the violations of all fields in the contract's order, empty if there are none."""
     by_object: dict[Place, list[Field]] = {}
     for spec in contract.checked:
         by_object.setdefault(spec.place[:-1], []).append(spec)
@@ -123,10 +122,10 @@ def _field_violations_expr(contract: Contract, record: Column) -> Column:
 
 
 def _explain_nested_expr(place: Place, fields: Sequence[Field], record: Column) -> Column:
-    """The violations of fields in an object inside the record.
+    """Build the violations of fields in an object inside the record.
 
-    Where something else stands instead of the object, or of one around it, each of them has that as
-    a value of the wrong type; where nothing does, each of them is missing.
+    If there is something else instead of the object, or of one around it, each field has that value
+    with the wrong type; if there is nothing, each field is missing.
     """
 
     def explain(outer: Column) -> Column:
@@ -147,23 +146,23 @@ def _explain_nested_expr(place: Place, fields: Sequence[Field], record: Column) 
 
 
 def _unless_object_expr(value: Column) -> Column:
-    """VARIANT: what stands where an object is expected; null for an object and for nothing."""
+    """Build a VARIANT: another value in the place of an object; null for an object or nothing."""
     kind = F.schema_of_variant(value)
     is_fitting = F.startswith(kind, F.lit("OBJECT")) | (kind == "VOID")
     return F.when(~is_fitting, value)
 
 
 def _explain_object_expr(fields: Sequence[Field], values: Column) -> Column:
-    """The violations of fields that stand in one object.
+    """Build the violations of fields in one object.
 
     Args:
-        fields: of the object.
-        values: map<string, variant>: the object; null where there is none.
+        fields: the fields of the object.
+        values: the object as map<string, variant>; null if there is none.
     """
     specs = F.array(*_spec_exprs(fields))
 
     def explain(spec: Column, value: Column, kind: Column) -> Column:
-        """A violation; its rule is null where there is none."""
+        """Build a violation, whose rule is null if there is none."""
         is_missing = F.coalesce(kind == "VOID", F.lit(True))
         rule = F.when(is_missing, F.when(~spec["nullable"], F.lit(str(Rule.MISSING)))).otherwise(
             _rule_expr(spec, value, kind)
@@ -187,17 +186,17 @@ def _explain_object_expr(fields: Sequence[Field], values: Column) -> Column:
 
 
 def _bind(column: Column, body: Callable[[Column], Column]) -> Column:
-    """``body`` of a column that is planned and evaluated once, however often the body names it.
+    """Build ``body`` of a column that is evaluated once, however often the body uses it.
 
-    Within lambdas nothing else keeps a record from being parsed anew for each field, and the sender
-    of a large one decides how long that takes.
+    Without this, a record would be parsed again for each field within lambdas, which takes long for
+    a large record.
     """
     return F.transform(F.array(column), body).getItem(0)
 
 
 def _spec_exprs(fields: Sequence[Field]) -> list[Column]:
-    """Fields of the contract as constants; their limits by the conditions' names."""
-    # Made once, for each call costs time when a job starts.
+    """Build the fields of the contract as constants; conditions name their limits."""
+    # They are made once, because each call takes time when a job starts.
     absent = {
         it: F.lit(None).cast(_LIMIT_TYPES[it]) if it in _LIMIT_TYPES else F.lit(False)
         for it in Condition
@@ -230,7 +229,7 @@ def _limit_expr(condition: Condition, limit: Any) -> Column:
 
 
 def _rule_expr(spec: Column, value: Column, kind: Column) -> Column:
-    """The rule that a present value breaks; null where it is valid."""
+    """Build the name of the rule that a present value breaks; null if it is valid."""
 
     def read_number(text: Column) -> Column:
         is_number = kind.rlike(r"^(BIGINT|DECIMAL|DOUBLE)")
@@ -253,18 +252,18 @@ def _rule_expr(spec: Column, value: Column, kind: Column) -> Column:
     return _bind(F.when(kind == "STRING", F.try_variant_get(value, "$", "string")), judge)
 
 
-# Apart, so that no value is read as a number in vain.
+# Numbers are separate, so that other values are not read as numbers.
 _OF_NUMBERS = [check for check in CHECKS if Kind.INTEGER in check.kinds]
 _OF_OTHERS = [check for check in CHECKS if check not in _OF_NUMBERS]
 
 
 def _first_broken_expr(checks: Sequence[Check], value: Value, spec: Column) -> Column:
-    """The rule of the first check that a value does not keep."""
-    rule: Any = F  # from which a chain of `when` starts
+    """Build the rule of the first check that a value does not keep."""
+    rule: Any = F  # a chain of `when` starts from it
     for check in checks:
         limit = spec[check.condition]
         holds = HOLDS[check.condition](value, limit)
-        # Null where the field has no such limit.
+        # The limit is null if the field has none.
         is_broken = ~holds if check.limit else limit & ~holds
         rule = rule.when(is_broken, F.lit(str(check.rule)))
     chain: Column = rule

@@ -1,4 +1,4 @@
-"""What a format provides; see :mod:`lib.decode.formats`."""
+"""The interface of a format; see :mod:`lib.decode.formats`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:  # the reference and Arrow need no Spark
 #: A value for each of the contract's checked fields: str, bool or float; a str also for a number
 #: that comes as text, where that may be, and None for a missing value, where that may be.
 Row = tuple[Any, ...]
-#: Conditions that the values of a row keep already.
+#: The conditions that the values of a row keep already.
 ROW_CONDITIONS = frozenset({Condition.IS_TEXT, Condition.IS_BOOLEAN, Condition.IS_IN})
-#: A row for each value; None for what is no record of the contract's types or sizes, and for any
-#: that is left to the reference.
+#: A row for each value; None for a value that does not have the contract's types or sizes, and for
+#: any that is left to the reference.
 RowParser = Callable[["pa.BinaryArray"], list[Row | None]]
 
 
@@ -35,13 +35,13 @@ class RefusedError(ValueError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """As :class:`RefusedError`, of the records of a frame.
+    """A reason why records of a frame cannot be read, like :class:`RefusedError`.
 
     Attributes:
-        applies: boolean, null for false: whether a record cannot be read for this reason.
-        rule: of the violation.
-        found: string: an excerpt.
-        expected: what would have been read.
+        applies: a boolean, null for false: whether a record cannot be read for this reason.
+        rule: the rule of the violation.
+        found: a string with an excerpt.
+        expected: a phrase that describes records that can be read.
     """
 
     applies: Column
@@ -54,30 +54,30 @@ class SparkReader(Protocol):
     """How Spark reads the column ``source_value``, which is binary and never null here."""
 
     def parse_expr(self, contract: Contract) -> Column:
-        """A struct with the contract's fields at their places: string, double or boolean.
+        """Build a struct with the contract's fields at their places: string, double or boolean.
 
-        Numbers that may come as text are strings. Null fields where nothing or something else
-        stands; a string may also be the text of a value that is none, see :meth:`doubt_expr`.
+        Numbers that may be text are strings. A field is null for a missing value or one of another
+        type; a string may be the text of such a value too, see :meth:`doubt_expr`.
         """
 
     def is_whole_expr(self, parsed: Column) -> Column:
-        """boolean, null for false: whether the value is one record, as far as this can tell."""
+        """Build a boolean, null for false: whether the value seems to be one record."""
 
     def is_certain_expr(self, parsed: Column) -> Column:
-        """boolean: whether what was parsed is what the reference would read."""
+        """Build a boolean: whether the reference would read the same as was parsed."""
 
     def doubt_expr(self, spec: Field, value: Column) -> Column | None:
-        """boolean: whether a parsed string may not have been text; None where it has to."""
+        """Build a boolean: whether a parsed string may not have been text; None if it always is."""
 
     def variant_expr(self) -> Column:
-        """The record as a VARIANT; null where it cannot be read."""
+        """Build the record as a VARIANT; null if it cannot be read."""
 
     def list_refusals(self, record: Column, parsed: Column) -> tuple[Sequence[Refusal], Refusal]:
-        """Reasons not to read a record, in the order in which the reference finds them.
+        """List reasons not to read a record, in the order in which the reference finds them.
 
         Args:
-            record: as a VARIANT.
-            parsed: the struct.
+            record: the record as a VARIANT.
+            parsed: the record as a struct.
 
         Returns:
             The reasons, and the one that is given where parsing refused a record in whose fields
@@ -89,26 +89,26 @@ class Format(Protocol):
     """One format, for all engines.
 
     Attributes:
-        expected: what a record is, as one phrase for error messages.
+        expected: a phrase that describes a record, for error messages.
     """
 
     expected: str
 
     def open(self, value: bytes) -> AbstractContextManager[Mapping[str, Any]]:
-        """The record that a value holds.
+        """Read the record that a value holds.
 
         Raises:
-            RefusedError: there is none.
+            RefusedError: the value holds no record.
         """
 
     def check_shown(self, record: Mapping[str, Any], value: bytes) -> None:
         """Raise RefusedError for an invalid record that cannot be quoted."""
 
     def show(self, value: Any) -> str:
-        """A value of an open record, as it is quoted."""
+        """Write a value of an open record as a violation quotes it."""
 
     def build_row_parser(self, contract: Contract) -> RowParser:
-        """The parser for batches of a contract's records; see :data:`RowParser`."""
+        """Build the parser for batches of a contract's records; see :data:`RowParser`."""
 
     def get_spark_reader(self) -> SparkReader:
-        """The parser for frames. Imports PySpark."""
+        """Return the parser for frames, which imports PySpark."""

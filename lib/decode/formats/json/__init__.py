@@ -1,4 +1,4 @@
-"""JSON: a record is one object, as RFC 8259 has it, within the limits of Spark's parser."""
+"""The format JSON: a record is one object of RFC 8259, within the limits of Spark's parser."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 EXPECTED = "a JSON object"
 EXPECTED_WHOLE = "one JSON object and nothing else"
 EXPECTED_TEXT = "UTF-8 text"
-# What a violation quotes of a record that has nothing else.
+# The longest excerpt of a record as a whole that a violation quotes.
 BLANK_EXCERPT = "nothing but white space"
-# What goes beyond these is refused as JSON. They are the limits of Jackson, the parser in Spark,
-# whose stack and processor they protect; a record that is meant well comes nowhere near them.
+# A record beyond these limits is refused as JSON. They are the limits of Jackson, Spark's parser,
+# and protect its stack and processor; real records are far below them.
 MAX_DEPTH = 1_000
 MAX_NUMBER_DIGITS = 1_000
 MAX_NAME_CHARS = 50_000
-# As deep as Python parses wherever it is called.
+# Python parses JSON of this depth wherever it is called.
 PLAIN_DEPTH = 200
 _WHITE_SPACE = " \t\r\n"
 
@@ -38,7 +38,7 @@ class JsonFormat:
 
     @contextmanager
     def open(self, value: bytes) -> Iterator[Mapping[str, Any]]:
-        """The object that a value holds; of two members with one name the last counts."""
+        """Read the object that a value holds; of two members with one name the last counts."""
         try:
             text = value.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -53,24 +53,24 @@ class JsonFormat:
             yield record
 
     def check_shown(self, record: Mapping[str, Any], value: bytes) -> None:
-        """Half a surrogate pair, written as an escape: what cannot be shown is not explained."""
+        """Refuse a record with half a surrogate pair as an escape, which cannot be quoted."""
         try:
             json.dumps(record, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             raise _unreadable(value.decode()) from error
 
     def show(self, value: Any) -> str:
-        """A value as JSON."""
+        """Write a value as JSON."""
         return json.dumps(value)
 
     def build_row_parser(self, contract: Contract) -> RowParser:
-        """The parser by msgspec."""
+        """Build the parser with msgspec."""
         from lib.decode.formats.json.rows import build_row_parser
 
         return build_row_parser(contract)
 
     def get_spark_reader(self) -> SparkReader:
-        """The parsers of Spark: ``from_json`` and ``try_parse_json``."""
+        """Return Spark's parsers: ``from_json`` and ``try_parse_json``."""
         from lib.decode.formats.json.columns import JsonReader
 
         return JsonReader()
@@ -82,7 +82,7 @@ def _unreadable(text: str) -> RefusedError:
 
 @contextmanager
 def _room_to_nest(text: str) -> Iterator[None]:
-    """Python's own limit of recursion lies below :data:`MAX_DEPTH`, and counts callers too."""
+    """Raise Python's limit of recursion, which counts callers too, to :data:`MAX_DEPTH`."""
     if _count_openings(text) <= PLAIN_DEPTH:
         yield
         return
@@ -98,7 +98,7 @@ def _parse(text: str) -> Any:
     """Parse strict JSON within the limits above.
 
     Raises:
-        ValueError: it is no such JSON.
+        ValueError: the text is no such JSON.
     """
     if _count_openings(text) > PLAIN_DEPTH:
         _check_depth(text)
@@ -118,7 +118,7 @@ def _count_openings(text: str) -> int:
 def _check_digits(token: str) -> str:
     if len(token) <= MAX_NUMBER_DIGITS:
         return token
-    # A zero before the point does not count.
+    # A zero before the decimal point does not count.
     if sum(map(str.isdigit, token.removeprefix("-").removeprefix("0"))) > MAX_NUMBER_DIGITS:
         raise ValueError(f"a number of more than {MAX_NUMBER_DIGITS} digits")
     return token
@@ -131,7 +131,7 @@ def _check_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_depth(text: str) -> None:
-    # Spark looks at what is no object in a list of its own.
+    # Spark lists values that are no objects separately.
     depth = 0 if text.lstrip(_WHITE_SPACE).startswith("{") else 1
     for bracket in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text, re.DOTALL):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket[0], 0)

@@ -1,4 +1,4 @@
-"""Parses JSON objects with Spark: ``from_json`` for the contract's fields, VARIANT for all else."""
+"""Parses JSON objects with Spark, by ``from_json`` and, to list violations, as VARIANT."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from lib.spark.quoting import quote
 # last brace is replaced by this extra field: it is read only if that brace closes the record.
 _END_MARK = "\u0000end"
 _END_MARK_JSON = rb',"\u0000end":true}'
-# Some value had not the type of its column. The column then keeps what another field of the same
-# name had, if there was one. The last one counts, so only a second look can tell what is valid.
+# A value did not have the type of its column. If the record has the name twice, the column keeps
+# the other value, although the last one counts. So the record is parsed a second time.
 _CORRUPT = "\u0000corrupt"
-# It begins where white space begins: tried from each blank on, a long run would take its square.
+# The match begins where white space begins. If it were tried from each blank, the time would grow
+# with the square of their number.
 _TRAILING_WHITE_SPACE = r"(?<![ \t\r\n])[ \t\r\n]+\z"
-# JSON that is no string looks like these in a string column; so do some texts.
+# Other JSON than strings looks like these in a string column; so do some texts.
 _BARE_JSON_VALUE = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|(?s:[\[{].*)"
-# Strict JSON, as RFC 8259 has it and as Python's parser reads it.
+# The options for strict JSON, like RFC 8259 and Python's parser.
 _JSON_OPTIONS = {
     "mode": "PERMISSIVE",
     "allowSingleQuotes": "false",
@@ -40,7 +41,7 @@ class JsonReader:
     """See :class:`lib.decode.formats.base.SparkReader`."""
 
     def parse_expr(self, contract: Contract) -> Column:
-        """A struct of the contract's fields and both marks."""
+        """Build a struct of the contract's fields and both marks."""
         value = _trimmed_expr()
         body = F.substring(value, F.lit(1), F.octet_length(value) - 1)
         marked = F.concat(body, F.lit(bytearray(_END_MARK_JSON))).cast("string")
@@ -52,28 +53,28 @@ class JsonReader:
         return F.when(is_readable, F.from_json(marked, schema, _JSON_OPTIONS))
 
     def is_whole_expr(self, parsed: Column) -> Column:
-        """Whether the value is one object and nothing else, in UTF-8."""
+        """Build a boolean: whether the value is one object and nothing else, in UTF-8."""
         return parsed.getField(_END_MARK) & F.is_valid_utf8(_text_expr())
 
     def is_certain_expr(self, parsed: Column) -> Column:
-        """Whether each value had the type of its column, or was null."""
+        """Build a boolean: whether each value had the type of its column, or was null."""
         return parsed.getField(_CORRUPT).isNull()
 
     def doubt_expr(self, spec: Field, value: Column) -> Column | None:
-        """Whether a string may be the text of another JSON value."""
+        """Build a boolean: whether a string may be the text of another JSON value."""
         if spec.kind is Kind.CATEGORY:
             bare = [text for text in spec.allowed if re.fullmatch(_BARE_JSON_VALUE, text)]
             return value.isin(*bare) if bare else None
-        if spec.kind is Kind.TIMESTAMP:  # nothing but a string can match the pattern
+        if spec.kind is Kind.TIMESTAMP:  # only a string can match the pattern
             return None
         return value.rlike(anchor(_BARE_JSON_VALUE))
 
     def variant_expr(self) -> Column:
-        """Of the first JSON value, whatever follows it."""
+        """Build a VARIANT of the first JSON value, whatever follows it."""
         return F.try_parse_json(_text_expr())
 
     def list_refusals(self, record: Column, parsed: Column) -> tuple[Sequence[Refusal], Refusal]:
-        """Bytes that are no UTF-8, values that are no object, and what is no single JSON value."""
+        """List bytes that are no UTF-8, values that are no object, and text of several values."""
         text = _text_expr()
         size = F.concat(F.octet_length("source_value").cast("string"), F.lit(" bytes"))
         is_blank = text.rlike(anchor(BLANK_TEXT))
@@ -98,14 +99,14 @@ def _text_expr() -> Column:
 
 
 def _trimmed_expr() -> Column:
-    """The value without trailing JSON white space; almost always it has none."""
+    """Return the value without trailing JSON white space, which it seldom has."""
     trimmed = F.regexp_replace(_text_expr(), _TRAILING_WHITE_SPACE, "").cast("binary")
     ends = F.endswith(F.col("source_value"), F.lit(b"}"))
     return F.when(ends, F.col("source_value")).otherwise(trimmed)
 
 
 def _list_columns(pending: Sequence[tuple[Field, Place]], colon: str) -> list[str]:
-    """The members of an object as Spark's schema has them, nested ones as structs."""
+    """List the members of an object for Spark's schema; nested objects are structs."""
     return [
         f"{quote(name)}{colon}{_json_type(inner[0][0])}"
         if not inner[0][1]
@@ -121,10 +122,10 @@ def _json_type(spec: Field) -> str:
 
 
 def _is_one_value_expr(text: Column) -> Column:
-    """Whether a text is one JSON value and nothing else; never null.
+    """Build a boolean, never null: whether a text is one JSON value and nothing else.
 
-    In brackets it is an array of one then, and of two with a second one behind it. One is not
-    enough: the text may have a bracket of its own that closes the array early.
+    In brackets such a text is an array of one, and with a second value behind it an array of two.
+    The first test is not enough, because the text may have a bracket that closes the array early.
     """
     alone, followed = (
         F.json_array_length(F.concat(F.lit("["), text, F.lit(end))) for end in ("]", ",0]")

@@ -1,4 +1,4 @@
-"""Parses batches of JSON objects into rows of a contract's types, by msgspec."""
+"""Parses batches of JSON objects into rows of a contract's types, with msgspec."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lib.record.checks import Condition, find_limits
 from lib.record.contract import Contract, Field
 from lib.record.place import Place, group_by_member
 
-# The attributes, from a struct on, that lead to a field's value.
+# The names of attributes that lead from a struct to a field's value.
 _Way = tuple[str, ...]
 # Shorter values cannot exceed the reference's limits of depth and digits.
 _PLAIN_BYTES = 1_000
@@ -23,9 +23,9 @@ _LONG_NUMBER = re.compile(rb"[0-9.eE+-]{1000}")
 
 
 def build_row_parser(contract: Contract) -> RowParser:
-    """The parser for records of a contract.
+    """Build the parser for records of a contract.
 
-    It refuses what the limits of the reference might refuse: that decides.
+    It refuses values that may exceed a limit of the reference, which then decides.
     """
     parse, to_row = _build_parser(contract)
     longest = min(contract.max_bytes, MAX_NAME_CHARS)
@@ -58,7 +58,7 @@ def _is_utf8(values: pa.BinaryArray) -> bool:
 
 
 def _is_plain(value: bytes, longest: int) -> bool:
-    """Whether a long value keeps to the reference's limits for sure."""
+    """Tell whether a long value certainly keeps the reference's limits."""
     return (
         len(value) <= longest
         and value.count(b"[") + value.count(b"{") <= PLAIN_DEPTH
@@ -67,7 +67,7 @@ def _is_plain(value: bytes, longest: int) -> bool:
 
 
 def _build_parser(contract: Contract) -> tuple[Callable[[bytes], Any], Callable[[Any], Row]]:
-    """Bytes → a struct, which raises for types that are not the contract's, and that → a row."""
+    """Build bytes → struct, which raises for other types than the contract's, and struct → row."""
     struct, by_name = _build_struct([(spec, spec.place) for spec in contract.checked])
     ways = [by_name[spec.name] for spec in contract.checked]
     parse = msgspec.json.Decoder(struct).decode
@@ -77,7 +77,7 @@ def _build_parser(contract: Contract) -> tuple[Callable[[bytes], Any], Callable[
 
 
 def _build_struct(pending: Iterable[tuple[Field, Place]]) -> tuple[type[Any], dict[str, _Way]]:
-    """A struct for an object, and the way to each field by the field's name."""
+    """Build a struct for an object, and the way to each field by the field's name."""
     fields: list[Any] = []
     names: dict[str, str] = {}
     ways: dict[str, _Way] = {}
@@ -109,7 +109,7 @@ def _follow(record: Any, way: _Way) -> Any:
 
 
 def _type_of(spec: Field) -> Any:
-    """The type that keeps as many of the field's conditions as a type can."""
+    """Choose the type that keeps as many of the field's conditions as a type can."""
     limits = find_limits(spec)
     if Condition.IS_IN in limits:
         return Literal[limits[Condition.IS_IN]]

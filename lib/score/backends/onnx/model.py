@@ -1,12 +1,12 @@
-"""An ONNX classifier over named columns, as onnxruntime runs it.
+"""Runs an ONNX classifier over named columns with onnxruntime.
 
-No pyspark here: a worker imports this module once, and the in-process path needs none.
+It imports no pyspark, because a worker imports this module once, and scoring in process needs none.
 
 The graph has one input for each column, shaped [n_rows, 1]: int64, float, double or string. It has
 the column's name, or the model's metadata say under ``columns`` whose it is. An int64 input whose
-column the metadata list under ``categories`` takes the position of the value in that list, -1 for
-any other: so no text passes through Python objects. The probability
-of class 1 is the second column of the output ``probabilities``.
+column the metadata list under ``categories`` takes the position of the value in that list, or -1
+for any other value, so that no text passes through Python objects. The probability of class 1 is
+the second column of the output ``probabilities``.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
     from lib.decode.engines.arrow import Column
 
-#: Where the model's metadata keep column → list of its categories, as JSON.
+#: The key of the model's metadata with column → list of its categories, as JSON.
 CATEGORIES_KEY = "categories"
-#: Where they keep input → column, of inputs that have not their column's name.
+#: The key with input → column, for inputs that do not have their column's name.
 COLUMNS_KEY = "columns"
-#: Where they keep input → column that may be missing. The input takes 1.0 where the column is NaN,
-#: else 0.0, and the column's own input 0.0 there. NaN in any other column gives no probability.
+#: The key with input → column that may be missing. The input takes 1.0 where the column is NaN and
+#: 0.0 elsewhere, and the column's own input 0.0 there. NaN in another column gives no probability.
 MISSING_KEY = "missing"
 OUTPUT = "probabilities"
 UNSEEN = -1
 
 CPU = "CPUExecutionProvider"
-#: Names of the setting → those of onnxruntime.
+#: The names in the setting → those of onnxruntime.
 PROVIDERS = {"cpu": CPU, "cuda": "CUDAExecutionProvider"}
 
 _NUMPY_TYPES: dict[str, type] = {
@@ -65,10 +65,10 @@ class Input:
     """One input of the graph.
 
     Attributes:
-        node: the graph's name of it.
-        name: of the column.
-        type: that the graph wants.
-        categories: the values whose positions it takes; None where it takes the values.
+        node: the graph's name of the input.
+        name: the name of the column.
+        type: the type that the graph needs.
+        categories: the values whose positions it takes; None if it takes the values.
     """
 
     node: str
@@ -78,15 +78,15 @@ class Input:
 
 
 class OnnxModel:
-    """A model, ready to score with one thread.
+    """A model that is ready to score with one thread.
 
     Attributes:
-        content: the file's bytes.
-        name: of the model, for messages.
+        content: the bytes of the file.
+        name: the name of the model, for messages.
         provider: "cpu" or "cuda".
 
     Raises:
-        SetupError: onnxruntime is missing, or has not that provider.
+        SetupError: onnxruntime or its provider is missing.
         ModelError: the bytes are no model that scores columns.
     """
 
@@ -106,15 +106,15 @@ class OnnxModel:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that it takes."""
+        """The columns that the model takes."""
         return tuple(spec.name for spec in self.inputs)
 
     def score_frame(self, features: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """Probability of class 1: float64 [n_rows], NaN where a number is missing.
+        """Score a frame: probability of class 1, float64 [n_rows], NaN if a number is missing.
 
         Raises:
             ModelMismatchError: a column is missing.
-            ValueError, TypeError: text that is no number.
+            ValueError, TypeError: a text is no number.
         """
         missing = [name for name in self.columns if name not in features.columns]
         if missing:
@@ -128,7 +128,7 @@ class OnnxModel:
         )
 
     def score_records(self, records: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float64]:
-        """The same of records.
+        """Score records: probability of class 1, float64 [n_rows].
 
         Raises:
             KeyError: a record lacks a column.
@@ -137,13 +137,13 @@ class OnnxModel:
         return self._score({spec.name: self._read_records(records, spec) for spec in self.inputs})
 
     def score_arrow(self, columns: Mapping[str, pa.Array]) -> npt.NDArray[np.float64]:
-        """The same of Arrow columns."""
+        """Score Arrow columns: probability of class 1, float64 [n_rows]."""
         return self._score(
             {spec.name: _read_array(columns[spec.name], spec) for spec in self.inputs}
         )
 
     def score_columns(self, features: Mapping[str, Column]) -> npt.NDArray[np.float64]:
-        """The same of decoded columns."""
+        """Score decoded columns: probability of class 1, float64 [n_rows]."""
         return self._score(
             {spec.name: self._read_column(features[spec.name], spec) for spec in self.inputs}
         )
@@ -232,17 +232,17 @@ def _open_session(content: bytes, name: str, provider: str) -> Any:
             hint="install onnxruntime-gpu, or use the provider cpu",
         )
     options = onnxruntime.SessionOptions()
-    # Spark runs one task for each core; a session with threads of its own would fight them.
+    # Spark runs one task for each core, whose time a session with several threads would take.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(content, options, providers=[wanted])
-    except Exception as error:  # onnxruntime's own, one for each status
+    except Exception as error:  # onnxruntime has an exception for each status
         raise ModelError(
             f"{name}: onnxruntime cannot open it: {first_line(str(error))}",
             hint="export it again, or upgrade onnxruntime",
         ) from error
-    if wanted not in session.get_providers():  # it goes on without a word
+    if wanted not in session.get_providers():  # onnxruntime would go on without it
         raise SetupError(
             f"onnxruntime cannot use {wanted} on this machine",
             hint="check the GPU's driver and CUDA, or use the provider cpu",
@@ -251,12 +251,12 @@ def _open_session(content: bytes, name: str, provider: str) -> Any:
 
 
 def _read_indicators(session: Any) -> dict[str, str]:
-    """Column → the input that says whether it is missing."""
+    """Read column → the input that says whether the column is missing."""
     return {column: indicator for indicator, column in _read_fact(session, MISSING_KEY).items()}
 
 
 def _read_fact(session: Any, key: str) -> dict[str, Any]:
-    """An object in the model's metadata; empty where there is none of that name."""
+    """Read an object in the model's metadata; empty if there is none of that name."""
     held: dict[str, Any] = json.loads(session.get_modelmeta().custom_metadata_map.get(key, "{}"))
     return held
 
