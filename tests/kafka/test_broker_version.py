@@ -8,7 +8,7 @@ import pytest
 
 from lib.kafka.admin import build_admin, list_brokers
 from lib.kafka.broker_version import judge_versions, read_versions, warn_of_old_brokers
-from lib.tools.broker import Broker, EmbeddedBroker
+from lib.tools.broker import Broker
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,6 @@ def test_older_brokers_are_named_with_what_they_say_of_themselves() -> None:
         " 2.8-IV1 by its inter.broker.protocol.version"
         " (upgrade the brokers; docs/guarantees.md says what was tried)"
     )
-
-
-def test_each_broker_of_a_cluster_is_asked() -> None:
-    with EmbeddedBroker(brokers=2) as broker:
-        admin = build_admin(broker.cluster)
-
-        assert read_versions(admin, list_brokers(admin)) == {1: None, 2: None}
 
 
 def test_a_broker_of_the_tested_version_has_no_such_setting_and_is_passed_over(

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ConfigEntry, ConfigResource
 
 from lib.errors import KafkaSetupError, SetupError
+from lib.kafka.admin import list_brokers
+from lib.kafka.broker_version import read_versions
 from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.setup.places import PROJECT_ROOT
@@ -27,11 +30,22 @@ pytestmark = pytest.mark.broker
 _ANSWER_TIMEOUT_S = 20.0
 
 
-def test_a_started_broker_answers_and_a_stopped_one_leaves_nothing_behind() -> None:
+@pytest.fixture(scope="module")
+def own_broker() -> Iterator[EmbeddedBroker]:
+    """A broker of this module's, which may be killed."""
+    with EmbeddedBroker() as running:
+        yield running
+
+
+def test_a_started_broker_answers_beside_another_and_a_stopped_one_leaves_nothing_behind(
+    own_broker: EmbeddedBroker,
+) -> None:
     with EmbeddedBroker() as broker:
         pid, folder, port = broker.pid, broker.folder, broker.port
         assert pid is not None
         assert list_topics(broker.bootstrap_servers) == set()
+        assert port != own_broker.port
+        assert folder != own_broker.folder
 
     assert not is_running(pid)
     assert not folder.exists()
@@ -40,18 +54,18 @@ def test_a_started_broker_answers_and_a_stopped_one_leaves_nothing_behind() -> N
 
 
 def test_a_killed_broker_comes_back_on_the_same_port_with_its_data(
-    crashable_broker: EmbeddedBroker,
+    own_broker: EmbeddedBroker,
 ) -> None:
-    address = crashable_broker.bootstrap_servers
+    address = own_broker.bootstrap_servers
     create_topics(Cluster(address), {"kept": 1})
     produce(address, "kept", b"before the crash")
 
-    crashable_broker.kill()
-    assert crashable_broker.pid is None
-    assert not accepts_connections(crashable_broker.port)
-    crashable_broker.restart()
+    own_broker.kill()
+    assert own_broker.pid is None
+    assert not accepts_connections(own_broker.port)
+    own_broker.restart()
 
-    assert crashable_broker.bootstrap_servers == address
+    assert own_broker.bootstrap_servers == address
     assert consume(address, "kept", 1) == [b"before the crash"]
 
 
@@ -64,6 +78,8 @@ def test_three_brokers_are_one_cluster_that_goes_on_without_one_of_them() -> Non
         # One broker creates them; the others hear of it a moment later.
         wait_until(lambda: count_replicas(admin, "kept") == {3}, _ANSWER_TIMEOUT_S)
         assert read_topic_setting(admin, "kept", "min.insync.replicas") == "2"
+        # What tells of old brokers asks each of them.
+        assert read_versions(admin, list_brokers(admin)) == {1: None, 2: None, 3: None}
         first, second, third = (broker.pid_of(it) for it in broker.node_ids)
 
         broker.kill(2)
@@ -81,12 +97,6 @@ def test_three_brokers_are_one_cluster_that_goes_on_without_one_of_them() -> Non
 
     assert not folder.exists()
     assert not any(pid is not None and is_running(pid) for pid in pids)
-
-
-def test_two_brokers_run_side_by_side(crashable_broker: EmbeddedBroker) -> None:
-    with EmbeddedBroker() as other:
-        assert other.port != crashable_broker.port
-        assert other.folder != crashable_broker.folder
 
 
 def test_a_start_that_loses_its_port_takes_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,12 +135,6 @@ def test_a_start_that_takes_too_long_is_given_up(
     with pytest.raises(SetupError, match=r"did not start"):
         EmbeddedBroker(lonely, start_timeout_s=3).start()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_settings_of_the_caller_win() -> None:
-    with EmbeddedBroker({"auto.create.topics.enable": "true"}) as broker:
-        produce(broker.bootstrap_servers, "made-by-itself", b"x")
-        assert list_topics(broker.bootstrap_servers) == {"made-by-itself"}
 
 
 @pytest.mark.parametrize(("end", "brokers"), [(signal.SIGKILL, 2), (signal.SIGTERM, 1)])
@@ -259,24 +263,30 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def test_a_listener_can_advertise_another_port_than_its_own() -> None:
+def test_settings_listeners_and_users_are_the_callers() -> None:
     (advertised,) = pick_free_ports(1)
-    listener = Listener("PROXIED", advertised_ports=[advertised])
-    with EmbeddedBroker(listeners=[listener]) as broker:
+    listeners = [
+        Listener("PROXIED", advertised_ports=[advertised]),
+        Listener("SCRAM", protocol="SASL_PLAINTEXT"),
+    ]
+    login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    settings = {
+        "auto.create.topics.enable": "true",
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.scram.scram-sha-512.sasl.jaas.config": login,
+    }
+    with EmbeddedBroker(settings, listeners=listeners, scram_users={"ada": "right"}) as broker:
+        produce(broker.bootstrap_servers, "made-by-itself", b"x")
+        assert list_topics(broker.bootstrap_servers) == {"made-by-itself"}
+
+        # A listener may advertise another port than its own.
         admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{broker.port_of('PROXIED')}"})
         (seen,) = admin.list_topics(timeout=_ANSWER_TIMEOUT_S).brokers.values()
         assert broker.port_of("PROXIED") != broker.port
+        assert seen.port == advertised
 
-    assert seen.port == advertised
-
-
-def test_a_user_signs_in_by_scram_and_nobody_by_a_wrong_password() -> None:
-    listener = Listener("SCRAM", protocol="SASL_PLAINTEXT")
-    settings = {"sasl.enabled.mechanisms": "SCRAM-SHA-512"}
-    login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-    settings["listener.name.scram.scram-sha-512.sasl.jaas.config"] = login
-    with EmbeddedBroker(settings, listeners=[listener], scram_users={"ada": "right"}) as broker:
+        # A user signs in by SCRAM, and nobody by a wrong password.
         address = f"127.0.0.1:{broker.port_of('SCRAM')}"
-        assert list_topics(address, password="right") == set()
+        assert list_topics(address, password="right") == {"made-by-itself"}
         with pytest.raises(KafkaException):
             list_topics(address, password="wrong", timeout_s=5.0)
