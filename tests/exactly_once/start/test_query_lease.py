@@ -61,7 +61,7 @@ def test_a_second_run_waits_until_the_first_ends_and_neither_is_fenced(
         copying.produce(*orders(0, 20))
         wait_until(lambda: copying.read() == answers(0, 20))
         second = Start(copying, commit=commit)
-        time.sleep(3 * LEASE_S)  # idle: the first says that it is alive all the same
+        time.sleep(2 * LEASE_S)  # idle: the first says that it is alive all the same
         assert not second.is_over
         copying.produce(*orders(20, 40))
         wait_until(lambda: copying.read() == answers(0, 40))
@@ -207,7 +207,7 @@ def test_tasks_that_take_longer_than_a_lease_renew_it(copying: Copying) -> None:
 
     def be_slow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            time.sleep(2.5 * LEASE_S)
+            time.sleep(2 * LEASE_S)
             yield batch
 
     copying.produce(*orders(0, 40))
