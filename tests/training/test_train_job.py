@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lib.errors import SettingsError
+from lib.settings.command import run_command
 from lib.settings.jobs.train import TrainSettings
 from lib.settings.load import load_settings
 from lib.setup.places import PROJECT_ROOT
@@ -43,11 +45,13 @@ def test_rows_do_not_go_with_a_file() -> None:
         load_settings(TrainSettings, ["--data", "a.csv", "--rows", "500"], environment={})
 
 
-def test_help_explains_promotion(tmp_path: Path) -> None:
-    run = run_script("--help", folder=tmp_path)
-    assert run.returncode == 0
-    assert "--no-promote" in run.stdout
-    assert "becomes the champion" in run.stdout
+def test_help_explains_promotion(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        load_settings(TrainSettings, ["--help"], environment={})
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    assert "--no-promote" in shown
+    assert "becomes the champion" in shown
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
@@ -68,13 +72,25 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_setting_is_one_line_before_anything_starts(
-    tmp_path: Path, flags: list[str], expected: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    expected: str,
 ) -> None:
+    from jobs.train import train_model
+
     (tmp_path / "file").touch()
-    run = run_script(*flags, folder=tmp_path)
-    assert run.returncode == 2
-    assert run.stderr.startswith(expected)
-    assert run.stderr.count("\n") == 1
+    monkeypatch.chdir(tmp_path)
+
+    def run() -> int:
+        return train_model(load_settings(TrainSettings, flags, environment={}))
+
+    assert run_command(run) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(expected)
+    assert shown.err.count("\n") == 1
 
 
 def test_verbose_shows_the_traceback(tmp_path: Path) -> None:
@@ -84,10 +100,11 @@ def test_verbose_shows_the_traceback(tmp_path: Path) -> None:
 
 
 def test_versions_become_champion_unless_told_otherwise(
-    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    spark: SparkSession, model_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from jobs.train import train_model
 
+    shutil.copytree(model_store, tmp_path / "store")
     path = tmp_path / "customers.csv"
     make_customers(300, seed=1).to_csv(path, index=False)
 
@@ -96,7 +113,6 @@ def test_versions_become_champion_unless_told_otherwise(
         assert train_model(load_settings(TrainSettings, arguments, environment={})) == 0
         return (tmp_path / "store" / "churn" / "champion").read_text()
 
-    assert champion_after("--no-promote") == "1\n"  # there is none yet
     assert champion_after("--no-promote") == "1\n"
     assert champion_after() == "3\n"
     shown = capsys.readouterr().out
@@ -105,7 +121,8 @@ def test_versions_become_champion_unless_told_otherwise(
 
 
 def test_the_script_trains_from_any_folder(spark: SparkSession, tmp_path: Path) -> None:
-    run = run_script("--rows", "300", "--name", "small", folder=tmp_path)
+    # Of a name without a champion the first version is it all the same.
+    run = run_script("--rows", "300", "--name", "small", "--no-promote", folder=tmp_path)
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "models" / "small" / "1" / "metadata.json").is_file()
     assert "champion     small@1" in run.stdout
