@@ -21,8 +21,9 @@ from lib.kafka.topics import create_topics
 from lib.tools.broker import EmbeddedBroker
 from lib.tools.broker.guarded_folder import GuardedFolder
 from tests.crash.supervisor import Supervisor
-from tests.end_to_end.jobs import Deployment, read_account, run_job
+from tests.end_to_end.jobs import Deployment, read_account
 from tests.support.topics import Account, Record, build_customers, produce, read_topic
+from tests.support.waiting import wait_until
 
 _RESTART_AFTER_S = 2.0
 _BURST = 5
@@ -34,7 +35,7 @@ class Rivalry:
     """What came of two jobs that were left alone.
 
     Attributes:
-        account: of all records, after the last of them was answered.
+        account: of all records, when the last of them was answered.
         waits_s: between answers that readers saw, the first one counted from the start.
         exits: of each job, in order: its exit codes while the two were left alone.
     """
@@ -93,7 +94,7 @@ class Feeder(Background):
 def run_rivals(
     deployment: Deployment, folder: Path, seconds: float, *, shares_checkpoint: bool
 ) -> Rivalry:
-    """Leave two jobs to their supervisors for a while; then end both, and let a third one finish.
+    """Leave two jobs to their supervisors for a while, and until all that was sent is answered.
 
     Args:
         deployment: of both; the checkpoint is the first one's.
@@ -107,18 +108,21 @@ def run_rivals(
     for supervisor, job in zip(supervisors, (deployment, own), strict=True):
         supervisor.configure(job.arguments(trigger="200 milliseconds"))
     try:
-        with Feeder(deployment) as feeder, Restarting(supervisors[0]), Restarting(supervisors[1]):
-            waits_s = _watch_answers(deployment, seconds)
-            exits = [list(supervisor.exits) for supervisor in supervisors]
+        with Restarting(supervisors[0]), Restarting(supervisors[1]):
+            with Feeder(deployment) as feeder:
+                waits_s = _watch_answers(deployment, seconds)
+                exits = [list(supervisor.exits) for supervisor in supervisors]
+            feeder.check()
+            wait_until(lambda: _count_answers(deployment) >= len(feeder.sent))
     finally:
         for supervisor in supervisors:
             supervisor.end()
         guard.remove()
-    feeder.check()
-    # Both were killed, so the third job takes over from dead ones.
-    done = run_job(deployment.arguments())
-    assert done.returncode == 0, done.stdout + done.stderr
     return Rivalry(read_account(deployment, feeder.sent), waits_s, exits)
+
+
+def _count_answers(deployment: Deployment) -> int:
+    return len(read_topic(deployment.bootstrap_servers, deployment.output_topic))
 
 
 def _watch_answers(deployment: Deployment, seconds: float) -> list[float]:
@@ -129,7 +133,7 @@ def _watch_answers(deployment: Deployment, seconds: float) -> list[float]:
     while began_s is None or time.monotonic() - began_s < seconds:
         assert began_s is not None or time.monotonic() - last_s < 240, "not one answer in 240 s"
         time.sleep(0.5)
-        found = len(read_topic(deployment.bootstrap_servers, deployment.output_topic))
+        found = _count_answers(deployment)
         if found > seen:
             seen, now_s = found, time.monotonic()
             waits_s.append(now_s - last_s)

@@ -11,7 +11,7 @@ from tests.end_to_end.jobs import Deployment
 
 # From the first answer on. The second job starts with the first: without a lease it has taken over
 # from it by then, and been taken over from by the first one's next start.
-SECONDS = 25.0
+SECONDS = 16.0
 # A batch comes every second; a takeover costs a start of the job, 10 s on an idle machine.
 LONGEST_WAIT_S = 8.0
 
