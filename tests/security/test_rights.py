@@ -207,7 +207,6 @@ def test_a_topic_that_nothing_can_be_written_to_ends_the_start(
             {"ssl_ca_location": "/etc/hostname"},
             r"the Kafka client does not take the --kafka options: .*ssl\.ca\.location",
         ),
-        ({"security_protocol": "SASL_PLAINTEXT"}, r"no Kafka broker answers at "),
     ],
 )
 def test_whom_the_brokers_do_not_let_in_is_told_why_in_one_line(
@@ -235,3 +234,16 @@ def test_a_certificate_of_an_unknown_authority_is_not_trusted(
 
     with pytest.raises(KafkaSetupError, match=r"no trusted connection to Kafka at .*certificate"):
         check_kafka(build_settings(secure_broker, secure_deployment, kafka=options))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_port_that_wants_another_protocol_is_no_broker(
+    secure_broker: SecureBroker, secure_deployment: Deployment
+) -> None:
+    options = secure_broker.options(security_protocol="SASL_PLAINTEXT")
+
+    with pytest.raises(KafkaSetupError, match="no Kafka broker answers at ") as error:
+        check_kafka(build_settings(secure_broker, secure_deployment, kafka=options))
+
+    assert "\n" not in str(error.value)
+    assert options["sasl.password"] not in str(error.value)
