@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
-from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, read_account, start_job
+import logging
+from collections.abc import Iterator
+
+import pytest
+from pyspark.sql import SparkSession
+
+from lib.telemetry.progress import Totals
+from tests.end_to_end.jobs import Deployment, read_account
+from tests.end_to_end.test_stream import score
 from tests.support.topics import build_customers, produce
 
 _RECORDS = 3_000
-# Less than the messages of one batch.
-_OPTIONS = {"spark.ui.enabled": "false", "spark.driver.maxResultSize": "1m"}
 
 
-def run_with_small_driver(deployment: Deployment, **arguments: str) -> str:
-    """Score records of which a driver cannot collect all at once; what the job printed."""
+@pytest.fixture
+def small_driver(spark: SparkSession) -> Iterator[None]:
+    """Let the driver collect less than the messages of one batch; each stage asks for the limit."""
+    name = "spark.driver.maxResultSize"
+    settings = spark.sparkContext._jsc.sc().conf()
+    before = settings.get(name)
+    settings.set(name, "1m")
+    yield
+    settings.set(name, before)
+
+
+def score_as_one_batch(spark: SparkSession, deployment: Deployment, **options: str) -> Totals:
     records = build_customers(_RECORDS, bad_share=0.02, seed=4)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
 
-    with start_job(deployment.arguments(**arguments), spark_options=_OPTIONS) as process:
-        output, errors = process.communicate(timeout=JOB_TIMEOUT_S)
+    view = score(spark, deployment, **options)
 
-    printed = output + errors
-    assert process.returncode == 0, printed
     assert read_account(deployment, records).faults == {}
-    return printed
+    return view.totals
 
 
+@pytest.mark.usefixtures("small_driver")
 def test_a_batch_that_the_driver_cannot_collect_is_written_in_parts(
-    deployment: Deployment,
+    spark: SparkSession, deployment: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:
-    printed = run_with_small_driver(deployment)
+    totals = score_as_one_batch(spark, deployment)
 
-    assert printed.count("is too large, writing it in halves") >= 2, printed
+    assert caplog.text.count("is too large, writing it in halves") >= 2
+    assert (totals.batches, totals.records) == (1, _RECORDS)
 
 
-def test_commits_on_executors_send_no_batch_to_the_driver(deployment: Deployment) -> None:
-    printed = run_with_small_driver(deployment, commit="executor")
+@pytest.mark.usefixtures("small_driver")
+def test_commits_on_executors_send_no_batch_to_the_driver(
+    spark: SparkSession, deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "lib"):
+        totals = score_as_one_batch(spark, deployment, commit="executor")
 
-    assert "batch 0: 3,000 records" in printed, printed
-    assert "is too large" not in printed, printed
+    assert "is too large" not in caplog.text
+    assert (totals.batches, totals.records) == (1, _RECORDS)
