@@ -47,6 +47,7 @@ from lib.kafka.admin import build_admin, read_topic_id
 from lib.messages.columns import COLLECTED_COLUMNS, COLUMN_TYPES, REQUIRED_COLUMNS, SOURCE_POSITION
 from lib.source.kafka import KafkaSourceSettings, read_stream
 from lib.spark.failed_query import build_query_error
+from lib.spark.session import check_connector
 
 __all__ = ["COMMITS", "ExactlyOnceSettings", "ExactlyOnceSink"]
 
@@ -119,12 +120,14 @@ class ExactlyOnceSink:
         Call it before the query is started, and before it is started again after a failure.
 
         Raises:
+            SetupError: Spark's Kafka connector is missing.
             SettingsError: the checkpoint cannot be written.
             ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
             SinkFencedError: another run has taken over meanwhile.
             SinkError: Kafka cannot be written to.
         """
         self.failure = None
+        check_connector(self._spark)
         prefer_plain_files(self._spark, self._settings.checkpoint)
         self._checkpoint.check_writable()
         self._is_start_given_up.clear()

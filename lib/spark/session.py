@@ -9,6 +9,7 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it sh
 from pyspark.sql import SparkSession
 
 from lib.errors import SetupError
+from lib.setup.places import IS_INSTALLED
 from lib.waiting import wait_until
 
 _CONNECTOR_CLASS = "org.apache.spark.sql.kafka010.KafkaSourceProvider"
@@ -54,11 +55,15 @@ def check_connector(session: SparkSession) -> None:
     try:
         jvm.java.lang.Class.forName(_CONNECTOR_CLASS, False, loader)
     except Py4JJavaError as error:
-        version = session.version
+        package = f"org.apache.spark:spark-sql-kafka-0-10_2.13:{session.version}"
+        other = (
+            "set spark.jars to what `python -m lib.setup.jars connector` prints"
+            if IS_INSTALLED
+            else "use ./spark-submit.sh, which adds it"
+        )
         raise SetupError(
             "Spark's Kafka connector is not on the class path",
-            hint=f"spark-submit --packages org.apache.spark:spark-sql-kafka-0-10_2.13:{version} …,"
-            " or use ./spark-submit.sh, which adds it",
+            hint=f"spark-submit --packages {package} …, or {other}",
         ) from error
 
 
