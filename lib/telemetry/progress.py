@@ -29,7 +29,7 @@ class BatchProgress:
 
     Attributes:
         batch_id: Spark's number of the batch.
-        records: the number of records that were read.
+        records: the number of records that were answered.
         predictions, dead_letters: see :class:`MessageCounts`.
         rate: records per second; 0 for an empty batch.
         duration_ms: the milliseconds from trigger to commit.
@@ -55,15 +55,22 @@ class BatchProgress:
             event: Spark's event as a JSON object.
             counts: the sink's counts; None to take those that Spark has observed.
         """
+        # Spark counts rows each time that it reads them: of a batch written in parts, several times.
+        read = int(event.get("numInputRows") or 0)
+        rate = float(event.get("processedRowsPerSecond") or 0.0)
         if counts is None:
             counts = _read_observation((event.get("observedMetrics") or {}).get(OBSERVATION) or {})
+            records = read
+        else:
+            records = counts.predictions + counts.dead_letters
+            rate = rate * records / read if read else 0.0
         sources = event.get("sources") or []
         return cls(
             batch_id=int(event["batchId"]),
-            records=int(event.get("numInputRows") or 0),
+            records=records,
             predictions=counts.predictions,
             dead_letters=counts.dead_letters,
-            rate=float(event.get("processedRowsPerSecond") or 0.0),
+            rate=rate,
             duration_ms=int((event.get("durationMs") or {}).get("triggerExecution") or 0),
             lag_records=_sum_lag(sources),
         )

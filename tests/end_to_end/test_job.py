@@ -148,6 +148,9 @@ def test_plain_spark_submit_without_the_connector_says_how_to_add_it(
     command = str(submit) if submit.exists() else shutil.which("spark-submit")
     assert command is not None
     environment = {name: value for name, value in os.environ.items() if name != "SPARK_CONF_DIR"}
+    # Spark's own script looks for Spark with the python3 that the shell finds, as in an activated
+    # environment.
+    environment["PATH"] = f"{Path(command).parent}{os.pathsep}{environment['PATH']}"
 
     done = subprocess.run(
         [command, "--conf", "spark.ui.enabled=false", SCORE_STREAM, *deployment.arguments()],

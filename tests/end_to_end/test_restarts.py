@@ -181,7 +181,7 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
     produce(deployment.bootstrap_servers, deployment.input_topic, records[:30])
     settings = deployment.settings(backend="sklearn", commit=commit, trigger="100 milliseconds")
     # Less than a setting may be, as transactions might take longer.
-    settings = settings.model_copy(update={"batch_timeout": 3.0})
+    settings = settings.model_copy(update={"batch_timeout": 5.0})
     view, scorer = Totalled(), load_backend(spark, settings)
     hung: list[psutil.Process] = []
 

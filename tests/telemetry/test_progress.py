@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from lib.telemetry.console import LiveView, PlainView, build_view, format_batch, format_totals
-from lib.telemetry.progress import BatchProgress, Totals
+from lib.telemetry.progress import BatchProgress, MessageCounts, Totals
 
 # Of a real query, shortened.
 EVENT: dict[str, Any] = {
@@ -29,6 +29,15 @@ BATCH = BatchProgress(7, 20000, 19600, 400, 4119.5, 4853, 80)
 
 def test_an_event_is_read() -> None:
     assert BatchProgress.from_event(EVENT) == BATCH
+
+
+def test_a_batch_that_is_read_several_times_counts_its_records_once() -> None:
+    """Spark counts each reading: a batch that is written in parts is read once for each part."""
+    event = {**EVENT, "numInputRows": 80000, "processedRowsPerSecond": 16478.0}
+
+    batch = BatchProgress.from_event(event, MessageCounts(19600, 400))
+
+    assert (batch.records, batch.rate) == (20000, 4119.5)
 
 
 def test_offsets_may_come_as_text() -> None:
