@@ -55,7 +55,7 @@ class BatchProgress:
             event: Spark's event as a JSON object.
             counts: the sink's counts; None to take those that Spark has observed.
         """
-        # Spark counts rows at each reading, of which a batch that is written in parts needs several.
+        # Spark counts rows at each reading: a batch that is written in parts is read several times.
         read = int(event.get("numInputRows") or 0)
         rate = float(event.get("processedRowsPerSecond") or 0.0)
         if counts is None:
