@@ -76,9 +76,10 @@ class ExactlyOnceSink:
 
     Assumes: one source topic, whose records stay until they are read; every row keeps the source
     partition and offset of the record it answers, and the order of a partition's rows; one running
-    query for each ``query_name`` (a second one fences the first, which stops); nobody else commits
-    for the group of that name; brokers keep what they acknowledge (replication,
-    ``min.insync.replicas``); readers use ``isolation.level=read_committed``.
+    query for each ``query_name`` (a second one waits for the first to end, and fences it if it is
+    silent for longer than ``lease_s``); nobody else commits for the group of that name; brokers
+    keep what they acknowledge (replication, ``min.insync.replicas``); readers use
+    ``isolation.level=read_committed``.
 
     On failure: raises, so that the query fails before Spark notes the batch as done; the next start
     repeats the batch and leaves out the messages that were committed. ``failure`` holds the cause.
