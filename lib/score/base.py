@@ -313,14 +313,16 @@ class ModelBackend(ABC):
     def predict_records(self, records: Sequence[Record]) -> tuple[Predictions, Probabilities]:
         """Do the same for records (field → value), without a frame if that is faster."""
         scorer = self._require_scorer()
-        is_plain = self.contract is None or are_numbers_plain(records, self.contract)
-        if scorer.takes_records and records and is_plain:
+        if scorer.takes_records and records and self._takes_numbers(records):
             # Records that it does not take as they are go the usual way, which says what is wrong.
             with suppress(KeyError, TypeError, ValueError):
                 probabilities = scorer.score_records(records)
                 if ((probabilities >= 0) & (probabilities <= 1)).all():
                     return self._label_all(probabilities), probabilities
         return self.predict(pd.DataFrame(records))
+
+    def _takes_numbers(self, records: Sequence[Record]) -> bool:
+        return self.contract is None or are_numbers_plain(records, self.contract)
 
     def _label_all(self, probabilities: Probabilities) -> Predictions:
         negative, positive = DEFAULT_LABELS
