@@ -76,7 +76,7 @@ class ModelStore:
             write_artefacts(aside)
             if (aside / METADATA_FILE).exists():
                 raise ValueError(f"write_artefacts wrote {METADATA_FILE}, which is the store's own")
-            if not hash_tree(aside):
+            if not list_files(aside):
                 raise ValueError("write_artefacts wrote no file")
             _write_contract(contract, aside / CONTRACT_ARTEFACT)
             draft = ModelMetadata(
