@@ -94,17 +94,18 @@ def _passes_expr(contract: Contract, reader: SparkReader) -> Column:
 def _is_valid_field_expr(spec: Field, reader: SparkReader) -> Column:
     value, limits = _field_expr(spec), find_limits(spec)
     doubt = reader.doubt_expr(spec, value)
+    holds_text = value.isNotNull()
     # A column of its type holds that or null, which keeps no limit.
     if doubt is None:
         limits.pop(Condition.IS_TEXT, None)
+    else:
+        holds_text &= F.when(doubt, _is_string_expr(spec, reader)).otherwise(True)
     if not spec.numeric_text:
         limits.pop(Condition.IS_NUMBER, None)
     parsed = Value(
         text=value,
         number=_number_expr(spec),
-        is_text=value.isNotNull() & F.when(doubt, _is_string_expr(spec, reader)).otherwise(True)
-        if doubt is not None
-        else value.isNotNull(),
+        is_text=holds_text,
         is_boolean=value.isNotNull(),
         is_number=matches_expr(value, NUMERIC_TEXT),
     )
