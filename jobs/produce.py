@@ -18,7 +18,7 @@ from lib.interruption import Interruption
 from lib.kafka.admin import connect, has_topic, refuse_missing_topics
 from lib.kafka.topics import create_topics
 from lib.settings.command import run_job
-from lib.settings.domain import find_contract
+from lib.settings.domain import choose_contract
 from lib.settings.jobs.produce import ProduceSettings
 from lib.tools.produce.mixture import mix_messages
 from lib.tools.produce.progress import build_send_view
@@ -32,7 +32,7 @@ def produce(settings: ProduceSettings) -> int:
     Raises:
         ScoringError: source or topic cannot be used, or a record was not delivered.
     """
-    contract = find_contract(settings.contract)
+    contract = choose_contract(settings.contract)
     customers, total = iter_source(settings.source, settings.count, settings.seed, contract)
     prepare_topic(settings)
     messages = mix_messages(customers, contract, bad_share=settings.bad_share, seed=settings.seed)

@@ -16,7 +16,7 @@ from rich.console import Console
 from lib.errors import SettingsError
 from lib.record.contract import Contract
 from lib.settings.command import run_job
-from lib.settings.domain import find_contract
+from lib.settings.domain import choose_contract
 from lib.settings.jobs.train import DEFAULT_SYNTHETIC_ROWS, SYNTHETIC, TrainSettings
 from lib.spark.local_session import build_local_session
 from lib.store import ModelStore
@@ -29,7 +29,7 @@ def train_model(settings: TrainSettings) -> int:
     """Read data, train, save, promote and report; return the exit code."""
     console = Console(highlight=False)
     store = open_store(settings)
-    contract = find_contract(settings.contract)
+    contract = choose_contract(settings.contract)
     data = load_data(settings, contract)
     with console.status("starting Spark") as status:
         spark = build_local_session("train")

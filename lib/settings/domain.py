@@ -50,8 +50,8 @@ def find_names(settings: JobSettings) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name in fields}
 
 
-def find_contract(path: Path | None) -> Contract:
-    """Find the contract of a file, or the only one that the clone has.
+def choose_contract(path: Path | None) -> Contract:
+    """Choose the contract of a file, or the only one that the clone has.
 
     Raises:
         ContractError: the file cannot be read.
@@ -84,7 +84,7 @@ def _find_domain(settings: JobSettings, model: str | None) -> Contract:
                 return read_version_contract(version)
         except ModelError:  # the error comes when the model is loaded
             pass
-    return find_contract(path)
+    return choose_contract(path)
 
 
 def _find_version(settings: Any, reference: str) -> ModelVersion | None:
@@ -110,7 +110,7 @@ def _choose_from_store(store: Path) -> str:
     names = ModelStore(store).names()
     if len(names) == 1:
         return names[0]
-    default = find_contract(None).defaults.model
+    default = choose_contract(None).defaults.model
     if names and default not in names:
         raise SettingsError(
             f"--model is not given, and {store} has {', '.join(names)}",

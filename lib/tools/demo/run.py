@@ -10,7 +10,7 @@ from pathlib import Path
 from lib.errors import ModelNotFoundError
 from lib.interruption import handle_signals, raise_interrupt
 from lib.score.choice import find_model
-from lib.settings.domain import find_contract
+from lib.settings.domain import choose_contract
 from lib.settings.jobs.demo import DemoSettings
 from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
 from lib.store import ModelReference
@@ -52,7 +52,7 @@ def _run(settings: DemoSettings, output: Output, stack: ExitStack) -> bool:
     stack.callback(guard.remove)
     broker = _start_broker(output, stack)
     model = provide_model(settings, guard, output)
-    contract = find_contract(None)
+    contract = choose_contract(None)
     topics = stack.enter_context(provide_topics(broker, contract.defaults))
     output.print_step("starting the job: ./spark-submit.sh jobs/score_stream.py")
     job = stack.enter_context(build_job(settings, topics, guard))
