@@ -17,10 +17,11 @@ from lib.messages.header_text import Header
 from lib.record.contract import Contract
 from lib.record.violations import Rule, Violation
 
+#: The message of a dead letter whose record is valid.
+NO_PROBABILITY = "the model gave no probability between 0 and 1 for a valid record"
+
 # The names are Kafka Connect's, so that tools for its dead letters read these too (KIP-298).
 CONNECT_PREFIX = "__connect.errors."
-#: The header of a dead letter whose record is valid.
-NO_PROBABILITY = "the model gave no probability between 0 and 1 for a valid record"
 # Kafka Connect has no names for these.
 SCORING_PREFIX = "__scoring."
 

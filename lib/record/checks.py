@@ -1,9 +1,9 @@
 """The table of the rules of a field, from which each engine derives its checks.
 
-:data:`CHECKS` names rule, fields and condition. Engines have different values, so each defines
-once how it tests a condition: this module for a parsed value, which is the
-reference, ``lib/decode/engines/arrow.py`` for columns, ``lib/decode/engines/conditions.py`` for
-Spark. Property tests over random contracts compare them.
+:data:`CHECKS` names rule, fields and condition. Engines have different values, so each defines once
+how it tests a condition: this module for a parsed value, which is the reference,
+``lib/decode/engines/arrow.py`` for columns, and ``lib/decode/engines/conditions.py`` for Spark.
+Property tests over random contracts compare them.
 
 Two values are valid whatever the conditions are: a missing value of a nullable field, and blank
 text for a number whose field gives blanks a meaning.
