@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from lib.background import Background
 from tests.support.ledger import Ledger
+from tests.support.topics import read_headers
 
 _CHUNK = 2_000
 _PATIENCE_S = 0.05
@@ -106,8 +107,8 @@ class AnswerReader(Background):
         if message.topic() == self._output_topic:
             ledger.note_prediction(key, value, where)
             return
-        headers = [(n, v.encode() if isinstance(v, str) else v) for n, v in _pairs(message)]
-        ledger.note_dead_letter(key, value, headers, message.partition() or 0, where)
+        partition = message.partition() or 0
+        ledger.note_dead_letter(key, value, read_headers(message), partition, where)
 
     def _open(self, *, with_ends: bool) -> Consumer:
         consumer = Consumer(
@@ -145,8 +146,3 @@ def _list(consumer: Consumer, topic: str) -> list[int]:
             return sorted(found.partitions)
         time.sleep(_PATIENCE_S)
     raise TimeoutError(f"no partitions of {topic}")
-
-
-def _pairs(message: Message) -> list[tuple[str, str | bytes | None]]:
-    headers = message.headers()
-    return list(headers.items() if isinstance(headers, dict) else headers or ())
