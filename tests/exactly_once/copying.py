@@ -33,6 +33,8 @@ from tests.support.topics import Record, produce, read_topic
 from tests.support.waiting import wait_until
 
 PARTITIONS = 4
+#: For a test of what holds whoever commits.
+COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.messages.columns import HEADERS_ARROW, MESSAGE_SCHEMA
 from tests.conftest import TopicFactory
 from tests.exactly_once.copying import (
+    COMMITS,
     PARTITIONS,
     Copying,
     answers,
@@ -52,8 +53,6 @@ from tests.exactly_once.copying import (
 from tests.exactly_once.writing import cut_connections
 from tests.support.topics import read_topic
 from tests.support.waiting import wait_until
-
-COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 
 
 @COMMITS

@@ -14,7 +14,7 @@ from lib.kafka.admin import build_admin, read_offsets
 from lib.kafka.cluster import Cluster
 from lib.tools.broker import Broker
 from tests.conftest import TopicFactory
-from tests.exactly_once.copying import Copying, answers, orders
+from tests.exactly_once.copying import COMMITS, Copying, answers, orders
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def test_the_latest_offset_is_the_last_stable_one(broker: Broker, topic: TopicFa
         assert read_offsets(build_admin(cluster), name, "latest") == {0: 6}
 
 
-@pytest.mark.parametrize("commit", ["driver", "executor"])
+@COMMITS
 def test_latest_beside_an_open_transaction_starts_where_that_begins(
     copying: Copying, commit: str
 ) -> None:

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 
 from lib.errors import SinkError
 from lib.exactly_once.checkpoint.planned_offsets import read_planned_batch
-from tests.exactly_once.copying import Copying, answers, orders
+from tests.exactly_once.copying import COMMITS, Copying, answers, orders
 from tests.support.waiting import wait_until
 
 
@@ -23,7 +23,7 @@ def rewrite_ends(path: Path, more: int) -> None:
     path.write_text("\n".join([*head, json.dumps(moved)]))
 
 
-@pytest.mark.parametrize("commit", ["driver", "executor"])
+@COMMITS
 @pytest.mark.parametrize("more", [-5, 5])
 def test_ends_that_another_driver_has_rewritten_are_not_committed(
     copying: Copying, checkpoint: Path, tmp_path: Path, commit: str, more: int

@@ -10,6 +10,7 @@ import pytest
 
 from lib.errors import ResumeRefusedError, SettingsError
 from tests.exactly_once.copying import (
+    COMMITS,
     Copying,
     answers,
     as_bytes,
@@ -20,7 +21,6 @@ from tests.exactly_once.copying import (
 )
 from tests.support.topics import read_topic
 
-COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 LOGGER = "lib.exactly_once.start.takeover"
 
 

@@ -20,6 +20,7 @@ from lib.stream.watch.restarts import RestartPolicy
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.progress import BatchProgress, Totals
 from tests.exactly_once.copying import (
+    COMMITS,
     PARTITIONS,
     Copying,
     add_partition,
@@ -30,8 +31,6 @@ from tests.exactly_once.copying import (
     orders,
     recreate_topic,
 )
-
-COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 
 
 class NoView:

@@ -19,10 +19,9 @@ from lib.exactly_once.offsets.lease import find_owner
 from lib.exactly_once.sink import ExactlyOnceSink
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.kafka.cluster import Cluster
-from tests.exactly_once.copying import PARTITIONS, Copying, answers, as_bytes, orders
+from tests.exactly_once.copying import COMMITS, PARTITIONS, Copying, answers, as_bytes, orders
 from tests.support.waiting import wait_until
 
-COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 LEASE_S = 3
 
 

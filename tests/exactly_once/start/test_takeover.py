@@ -25,11 +25,8 @@ from lib.kafka.admin import build_admin, read_topic_id
 from lib.kafka.cluster import Cluster
 from lib.messages.columns import MESSAGE_SCHEMA
 from tests.conftest import TopicFactory
-from tests.exactly_once.copying import PARTITIONS, Copying, add_partition, answers, orders
+from tests.exactly_once.copying import COMMITS, PARTITIONS, Copying, add_partition, answers, orders
 from tests.support.waiting import wait_until
-
-COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
-
 
 NEW_RECORDS = ((b"new 1", b"new 1"), (b"new 2", b"new 2"))
 
@@ -106,7 +103,7 @@ def test_a_start_signs_partitions_that_have_never_been_committed(
     assert all(isinstance(stamp, Stamp) for _, stamp in found.values())
 
 
-@pytest.mark.parametrize("commit", ["driver", "executor"])
+@COMMITS
 def test_a_start_that_is_refused_leaves_the_running_job_alone(
     copying: Copying, commit: str, tmp_path: Path
 ) -> None:
