@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tests.conftest import TopicFactory
 
 Resend = Callable[..., int]
+ReadBack = Callable[[], list[Row]]
 OWN_HEADER: Header = ("trace", b"\x00\xff")
 
 
@@ -102,6 +103,20 @@ def send(broker: Broker, source: str, letters: str) -> Callable[..., None]:
 
 
 @pytest.fixture
+def read_back(broker: Broker, source: str) -> ReadBack:
+    """Reads what is in the input topic, by key."""
+
+    def as_row(message: Message) -> Row:
+        return message.key() or b"", message.value(), read_headers(message)
+
+    def read() -> list[Row]:
+        found = map(as_row, read_topic(broker.bootstrap_servers, source))
+        return sorted(found, key=lambda row: row[0])
+
+    return read
+
+
+@pytest.fixture
 def write_correction(tmp_path: Path) -> Callable[[str], Path]:
     def write(text: str) -> Path:
         path = tmp_path / "fix.py"
@@ -116,19 +131,11 @@ def build_rows(count: int) -> list[Row]:
     return [(b"%06d" % it, record(customerID=f"{it:06d}", gender="M"), []) for it in range(count)]
 
 
-def read_back(broker: Broker, topic: str) -> list[Row]:
-    def as_row(message: Message) -> Row:
-        return message.key() or b"", message.value(), read_headers(message)
-
-    return sorted(map(as_row, read_topic(broker.bootstrap_servers, topic)), key=lambda row: row[0])
-
-
 @pytest.mark.parametrize("style", DeadLetterFormat)
 def test_records_come_back_byte_for_byte_and_counted(
     run: Resend,
     send: Callable[..., None],
-    broker: Broker,
-    source: str,
+    read_back: ReadBack,
     style: DeadLetterFormat,
 ) -> None:
     values = [*(value for value, _ in BROKEN.values()), record()]  # the last has no probability
@@ -138,7 +145,7 @@ def test_records_come_back_byte_for_byte_and_counted(
     assert run(from_beginning=True) == 0
 
     own = [OWN_HEADER] if style is DeadLetterFormat.HEADERS else []
-    found = read_back(broker, source)
+    found = read_back()
     assert [(key, value) for key, value, _ in found] == [(key, value) for key, value, _ in rows]
     assert all(headers == [*own, (HEADER_RETRY_COUNT, b"1")] for _, _, headers in found)
 
@@ -146,30 +153,28 @@ def test_records_come_back_byte_for_byte_and_counted(
 def test_what_was_sent_and_came_back_is_left_alone(
     run: Resend,
     send: Callable[..., None],
-    broker: Broker,
+    read_back: ReadBack,
     source: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     send(build_rows(10))
     run(from_beginning=True)
-    send(read_back(broker, source))
+    send(read_back())
     capsys.readouterr()
 
     assert run() == 0
 
     output = capsys.readouterr().out
     assert "10 left alone: sent again before, as often as allowed" in output
-    assert len(read_back(broker, source)) == 10
+    assert len(read_back()) == 10
     assert run(max_retries=2, resend_name=f"another-{source}", from_beginning=True) == 0
-    assert [headers for _, _, headers in read_back(broker, source)].count(
-        [(HEADER_RETRY_COUNT, b"2")]
-    ) == 10
+    assert [headers for _, _, headers in read_back()].count([(HEADER_RETRY_COUNT, b"2")]) == 10
 
 
 def test_only_what_is_chosen_is_sent_and_a_dry_run_tells_it_before(
     run: Resend,
     send: Callable[..., None],
-    broker: Broker,
+    read_back: ReadBack,
     source: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -179,9 +184,9 @@ def test_only_what_is_chosen_is_sent_and_a_dry_run_tells_it_before(
     assert run(rule="not_utf8,not_json", dry_run=True, from_beginning=True) == 0
 
     told = capsys.readouterr().out
-    assert read_back(broker, source) == []
+    assert read_back() == []
     assert run(rule="not_utf8,not_json", from_beginning=True) == 0
-    assert [key for key, _, _ in read_back(broker, source)] == [b"x", b"y"]
+    assert [key for key, _, _ in read_back()] == [b"x", b"y"]
     done = capsys.readouterr().out
     *same, position = done.splitlines()
     assert told.replace("would be sent again", "sent again").split() == " ".join(same).split()
@@ -201,8 +206,7 @@ def test_only_what_is_chosen_is_sent_and_a_dry_run_tells_it_before(
 def test_a_correction_makes_the_values(
     run: Resend,
     send: Callable[..., None],
-    broker: Broker,
-    source: str,
+    read_back: ReadBack,
     write_correction: Callable[[str], Path],
 ) -> None:
     send(build_rows(4))
@@ -214,7 +218,7 @@ def test_a_correction_makes_the_values(
 
     assert run(correction=fix, from_beginning=True) == 0
 
-    found = read_back(broker, source)
+    found = read_back()
     assert [key for key, _, _ in found] == [b"000000", b"000001", b"000003"]
     assert {json.loads(value or b"")["gender"] for _, value, _ in found} == {"Male"}
 
@@ -223,8 +227,7 @@ def test_a_kill_leaves_neither_a_gap_nor_a_second_copy(
     run: Resend,
     flags: list[str],
     send: Callable[..., None],
-    broker: Broker,
-    source: str,
+    read_back: ReadBack,
     write_correction: Callable[[str], Path],
 ) -> None:
     send(build_rows(3_500))
@@ -237,19 +240,18 @@ def test_a_kill_leaves_neither_a_gap_nor_a_second_copy(
     )
 
     killed = run_python("jobs/resend.py", *flags, f"--correction={fix}", "--from-beginning")
-    first = len(read_back(broker, source))
+    first = len(read_back())
     assert run() == 0
 
     assert killed.returncode == -signal.SIGKILL
     assert first == 2_000  # two whole transactions
-    assert [key for key, _, _ in read_back(broker, source)] == [b"%06d" % it for it in range(3_500)]
+    assert [key for key, _, _ in read_back()] == [b"%06d" % it for it in range(3_500)]
 
 
 def test_a_correction_that_fails_sends_nothing_of_its_transaction(
     run: Resend,
     send: Callable[..., None],
-    broker: Broker,
-    source: str,
+    read_back: ReadBack,
     write_correction: Callable[[str], Path],
 ) -> None:
     send(build_rows(50))
@@ -260,9 +262,9 @@ def test_a_correction_that_fails_sends_nothing_of_its_transaction(
     with pytest.raises(CorrectionError, match=r"returned int for the dead letter \[\d\]@\d+"):
         run(correction=fix, from_beginning=True)
 
-    assert read_back(broker, source) == []
+    assert read_back() == []
     assert run() == 0
-    assert len(read_back(broker, source)) == 50
+    assert len(read_back()) == 50
 
 
 def test_a_second_one_under_the_same_name_stops_the_first(
@@ -270,6 +272,7 @@ def test_a_second_one_under_the_same_name_stops_the_first(
     letters: str,
     name: str,
     send: Callable[..., None],
+    read_back: ReadBack,
     broker: Broker,
     source: str,
 ) -> None:
@@ -288,14 +291,13 @@ def test_a_second_one_under_the_same_name_stops_the_first(
             on_part=lambda _: take_over(),
         )
 
-    assert [key for key, _, _ in read_back(broker, source)] == [b"%06d" % it for it in range(2_500)]
+    assert [key for key, _, _ in read_back()] == [b"%06d" % it for it in range(2_500)]
 
 
 def test_what_the_input_topic_refuses_is_not_passed_over(
     run: Resend,
     send: Callable[..., None],
-    broker: Broker,
-    source: str,
+    read_back: ReadBack,
     write_correction: Callable[[str], Path],
 ) -> None:
     send(build_rows(5))
@@ -305,7 +307,7 @@ def test_what_the_input_topic_refuses_is_not_passed_over(
         run(correction=fix, from_beginning=True)
 
     assert run() == 0
-    assert len(read_back(broker, source)) == 5
+    assert len(read_back()) == 5
 
 
 def test_missing_topics_are_named(run: Resend) -> None:
@@ -318,8 +320,8 @@ def test_letters_are_not_sent_twice_because_the_positions_have_expired(
     letters: str,
     name: str,
     send: Callable[..., None],
+    read_back: ReadBack,
     broker: Broker,
-    source: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     servers = broker.bootstrap_servers
@@ -337,14 +339,14 @@ def test_letters_are_not_sent_twice_because_the_positions_have_expired(
             " them yet, or its positions were deleted or have expired"
         )
 
-    assert len(read_back(broker, source)) == 10
+    assert len(read_back()) == 10
     # The way out, as docs/dead_letters.md has it: what the last run printed.
     command = "kafka-consumer-groups.sh --reset-offsets --execute"
     for partition, offset in re.findall(r"\[(\d)\]@(\d+)", printed):
         place = f"--group {name} --topic {letters}:{partition} --to-offset {offset}"
         run_consumer_groups(f"{command} --bootstrap-server {servers} {place}")
     assert run() == 0
-    assert [key for key, _, _ in read_back(broker, source)] == [b"%06d" % it for it in range(20)]
+    assert [key for key, _, _ in read_back()] == [b"%06d" % it for it in range(20)]
 
 
 def test_the_position_of_one_partition_that_was_lost_is_missed(
@@ -352,8 +354,8 @@ def test_the_position_of_one_partition_that_was_lost_is_missed(
     letters: str,
     name: str,
     send: Callable[..., None],
+    read_back: ReadBack,
     broker: Broker,
-    source: str,
 ) -> None:
     servers = broker.bootstrap_servers
     send(build_rows(10))
@@ -368,7 +370,7 @@ def test_the_position_of_one_partition_that_was_lost_is_missed(
         f"group {name} has no position in the partitions [1] of {letters}, those of [0]@{position}"
         " are there: it has not read them yet, or its positions were deleted or have expired"
     )
-    assert len(read_back(broker, source)) == 10
+    assert len(read_back()) == 10
 
 
 def test_every_run_commits_every_partition_and_a_new_one_is_known_as_such(
@@ -376,8 +378,8 @@ def test_every_run_commits_every_partition_and_a_new_one_is_known_as_such(
     letters: str,
     name: str,
     send: Callable[..., None],
+    read_back: ReadBack,
     broker: Broker,
-    source: str,
 ) -> None:
     servers = broker.bootstrap_servers
 
@@ -391,7 +393,7 @@ def test_every_run_commits_every_partition_and_a_new_one_is_known_as_such(
     add_partitions(servers, letters, 3)
     send(build_rows(30))
     assert run() == 0
-    assert len(read_back(broker, source)) == 30
+    assert len(read_back()) == 30
     assert read_group(servers, name).keys() == {(letters, it) for it in range(3)}
 
 
@@ -400,8 +402,8 @@ def test_the_flag_of_the_first_run_cannot_stay_in_a_script(
     letters: str,
     name: str,
     send: Callable[..., None],
+    read_back: ReadBack,
     broker: Broker,
-    source: str,
 ) -> None:
     send(build_rows(10))
 
@@ -427,7 +429,7 @@ def test_the_flag_of_the_first_run_cannot_stay_in_a_script(
         f" {letters} before, up to {positions} (leave it out to go on from there; another"
         " --resend-name starts over, and sends every letter again)\n"
     )
-    assert len(read_back(broker, source)) == 10
+    assert len(read_back()) == 10
 
 
 def test_the_name_of_a_query_is_refused_before_its_job_is_ended(
