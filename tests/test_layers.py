@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lib.setup.places import PROJECT_ROOT
 from tests.support.process import run_python
-
-ROOT = Path(__file__).parents[1]
 
 # The folders of lib in the order in which they may import: each only from those above it. Modules
 # that stand in lib itself are the first, but for the face, which is a folder's public name.
@@ -57,8 +56,8 @@ MAX_MODULES = 12
 def list_modules() -> dict[str, Path]:
     """Name below lib, empty for lib itself → file."""
     modules = {}
-    for path in sorted((ROOT / "lib").rglob("*.py")):
-        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sorted((PROJECT_ROOT / "lib").rglob("*.py")):
+        name = ".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts)
         modules[name.removesuffix(".__init__").removeprefix("lib").removeprefix(".")] = path
     return modules
 
@@ -114,12 +113,12 @@ def test_a_pure_module_needs_neither_spark_nor_kafka(module: str) -> None:
 
 def test_each_listed_folder_exists() -> None:
     for folder in FOLDERS:
-        path = ROOT / "lib" / folder.removeprefix("lib").replace(".", "/")
+        path = PROJECT_ROOT / "lib" / folder.removeprefix("lib").replace(".", "/")
         assert path.is_dir() or path.with_suffix(".py").is_file(), folder
 
 
 def test_the_readme_lists_the_folders_in_this_order() -> None:
-    table = (ROOT / "README.md").read_text().partition("| folder | holds |\n|---|---|\n")[2]
+    table = (PROJECT_ROOT / "README.md").read_text().partition("| folder | holds |\n|---|---|\n")[2]
     rows = table.partition("\n\n")[0].splitlines()
 
     assert [row.split("|")[1].strip(" `") for row in rows] == list(FOLDERS)
@@ -152,7 +151,7 @@ def test_the_exactly_once_sink_knows_nothing_of_models_or_records() -> None:
 
 
 def test_jobs_are_short_and_import_no_other_job() -> None:
-    for path in sorted((ROOT / "jobs").glob("*.py")):
+    for path in sorted((PROJECT_ROOT / "jobs").glob("*.py")):
         assert len(path.read_text().splitlines()) <= 110, path.name
         assert not {name for name in imports_of(path) if name.startswith("jobs")}, path.name
 

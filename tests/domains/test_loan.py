@@ -18,11 +18,12 @@ from lib.messages.dead_letter import DeadLetter
 from lib.record.contract_file import read_contract
 from lib.record.types import is_float
 from lib.settings.jobs.replay import ReplaySettings
+from lib.setup.places import PROJECT_ROOT
 from lib.store import ModelStore, read_version_contract
 from lib.synth import draw_records, encode_record
 from lib.tools.broker import Broker
 from tests.conftest import TopicFactory
-from tests.end_to_end.jobs import ROOT, run_job
+from tests.end_to_end.jobs import run_job
 from tests.record.random_contracts import draw_values
 from tests.support.process import run_python
 from tests.support.topics import produce, read_headers, read_topic
@@ -43,7 +44,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with a version that the job has trained."""
     store = tmp_path_factory.mktemp("store")
     arguments = ("--contract", str(CONTRACT), "--data", str(DATA), "--store", str(store))
-    done = run_python(str(ROOT / "jobs" / "train.py"), *arguments)
+    done = run_python(str(PROJECT_ROOT / "jobs" / "train.py"), *arguments)
     assert done.returncode == 0, done.stderr
     assert "champion     loan-default@1" in done.stdout
     return store
@@ -174,7 +175,7 @@ def test_jobs_take_the_domains_own_names(broker: Broker, store: Path, tmp_path: 
     )
 
     sent = run_python(
-        *(str(ROOT / "jobs" / "produce.py"), *servers, *contract, "--source", str(DATA)),
+        *(str(PROJECT_ROOT / "jobs" / "produce.py"), *servers, *contract, "--source", str(DATA)),
         *("--create-topic", "--bad-share", "0.1"),
     )
     assert sent.returncode == 0, sent.stderr
@@ -186,12 +187,14 @@ def test_jobs_take_the_domains_own_names(broker: Broker, store: Path, tmp_path: 
         ]
     )
     assert scored.returncode == 0, scored.stderr
-    read = run_python(str(ROOT / "jobs" / "consume.py"), *servers, *contract)
+    read = run_python(str(PROJECT_ROOT / "jobs" / "consume.py"), *servers, *contract)
     answers = [json.loads(line) for line in read.stdout.splitlines()]
     assert len(answers) == 1_080
     assert {line["model_version"] for line in answers} == {"loan-default@1/onnx"}
     known = {f"LN-{number}" for number in range(100_000, 101_200)}
     assert {line["application_id"] for line in answers} < known
-    again = run_python(str(ROOT / "jobs" / "resend.py"), *servers, *contract, "--from-beginning")
+    again = run_python(
+        str(PROJECT_ROOT / "jobs" / "resend.py"), *servers, *contract, "--from-beginning"
+    )
     assert again.returncode == 0, again.stderr
     assert "120 sent again to loan-default.records" in again.stdout.splitlines()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -10,6 +9,7 @@ from lib.decode.engines.python import check_record
 from lib.record.checks import check_value
 from lib.record.contract import Kind
 from lib.record.violations import Rule
+from lib.setup.places import PROJECT_ROOT
 from tests.support.telco import CUSTOMER
 
 
@@ -83,6 +83,6 @@ def test_every_category_lists_its_values_and_every_number_its_range() -> None:
 
 
 def test_the_documented_table_is_the_contract() -> None:
-    document = Path(__file__).parents[2] / "docs" / "contract.md"
+    document = PROJECT_ROOT / "docs" / "contract.md"
 
     assert CUSTOMER.to_markdown() in document.read_text()

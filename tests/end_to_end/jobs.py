@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from lib.settings.jobs.score_stream import AVAILABLE_NOW, ScoreStreamSettings
+from lib.setup.places import PROJECT_ROOT
 from tests.support.topics import Account, Record, read_topic, take_account
 
-ROOT = Path(__file__).parents[2]
-SUBMIT = str(ROOT / "spark-submit.sh")
-SCORE_STREAM = str(ROOT / "jobs" / "score_stream.py")
+SUBMIT = str(PROJECT_ROOT / "spark-submit.sh")
+SCORE_STREAM = str(PROJECT_ROOT / "jobs" / "score_stream.py")
 # Generous: a loaded machine takes several times as long as an idle one.
 JOB_TIMEOUT_S = 180.0
 _NO_UI = {"spark.ui.enabled": "false"}

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from lib.setup.places import PROJECT_ROOT
 from lib.tools.broker import Broker
-from tests.end_to_end.jobs import JOB_TIMEOUT_S, ROOT, kill_group
+from tests.end_to_end.jobs import JOB_TIMEOUT_S, kill_group
 
-JOB = ROOT / "jobs" / "demo.py"
+JOB = PROJECT_ROOT / "jobs" / "demo.py"
 SMALL = ("--count", "2000", "--steady-count", "200", "--steady-rate", "100")
 
 
@@ -100,7 +101,7 @@ def test_keep_goes_on_until_ctrl_c_and_its_advice_works(
     with start_demo(broker, model_store, tmp_path, "--keep") as demo:
         output = read_until(demo, "jobs/produce.py")
         command = output.splitlines()[-1].strip().replace("--rate 100", "--rate 500")
-        subprocess.run(command.split(), cwd=ROOT, check=True, timeout=60)
+        subprocess.run(command.split(), cwd=PROJECT_ROOT, check=True, timeout=60)
         shown = read_until(demo, "3,1")  # 2,178 predictions before, 950 more
         demo.send_signal(signal.SIGINT)
         rest, _ = demo.communicate(timeout=60)

@@ -21,11 +21,11 @@ from lib.exactly_once.transaction.settings import ignore_step
 from lib.settings.command import run_command
 from lib.settings.command import run_job as run_job_here
 from lib.settings.jobs.score_stream import ScoreStreamSettings
+from lib.setup.places import PROJECT_ROOT
 from lib.stream.preflight import check_kafka
 from lib.stream.watch.stop_signal import StopSignal
 from tests.end_to_end.jobs import (
     JOB_TIMEOUT_S,
-    ROOT,
     SCORE_STREAM,
     Deployment,
     read_account,
@@ -144,7 +144,7 @@ def test_a_wrong_setting_is_one_line(
 def test_plain_spark_submit_without_the_connector_says_how_to_add_it(
     deployment: Deployment,
 ) -> None:
-    submit = ROOT / ".venv" / "bin" / "spark-submit"
+    submit = PROJECT_ROOT / ".venv" / "bin" / "spark-submit"
     command = str(submit) if submit.exists() else shutil.which("spark-submit")
     assert command is not None
     environment = {name: value for name, value in os.environ.items() if name != "SPARK_CONF_DIR"}

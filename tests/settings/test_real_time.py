@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from lib.errors import PlanRefusedError, SettingsError
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
 from lib.settings.real_time import check_backend, check_batch, check_slots, parse_interval_ms
+from lib.setup.places import CONF
 from lib.spark.failed_query import build_query_error
 
-ROOT = Path(__file__).parents[2]
 REAL_TIME = ("--mode", "real-time", "--delivery", "at-least-once")
 
 
@@ -57,7 +55,7 @@ def test_a_setting_that_contradicts_the_mode_is_one_clear_error(
 
 def test_all_contradictions_are_named_at_once() -> None:
     with pytest.raises(SettingsError) as error:
-        load("--mode", "real-time", "--config", str(ROOT / "conf" / "cluster.toml"))
+        load("--mode", "real-time", "--config", str(CONF / "cluster.toml"))
 
     for name in ("--delivery", "--trigger", "--max-offsets-per-trigger"):
         assert f"found {name} " in error.value.message
@@ -70,7 +68,7 @@ def test_what_is_refused_in_real_time_mode_is_allowed_without_it() -> None:
 
 
 def test_a_file_with_every_default_is_no_contradiction() -> None:
-    assert load(*REAL_TIME, "--config", str(ROOT / "conf" / "local.toml")).mode == "real-time"
+    assert load(*REAL_TIME, "--config", str(CONF / "local.toml")).mode == "real-time"
 
 
 @pytest.mark.parametrize(

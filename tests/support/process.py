@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from lib.setup.places import PROJECT_ROOT
 
 
 def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -17,7 +16,7 @@ def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProce
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
-        cwd=ROOT,
+        cwd=PROJECT_ROOT,
         env={**os.environ, **own},
         timeout=120,
         check=False,

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +18,7 @@ from jobs.consume import consume
 from lib.errors import KafkaSetupError
 from lib.messages.dead_letter import DeadLetterFormat
 from lib.settings.jobs.consume import ConsumeSettings
+from lib.setup.places import PROJECT_ROOT
 from lib.tools.broker.ports import pick_free_ports
 from tests.support.letters import Row, send_letters
 from tests.support.records import record
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lib.tools.broker import Broker
     from tests.conftest import TopicFactory
 
-JOB = Path(__file__).parents[2] / "jobs" / "consume.py"
+JOB = PROJECT_ROOT / "jobs" / "consume.py"
 Consume = Callable[..., list[str]]
 
 NO_TEXT = b"\xff\xfe{}"

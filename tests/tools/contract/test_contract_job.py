@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lib.setup.places import PROJECT_ROOT
 from lib.synth import encode_record
 from tests.record.test_contract_file import LOAN
 from tests.support.process import run_python
 from tests.support.telco import CONTRACT_FILE, CUSTOMER
 
-JOB = str(Path(__file__).parents[3] / "jobs" / "contract.py")
+JOB = str(PROJECT_ROOT / "jobs" / "contract.py")
 
 
 def test_a_contract_is_drafted_checked_compared_and_shown(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from lib.decode.engines.python import decode_value
 from lib.errors import KafkaSetupError, SinkError
 from lib.kafka.cluster import Cluster
 from lib.settings.jobs.produce import ProduceSettings
+from lib.setup.places import PROJECT_ROOT
 from lib.tools.broker.ports import pick_free_ports
 from lib.tools.produce.mixture import Message
 from lib.tools.produce.sending import Target, send_messages
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from lib.tools.broker import Broker
     from tests.conftest import TopicFactory
 
-JOB = Path(__file__).parents[3] / "jobs" / "produce.py"
+JOB = PROJECT_ROOT / "jobs" / "produce.py"
 Produce = Callable[..., int]
 
 
