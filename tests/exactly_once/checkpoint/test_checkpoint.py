@@ -9,6 +9,7 @@ import pytest
 
 from lib.errors import ResumeRefusedError, SettingsError, SinkError
 from lib.exactly_once.offsets.resume import CheckpointDamage, CheckpointPosition
+from tests.exactly_once.checkpoint.damaging import DAMAGES, damage
 
 pytest.importorskip("pyspark")
 
@@ -96,20 +97,8 @@ SOUND = {
     "exactly-once/repeats": "10 1",
 }
 BEGUN = CheckpointPosition(10, {0: 5, 1: 15}, is_complete=False)
-GARBAGE = "\x1f\x8b\x08 no file of Spark's"
-DAMAGES = ("empty", "zeros", "truncated", "garbage", "missing")
 NO_OFFSETS = "holds no offsets: it is cut off, or no file of Spark's"
 NO_QUERY_ID = "holds no query id: it is cut off, or no file of Spark's"
-
-
-def damage(root: Path, file: str, how: str) -> None:
-    """Damage a file as a crash of the machine, a full disk or a careless hand may."""
-    path = root / file
-    text = path.read_text()
-    path.unlink()
-    if how != "missing":
-        changed = {"empty": "", "zeros": "\0" * 64, "truncated": text[: len(text) // 2]}
-        path.write_text(changed.get(how, GARBAGE))
 
 
 @pytest.mark.parametrize("how", DAMAGES)
@@ -161,7 +150,7 @@ def test_each_damage_of_each_file(
     spark: SparkSession, tmp_path: Path, file: str, how: str, expected: dict[str, object]
 ) -> None:
     root = write(tmp_path, SOUND)
-    damage(tmp_path, file, how)
+    damage(tmp_path / file, how)
 
     found = CheckpointReader(spark, root, "in").look()
 
@@ -179,7 +168,7 @@ def test_each_damage_of_the_initial_offsets_before_the_first_batch_is_done(
 ) -> None:
     files = {"metadata": METADATA, "sources/0/0": INITIAL, "offsets/0": log(p0=5, p1=15)}
     root = write(tmp_path, files)
-    damage(tmp_path, "sources/0/0", how)
+    damage(tmp_path / "sources/0/0", how)
 
     found = CheckpointReader(spark, root, "in").look()
 
@@ -190,7 +179,7 @@ def test_each_damage_of_the_initial_offsets_before_the_first_batch_is_done(
 def test_a_commit_of_offsets_that_are_gone_is_damage(spark: SparkSession, tmp_path: Path) -> None:
     """Spark would repeat the batch before it, and take its own old commit for another driver's."""
     root = write(tmp_path, {**SOUND, "commits/10": "v1\n{}"})
-    damage(tmp_path, "offsets/10", "missing")
+    damage(tmp_path / "offsets/10", "missing")
 
     found = CheckpointReader(spark, root, "in").look()
     assert found == CheckpointDamage(f"{root}/offsets/10 is missing")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lib.errors import ResumeRefusedError, SettingsError
+from tests.exactly_once.checkpoint.damaging import damage
 from tests.exactly_once.copying import (
     COMMITS,
     Copying,
@@ -22,18 +23,6 @@ from tests.exactly_once.copying import (
 from tests.support.topics import read_topic
 
 LOGGER = "lib.exactly_once.start.takeover"
-
-
-def damage(path: Path, how: str) -> None:
-    """Damage a file and remove the checksum that Hadoop's local file system keeps beside it.
-
-    Other file systems keep none.
-    """
-    text = path.read_text()
-    (path.parent / f".{path.name}.crc").unlink(missing_ok=True)
-    path.unlink()
-    if how != "missing":
-        path.write_text({"empty": "", "truncated": text[: len(text) // 2]}.get(how, "garbage"))
 
 
 @pytest.mark.parametrize(
