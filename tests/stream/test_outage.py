@@ -26,18 +26,23 @@ class BrokersAway:
         return self.fault
 
 
-@pytest.fixture
-def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    class Lines(list[str]):
-        def emit(self, record: logging.LogRecord) -> None:
-            self.append(re.sub(r"\d\d:\d\d:\d\d", "HH:MM:SS", record.getMessage()))
+class Lines(logging.Handler):
+    """Keeps what is logged, without the times."""
 
-    found = Lines()
-    handler = logging.Handler()
-    handler.emit = found.emit  # type: ignore[method-assign]
-    logging.getLogger("lib.stream.watch.outage").addHandler(handler)
-    yield found
-    logging.getLogger("lib.stream.watch.outage").removeHandler(handler)
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.found.append(re.sub(r"\d\d:\d\d:\d\d", "HH:MM:SS", record.getMessage()))
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    logger, handler = logging.getLogger("lib.stream.watch.outage"), Lines()
+    logger.addHandler(handler)
+    yield handler.found
+    logger.removeHandler(handler)
 
 
 def test_an_outage_begins_with_the_silence_and_ends_with_an_answer(lines: list[str]) -> None:
