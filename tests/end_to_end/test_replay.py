@@ -21,13 +21,11 @@ from lib.inference_backend import load_model, predict
 from lib.messages.dead_letter import HEADER_MESSAGE, HEADER_VIOLATIONS, DeadLetter
 from lib.record.contract import Kind
 from lib.record.prediction import Prediction
-from lib.score.choice import load_backend
 from lib.settings.base import DecoderChoice
 from lib.settings.jobs.replay import ReplaySettings
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.spark.session import apply_runtime_settings
-from lib.stream.route import choose_route
-from lib.stream.start import start_stream
+from tests.end_to_end.query import start_query
 from tests.support.records import ACCEPTED, BROKEN, VALID, record
 from tests.support.telco import CUSTOMER
 from tests.support.topics import read_topic
@@ -139,9 +137,7 @@ def test_stream_and_replay_say_the_same_of_every_record(
         trigger="available-now",
         checkpoint=str(checkpoint),
     )
-    scorer = load_backend(spark, stream_settings)
-    route = choose_route(spark, stream_settings, scorer)
-    stream = start_stream(spark, stream_settings, scorer, CUSTOMER, route)
+    stream = start_query(spark, stream_settings)
     assert stream.query.awaitTermination(120)
     assert stream.sink is not None
     stream.sink.close()

@@ -24,10 +24,8 @@ from lib.errors import (
 )
 from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
-from lib.score.choice import load_backend
-from lib.stream.route import choose_route
 from lib.stream.running_query import RunningQuery
-from lib.stream.start import build_guard, start_stream
+from lib.stream.start import build_guard
 from lib.stream.watch.guard import QueryGuard
 from lib.stream.watch.life_signs import LifeSigns
 from lib.stream.watch.outage import OutageWatch
@@ -36,7 +34,7 @@ from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.progress import BatchProgress, Totals
 from lib.tools.broker import EmbeddedBroker
 from tests.end_to_end.jobs import Deployment, read_account
-from tests.support.telco import CUSTOMER
+from tests.end_to_end.query import start_query
 from tests.support.topics import build_customers, produce, read_topic, take_account
 from tests.support.waiting import wait_until
 
@@ -67,10 +65,9 @@ class Fault:
 
 def drain(spark: SparkSession, deployment: Deployment, fault: Fault, **options: Any) -> Totals:
     settings = deployment.settings(max_offsets_per_trigger=200, **options)
-    view, scorer = Totalled(), load_backend(spark, settings)
+    view = Totalled()
     with StopSignal() as stop:
-        route = choose_route(spark, settings, scorer)
-        start_stream(spark, settings, scorer, CUSTOMER, route, fault).follow(view, stop)
+        start_query(spark, settings, fault).follow(view, stop)
     return view.totals
 
 
@@ -120,11 +117,7 @@ def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(
                 silence.wait(60)
                 steps.append("heard again")
 
-        scorer = load_backend(spark, settings)
-        route = choose_route(spark, settings, scorer)
-        start_stream(spark, settings, scorer, CUSTOMER, route, hang_in_the_batch).follow(
-            Totalled(), stop
-        )
+        start_query(spark, settings, hang_in_the_batch).follow(Totalled(), stop)
 
     assert steps[-1] == "offsets_sent"
     drain(spark, deployment, Fault(SinkError("never"), "no step"))
@@ -182,7 +175,7 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
     settings = deployment.settings(backend="sklearn", commit=commit, trigger="100 milliseconds")
     # Less than a setting may be, as transactions might take longer.
     settings = settings.model_copy(update={"batch_timeout": 5.0})
-    view, scorer = Totalled(), load_backend(spark, settings)
+    view = Totalled()
     hung: list[psutil.Process] = []
 
     def count_answers() -> int:
@@ -204,8 +197,7 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
                     worker.resume()
 
     with StopSignal() as stop:
-        route = choose_route(spark, settings, scorer)
-        stream = start_stream(spark, settings, scorer, CUSTOMER, route, stop=stop)
+        stream = start_query(spark, settings, stop=stop)
         striking = threading.Thread(target=strike, args=(stop,))
         striking.start()
         stream.follow(view, stop)
@@ -255,11 +247,9 @@ def test_an_outage_of_the_brokers_costs_no_restart_and_is_told(
             raise SinkRetryExhaustedError("the broker is silent")
 
     settings = deployment.settings(restart_limit=0)
-    scorer = load_backend(spark, settings)
     try:
         with StopSignal() as stop:
-            route = choose_route(spark, settings, scorer)
-            stream = start_stream(spark, settings, scorer, CUSTOMER, route, lose_the_broker, stop)
+            stream = start_query(spark, settings, lose_the_broker, stop)
             stream.follow(Totalled(), stop)
     finally:
         broker.resume()
@@ -291,7 +281,6 @@ def test_an_outage_ends_the_job_only_at_its_limit(
 def test_a_stop_ends_the_wait_for_a_restart(spark: SparkSession, deployment: Deployment) -> None:
     produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(20))
     settings = deployment.settings()
-    scorer = load_backend(spark, settings)
     steps: list[str] = []
 
     with StopSignal() as stop:
@@ -302,8 +291,7 @@ def test_a_stop_ends_the_wait_for_a_restart(spark: SparkSession, deployment: Dep
                 threading.Timer(0.5, stop.request, ("SIGTERM",)).start()
                 raise QueryFailedError("an executor was lost")
 
-        route = choose_route(spark, settings, scorer)
-        stream = start_stream(spark, settings, scorer, CUSTOMER, route, fail_and_stop, stop)
+        stream = start_query(spark, settings, fail_and_stop, stop)
         stream.follow(Totalled(), stop)
 
     assert stop.is_requested

@@ -13,12 +13,10 @@ from pyspark.sql import SparkSession
 
 from lib.decode.engines.python import decode_value
 from lib.inference_backend import load_model, predict
-from lib.score.choice import load_backend
-from lib.stream.route import choose_route
-from lib.stream.start import start_stream
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.progress import BatchProgress, Totals
 from tests.end_to_end.jobs import Deployment, read_account
+from tests.end_to_end.query import start_query
 from tests.support.telco import CONTRACT_FILE, CUSTOMER
 from tests.support.topics import Record, build_customers, produce, read_topic
 
@@ -40,10 +38,8 @@ class RecordingView:
 def score(spark: SparkSession, deployment: Deployment, **options: Any) -> RecordingView:
     settings = deployment.settings(**options)
     view = RecordingView()
-    scorer = load_backend(spark, settings)
     with StopSignal() as stop:
-        route = choose_route(spark, settings, scorer)
-        start_stream(spark, settings, scorer, CUSTOMER, route).follow(view, stop)
+        start_query(spark, settings).follow(view, stop)
     return view
 
 
@@ -101,10 +97,8 @@ def explain_stream(spark: SparkSession, deployment: Deployment, backend: str) ->
     """Spark's plan of a query that has scored a few records."""
     produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(100))
     settings = deployment.settings(backend=backend)
-    scorer = load_backend(spark, settings)
     with StopSignal() as stop:
-        route = choose_route(spark, settings, scorer)
-        stream = start_stream(spark, settings, scorer, CUSTOMER, route)
+        stream = start_query(spark, settings)
         stream.follow(RecordingView(), stop)
     plan: str = stream.query._jsq.explainInternal(False)
     return plan
@@ -210,9 +204,7 @@ def test_a_stop_request_ends_a_running_stream_after_its_batch(
     settings = deployment.settings(trigger="0 seconds")
     view = RecordingView()
     with StopSignal() as stop:
-        scorer = load_backend(spark, settings)
-        route = choose_route(spark, settings, scorer)
-        stream = start_stream(spark, settings, scorer, CUSTOMER, route)
+        stream = start_query(spark, settings)
         while stream.query.lastProgress is None:
             time.sleep(0.1)
         stop.request("TEST")
