@@ -8,7 +8,7 @@
 # conf/spark-defaults.conf unless you give a --properties-file, and the Kafka connector that `make setup`
 # fetched (otherwise spark-submit fetches it itself). Your --jars and --py-files come on top.
 # With --deploy-mode cluster on YARN it also sends the files that the job's options name, the model and the Python
-# environment; see lib/deploy. Your --files and --archives come on top.
+# environment; see lib/tools/deploy. Your --files and --archives come on top.
 # The process becomes spark-submit, so signals and the exit code are the job's.
 set -euo pipefail
 
@@ -149,7 +149,7 @@ if compgen -G "$root/build/jars/connector/*.jar" >/dev/null; then
   if [ -n "$class_path" ] && [ -z "$own_class_path" ]; then
     options=("--driver-class-path" "$class_path" ${options[@]+"${options[@]}"})
     if [ -n "$in_process" ]; then
-      # A checkpoint on this machine then costs no process for each file; see lib/exactly_once/checkpoint/reader.py.
+      # A checkpoint on this machine then costs no process for each file; see lib/exactly_once/checkpoint/files.py.
       plain=com.globalmentor.apache.hadoop.fs.BareLocalFileSystem
       options=("--conf" "spark.hadoop.fs.file.impl=$plain" ${options[@]+"${options[@]}"})
     fi
