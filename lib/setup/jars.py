@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
-import importlib.util
 import logging
 import os
 import shutil
@@ -28,7 +27,7 @@ from pathlib import Path
 
 from lib.errors import SetupError
 from lib.setup.java import find_java
-from lib.setup.places import BUILD_ROOT, CONF, IS_INSTALLED
+from lib.setup.places import BUILD_ROOT, CONF, IS_INSTALLED, locate_pyspark
 
 logger = logging.getLogger(__name__)
 
@@ -167,12 +166,10 @@ def _reason(output: str) -> str:
 
 
 def _ivy_jar() -> Path:
-    spec = importlib.util.find_spec("pyspark")
-    if spec is None or spec.origin is None:
-        raise SetupError("pyspark is not installed, and Ivy comes with it")
-    jars = sorted((Path(spec.origin).parent / "jars").glob("ivy-*.jar"))
+    folder = locate_pyspark() / "jars"
+    jars = sorted(folder.glob("ivy-*.jar"))
     if not jars:
-        raise SetupError(f"no ivy-*.jar in {Path(spec.origin).parent / 'jars'}")
+        raise SetupError(f"no ivy-*.jar in {folder}")
     return jars[-1]
 
 

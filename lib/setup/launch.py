@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import os
 import shlex
 import sys
@@ -25,7 +24,7 @@ from lib.errors import SetupError
 from lib.setup.cores import count_cores
 from lib.setup.jars import JarSet, list_jars
 from lib.setup.java import Java, find_java
-from lib.setup.places import BUILD_ROOT, CONF, PROJECT_ROOT
+from lib.setup.places import BUILD_ROOT, CONF, PROJECT_ROOT, locate_pyspark
 
 LOG_SETTINGS = CONF / "log4j2.properties"
 SPARK_DEFAULTS = CONF / "spark-defaults.conf"
@@ -159,7 +158,7 @@ def provide_spark_home(view: Path = BUILD_ROOT / "spark-home") -> Path:
     Python worker would compile pyspark's modules again, 0.5 s each; without it they find the
     installed, compiled ones.
     """
-    installed = _installed_spark_home()
+    installed = locate_pyspark()
     for name in ("bin", "jars"):
         link = view / name
         if not link.exists() or link.resolve() != (installed / name).resolve():
@@ -168,13 +167,6 @@ def provide_spark_home(view: Path = BUILD_ROOT / "spark-home") -> Path:
             fresh.symlink_to(installed / name)
             fresh.replace(link)
     return view
-
-
-def _installed_spark_home() -> Path:
-    spec = importlib.util.find_spec("pyspark")
-    if spec is None or spec.origin is None:
-        raise SetupError("pyspark is not installed")
-    return Path(spec.origin).parent
 
 
 def main() -> int:

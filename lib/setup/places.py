@@ -1,4 +1,4 @@
-"""Where the delivered files are, and where fetched and recorded ones go.
+"""Where the delivered files and Spark are, and where fetched and recorded files go.
 
 In a clone these are its folders ``conf`` and ``build``. An installed package has its ``conf``
 inside, and keeps what it fetches in the user's cache, ``$XDG_CACHE_HOME`` or ``~/.cache``, below
@@ -7,10 +7,12 @@ its own name and version, since each version needs its own.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
 from lib import __version__
+from lib.errors import SetupError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Not Path.home(), which raises where a process has no home folder.
@@ -24,3 +26,16 @@ PROJECT_ROOT = _PACKAGE.parent
 CONF = (_PACKAGE if IS_INSTALLED else PROJECT_ROOT) / "conf"
 #: The folder of what is fetched and recorded; it may be missing.
 BUILD_ROOT = Path(_CACHE) / _PACKAGE.name / __version__ if IS_INSTALLED else PROJECT_ROOT / "build"
+
+
+def locate_pyspark() -> Path:
+    """Return the folder of the installed pyspark, which holds Spark, without importing it.
+
+    Raises:
+        SetupError: it is not installed.
+    """
+    spec = importlib.util.find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        hint = "install this package with its extra `stream`" if IS_INSTALLED else None
+        raise SetupError("pyspark is not installed", hint=hint)
+    return Path(spec.origin).parent
