@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from pyspark import SparkStageInfo
@@ -23,28 +23,26 @@ class LifeSigns:
 
     Args:
         spark: the Spark session.
-        now: the clock, in seconds.
     """
 
-    def __init__(self, spark: SparkSession, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, spark: SparkSession) -> None:
         self.spark = spark
-        self._now = now
-        self._last_s = now()
+        self._last_s = time.monotonic()
         self._done: list[tuple[int, int]] = []
 
     @property
     def last_s(self) -> float:
-        """The time of the last sign, by the clock."""
+        """The time of the last sign, by ``time.monotonic``."""
         return self._last_s
 
     @property
     def silence_s(self) -> float:
         """The seconds since the last sign."""
-        return self._now() - self._last_s
+        return time.monotonic() - self._last_s
 
     def note(self) -> None:
         """Note a sign of life."""
-        self._last_s = self._now()
+        self._last_s = time.monotonic()
 
     def look(self, query: StreamingQuery) -> None:
         """Look for signs of life in the query's state and among Spark's tasks."""

@@ -37,11 +37,10 @@ _KEPT_S = 7 * 24 * 3600.0
 _COMPRESSION = 1
 
 
-def provide_archive(folder: Path = BUILD_ROOT) -> Path:
+def provide_archive() -> Path:
     """Pack the environment of this interpreter, unless that has been done.
 
-    Args:
-        folder: the folder of the archives, where those of a week ago are removed.
+    Archives of a week ago are removed.
 
     Raises:
         SetupError: this interpreter does not belong to a virtual environment.
@@ -51,7 +50,7 @@ def provide_archive(folder: Path = BUILD_ROOT) -> Path:
     packages = sorted(_list_distributions(), key=_describe)
     interpreter = [sys.version, os.path.realpath(sys.executable)]
     facts = "\n".join([*interpreter, _LEFT_OUT.pattern, *map(_describe, packages)])
-    archive = folder / f"python-{hashlib.sha256(facts.encode()).hexdigest()[:16]}.tar.gz"
+    archive = BUILD_ROOT / f"python-{hashlib.sha256(facts.encode()).hexdigest()[:16]}.tar.gz"
     if archive.is_file():
         archive.touch()
         return archive
@@ -63,7 +62,7 @@ def provide_archive(folder: Path = BUILD_ROOT) -> Path:
         for package in packages:
             for path, name in _list_files(package):
                 tar.add(path, name, recursive=False)
-    _remove_old(folder)
+    _remove_old()
     return archive
 
 
@@ -110,8 +109,8 @@ def _add_interpreter(tar: tarfile.TarFile) -> None:
     tar.addfile(configuration, io.BytesIO(text))
 
 
-def _remove_old(folder: Path) -> None:
-    for path in folder.glob("python-*.tar.gz"):
+def _remove_old() -> None:
+    for path in BUILD_ROOT.glob("python-*.tar.gz"):
         with suppress(FileNotFoundError):  # another process has removed it
             if time.time() - path.stat().st_mtime > _KEPT_S:
                 path.unlink()
