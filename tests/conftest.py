@@ -26,11 +26,11 @@ if TYPE_CHECKING:  # pure tests must not even import them
     from lib.tools.broker import Broker, EmbeddedBroker
     from tests.crash.proxy import Proxy
 
-# A loaded machine is slow, not wrong: no test measures time.
+# A loaded machine is slow, not wrong, so no test measures how long an example takes.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-#: Fixtures that start a JVM, and the marker they give, the costliest last.
+#: Fixtures that start a JVM, and the marker that each one gives; the costliest stands last.
 _MARKERS = {
     "spark": "spark",
     "broker": "broker",
@@ -39,25 +39,26 @@ _MARKERS = {
 }
 
 # Tests start many short JVMs and no long one: the archive of loaded classes and the quick compiler
-# alone make each start twice as fast. Jobs that tests run as processes of their own inherit it.
+# alone make each start twice as fast. Jobs that tests run as separate processes inherit this
+# setting.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
 
 class TopicFactory(Protocol):
-    """Makes a topic that no other test uses."""
+    """A function that makes a topic which no other test uses."""
 
     def __call__(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """Create the topic and return its name."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures they use, and order them by what those cost."""
+    """Mark tests by the fixtures they use, and order them by what those fixtures cost."""
     for item in items:
         for fixture, marker in _MARKERS.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
     is_shared_out = "PYTEST_XDIST_WORKER" in os.environ
-    # Stable: within one cost the order of the files remains.
+    # The sort is stable: among tests of one cost the order of the files remains.
     items.sort(key=_cost, reverse=is_shared_out)
 
 
@@ -69,13 +70,13 @@ def _cost(item: pytest.Item) -> int:
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A session as the job has it (conf/spark-defaults.conf), small and quiet."""
+    """Start a session with the job's settings (conf/spark-defaults.conf), small and quiet."""
     from lib.exactly_once.checkpoint.files import PLAIN_FILE_SYSTEM
     from lib.spark.local_session import start_local_session
 
     scratch = tmp_path_factory.mktemp("spark")
     defaults = read_spark_defaults()
-    del defaults["spark.jars.packages"]  # tests take the fetched jars
+    del defaults["spark.jars.packages"]  # the tests take the jars that were fetched
     settings = {
         **defaults,
         **build_local_settings(),
@@ -93,10 +94,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
-    """The broker that KAFKA_BOOTSTRAP_SERVERS names, or an embedded one."""
+    """Provide the broker that KAFKA_BOOTSTRAP_SERVERS names, or an embedded one."""
     from lib.tools.broker import provide_broker
 
-    # An embedded one looks every 10 s for transactions that last too long, if it is not told.
+    # By default an embedded broker looks only every 10 s for transactions that last too long.
     with provide_broker(
         {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000"}
     ) as running:
@@ -105,7 +106,7 @@ def broker() -> Iterator[Broker]:
 
 @pytest.fixture
 def crashable_broker() -> Iterator[EmbeddedBroker]:
-    """A broker of one test's own, to be killed and restarted."""
+    """Start a broker for one test alone, which may kill it and start it again."""
     from lib.tools.broker import EmbeddedBroker
 
     with EmbeddedBroker() as running:
@@ -125,20 +126,20 @@ def _proxied_broker() -> Iterator[tuple[EmbeddedBroker, Proxy]]:
 def proxied_broker(
     _proxied_broker: tuple[EmbeddedBroker, Proxy],
 ) -> Iterator[tuple[EmbeddedBroker, Proxy]]:
-    """A broker that clients reach through a proxy; what a test asks of it ends with the test."""
+    """Provide a broker that clients reach through a proxy; all interference ends with the test."""
     yield _proxied_broker
     _proxied_broker[1].calm()
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a job wait for brokers that do not answer for 2 s, which show the same as 10."""
+    """Let a job wait only 2 s for brokers that do not answer; that shows the same as 10 s."""
     monkeypatch.setattr("lib.kafka.admin.ANSWER_TIMEOUT_S", 1.0)
 
 
 @pytest.fixture
 def topic(broker: Broker, request: pytest.FixtureRequest) -> TopicFactory:
-    """Makes topics on ``broker``, left behind: the embedded broker's folder goes as a whole."""
+    """Make topics on ``broker``, which are not deleted: its folder is removed as a whole."""
     from lib.kafka.topics import create_topics
 
     def create(partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
@@ -151,15 +152,16 @@ def topic(broker: Broker, request: pytest.FixtureRequest) -> TopicFactory:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A fresh folder for a streaming query's checkpoint."""
+    """Provide a new, empty folder for a streaming query's checkpoint."""
     return tmp_path / "checkpoint"
 
 
 @pytest.fixture(scope="session")
 def model_store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with churn@1, the champion: all backends, fitted on 2,000 synthetic customers.
+    """Provide a store with churn@1, the champion, in all backends, fitted on 2,000 customers.
 
-    Processes that share the files of tests out share it; nobody may alter it.
+    The customers are synthetic. The processes that run the test files in parallel share the store,
+    so no test may change it.
     """
     from lib.store import ModelStore
     from tests.support.stored_models import fit_version
@@ -168,7 +170,7 @@ def model_store(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -
     base = tmp_path_factory.getbasetemp()
     root = (base.parent if is_shared_out else base) / "models"
     with root.with_suffix(".lock").open("w") as lock:
-        flock(lock, LOCK_EX)  # its holder fits the model, the others find it
+        flock(lock, LOCK_EX)  # the process that gets the lock fits the model, the others find it
         if not root.exists():
             fit_version(spark, root, number=1)
             ModelStore(root).promote("churn", 1)

@@ -8,7 +8,7 @@ from lib.background import Background
 
 
 class Counting(Background):
-    """Counts until it is told to stop, or raises at a number."""
+    """A task that counts until it is told to stop, or raises at a number."""
 
     def __init__(self, fails_at: int | None = None) -> None:
         super().__init__("counting")

@@ -1,4 +1,4 @@
-"""What somebody else's errors are in our messages."""
+"""Our messages quote the errors of other libraries."""
 
 from __future__ import annotations
 

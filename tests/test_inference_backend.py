@@ -29,7 +29,7 @@ from tests.support.telco import CUSTOMER
 if TYPE_CHECKING:
     from lib.store import ModelVersion
 
-# Makes every import of PySpark fail, as on a machine that does not have it.
+# This code makes every import of PySpark fail, as on a machine that does not have it.
 WITHOUT_PYSPARK = """
 import sys
 
@@ -43,7 +43,7 @@ sys.meta_path.insert(0, Absent())
 
 
 class Half:
-    """Gives everybody the same probability; knows nothing of files, columns or thresholds."""
+    """A model that says the same for every record; it knows no files, columns or thresholds."""
 
     threshold = 0.9
 
@@ -125,7 +125,7 @@ def test_model_set_by_hand_scores_any_columns_without_loading() -> None:
 
 @pytest.mark.parametrize(("probability", "label"), [(0.5, "Yes"), (0.4999, "No"), (0.95, "Yes")])
 def test_threshold_is_one_half_where_nobody_states_one(probability: float, label: str) -> None:
-    backend = by_hand(Half(probability))  # its own attribute `threshold` states nothing
+    backend = by_hand(Half(probability))  # its own attribute `threshold` has no meaning here
     assert list(predict(backend, {"any": 1})[0]) == [label]
     assert backend.threshold == 0.5
 
@@ -269,7 +269,7 @@ print(get_backend_info(backend)["using_fallback"], backend.scored_by)
 
 
 class Standing:
-    """No backend, but it has what a backend needs."""
+    """A class that is no backend, but has all members that a backend needs."""
 
     def predict(self, features: pd.DataFrame) -> tuple[list[str], list[float]]:
         return ["left"] * len(features), [0.25] * len(features)

@@ -1,4 +1,4 @@
-"""Imports go one way, folder by folder: README.md has the same order as a table."""
+"""Imports go one way, folder by folder, in the order of the table in README.md."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from lib.setup.places import PROJECT_ROOT
 from tests.support.process import run_python
 
-# The folders of lib in the order in which they may import: each only from those above it. Modules
-# that stand in lib itself are the first, but for the face, which is a folder's public name.
+# The folders of lib in the order in which they may import: each imports only from those above it.
+# Modules in lib itself come first, except the face, which is a folder's public name.
 FOLDERS = (
     "lib",
     "record",
@@ -20,7 +20,7 @@ FOLDERS = (
     "spark",
     "exactly_once.offsets",
     "kafka",
-    # The rows of the backends: settings and messages derive from them. They import no backend.
+    # The rows of the backends, from which settings and messages derive. They import no backend.
     "score.registry",
     "store",
     "settings",
@@ -47,14 +47,14 @@ FOLDERS = (
     "tools.resend",
     "tools",
 )
-# They import neither Spark nor Kafka's client.
+# These folders import neither Spark nor Kafka's client.
 PURE_FOLDERS = {"lib", "record", "messages", "exactly_once.offsets", "store", "settings"}
 NOT_PURE = {"pyspark", "confluent_kafka", "py4j"}
 MAX_MODULES = 12
 
 
 def list_modules() -> dict[str, Path]:
-    """Name below lib, empty for lib itself → file."""
+    """Return name below lib, empty for lib itself → file."""
     modules = {}
     for path in sorted((PROJECT_ROOT / "lib").rglob("*.py")):
         name = ".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts)
@@ -63,7 +63,7 @@ def list_modules() -> dict[str, Path]:
 
 
 def folder_of(module: str) -> str:
-    """The longest of the listed folders that holds a module."""
+    """Return the longest of the listed folders that holds a module."""
     parts = module.split(".")
     for length in range(len(parts), 0, -1):
         if (folder := ".".join(parts[:length])) in FOLDERS:
@@ -73,7 +73,7 @@ def folder_of(module: str) -> str:
 
 
 def imports_of(path: Path) -> set[str]:
-    """Modules that a file imports, also within functions, but for those that only types need."""
+    """Return the modules that a file imports, within functions too, but not those for types."""
     found = set()
     pending: list[ast.AST] = [ast.parse(path.read_text())]
     while pending:
@@ -90,7 +90,7 @@ def imports_of(path: Path) -> set[str]:
 
 
 def list_imported(module: str) -> set[str]:
-    """Modules of lib that one imports."""
+    """Return the modules of lib that one module imports."""
     modules = list_modules()
     names = {name.removeprefix("lib.") for name in imports_of(modules[module]) if "lib." in name}
     return names & modules.keys()
@@ -131,7 +131,7 @@ def test_no_folder_holds_more_modules_than_a_reader_takes_in() -> None:
 
 
 def test_only_the_face_and_training_import_a_backend() -> None:
-    """All others know the rows of lib/score/registry.py."""
+    """All other modules know only the rows of lib/score/registry.py."""
     for module in list_modules():
         if not module.startswith(("score.backends", "training", "inference_backend")):
             imported = {name for name in list_imported(module) if name.startswith("score.backends")}
@@ -170,7 +170,7 @@ def test_the_library_face_imports_without_spark_and_kafka() -> None:
 
 
 def test_a_worker_that_scores_with_onnx_imports_no_library_of_other_backends() -> None:
-    """Each worker imports for itself: pandas alone is a quarter of a second of its start."""
+    """Each worker imports for itself, and pandas alone takes a quarter of a second."""
     code = (
         "import sys\n"
         "import lib.stream.one_pass, lib.score.backends.onnx.scorer\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 LIB = Path(__file__).parents[1] / "lib"
 SAMPLER = LIB / "synth" / "telco"
 _DOMAIN = re.compile("churn|telco|customer", re.IGNORECASE)
-# Who asks for calibrated records names where they come from.
+# Only code that asks for calibrated Telco records names the module that makes them.
 _IMPORT = re.compile(r"^from lib\.synth\.telco import .*$", re.MULTILINE)
 _MAY_IMPORT = {"tools/demo/scenario.py", "training/data.py"}
 

@@ -1,4 +1,4 @@
-"""The project's Markdown documents, taken apart: code blocks, links, headings, tables."""
+"""Take the project's Markdown documents apart: code blocks, links, headings, tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lib.settings.base import JobSettings
 ROOT = Path(__file__).resolve().parents[2]
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[a-z]*)$")
-# A comment before a fence that tells the tests what to do with it.
+# This comment before a fence tells the tests what to do with the block.
 _MARK = re.compile(r"^<!-- test: (?P<mark>[a-z ]+) -->$")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
 _SOURCE = re.compile(r'(?:src|srcset|href)="(?P<target>[^"]+)"')
@@ -27,14 +27,14 @@ _INLINE_CODE = re.compile(r"`[^`\n]+`")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block.
+    """A fenced block of code in a document.
 
     Attributes:
         document: path of the document, relative to the project.
-        line: of the fence, from 1.
-        language: after the fence; empty where none is given.
-        mark: what ``<!-- test: … -->`` on the line before says; empty where there is none.
-        text: without the fences.
+        line: number of the line with the opening fence, from 1.
+        language: word after the opening fence; empty where none is given.
+        mark: text of ``<!-- test: … -->`` on the line before; empty where there is none.
+        text: content between the fences.
     """
 
     document: str
@@ -45,23 +45,23 @@ class Block:
 
     @property
     def place(self) -> str:
-        """For messages."""
+        """Document and line, as messages name them."""
         return f"{self.document}:{self.line}"
 
 
 def list_documents() -> list[str]:
-    """All Markdown files of the project, as relative paths."""
+    """Return the paths of all Markdown files of the project, relative to it."""
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
 def read_document(document: str) -> str:
-    """Its text."""
+    """Return a document's text."""
     return (ROOT / document).read_text(encoding="utf-8")
 
 
 def iter_blocks(document: str, *languages: str) -> Iterator[Block]:
-    """The fenced blocks of a document in one of these languages, in order."""
+    """Yield a document's fenced blocks in one of these languages, in order."""
     lines = read_document(document).splitlines()
     mark, number = "", 0
     while number < len(lines):
@@ -85,7 +85,7 @@ def iter_blocks(document: str, *languages: str) -> Iterator[Block]:
 
 
 def read_section(document: str, heading: str) -> str:
-    """The text below a heading, up to the next one.
+    """Return the text below a heading, up to the next heading.
 
     Raises:
         KeyError: there is no such heading.
@@ -108,14 +108,14 @@ def read_section(document: str, heading: str) -> str:
 
 
 def list_links(document: str) -> list[str]:
-    """Targets of links and images, outside of code."""
+    """Return the targets of links and images outside of code."""
     prose = _INLINE_CODE.sub("", _without_blocks(read_document(document)))
     targets = [match["target"] or match["image"] for match in _LINK.finditer(prose)]
     return targets + [match["target"] for match in _SOURCE.finditer(prose)]
 
 
 def list_anchors(document: str) -> set[str]:
-    """What ``#…`` may name: the headings, as GitHub writes them."""
+    """Return the anchors that ``#…`` may name: the headings, as GitHub writes them."""
     anchors: set[str] = set()
     for line in _without_blocks(read_document(document)).splitlines():
         heading = _HEADING.match(line)
@@ -126,7 +126,7 @@ def list_anchors(document: str) -> set[str]:
 
 
 def render_settings(kind: type[JobSettings]) -> str:
-    """The table of a job's settings in ``docs/settings.md``."""
+    """Return the table of a job's settings for ``docs/settings.md``."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for name, field in kind.model_fields.items():
         meaning = (field.description or "").replace("|", "\\|")
@@ -136,7 +136,7 @@ def render_settings(kind: type[JobSettings]) -> str:
 
 
 def render_exit_codes() -> str:
-    """The table of exit codes in ``docs/restarts.md``."""
+    """Return the table of exit codes for ``docs/restarts.md``."""
     rows = ["| exit code | meaning | a supervisor |", "|---|---|---|"]
     for meaning in EXIT_CODES:
         answer = "starts it again" if meaning.restarts else "leaves it"

@@ -21,7 +21,7 @@ def parse_reference() -> ast.Module:
 
 
 def iter_signatures() -> Iterator[tuple[str, str]]:
-    """(dotted name, signature) of everything that the document lists."""
+    """Yield (dotted name, signature) of everything that the document lists."""
     for node in parse_reference().body:
         if isinstance(node, ast.FunctionDef):
             yield node.name, describe(node)

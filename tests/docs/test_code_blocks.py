@@ -1,7 +1,7 @@
-"""The documents' Python blocks run, in order, one namespace for each document.
+"""The documents' Python blocks run in order, in one namespace for each document.
 
-Addresses and topics of the text stand for those of the test's broker; the working directory has a
-model store ``models`` as the text assumes it.
+The addresses and topics of the text are replaced by those of the test's broker. The working
+directory has the model store ``models`` that the text assumes.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ INPUT, OUTPUT = "telco.raw.customers", "telco.churn.predictions"
 DEAD_LETTERS, SERVERS = "telco.deadletter", "localhost:9092"
 CHECKPOINTS = "checkpoints/"
 
-# Who runs which document; a document with Python blocks that is missing here fails below.
+# Documents by the test that runs them. A document with Python blocks that is in no list fails
+# below.
 WITH_MODELS = ("README.md", "docs/backends.md", "docs/models.md")
 WITH_BROKER = ("docs/api.md", "docs/dead_letters.md", "docs/exactly_once_sink.md")
 
 
 @pytest.fixture
 def workspace(model_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory as the clone is, with a store of one's own."""
+    """Make a working directory like the clone, with a copy of the model store."""
     shutil.copytree(model_store, tmp_path / "models")
     (tmp_path / "conf").symlink_to(ROOT / "conf")
     monkeypatch.chdir(tmp_path)
@@ -45,25 +46,26 @@ def workspace(model_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def substitutes(broker: Broker, topic: TopicFactory, tmp_path: Path) -> dict[str, str]:
-    """What the text says → what is there; both topics of records hold some."""
+    """Return what the text says → what is there; the input and dead-letter topics hold records."""
     wide = {"max.message.bytes": "2097152"}
     names = {INPUT: topic(2, wide), OUTPUT: topic(2), DEAD_LETTERS: topic(1, wide)}
     produce(broker.bootstrap_servers, names[INPUT], build_customers(200, bad_share=0.05))
-    # The JVM keeps the working directory that it was started in.
+    # The JVM keeps the working directory in which it was started.
     return {SERVERS: broker.bootstrap_servers, CHECKPOINTS: f"{tmp_path}/checkpoints/", **names}
 
 
 def run_blocks(
     document: str, namespace: Mapping[str, Any], substitutes: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Execute a document's blocks as one program; a failure shows the document's line."""
+    """Execute a document's blocks as one program; a failure names the line of the document."""
     shared: dict[str, Any] = {"__name__": f"blocks of {document}", **namespace}
     for block in iter_blocks(document, "python"):
-        if block.mark in ("signatures", "wheel"):  # tests/setup/test_wheel.py runs the latter
+        # The test tests/setup/test_wheel.py runs the blocks for the wheel.
+        if block.mark in ("signatures", "wheel"):
             continue
-        # Blank lines before it, so that tracebacks count as the document does.
+        # Blank lines come before the code, so that line numbers in tracebacks are the document's.
         source = "\n" * block.line + _substitute(block.text, substitutes or {})
-        exec(compile(source, str(ROOT / document), "exec"), shared)  # noqa: S102  of this project
+        exec(compile(source, str(ROOT / document), "exec"), shared)  # noqa: S102  own code
     return shared
 
 
@@ -77,7 +79,7 @@ def _substitute(text: str, substitutes: Mapping[str, str]) -> str:
 def test_blocks_about_models_run(spark: SparkSession, workspace: Path, document: str) -> None:
     known = dict(BACKENDS)
     run_blocks(document, {"spark": spark})
-    for name in BACKENDS.keys() - known.keys():  # of the document that adds one
+    for name in BACKENDS.keys() - known.keys():  # the document that adds a backend has left them
         del BACKENDS[name]
 
 
@@ -121,7 +123,7 @@ def test_blocks_of_the_sinks_guide_run_without_any_model(
 
 
 def score_topic(spark: SparkSession, substitutes: Mapping[str, str]) -> None:
-    """Run the stream once over what is there, with its defaults."""
+    """Run the stream with its defaults until it has scored all records that are there."""
     from lib.score.choice import load_backend
     from lib.settings.jobs.score_stream import ScoreStreamSettings
     from lib.stream.route import choose_route

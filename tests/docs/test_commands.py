@@ -1,4 +1,4 @@
-"""The documents' shell commands are such as exist; those marked ``test: run`` are run."""
+"""The documents' shell commands exist, and those marked ``test: run`` are run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from tests.docs.documents import ROOT, Block, iter_blocks, list_documents
 RUN_MARK = "run"
 TIMEOUT_S = 120.0
 
-# What the reader has anyway, or is told how to get. Kafka's tools are named as in its archive.
+# Programs that readers have already, or are told how to get. Kafka's tools have the names that they
+# have in its archive.
 FOREIGN = frozenset(
     {
         "git",
@@ -55,7 +56,7 @@ _ASSIGNMENT = re.compile(r"[A-Z_]+=")
 
 
 def iter_commands(document: str) -> Iterator[tuple[str, list[str]]]:
-    """(place, words) of every command in the document's shell blocks that are not run anyway."""
+    """Yield (place, words) of every command in those shell blocks that no test runs."""
     for block in iter_blocks(document, "bash", "console"):
         if block.mark == RUN_MARK:
             continue
@@ -86,7 +87,7 @@ def _split_pipeline(line: str) -> Iterator[list[str]]:
 
 
 def list_targets() -> set[str]:
-    """Of the Makefile."""
+    """Return the names of the Makefile's targets."""
     return set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
@@ -111,7 +112,7 @@ def check_command(words: list[str]) -> None:
 
 
 def check_python(arguments: list[str]) -> None:
-    """The module or script exists; a job takes its options."""
+    """Check that the module or script exists, and that a job accepts its options."""
     match arguments:
         case ["-c", code]:
             compile(code, "-c", "exec")
@@ -130,10 +131,11 @@ def check_job(script: str, options: list[str]) -> None:
     options = [word for word in options if word != "…"]
     if options == ["--help"]:
         return
-    if Path(script).stem == "contract":  # commands on files, with arguments instead of settings
+    # The commands of contract.py work on files and take arguments, not settings.
+    if Path(script).stem == "contract":
         runpy.run_path(str(ROOT / script))["build_parser"]().parse_args(options)
         return
-    # What the shell would put there.
+    # The variable's name stands for the value that the shell would put there.
     load_settings(JOB_SETTINGS[Path(script).stem], [w.replace("$", "") for w in options], {})
 
 
@@ -166,14 +168,14 @@ def test_the_checker_objects_to_what_does_not_exist(monkeypatch: pytest.MonkeyPa
 
 
 def list_runnable() -> list[Block]:
-    """Console blocks marked to be run."""
+    """Return the console blocks that are marked to be run."""
     blocks = [block for name in list_documents() for block in iter_blocks(name, "console")]
     return [block for block in blocks if block.mark == RUN_MARK]
 
 
 @pytest.fixture
 def clone(model_store: Path, tmp_path: Path) -> Path:
-    """A folder that looks like the clone, with a model store of its own."""
+    """Make a folder that looks like the clone, with a copy of the model store."""
     for name in ("lib", "jobs", "conf", "benchmarks", "spark-submit.sh", "Makefile"):
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copytree(model_store, tmp_path / "models")
@@ -196,13 +198,13 @@ def test_marked_commands_print_what_the_document_says(block: Block, clone: Path)
             check=False,
         )
         printed = "\n".join(line.rstrip() for line in (done.stdout + done.stderr).splitlines())
-        # As in doctest, … stands for anything.
+        # As in doctest, … stands for any text.
         pattern = ".*".join(map(re.escape, expected.split("…")))
         assert re.fullmatch(pattern, printed, re.DOTALL), f"{block.place}: {command}\n{printed}"
 
 
 def split_console(text: str) -> list[tuple[str, str]]:
-    """(command, expected output) of each ``$`` line."""
+    """Return (command, expected output) for each ``$`` line."""
     parts = re.split(r"^\$ ", text, flags=re.MULTILINE)
     pairs = (part.partition("\n") for part in parts if part.strip())
     return [(command, output.strip("\n")) for command, _, output in pairs]

@@ -1,4 +1,4 @@
-"""What stands in conf is true: settings as their classes say, names as the libraries have them."""
+"""The files in conf are true: the settings are the classes' own, the names are the libraries'."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from lib.settings.load import load_settings
 from lib.settings.registry import JOB_SETTINGS
 from tests.docs.documents import ROOT, read_document, render_settings
 
-# A setting that is commented out: `# trigger = "1 second"`, `# [kafka]`, `# "client.id" = "x"`.
+# A line with a setting that is commented out, like `# trigger = "1 second"`, `# [kafka]` or
+# `# "client.id" = "x"`.
 _COMMENTED_OUT = re.compile(r'^# (?=\[|"[a-z.]+" = |[a-z_]+ = )', re.MULTILINE)
 FILES = ("local", "cluster")
 
@@ -47,7 +48,7 @@ def test_every_setting_stands_in_the_file(name: str, tmp_path: Path) -> None:
 
     load(everything)
 
-    # Where further files are is said on the command line or in the environment.
+    # The command line or the environment says where further files are.
     elsewhere = {"config", "kafka_secrets", "contract"}
     assert tomllib.loads(text).keys() == ScoreStreamSettings.model_fields.keys() - elsewhere
 
@@ -67,12 +68,12 @@ def test_what_is_commented_out_is_the_default(name: str) -> None:
 def test_the_documented_table_of_settings_is_that_of_the_code(job: str) -> None:
     document = read_document("docs/settings.md")
 
-    # If this fails: .venv/bin/python -m tests.docs.write_settings
+    # To bring the document up to date, run .venv/bin/python -m tests.docs.write_settings
     assert f"## jobs/{job}.py\n\n{render_settings(JOB_SETTINGS[job])}" in document
 
 
 def test_every_job_has_a_table_of_settings() -> None:
-    # Commands on files have arguments instead.
+    # The commands of contract.py take arguments instead of settings.
     jobs = {path.stem for path in (ROOT / "jobs").glob("*.py")} - {"contract"}
     assert jobs == JOB_SETTINGS.keys()
 
@@ -99,7 +100,7 @@ def test_the_documented_settings_of_the_sink_are_those_of_the_code() -> None:
 
 
 def test_every_logger_that_is_quieted_exists() -> None:
-    """Spark moves its classes about, and a name that nobody has quiets nothing."""
+    """Spark renames its classes, and a name that no logger has quiets nothing."""
     text = (ROOT / "conf" / "log4j2.properties").read_text()
     names = re.findall(r"^logger\.\w+\.name = (\S+)$", text, re.MULTILINE)
     folders = (Path(pyspark.__file__).parent / "jars", ROOT / "build" / "jars" / "connector")

@@ -1,4 +1,4 @@
-"""Exit codes as documented are those of the code: in the table, the unit file and ``--help``."""
+"""The exit codes in the documents, the unit file and ``--help`` are those of the code."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ DOCUMENT = "docs/security.md"
 
 
 def list_default_rights(*, executors_commit: bool = False) -> tuple[Right, ...]:
-    """Those of a job with the default settings."""
+    """Return the rights that a job with the default settings needs."""
     settings = load_settings(ScoreStreamSettings, [], {})
     return list_rights(
         input_topic=settings.input_topic,

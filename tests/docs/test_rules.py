@@ -19,7 +19,7 @@ def read_table() -> str:
 
 
 def list_rules() -> list[tuple[str, str, str]]:
-    """(module of the sink, test, file of the test)."""
+    """Return (module of the sink, test, file of the test) for each rule."""
     rows = _ROW.findall(read_table())
     return [(module, test, file or _DEFAULT) for module, test, file in rows]
 

@@ -9,22 +9,22 @@ import pytest
 from tests.docs.documents import ROOT, read_section
 
 DOCUMENT = "docs/troubleshooting.md"
-# What stands in a message for a value: an expression in the source, … in the document.
+# These stand for a value in a message: an expression in the source, … in the document.
 _VALUE = re.compile(r"\{[^{}]*\}|%[sd]|%\.0f|…")
-# Two literals that Python joins.
+# The end of one string literal and the start of the next one, which Python joins.
 _JOINT = re.compile(r'"\s*f?"')
-# Kafka's name of the error, and Python's: values of our messages.
+# Kafka and Python define these names of errors; they are values in our messages.
 FOREIGN = ("MSG_SIZE_TOO_LARGE", "ModuleNotFoundError")
 
 
 def list_phrases(heading: str) -> list[str]:
-    """What stands in backticks in the first column of a section's table."""
+    """Return the texts in backticks in the first column of a section's table."""
     rows = [line for line in read_section(DOCUMENT, heading).splitlines() if line.startswith("| `")]
     return [phrase for row in rows for phrase in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
 
 
 def read_sources() -> str:
-    """The code as one text, with every value replaced by ``…``."""
+    """Return the code as one text, with every value replaced by ``…``."""
     paths = (path for folder in ("lib", "jobs") for path in sorted((ROOT / folder).rglob("*.py")))
     joined = _JOINT.sub("", "\n".join(path.read_text(encoding="utf-8") for path in paths))
     return _VALUE.sub("…", joined)

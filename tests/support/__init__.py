@@ -1,1 +1,1 @@
-"""What tests of several folders share: records, topics, loads, and the account of the answers."""
+"""Share records, topics, loads and the check of answers among the tests of several folders."""

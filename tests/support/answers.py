@@ -1,4 +1,4 @@
-"""Reads a job's answers as everybody should, with read_committed, and notes them in a ledger."""
+"""Read a job's answers as consumers should, with read_committed, and note them in a ledger."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ _METADATA_TIMEOUT_S = 30.0
 
 @dataclass
 class Watch:
-    """What readers see after something happened.
+    """What readers see after an event.
 
     Attributes:
-        since_s: when it happened, by the clock (``time.time``).
-        first_s: seconds from then to the first answer that was produced after it; None so far.
+        since_s: time of the event, by the clock (``time.time``).
+        first_s: seconds from the event to the first answer that was produced after it; None until
+            there is one.
         longest_wait_s: the longest time without a new answer while some were due.
     """
 
@@ -33,12 +34,13 @@ class Watch:
 
 
 class AnswerReader(Background):
-    """Follows both topics on a thread of its own, from their start.
+    """A thread that reads both topics from their start and goes on.
 
     Args:
-        bootstrap_servers: of the broker.
-        output_topic, dead_letter_topic: of the job; their partitions must not change.
-        ledger: gets every message.
+        bootstrap_servers: address of the broker.
+        output_topic, dead_letter_topic: topics that the job writes; their partitions must not
+            change.
+        ledger: notes every message.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class AnswerReader(Background):
         return self._watch
 
     def read_again(self) -> Ledger:
-        """Read both topics whole, from their start to their end, into a blank ledger."""
+        """Read both topics completely, from their start to their end, into a new ledger."""
         ledger = self.ledger.blank()
         consumer = self._open(with_ends=True)
         ends: set[tuple[str | None, int | None]] = set()
@@ -120,7 +122,7 @@ class AnswerReader(Background):
                 "isolation.level": "read_committed",
                 "enable.partition.eof": with_ends,
                 "fetch.wait.max.ms": 50,
-                # A broker that was killed is back in seconds; look often, and say nothing.
+                # A broker that was killed is back within seconds, so look often and log nothing.
                 "reconnect.backoff.max.ms": 500,
                 "metadata.recovery.strategy": "none",
                 "log_level": 0,
@@ -133,12 +135,12 @@ class AnswerReader(Background):
         return consumer
 
 
-# What a consumer hears while its broker is away; it goes on by itself.
+# Errors that a consumer gets while its broker is away; it recovers by itself.
 _TRANSIENT = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})
 
 
 def _list(consumer: Consumer, topic: str) -> list[int]:
-    """The topic's partitions; one that was just created may not have any for a moment."""
+    """Return the topic's partitions; a topic that was just created may have none for a moment."""
     deadline = time.monotonic() + _METADATA_TIMEOUT_S
     while time.monotonic() < deadline:
         found = consumer.list_topics(topic, timeout=_METADATA_TIMEOUT_S).topics[topic]

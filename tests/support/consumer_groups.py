@@ -1,7 +1,8 @@
-"""``kafka-consumer-groups.sh`` as the documents use it; Kafka's own is in none of the fetched jars.
+"""Do what ``kafka-consumer-groups.sh`` does, as the documents use it.
 
-The commands are taken word for word. What the client library can do goes through its admin client;
-deleting single offsets it cannot, so that is one request of the protocol, written out.
+Kafka's own program is in none of the fetched jars. The commands are taken word for word. The client
+library's admin client does most of the work; it cannot delete the offsets of single partitions, so
+that request of the protocol is written out here.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ _OFFSET_DELETE = 47
 
 
 def run_consumer_groups(command: str) -> str:
-    """Do what a command line says.
+    """Execute a command line.
 
     Args:
-        command: with the program's name.
+        command: command line, beginning with the program's name.
 
     Returns:
-        What it prints: a line ``topic,partition,offset`` for each position that was set or shown.
+        The printed text: a line ``topic,partition,offset`` for each position that was set or shown.
     """
     program, *words = shlex.split(command)
     assert program in ("kafka-consumer-groups", "kafka-consumer-groups.sh"), command
@@ -67,7 +68,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 
 def _choose(servers: str, topics: Iterable[str]) -> dict[str, list[int]]:
-    """``topic`` or ``topic:0,2`` → partitions."""
+    """Return topic → partitions for arguments like ``topic`` or ``topic:0,2``."""
     admin, chosen = build_admin(Cluster(servers)), {}
     for text in topics:
         topic, _, numbers = text.partition(":")
@@ -102,12 +103,12 @@ def _print(positions: Mapping[tuple[str, int], int]) -> str:
 
 
 def read_group(servers: str, group: str) -> dict[tuple[str, int], int]:
-    """(topic, partition) → the group's offset, where it has one."""
+    """Return (topic, partition) → the group's offset, where it has one."""
     return {(it.topic, it.partition): it.offset for it in list_positions(servers, group)}
 
 
 def list_positions(servers: str, group: str) -> list[TopicPartition]:
-    """The group's offsets and their metadata, for each partition where it has one."""
+    """Return the group's offsets and their metadata, for each partition where it has one."""
     admin = build_admin(Cluster(servers))
     answers = admin.list_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(group)], request_timeout=_TIMEOUT_S
@@ -117,7 +118,7 @@ def list_positions(servers: str, group: str) -> list[TopicPartition]:
 
 
 def set_offsets(servers: str, group: str, positions: Mapping[tuple[str, int], int]) -> None:
-    """Commit offsets for a group without members, as ``--reset-offsets --execute``."""
+    """Commit offsets for a group without members, as ``--reset-offsets --execute`` does."""
     moved = [TopicPartition(topic, it, at) for (topic, it), at in positions.items()]
     admin = build_admin(Cluster(servers))
     answers = admin.alter_consumer_group_offsets(
@@ -128,7 +129,7 @@ def set_offsets(servers: str, group: str, positions: Mapping[tuple[str, int], in
 
 
 def delete_group(servers: str, group: str) -> None:
-    """Delete a group and all of its offsets, as ``--delete``; Kafka does so when they expire."""
+    """Delete a group and all of its offsets, as ``--delete`` does, or Kafka when they expire."""
     admin = build_admin(Cluster(servers))
     admin.delete_consumer_groups([group], request_timeout=_TIMEOUT_S)[group].result()
 
@@ -150,7 +151,8 @@ def delete_offsets(servers: str, group: str, topic: str, partitions: Iterable[in
         with connection.makefile("rb") as answer:
             (length,) = struct.unpack(">i", answer.read(4))
             content = answer.read(length)
-    # correlation id, error of the group, throttle time, topics with an error for each partition
+    # The response has a correlation id, the group's error, the throttle time, and the topics with
+    # an error for each partition.
     (error,) = struct.unpack_from(">h", content, 4)
     assert error == 0, f"offsets of {group} not deleted: error {error}"
     size = struct.calcsize(">ih")

@@ -1,4 +1,4 @@
-"""What the stored models say about numbered records: the probabilities that answers must have."""
+"""Compute what the stored models say about numbered records, to compare the answers with it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ def expect_probabilities(
     """Score every customer of the pool with stored models.
 
     Args:
-        store: of models.
-        records: whose pool is scored.
-        name, versions: of the models.
-        backends: "sql" and "spark" need ``spark``.
-        spark: a session.
+        store: folder of the model store.
+        records: numbered records; each customer of their pool is scored.
+        name, versions: the models to score with.
+        backends: names of backends; "sql" and "spark" need ``spark``.
+        spark: a session, or None.
 
     Returns:
-        model version as messages name it, like ``churn@1/spark`` → probability by place.
+        Model version as messages name it, like ``churn@1/spark`` → probability by place in the
+        pool.
     """
     values = [records.valid(0, place)[1] for place in range(records.pool_size)]
     features = [dict(decode_value(value, CUSTOMER).features) for value in values]

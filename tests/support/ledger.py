@@ -1,7 +1,7 @@
-"""The account of numbered records, kept while a job runs: a few bytes for each record.
+"""Account for numbered records while a job runs, with a few bytes for each record.
 
-Whoever feeds says what is expected (:meth:`Ledger.expect`) before it is sent; whoever reads notes
-each answer. What is missing is known at any time, and for good at the end.
+The sender registers each record (:meth:`Ledger.expect`) before it sends it; the reader notes each
+answer. The number of missing answers is known at any time, and is final at the end.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from tests.support.numbered import (
     read_valid_key,
 )
 
-# Messages carry six decimals.
+# Messages carry probabilities with six decimals.
 _TOLERANCE = 5.1e-7
 _BROKEN = -1
 _ABORTED = -2
-# How many numbers of each kind of fault are kept, to look at.
+# This many numbers are kept as examples for each kind of fault.
 _EXAMPLES = 10
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -37,31 +37,32 @@ Probabilities = Mapping[str, Sequence[float]]
 
 
 class Fault(StrEnum):
-    """What can be wrong with the answers."""
+    """Kinds of fault that answers can have."""
 
     MISSING = "missing"
     DUPLICATED = "duplicated"
-    REORDERED = "reordered"  # within a key; of dead letters within a source partition
-    BOTH = "both"  # a prediction and a dead letter for one record
-    DIFFERING = "differing"  # not the probability of the model that it names
-    ALTERED = "altered"  # not the bytes that were sent
-    UNEXPECTED = "unexpected"  # never sent, or the other kind of answer was due
+    # Answers of a key, or dead letters of a source partition, are out of order.
+    REORDERED = "reordered"
+    BOTH = "both"  # a record has a prediction and a dead letter
+    DIFFERING = "differing"  # the probability is not that of the model that the message names
+    ALTERED = "altered"  # the bytes are not those that were sent
+    UNEXPECTED = "unexpected"  # the record was never sent, or the other kind of answer was due
 
 
 @dataclass
 class Account:
-    """What is wrong so far.
+    """The faults found so far.
 
     Attributes:
         counts: kind of fault → how many; kinds without any are left out.
-        examples: kind of fault → where it showed first.
+        examples: kind of fault → places where it was found first.
     """
 
     counts: Counter[Fault] = field(default_factory=Counter)
     examples: dict[Fault, list[str]] = field(default_factory=dict)
 
     def note(self, fault: Fault, where: str) -> None:
-        """Count one more."""
+        """Count one more fault."""
         self.counts[fault] += 1
         seen = self.examples.setdefault(fault, [])
         if len(seen) < _EXAMPLES:
@@ -69,13 +70,14 @@ class Account:
 
 
 class Ledger:
-    """Expected and found, record by record.
+    """The expected and the found answers, record by record.
 
-    Any thread may call :meth:`expect` and :meth:`expect_none`, while one of them notes answers.
+    Any thread may call :meth:`expect` and :meth:`expect_none`; only one thread notes answers.
 
     Args:
-        records: make the records that are sent.
-        probabilities: of the models that may score; a message names its model.
+        records: maker of the records that are sent.
+        probabilities: expected probabilities of each model that may score; a message names its
+            model.
     """
 
     def __init__(self, records: NumberedRecords, probabilities: Probabilities) -> None:
@@ -83,10 +85,10 @@ class Ledger:
         self.messages = 0
         self.model_versions: Counter[str] = Counter()
         self._probabilities = probabilities
-        self._keys = array("i")  # by number: the key, _BROKEN or _ABORTED
+        self._keys = array("i")  # the key by number, or _BROKEN or _ABORTED
         self._aborted = 0
         self._numbering = threading.Lock()
-        self._predictions = bytearray()  # by number: how often it was answered, 255 at most
+        self._predictions = bytearray()  # how often each number was answered, at most 255
         self._dead_letters = bytearray()
         self._last_of_key: dict[int, int] = {}
         self._last_of_partitions: dict[tuple[int, int], int] = {}
@@ -95,21 +97,21 @@ class Ledger:
 
     @property
     def expected(self) -> int:
-        """Records that were sent, or are about to be, and are to be answered."""
+        """Number of records that were sent, or are about to be, and need an answer."""
         return len(self._keys) - self._aborted
 
     @property
     def answered(self) -> int:
-        """Records with at least one answer."""
+        """Number of records with at least one answer."""
         return self._answered
 
     @property
     def faults_so_far(self) -> Mapping[Fault, int]:
-        """Kind → how many, without what is missing: that may still come."""
+        """Kind of fault → count, without missing answers, which may still come."""
         return self._account.counts
 
     def blank(self) -> Ledger:
-        """The same expectations, and no answer yet: for reading everything a second time."""
+        """Return a ledger with the same expectations and no answers, to read everything again."""
         ledger = Ledger(self.records, self._probabilities)
         ledger._keys = array("i", self._keys)
         ledger._aborted = self._aborted
@@ -121,13 +123,13 @@ class Ledger:
         """Number one more record and return what is to be sent: (key, value).
 
         Args:
-            key: of the record, if it is a valid one; its records have to keep their order, so they
-                must all go to one partition.
+            key: key of the record, if it is a valid one. The records of a key have to keep their
+                order, so they must all go to one partition.
         """
         return self._number(key, is_aborted=False)
 
     def expect_none(self, key: int) -> tuple[bytes, bytes | None]:
-        """As :meth:`expect`, in a transaction that will be aborted: no answer is due."""
+        """Number a record of a transaction that will be aborted, so that no answer is due."""
         return self._number(key, is_aborted=True)
 
     def _number(self, key: int, *, is_aborted: bool) -> tuple[bytes, bytes | None]:
@@ -179,7 +181,7 @@ class Ledger:
         self.messages += 1
         self._check_order(headers, partition, where)
         number = read_broken_key(key or b"")
-        if number is None:  # a valid record that was not scored keeps its number in its bytes
+        if number is None:  # a valid record that was not scored has its number in its value
             number, due = read_event_time(value or b""), False
         else:
             due = self._is_due(number, _BROKEN)
@@ -193,7 +195,7 @@ class Ledger:
             self._account.note(Fault.ALTERED, f"number {number} {where}")
 
     def examine(self) -> Account:
-        """What is wrong; what has no answer yet counts as missing."""
+        """Return all faults; a record without an answer counts as missing."""
         account = Account(
             Counter(self._account.counts),
             {fault: list(examples) for fault, examples in self._account.examples.items()},
@@ -203,7 +205,7 @@ class Ledger:
         return account
 
     def iter_missing(self) -> Sequence[int]:
-        """Numbers without any answer."""
+        """Return the numbers of the records without any answer."""
         if self._answered == self.expected:
             return []
         pairs = zip(self._predictions, self._dead_letters, strict=False)
@@ -230,7 +232,7 @@ class Ledger:
         answers[number] = min(answers[number] + 1, 255)
 
     def _check_order(self, headers: Headers, partition: int, where: str) -> None:
-        """Dead letters of a source partition keep the order of its offsets."""
+        """Check that the dead letters of a source partition come in the order of its offsets."""
         found = {name: int(value) for name, value in headers if name in _POSITION and value}
         if found.keys() != _POSITION:
             self._account.note(Fault.UNEXPECTED, f"dead letter without its source {where}")

@@ -1,4 +1,4 @@
-"""Dead letters, as the scoring job writes them."""
+"""Make dead letters as the scoring job writes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = tuple[bytes, bytes | None, list[Header]]
 
 
 def judge(rows: Sequence[Row], source: str, letters: str, style: DeadLetterFormat) -> list[Row]:
-    """The dead letters that a worker of the job writes for records."""
+    """Return the dead letters that a worker of the job writes for records."""
     texts = [
         json.dumps([{"key": k, "value": base64.b64encode(v or b"").decode()} for k, v in headers])
         for _, _, headers in rows
@@ -55,7 +55,7 @@ def send_letters(
     rows: Sequence[Row],
     style: DeadLetterFormat = DeadLetterFormat.HEADERS,
 ) -> None:
-    """Put the dead letters of records of one topic into another."""
+    """Write the dead letters of records of one topic to another topic."""
     producer = Producer({"bootstrap.servers": bootstrap_servers, "message.max.bytes": 3_000_000})
     for key, value, headers in judge(rows, source, letters, style):
         producer.produce(letters, value, key, headers=[*headers])

@@ -1,4 +1,4 @@
-"""A steady load of numbered records that goes on while jobs, brokers and connections die."""
+"""Send numbered records at a steady rate while jobs, brokers and connections fail."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from lib.background import Background
 from tests.support.ledger import Ledger
 
-# Keys that live in each partition: few, so that each has many records whose order counts.
+# Each partition has this many keys: few, so that each has many records whose order counts.
 KEYS_PER_PARTITION = 50
-# The longest that the load goes without looking whether it should stop.
+# The sender looks at least this often whether it should stop.
 _PATIENCE_S = 0.05
 _FLUSH_TIMEOUT_S = 120.0
 
 
 class Load(Background):
-    """Sends records at a rate from a thread of its own, each once, whatever happens to the broker.
+    """A thread that sends each record once at a given rate, whatever happens to the broker.
 
-    A key stays in its partition for ever, also when partitions are added: these get keys of their
-    own. So the records of a key have one order, which the ledger checks.
+    A key stays in its partition for ever, also when partitions are added: new partitions get new
+    keys. So the records of a key have one order, which the ledger checks.
 
     Args:
-        bootstrap_servers: of the broker; not of a proxy, which is there to harm the job.
-        topic: to send to.
-        partitions: that the topic has.
-        ledger: is told of each record before it is sent.
-        rate: records per second at most.
-        backlog: waits while so many records have no answer; None sends in any case.
+        bootstrap_servers: address of the broker itself, not of the proxy that disturbs the job.
+        topic: topic to which records are sent.
+        partitions: number of the topic's partitions.
+        ledger: registers each record before it is sent.
+        rate: highest number of records per second.
+        backlog: number of unanswered records at which the load waits; None never waits.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Load(Background):
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap_servers,
-                # Each record once and in order, however long the broker is away.
+                # Each record arrives once and in order, however long the broker is away.
                 "enable.idempotence": True,
                 "message.timeout.ms": 0,
                 "message.max.bytes": 2_000_000,
@@ -80,33 +80,33 @@ class Load(Background):
 
     @property
     def sent(self) -> int:
-        """Records handed to the client so far."""
+        """Number of records that were handed to the client."""
         return self._sent
 
     @property
     def allowed(self) -> int:
-        """Records that may be sent in all."""
+        """Number of records that may be sent in all."""
         return self._quota
 
     @property
     def is_done(self) -> bool:
-        """Whether all that was allowed has been sent."""
+        """Whether all allowed records have been sent."""
         return self._sent >= self._quota
 
     def pause(self) -> None:
-        """Send nothing, until :meth:`resume`."""
+        """Stop sending until :meth:`resume`."""
         self._is_paused.set()
 
     def resume(self) -> None:
-        """Go on after :meth:`pause`."""
+        """Send again after :meth:`pause`."""
         self._is_paused.clear()
 
     def allow(self, count: int) -> None:
-        """Let so many more records be sent."""
+        """Allow this many more records to be sent."""
         self._quota += count
 
     def add_partition(self) -> None:
-        """Use one more partition, which exists by now; waits until the client knows it."""
+        """Use one more partition, which exists already, and wait until the client knows it."""
         deadline = time.monotonic() + _FLUSH_TIMEOUT_S
         while len(self._producer.list_topics(self._topic).topics[self._topic].partitions) <= (
             self._partitions
@@ -117,19 +117,19 @@ class Load(Background):
         self._partitions += 1
 
     def check(self) -> None:
-        """Make sure that it goes on.
+        """Check that the load is still running.
 
         Raises:
-            RuntimeError: it does not; says why.
+            RuntimeError: the thread has ended; the message has the reason.
         """
         if self.failure is not None:
             raise RuntimeError("the load ended") from self.failure
 
     def flush(self) -> None:
-        """Wait until the broker has all that was sent.
+        """Wait until the broker has all records that were sent.
 
         Raises:
-            RuntimeError: it did not take a record, or the thread has ended.
+            RuntimeError: the broker did not take a record, or the thread has ended.
         """
         self.check()
         left = self._producer.flush(_FLUSH_TIMEOUT_S)
@@ -141,7 +141,7 @@ class Load(Background):
         due, last_s = 0.0, time.monotonic()
         while not self._stopped.is_set():
             now_s = time.monotonic()
-            # What was not sent in time is not sent all at once later.
+            # Records that could not be sent in time are not all sent at once later.
             due = min(due + (now_s - last_s) * self._rate, self._rate * 2 * _PATIENCE_S)
             last_s = now_s
             for _ in range(min(int(due), self._quota - self._sent, self._room())):
@@ -159,7 +159,7 @@ class Load(Background):
 
     def _send_one(self) -> None:
         home = self._sent % self._partitions
-        # A multiplier without a common factor: neighbours have different keys.
+        # The multiplier has no common factor, so neighbouring records have different keys.
         key = home * KEYS_PER_PARTITION + self._sent // self._partitions * 7 % KEYS_PER_PARTITION
         name, value = self._ledger.expect(key)
         while True:
@@ -167,7 +167,7 @@ class Load(Background):
                 self._producer.produce(self._topic, key=name, value=value, partition=home)
                 break
             except (BufferError, KafkaException) as error:
-                # A full queue, or a new partition that the client has not heard of yet.
+                # The queue is full, or the client does not know a new partition yet.
                 is_transient = isinstance(error, BufferError) or (
                     error.args[0].code() == KafkaError._UNKNOWN_PARTITION
                 )

@@ -1,4 +1,4 @@
-"""A fresh Python process, for what an import or a session changes for good."""
+"""Run code in a new Python process, because an import or a session cannot be undone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lib.setup.places import PROJECT_ROOT
 
 
 def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run this interpreter from the clone; for two minutes at most."""
+    """Run this interpreter in the project's folder for at most two minutes."""
     own = {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", **environment}
     return subprocess.run(
         [sys.executable, *arguments],

@@ -32,17 +32,17 @@ VALID: dict[str, Any] = {
 
 
 def record(**changes: Any) -> bytes:
-    """The valid record with some fields changed or added."""
+    """Return the valid record with some fields changed or added."""
     return json.dumps({**VALID, **changes}).encode()
 
 
 def record_without(*fields: str) -> bytes:
-    """The valid record without some fields."""
+    """Return the valid record without some fields."""
     return json.dumps({name: VALID[name] for name in VALID if name not in fields}).encode()
 
 
 def record_with_raw(name: str, token: bytes) -> bytes:
-    """The valid record with one field's JSON replaced by any bytes."""
+    """Return the valid record with one field's JSON replaced by any bytes."""
     marker = "\u0001"
     text = json.dumps({**VALID, name: marker}).encode()
     return text.replace(json.dumps(marker).encode(), token)

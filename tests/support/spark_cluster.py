@@ -1,4 +1,4 @@
-"""A real standalone Spark cluster on this machine, with executors that are processes."""
+"""Start a real standalone Spark cluster on this machine, with executors as processes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _EXECUTOR = "CoarseGrainedExecutorBackend"
 
 
 class SparkCluster:
-    """Starts and ends a standalone cluster, and knows its executors.
+    """A standalone cluster that ``with`` starts and ends.
 
     Args:
-        folder: for the logs and the work of executors; must not be in use.
-        cores: of the worker; an application takes ``spark.cores.max`` of them, one for each
-            executor if ``spark.executor.cores`` is 1.
-        memory_mb: of the worker, for all executors.
+        folder: folder for logs and the work of executors; no other cluster may use it.
+        cores: number of the worker's cores; an application takes ``spark.cores.max`` of them, one
+            for each executor if ``spark.executor.cores`` is 1.
+        memory_mb: the worker's memory for all executors.
     """
 
     def __init__(self, folder: Path, *, cores: int = 4, memory_mb: int = 4096) -> None:
@@ -68,7 +68,7 @@ class SparkCluster:
         self._end()
 
     def submit_options(self, executors: int = 2) -> list[str]:
-        """Of spark-submit, for an application with so many executors of one core."""
+        """Return spark-submit's options for an application with this many executors of one core."""
         settings = {
             "spark.cores.max": str(executors),
             "spark.executor.cores": "1",
@@ -80,14 +80,14 @@ class SparkCluster:
         return ["--master", self.master, *(part for pair in pairs for part in pair)]
 
     def list_executors(self) -> list[psutil.Process]:
-        """Running ones of all applications, oldest first."""
+        """Return the running executors of all applications, oldest first."""
         found = []
         for process in self._processes:
             for child in psutil.Process(process.pid).children(recursive=True):
                 try:
                     if any(_EXECUTOR in word for word in child.cmdline()):
                         found.append(child)
-                except psutil.Error:  # it has just ended
+                except psutil.Error:  # the process has just ended
                     continue
         return sorted(found, key=lambda child: child.pid)
 
@@ -118,7 +118,7 @@ class SparkCluster:
         return await_output(process, path, sign, _START_TIMEOUT_S)
 
     def _end(self) -> None:
-        """The worker first: it ends its executors."""
+        """End the worker first, which ends its executors, and then the master."""
         while self._processes:
             process = self._processes.pop()
             below = psutil.Process(process.pid).children(recursive=True)

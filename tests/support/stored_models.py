@@ -1,4 +1,4 @@
-"""Versions in a store: real models, and files in place of models."""
+"""Provide versions in a store: real models, and files in place of models."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _STORE = BUILD_ROOT / "trial-models"
 
 
 def provide_store() -> Path:
-    """A store with two versions of the model ``churn``, and what they say about every customer.
+    """Return a store with two versions of ``churn``, and what they say about every customer.
 
-    It is made once, and kept with the jars. See ``tests/crash/models.py``.
+    ``tests/crash/models.py`` makes the store once, and keeps it beside the jars.
     """
     if not (_STORE / "probabilities.json").exists():
         shutil.rmtree(_STORE, ignore_errors=True)
@@ -39,9 +39,9 @@ def fit_version(spark: SparkSession, root: Path, number: int) -> None:
     """Fit and save the next version of ``churn`` in a store, for all backends.
 
     Args:
-        spark: a session.
-        root: of the store.
-        number: of the version; the customers that it is fitted on are drawn from it.
+        spark: a session to fit with.
+        root: folder of the store.
+        number: number of the version, and seed of the customers on which it is fitted.
     """
     from lib.training.data import make_training_data
     from lib.training.training import fit, write_artefacts
@@ -63,7 +63,7 @@ def fit_version(spark: SparkSession, root: Path, number: int) -> None:
 def save_version(
     store: ModelStore, write: Callable[[Path], None], contract: Contract = CUSTOMER
 ) -> ModelVersion:
-    """Save a version of the model ``churn`` that nobody has trained: any files do."""
+    """Save a version of ``churn`` that nobody has trained: its files may have any content."""
     return store.save(
         "churn",
         write,

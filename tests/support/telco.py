@@ -1,4 +1,4 @@
-"""The contract of the first domain, as its file says it."""
+"""Load the Telco contract from its file."""
 
 from __future__ import annotations
 

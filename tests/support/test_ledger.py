@@ -1,4 +1,4 @@
-"""The ledger finds every kind of fault, each in a stream of answers that is right otherwise."""
+"""The ledger finds every kind of fault, each in a stream of answers that is otherwise right."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COUNT = 200
 
 @dataclass(frozen=True)
 class Answer:
-    """A message of one of both topics."""
+    """A message of the output topic or of the dead-letter topic."""
 
     is_prediction: bool
     key: bytes
@@ -67,7 +67,7 @@ def note(ledger: Ledger, answers: list[Answer]) -> None:
             ledger.note_dead_letter(it.key, it.value, list(position.items()))
 
 
-VALID, BROKEN = 21, 25  # numbers
+VALID, BROKEN = 21, 25  # the numbers of a valid and a broken record
 SAME_KEY_LATER = VALID + 7
 
 
@@ -213,7 +213,7 @@ def test_a_blank_copy_expects_the_same_and_has_no_answer() -> None:
 def test_what_is_aborted_is_not_missing_and_may_not_be_answered() -> None:
     ledger = Ledger(RECORDS, PROBABILITIES)
     answers = feed(ledger)
-    # Numbers 200 to 249; the one at 225 is a broken record.
+    # The numbers are 200 to 249; the record with number 225 is a broken one.
     aborted = [answer(COUNT + it, *ledger.expect_none(it % 7)) for it in range(BROKEN_PERIOD)]
     answers.append(answer(COUNT + BROKEN_PERIOD, *ledger.expect(3)))
     note(ledger, answers)

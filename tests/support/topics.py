@@ -1,4 +1,4 @@
-"""Writing topics, reading them whole, and the account of what came back."""
+"""Write topics, read them completely, and compare the answers with the records."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Record = tuple[bytes, bytes | None]
 
 
 def build_customers(count: int, *, bad_share: float = 0.0, seed: int = 1) -> list[Record]:
-    """Customers with unique keys, some of them broken in all the ways there are."""
+    """Return customers with unique keys, some of them broken in all the ways there are."""
     chance = random.Random(seed)
     records: list[Record] = []
     for customer in iter_records(make_customers(count, seed), CUSTOMER):
@@ -42,7 +42,7 @@ def build_customers(count: int, *, bad_share: float = 0.0, seed: int = 1) -> lis
 
 
 def produce(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> None:
-    """Write records and wait until all are there."""
+    """Write records and wait until the broker has all of them."""
     failed: list[KafkaError] = []
 
     def note(error: KafkaError | None, message: Message) -> None:
@@ -66,22 +66,22 @@ def produce(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> No
 def read_topic(
     bootstrap_servers: str, topic: str, isolation_level: str = "read_committed"
 ) -> list[Message]:
-    """Every message of a topic up to its end, as a reader with that isolation level sees it."""
+    """Return every message of a topic up to its end that the isolation level shows."""
     return list(iter_topic(bootstrap_servers, topic, isolation_level))
 
 
 def iter_topic(
     bootstrap_servers: str, topic: str, isolation_level: str = "read_committed"
 ) -> Iterator[Message]:
-    """As :func:`read_topic`, for topics that memory would not hold."""
+    """Yield what :func:`read_topic` returns, for topics that do not fit into memory."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
-            "group.id": "reader-of-tests",  # never joined
+            "group.id": "reader-of-tests",  # the reader joins no group
             "enable.auto.commit": False,
             "isolation.level": isolation_level,
             "enable.partition.eof": True,
-            # By default a broker holds a fetch at the end of a partition back for half a second.
+            # By default a broker delays a fetch at the end of a partition by up to half a second.
             "fetch.wait.max.ms": 5,
             "queued.max.messages.kbytes": 16_384,
             "log_level": 3,
@@ -94,7 +94,8 @@ def iter_topic(
         deadline = time.monotonic() + _READ_TIMEOUT_S
         while unfinished:
             assert time.monotonic() < deadline, f"{topic}: no end of {unfinished}"
-            # All that is there; the call waits for as many as it is asked for.
+            # Take all messages that are there; a consume with a timeout would wait until it has as
+            # many as it was asked for.
             first = consumer.poll(0.2)
             for message in [] if first is None else [first, *consumer.consume(5_000, 0.0)]:
                 deadline = time.monotonic() + _READ_TIMEOUT_S
@@ -111,7 +112,7 @@ def iter_topic(
 
 @dataclass
 class Account:
-    """What became of each input key.
+    """What became of each record, by its key.
 
     Attributes:
         missing: keys without any answer.
@@ -165,7 +166,7 @@ def take_account(
 
 
 def read_headers(message: Message) -> list[tuple[str, bytes | None]]:
-    """The client types header values as text too; it never gives any."""
+    """Return a message's headers; values are bytes, although the client's types allow text."""
     headers = message.headers()
     pairs = headers.items() if isinstance(headers, dict) else headers or ()
     return [(name, value.encode() if isinstance(value, str) else value) for name, value in pairs]

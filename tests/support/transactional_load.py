@@ -1,4 +1,4 @@
-"""Numbered records that come in transactions, some of which are aborted."""
+"""Send numbered records in transactions, some of which are aborted."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from confluent_kafka import KafkaException, Producer
 from tests.support.ledger import Ledger
 from tests.support.load import KEYS_PER_PARTITION
 
-# No other load sends these keys: only one producer keeps the records of a key in order.
+# No other load sends these keys, because only one producer keeps the records of a key in order.
 _FIRST_KEY = 500_000
-# The longest that brokers allow by default: nobody but this producer ends its transactions.
+# Brokers allow no longer timeout by default, so nobody but this producer ends its transactions.
 _TRANSACTION_TIMEOUT_MS = 900_000
 _CALL_TIMEOUT_S = 30.0
 _PATIENCE_S = 300.0
@@ -21,17 +21,17 @@ Message = tuple[int, bytes, bytes | None]
 
 
 def do_nothing() -> None:
-    """Do nothing: a transaction is ended at once."""
+    """Do nothing, so that a transaction ends at once."""
 
 
 class TransactionalLoad:
-    """Sends records in transactions, each once, whatever happens to the brokers meanwhile.
+    """A producer that sends each record once in transactions, whatever happens to the brokers.
 
     Args:
-        bootstrap_servers: of the brokers.
-        topic: to send to.
-        partitions: that are used.
-        ledger: is told of each record before it is sent, and whether an answer is due.
+        bootstrap_servers: addresses of the brokers.
+        topic: topic to which records are sent.
+        partitions: number of partitions to use.
+        ledger: registers each record before it is sent, and whether an answer is due.
     """
 
     def __init__(self, bootstrap_servers: str, topic: str, partitions: int, ledger: Ledger) -> None:
@@ -50,7 +50,7 @@ class TransactionalLoad:
         )
 
     def start(self) -> None:
-        """Take the transactional id; ends what an earlier load left open."""
+        """Take the transactional id, which ends transactions that an earlier load left open."""
         self._insist(lambda: self._producer.init_transactions(_CALL_TIMEOUT_S))
 
     def send(
@@ -59,9 +59,10 @@ class TransactionalLoad:
         """Send records in one transaction.
 
         Args:
-            count: of records.
-            is_aborted: whether the transaction is, so that no record may be answered.
-            while_open: done when all records are in the topic and the transaction is open.
+            count: number of records.
+            is_aborted: whether the transaction is aborted, so that no record may be answered.
+            while_open: function that is called when all records are in the topic and the
+                transaction is still open.
 
         Raises:
             KafkaException: the brokers do not come back.
@@ -90,7 +91,7 @@ class TransactionalLoad:
         try:
             self._producer.commit_transaction(_CALL_TIMEOUT_S)
         except KafkaException as failure:
-            if failure.args[0].txn_requires_abort():  # nothing of it will ever be seen
+            if failure.args[0].txn_requires_abort():  # readers never see its records
                 self._insist(lambda: self._producer.abort_transaction(_CALL_TIMEOUT_S))
                 self._begin(messages)
             raise

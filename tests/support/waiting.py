@@ -1,4 +1,4 @@
-"""Waiting for what happens in another thread or process."""
+"""Wait for what happens in another thread or process."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _POLL_S = 0.05
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float = 90.0) -> None:
-    """Wait until a condition holds; fail where it does not in time."""
+    """Wait until a condition holds, and fail if it does not hold in time."""
     assert waiting.wait_until(condition, timeout_s), "it did not happen in time"
 
 
 def await_output(
     process: subprocess.Popen[bytes], log: Path, pattern: str, timeout_s: float = 90.0
 ) -> str:
-    """Wait until a process has written something to its log.
+    """Wait until a process has written a text to its log.
 
     Args:
-        process: that is starting.
-        log: which it writes.
-        pattern: of what is awaited, with one group.
-        timeout_s: how long this may take.
+        process: process that is starting.
+        log: file that the process writes.
+        pattern: regular expression of the awaited text, with one group.
+        timeout_s: longest time to wait.
 
     Returns:
-        what the group matches.
+        The text that the group matches.
 
     Raises:
         RuntimeError: the process has ended or takes too long; the message has the end of its log.
