@@ -1,7 +1,7 @@
-"""The crash laboratory: ``make crash``, or ``python -m tests.crash --help``.
+"""Run the crash laboratory: ``make crash``, or ``python -m tests.crash --help``.
 
-It can be interrupted, also with ``kill -9``: started again with the same ``--state``, it goes on
-with the leg that was not finished, with a new broker, and adds up what all legs have shown.
+A campaign may be interrupted, even with ``kill -9``. Started again with the same ``--state``, it
+repeats the unfinished leg with a new broker, goes on, and adds up the results of all legs.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from tests.crash.report import CampaignReport, LegReport
 from tests.crash.schedule import Schedule
 from tests.crash.short import SHORT
 
-# Other versions of Kafka than that of the tests → the set of jars.
+# Other versions of Kafka than the tests' own → the set of jars.
 _KAFKAS = {"3.9.1": "kafka-3.9"}
 _STATE = PROJECT_ROOT / "build" / "crash"
 
 
 def main() -> int:
-    """Run a campaign; 0 if nothing was missing, repeated or wrong."""
-    # SIGTERM leaves as Ctrl-C does: broker and job end with it.
+    """Run a campaign; return 0 if no record was missing, repeated or wrong."""
+    # SIGTERM ends the campaign as Ctrl-C does, so that broker and job end with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = _parse_options()
     state: Path = options.state
@@ -89,7 +89,7 @@ def main() -> int:
 
 
 def say(line: str) -> None:
-    """Print a line at once."""
+    """Print a line without delay."""
     print(line, flush=True)
 
 
@@ -124,7 +124,7 @@ def _parse_options() -> argparse.Namespace:
 
 
 def _find_schedule(options: argparse.Namespace) -> Schedule:
-    """That of the state's earlier run, a given one, or a new one."""
+    """Return the schedule of the state's earlier run, a given one, or a new one."""
     state: Path = options.state
     file = state / "schedule.json"
     if options.short:

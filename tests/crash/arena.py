@@ -1,4 +1,4 @@
-"""All that one leg of a campaign needs: brokers, proxy, topics, load, job and reader."""
+"""Hold all that one leg of a campaign needs: brokers, proxy, topics, load, job and reader."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ MODEL_NAME = "churn"
 INPUT, OUTPUT, DEAD_LETTERS = "customers", "predictions", "dead-letters"
 QUERY = "laboratory"
 _PARTITIONS = 4
-# The oversized record of the faults needs room for its headers in the dead-letter topic.
+# The oversized record among the broken ones needs room for its headers in the dead-letter topic.
 _WIDE = {"max.message.bytes": "2097152"}
-# Small batches, so that there are many of them to be hit, and never nothing to do.
+# Batches are small, so that strikes hit many of them and there is always something to do.
 _BATCH_RECORDS = 1_000
 _BACKLOG_RECORDS = 4_000
-# Starts in a row without a single answer; then the job will not come back.
+# After this many starts in a row without a single answer the job will not recover.
 _MAX_STARTS = 12
 _POLL_S = 0.02
 
 
 class LaboratoryError(Exception):
-    """The job does not recover. The message has the end of its log."""
+    """An error for a job that does not recover. The message has the end of its log."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What the legs of a campaign have in common.
+    """Settings that all legs of a campaign share.
 
     Attributes:
-        store: with at least two versions of :data:`MODEL_NAME`.
-        probabilities: of all of them.
-        records: make the records.
-        delivery: of the job.
-        job_options: more of them, as ``{"commit": "executor"}``.
-        jars: of another version of Kafka than that of ``conf/ivy.xml``.
-        rate: records per second at most.
+        store: model store with at least two versions of :data:`MODEL_NAME`.
+        probabilities: expected probabilities of all these versions.
+        records: maker of the records.
+        delivery: the job's setting ``delivery``.
+        job_options: more settings of the job, like ``{"commit": "executor"}``.
+        jars: jars of another version of Kafka than that in ``conf/ivy.xml``; none for that version.
+        rate: highest number of records per second.
     """
 
     store: Path
@@ -69,12 +69,12 @@ class Setup:
 
 
 class Arena:
-    """Everything is started by ``with`` and ended after it, whatever happens.
+    """Everything that a leg needs; ``with`` starts it all, and ends it whatever happens.
 
     Args:
-        setup: of the campaign.
-        folder: a fresh one; logs stay, the rest goes.
-        leg: says what scores, and where.
+        setup: settings of the campaign.
+        folder: a new folder, in which only the logs remain at the end.
+        leg: the leg, which says what scores, and where.
     """
 
     ground: Ground
@@ -129,7 +129,7 @@ class Arena:
         return self
 
     def renew_admin(self) -> None:
-        """Make a new admin client: one that has outlived its brokers may ask in vain for ever."""
+        """Make a new admin client; one that has outlived its brokers may never find new ones."""
         self.admin = AdminClient(
             {
                 "bootstrap.servers": self._servers,
@@ -150,18 +150,18 @@ class Arena:
 
     @property
     def job(self) -> Launch:
-        """The one that runs, or has just died."""
+        """The job that runs, or has just died."""
         return self.supervisor.current
 
     def mark(self) -> Watch:
-        """Something was killed or disturbed right now: watch what readers see from here on."""
+        """Begin to watch what readers see after something was killed or disturbed."""
         self.watch = self.reader.watch()
         return self.watch
 
     def wait_for(
         self, condition: Callable[[], bool], timeout_s: float, *, restarts: bool = True
     ) -> bool:
-        """Wait, and restart the job when it has ended; tell whether the condition holds.
+        """Wait for a condition, restart a job that has ended, and tell whether the condition holds.
 
         Raises:
             LaboratoryError: the job ends again and again without having answered anything.
@@ -181,22 +181,22 @@ class Arena:
         return True
 
     def renew_checkpoint(self) -> None:
-        """Let the job have an empty checkpoint from its next start on; the old one goes."""
+        """Give the job an empty checkpoint from its next start on, and delete the old one."""
         shutil.rmtree(self.checkpoint, ignore_errors=True)
         self.move_checkpoint()
 
     def move_checkpoint(self) -> None:
-        """As :meth:`renew_checkpoint`, but the old one stays: somebody still uses it."""
+        """Give the job an empty checkpoint, but keep the old one, which another job still uses."""
         self._checkpoints += 1
         self._configure()
 
     @property
     def is_by_tasks(self) -> bool:
-        """Whether tasks commit, and not the driver, from the job's next start on."""
+        """Whether tasks commit, instead of the driver, from the job's next start on."""
         return self._commit == "executor"
 
     def change_commit(self) -> None:
-        """Let the other side commit, tasks or driver, from the job's next start on."""
+        """Let the other side, tasks or driver, commit from the job's next start on."""
         self._commit = "driver" if self.is_by_tasks else "executor"
         self._configure()
 
@@ -221,11 +221,11 @@ class Arena:
 
     @property
     def checkpoint(self) -> Path:
-        """Of the job, from its next start on."""
+        """The checkpoint that the job uses from its next start on."""
         return self.folder / f"checkpoint-{self._checkpoints}"
 
     def promote_other_model(self) -> None:
-        """Make the other version the champion, for the next start."""
+        """Make the other version the champion, which the job loads at its next start."""
         store = ModelStore(self.setup.store)
         champion = store.read_champion(MODEL_NAME)
         store.promote(MODEL_NAME, 2 if champion == 1 else 1)

@@ -1,4 +1,4 @@
-"""Runs a schedule, leg by leg: feeds, strikes, restarts, measures, and takes account."""
+"""Run a schedule leg by leg: feed, strike, restart, measure, and compare the answers at the end."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from tests.support.answers import Watch
 # A loaded machine takes several times as long as an idle one.
 _RECOVERY_TIMEOUT_S = 300.0
 _DRAIN_TIMEOUT_S = 600.0
-# More than what a strike can find answered already: a few batches, and the backlog of the load.
+# A strike may find more records answered already than expected: a few batches, and the backlog of
+# the load. The reserve is larger than that.
 _RESERVE_RECORDS = 8_000
-# What comes after the last answer would come soon.
+# Answers after the last one expected, which would be faults, would come within this time.
 _SETTLE_S = 1.0
 _REPLAY = re.compile(r"already_written=[1-9]")
-# Phase of a start → the step of ``dying_job.py``'s timeline that ends it.
+# Phase of a start → the step in the timeline of ``dying_job.py`` that ends it.
 _PHASES = {
     "wrapper, JVM, Python": "python-1",
     "imports": "imported-1",
@@ -37,17 +38,17 @@ Say = Callable[[str], None]
 
 
 def run_leg(setup: Setup, leg: Leg, folder: Path, say: Say) -> LegReport:
-    """Run one leg to its end.
+    """Run one leg of a campaign to its end.
 
     Args:
-        setup: of the campaign.
-        leg: what to do.
-        folder: a fresh one, for logs.
-        say: gets lines for whoever watches.
+        setup: settings of the campaign.
+        leg: the leg to run.
+        folder: a new folder for logs.
+        say: function that prints a line about the progress.
 
     Raises:
         LaboratoryError: the job does not recover.
-        NoNetworksError: the leg's site is not possible on this machine.
+        NoNetworksError: this machine cannot provide the leg's site.
     """
     started_s = time.monotonic()
     outcomes = []
@@ -101,14 +102,14 @@ def _strike(arena: Arena, strike: Strike) -> Outcome:
 
 
 def _keep_reserve(arena: Arena, answered: int) -> None:
-    """Recovery shows in new answers, so something must be left to be answered."""
+    """Allow more records, because recovery shows in new answers and some must be left to give."""
     arena.load.allow(max(answered + _RESERVE_RECORDS - arena.load.allowed, 0))
 
 
 def _recover(arena: Arena) -> None:
-    """Wait until the job has written something after the last strike."""
+    """Wait until the job has written an answer after the last strike."""
     watch = arena.watch
-    # A job that did not die when it should has gone on meanwhile.
+    # A job that did not die as planned has answered more records meanwhile.
     _keep_reserve(arena, arena.ledger.answered)
     if not arena.wait_for(lambda: watch.first_s is not None, _RECOVERY_TIMEOUT_S):
         log = arena.job.read_log_tail()
@@ -116,7 +117,7 @@ def _recover(arena: Arena) -> None:
 
 
 def _drain(arena: Arena) -> None:
-    """Wait until everything was sent and answered."""
+    """Wait until all records were sent and answered."""
     ledger, load = arena.ledger, arena.load
     arena.wait_for(lambda: load.is_done and ledger.answered == ledger.expected, _DRAIN_TIMEOUT_S)
     arena.load.flush()
@@ -144,10 +145,10 @@ def _take_account(arena: Arena, leg: Leg, outcomes: list[Outcome], duration_s: f
 
 
 def _measure_phases(launch: Launch, watch: Watch) -> dict[str, float]:
-    """Phase → seconds, of the start that brought the first answer; they add up to its time.
+    """Return phase → seconds for the start that gave the first answer; the sum is its time.
 
-    Executors do not tell what they do, so with ``commit=executor`` the last phase has all that
-    comes after the claim.
+    Executors report no steps, so with ``commit=executor`` the last phase contains everything after
+    the claim.
     """
     assert watch.first_s is not None
     timeline = launch.read_timeline()

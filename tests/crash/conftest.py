@@ -17,7 +17,7 @@ __all__ = ["deployment"]
 def setup(
     spark: SparkSession, model_store: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Setup:
-    """Two models to choose from, and what they must say."""
+    """Provide the settings of a campaign with two models, and the probabilities of both."""
     store = tmp_path_factory.mktemp("laboratory") / "models"
     shutil.copytree(model_store, store)
     add_rival(spark, store)
@@ -25,6 +25,6 @@ def setup(
         store=store,
         probabilities=read_probabilities(store),
         records=RECORDS,
-        # Who takes over from a stopped job waits for the end of its lease.
+        # A job that takes over from a stopped job waits until that job's lease has ended.
         job_options={"lease": "5"},
     )

@@ -1,4 +1,7 @@
-"""Makes a campaign from a seed: which strikes come on which site, how often and when. Pure."""
+"""Draw a campaign from a seed: which strikes come on which site, how often and when.
+
+This module is pure.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from tests.crash.schedule import (
     Strike,
 )
 
-# Kind → how often it comes in relation to the others, where its leg allows it.
+# Kind → how often it comes in relation to the other kinds, where its leg allows it.
 WEIGHTS: Mapping[Kind, int] = {
     Kind.DRIVER: 20,
     Kind.JVM: 8,
@@ -38,7 +41,8 @@ WEIGHTS: Mapping[Kind, int] = {
     Kind.REQUEST: 14,
     Kind.OFFSETS: 4,
     Kind.PARTITION: 3,
-    # Together as often as all others: that is what three brokers are there for.
+    # On three brokers, these come together as often as all others, because three brokers are there
+    # for them.
     Kind.TRANSACTION_COORDINATOR: 50,
     Kind.GROUP_COORDINATOR: 40,
     Kind.LEADER: 50,
@@ -46,7 +50,7 @@ WEIGHTS: Mapping[Kind, int] = {
     Kind.MAJORITY: 10,
 }
 KILLS_PER_LEG = 20
-# Of ten legs, in turn: (backend, whether on a cluster, site).
+# (backend, whether on a cluster, site) of ten legs in turn.
 _SETUPS = (
     *(("sql", False, Site.ONE), ("onnx", False, Site.THREE), ("sklearn", True, Site.ONE)),
     *(("spark", False, Site.ONE), ("onnx", False, Site.ONE), ("sql", True, Site.THREE)),
@@ -54,26 +58,28 @@ _SETUPS = (
     ("sql", False, Site.ONE),
 )
 _IN_WORKERS = ("sklearn", "onnx")
-# Legs of cuts and of idling take long for their few strikes: one of each for so many kills.
+# Legs with cuts or idle times take long for their few strikes, so each comes once for this many
+# kills.
 _KILLS_PER_ROUND = 100
 _CUTS_PER_LEG = 10
 CUTS = ("job from a broker", "job from all", "broker from brokers", "broker from all")
 _IDLES_PER_LEG = 2
-# Until offsets and transactional id have expired and the broker has seen it, and a margin.
+# This is the time until offsets and transactional id have expired and the broker has noticed, with
+# a margin.
 _IDLE_S = 110.0
 
 
 def build_schedule(
     seed: int, *, kills: int, records: int, unreachable_s: float = 60.0, is_cluster: bool = False
 ) -> Schedule:
-    """Make a campaign.
+    """Draw a campaign.
 
     Args:
-        seed: the same one gives the same campaign.
-        kills: at least so many.
-        records: at least so many.
-        unreachable_s: how long the brokers are out of reach, once in every second leg, and how long
-            a majority of them is down.
+        seed: seed for the draw; the same seed gives the same campaign.
+        kills: lowest number of kills.
+        records: lowest number of records.
+        unreachable_s: seconds for which the brokers are out of reach, once in every second leg, and
+            for which a majority of them is down.
         is_cluster: whether all legs run on a cluster, not only some.
     """
     random = Random(seed)
@@ -134,7 +140,7 @@ def _draw_strikes(
 def _draw_parameters(random: Random, kind: Kind, unreachable_s: float) -> Parameters:
     match kind:
         case Kind.STEP:
-            # Every batch has the steps of a transaction; the first two steps come at a start only.
+            # Every batch has the steps of a transaction; the first two steps come only at a start.
             return {"step": random.choice(STEPS), "times": random.randint(1, 3)}
         case Kind.START:
             return {"after_s": round(random.uniform(0.2, 6.0), 2)}
@@ -161,7 +167,7 @@ def _draw_parameters(random: Random, kind: Kind, unreachable_s: float) -> Parame
 
 
 def _draw_cut(random: Random) -> Parameters:
-    """Who cannot reach whom, by what, and for how long; whether the job is killed meanwhile."""
+    """Draw who cannot reach whom, by what means, how long, and whether the job is killed then."""
     return {
         "who": random.choice(CUTS),
         "direction": random.choice(("both", "to", "from")),
@@ -175,9 +181,9 @@ def _draw_cut(random: Random) -> Parameters:
 def _draw_request(random: Random, kind: Kind) -> Parameters:
     if kind is Kind.OWNER:
         request = random.choice(("EndTxn", "EndTxn", "TxnOffsetCommit", "Produce"))
-        # It reaches the broker when its sender is dead.
+        # The request reaches the broker after its sender has died.
         return {"request": request, "action": "hold", "duration_s": 1.5}
-    # EndTxn decides; it comes as often as all others together.
+    # EndTxn decides about a transaction, so it comes as often as all others together.
     request = random.choice(("EndTxn", random.choice(tuple(REQUESTS))))
     action = random.choice(("delay", "hold", "lose request", "lose response", "stray"))
     return {

@@ -1,10 +1,10 @@
-"""The real job, with an ear for orders: it dies when it reaches a step of a transaction.
+"""Run the real job, which dies on order when it reaches a step of a transaction.
 
-CRASH_FOLDER names a folder. A file ``order`` there says which step, and at which time of reaching
-it (``committed 3``); it may come while the job runs. With a signal and a process behind it
-(``committed 3 19 4711``) that one is struck instead, such as the broker. The job notes in
-``timeline`` when it reached a step, the first times: the first transaction claims the group, the
-second one has a batch.
+CRASH_FOLDER names a folder. A file ``order`` in it names the step, and how many times the job
+reaches it before it dies (``committed 3``). The file may be written while the job runs. If a signal
+and a process follow (``committed 3 19 4711``), that process, such as the broker, gets the signal
+instead. The job notes in ``timeline`` when it reached each step the first times: the first
+transaction claims the group, the second one has a batch.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _seen: Counter[str] = Counter()
 
 
 def note(step: str, at_s: float | None = None) -> None:
-    """Write down when a step was reached, the first times."""
+    """Write down when a step was reached, but only the first times."""
     _noted[step] += 1
     if _noted[step] <= _NOTED_TIMES:
         with _TIMELINE.open("a") as file:
@@ -42,11 +42,12 @@ def note(step: str, at_s: float | None = None) -> None:
 
 
 def obey(step: str) -> None:
-    """Strike if that is the order: by default the process group, JVM, driver and all below."""
+    """Carry out the order if it names this step; by default kill the job's whole process group."""
     note(step)
     try:
         wanted, times, *target = _ORDER.read_text().split()
-    except (FileNotFoundError, ValueError):  # none, or not written to its end yet
+    # There is no order, or it is not written to its end yet.
+    except (FileNotFoundError, ValueError):
         return
     _seen[step] += 1
     if step == wanted and _seen[step] >= int(times):
@@ -59,7 +60,7 @@ def obey(step: str) -> None:
 
 
 def work(settings: ScoreStreamSettings) -> int:
-    """The job, which tells of each batch."""
+    """Run the job with a log that mentions each batch."""
     logging.getLogger("lib.exactly_once").setLevel(logging.INFO)
     return score_stream(settings, obey)
 

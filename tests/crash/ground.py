@@ -1,4 +1,4 @@
-"""What a leg stands on: brokers, and what lies between them and the job."""
+"""Provide what a leg needs outside of the job: brokers, and what lies between them and the job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BROKERS: Mapping[Site, int] = {
     Site.NETWORK: 3,
     Site.FORGETFUL: 1,
 }
-# Offsets and transactional ids are forgotten after a minute, and soon after it.
+# Offsets and transactional ids expire after a minute, and the broker removes them soon.
 _SHORT_RETENTION = {
     "offsets.retention.minutes": "1",
     "offsets.retention.check.interval.ms": "5000",
@@ -32,14 +32,14 @@ _SHORT_RETENTION = {
 
 @dataclass(frozen=True)
 class Ground:
-    """Everything outside of the job.
+    """The brokers and networks around the job.
 
     Attributes:
-        broker: one or three.
-        proxy: stands between the job and the brokers, unless they have networks of their own.
-        job_servers: where the job finds the brokers.
-        brokers: their networks, in their order; empty where they have none of their own.
-        jobs: the networks of the job that runs, and of the next one that takes over from it.
+        broker: one broker, or a cluster of three.
+        proxy: proxy between the job and the brokers; unused where they have networks of their own.
+        job_servers: addresses at which the job finds the brokers.
+        brokers: networks of the brokers, in their order; empty where they have none of their own.
+        jobs: networks of the job that runs, and of the next job, which takes over from it.
     """
 
     broker: EmbeddedBroker
@@ -50,22 +50,22 @@ class Ground:
 
     @property
     def job_launcher(self) -> tuple[str, ...]:
-        """A command that goes before the job's."""
+        """The command that goes before the job's own command."""
         return self.jobs[0].launcher if self.jobs else ()
 
     def move_job(self) -> Member:
-        """Let later starts of the job be in the other network, and return that."""
+        """Let later starts of the job be in the other network, and return that network."""
         self.jobs.reverse()
         return self.jobs[0]
 
 
 @contextmanager
 def open_ground(site: Site, jars: Sequence[Path]) -> Iterator[Ground]:
-    """Start the brokers of a site; they end with the block.
+    """Start the brokers of a site, and end them with the ``with`` block.
 
     Args:
-        site: says how many there are, and where.
-        jars: of another version of Kafka than that of ``conf/ivy.xml``.
+        site: the site, which says how many brokers there are, and where.
+        jars: jars of another version of Kafka than that in ``conf/ivy.xml``; none for that version.
 
     Raises:
         NoNetworksError: the site needs network namespaces, and there are none here.

@@ -1,7 +1,7 @@
-"""Two versions of a model, and what each says about every customer of the pool.
+"""Make two versions of a model, and note what each says about every customer of the pool.
 
-``python -m tests.crash.models FOLDER`` makes them in a process of its own, so that no JVM is left
-in the laboratory's.
+``python -m tests.crash.models FOLDER`` makes them in a separate process, so that no JVM is left in
+the process of the laboratory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PROBABILITIES = "probabilities.json"
 
 
 def make_models(spark: SparkSession, folder: Path) -> None:
-    """Fit two different versions on different customers; the first one is the champion."""
+    """Fit two different versions on different customers; the first version is the champion."""
     fit_version(spark, folder, number=1)
     add_rival(spark, folder)
 
@@ -41,7 +41,7 @@ def add_rival(spark: SparkSession, folder: Path) -> None:
 
 
 def read_probabilities(folder: Path) -> Probabilities:
-    """What the models say; see :func:`make_models`."""
+    """Read what the models say; see :func:`make_models`."""
     found: dict[str, list[float]] = json.loads((folder / _PROBABILITIES).read_text())
     return found
 

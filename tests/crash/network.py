@@ -1,9 +1,9 @@
-"""Networks of the laboratory's own: a namespace for each broker and the job, wired to a bridge.
+"""Make networks for the laboratory: a namespace for each broker and the job, wired to a bridge.
 
-Nothing of the machine's own network is touched: this thread, and all that it starts, moves to a new
-network namespace, and the bridge lies in there. A namespace ends with the last process in it, and
-the processes that hold those of the members end when this one does, however it ends; so nothing is
-left behind, also after ``kill -9``. Needs Linux, root, and iproute2 and util-linux.
+The machine's own network is not changed: this thread, and all processes that it starts, move to a
+new network namespace, which contains the bridge. A namespace ends with the last process in it. The
+processes that hold the members' namespaces end when this process ends, however it ends, so nothing
+is left behind, even after ``kill -9``. This module needs Linux, root, iproute2 and util-linux.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _CLONE_NEWNET = 0x4000_0000
 _TOOLS = ("ip", "unshare", "nsenter")
 _NETWORK = "10.77.0"
 _OWN_HOST = f"{_NETWORK}.254"
-# A hardware address that no member has, for packets that must not arrive: the bridge hands them to
-# all members, and each throws them away.
+# No member has this hardware address, which packets get that must not arrive: the bridge hands them
+# to all members, and each member drops them.
 _NOBODY = "02:00:00:00:00:01"
 
 
 class NoNetworksError(Exception):
-    """The machine has no network namespaces for us; says why."""
+    """An error for a machine that cannot make network namespaces; the message has the reason."""
 
 
 class Member:
-    """One namespace, with an address on the bridge.
+    """A namespace with an address on the bridge.
 
     Attributes:
-        host: the address.
-        launcher: a command that runs the one after it in the namespace, with the same pid.
+        host: the namespace's address.
+        launcher: command that runs the command after it in the namespace, with the same pid.
     """
 
     def __init__(self, host: str, holder: subprocess.Popen[bytes]) -> None:
@@ -51,25 +51,25 @@ class Member:
         return Place(self.host, self.launcher)
 
     def silence(self, target: Member) -> None:
-        """Let nothing that goes from here to the target arrive; nobody is told."""
+        """Drop all that goes from here to the target, without an error for either side."""
         self._ip(
             "neigh", "replace", target.host, "lladdr", _NOBODY, "dev", "eth0", "nud", "permanent"
         )
 
     def unsilence(self, target: Member) -> None:
-        """End :meth:`silence`."""
+        """Undo :meth:`silence`."""
         self._ip("neigh", "del", target.host, "dev", "eth0")
 
     def blackhole(self, target: Member) -> None:
-        """Let this side refuse to send to the target; new connections fail at once."""
+        """Let this side refuse to send to the target, so that new connections fail at once."""
         self._ip("route", "add", "blackhole", f"{target.host}/32")
 
     def unblackhole(self, target: Member) -> None:
-        """End :meth:`blackhole`."""
+        """Undo :meth:`blackhole`."""
         self._ip("route", "del", "blackhole", f"{target.host}/32")
 
     def set_link(self, state: str) -> None:
-        """Take the link to the bridge ``down`` or ``up``."""
+        """Set the link to the bridge to the state ``down`` or ``up``."""
         _run("ip", "link", "set", self._port, state)
 
     def wire(self, number: int, pid: int) -> None:
@@ -87,10 +87,10 @@ class Member:
 
 
 class Network:
-    """Namespaces for as long as a ``with`` block lasts; this thread is on the same bridge.
+    """Namespaces that last as long as a ``with`` block; this thread is on the same bridge.
 
     Args:
-        count: of members.
+        count: number of members.
     """
 
     def __init__(self, count: int) -> None:
@@ -99,7 +99,11 @@ class Network:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """Raises NoNetworksError where this is not possible."""
+        """Create the namespaces and the bridge.
+
+        Raises:
+            NoNetworksError: this machine does not allow it.
+        """
         missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
         if missing or not Path("/proc/self/ns/net").exists():
             raise NoNetworksError(f"no {' and no '.join(missing) or 'Linux namespaces'} here")
@@ -131,8 +135,8 @@ class Network:
         self._stack.close()
 
     def _add(self, stack: ExitStack, number: int) -> Member:
-        # It holds the namespace until its input ends, which is when this process closes that or
-        # dies. Its first line shows that it is in a namespace of its own.
+        # The holder keeps the namespace until its input ends, which is when this process closes it
+        # or dies. Its first line shows that it is in its new namespace.
         holder = subprocess.Popen(
             ["unshare", "--net", "sh", "-c", "echo; exec cat"],
             stdin=subprocess.PIPE,

@@ -1,7 +1,7 @@
-"""Stands between the job and the brokers, and does to connections what networks do.
+"""Stand between the job and the brokers, and do to connections what networks do.
 
-Reads the framing of Kafka's protocol on the way to the broker: four bytes of length, two of api key
-(https://kafka.apache.org/protocol#protocol_common). Answers are passed on as they come.
+The proxy reads the framing of Kafka's protocol on the way to the broker: four bytes of length, two
+of api key (https://kafka.apache.org/protocol#protocol_common). It passes answers on as they come.
 """
 
 from __future__ import annotations
@@ -20,34 +20,35 @@ from typing import Any, Self
 from lib.tools.broker.ports import LOOPBACK
 
 _CHUNK_BYTES = 256 * 1024
-# Time for the broker to act on a request whose response is going to be lost.
+# The broker has this much time to act on a request whose response will be lost.
 _LOST_RESPONSE_S = 0.5
 _HEADER_BYTES = 4
 _API_KEY_BYTES = 2
 
 
 class Action(StrEnum):
-    """What happens to a request."""
+    """Actions of the proxy on a request."""
 
-    DELAY = "delay"  # it arrives late
-    HOLD = "hold"  # it arrives late, also if the client has given up and gone
-    LOSE_REQUEST = "lose request"  # the connection ends before it
-    LOSE_RESPONSE = "lose response"  # the broker acts on it, the connection ends before the answer
+    DELAY = "delay"  # the request arrives late
+    HOLD = "hold"  # the request arrives late, even if the client has given up and gone
+    LOSE_REQUEST = "lose request"  # the connection ends before the request arrives
+    # The broker acts on the request, the connection ends before the answer.
+    LOSE_RESPONSE = "lose response"
     STRAY = "stray"  # the connection ends at once, the request arrives later
 
 
-# After these the broker has acted on the request, and the client has got no answer.
+# After these actions the broker has acted on the request, but the client has no answer.
 _WITHOUT_ANSWER = (Action.LOSE_RESPONSE, Action.STRAY)
 
 
 @dataclass(frozen=True)
 class Interference:
-    """Something done once to the next request of a kind.
+    """An action that happens once, to the next request of a kind.
 
     Attributes:
-        api_key: of the request.
-        action: what is done.
-        duration_s: of a delay, or until a stray request arrives.
+        api_key: api key of the request.
+        action: action of the proxy.
+        duration_s: length of a delay, or time until a stray request arrives.
     """
 
     api_key: int
@@ -56,12 +57,12 @@ class Interference:
 
 
 def read_api_key(frame: bytes) -> int:
-    """The api key of a whole request, length included."""
+    """Return the api key of a whole request, which begins with its length."""
     return int.from_bytes(frame[_HEADER_BYTES : _HEADER_BYTES + _API_KEY_BYTES], "big")
 
 
 async def read_frame(reader: asyncio.StreamReader) -> bytes:
-    """The next whole request.
+    """Read the next whole request.
 
     Raises:
         asyncio.IncompleteReadError: the client has gone.
@@ -71,17 +72,18 @@ async def read_frame(reader: asyncio.StreamReader) -> bytes:
 
 
 class Proxy:
-    """Listens on a port for each broker and passes everything on, until told otherwise.
+    """A proxy that listens on a port for each broker and passes everything on by default.
 
-    It has to know its ports before the brokers start, which advertise them, and theirs after.
+    It takes its own ports before the brokers start, because they advertise these ports; it learns
+    the brokers' ports after that.
 
     Args:
-        brokers: how many there are.
+        brokers: number of brokers.
     """
 
     def __init__(self, brokers: int = 1) -> None:
         self.requests: Counter[int] = Counter()
-        self.interfered: list[int] = []  # ports of the clients that were interfered with
+        self.interfered: list[int] = []  # ports of the clients whose requests met an interference
         self.delivered: list[int] = []  # api keys of stray requests that the broker has acted on
         self._upstream_ports: Sequence[int] = (0,) * brokers
         self._is_refusing = False
@@ -116,25 +118,25 @@ class Proxy:
 
     @property
     def port(self) -> int:
-        """The port that clients of the first broker connect to."""
+        """The port to which clients of the first broker connect."""
         return self.ports[0]
 
     @property
     def ports(self) -> list[int]:
-        """The ports that clients connect to, one for each broker, in their order."""
+        """The ports to which clients connect, one for each broker, in their order."""
         return [server.sockets[0].getsockname()[1] for server in self._servers]
 
     def connect_to(self, *ports: int) -> None:
-        """Name the brokers' ports."""
+        """Take the brokers' ports, to which everything is passed on."""
         self._upstream_ports = ports
 
     def interfere(self, interference: Interference) -> None:
-        """Do something to the next request of its kind."""
+        """Carry out an interference at the next request of its kind."""
         self._loop.call_soon_threadsafe(self._is_delivery_due.clear)
         self._interferences.append(interference)
 
     def deliver(self) -> None:
-        """Deliver stray requests now instead of after their time."""
+        """Deliver stray requests now, before their time."""
         self._loop.call_soon_threadsafe(self._is_delivery_due.set)
 
     def calm(self) -> None:
@@ -144,12 +146,12 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._is_open.set)
 
     def refuse(self) -> None:
-        """End all connections and take no new ones, until :meth:`calm`."""
+        """End all connections and refuse new ones, until :meth:`calm`."""
         self._is_refusing = True
         self._loop.call_soon_threadsafe(self._abort_connections)
 
     def hold(self) -> None:
-        """Take connections and bytes, but pass nothing on, until :meth:`calm`."""
+        """Accept connections and bytes, but pass nothing on, until :meth:`calm`."""
         self._loop.call_soon_threadsafe(self._is_open.clear)
 
     def _call(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -175,7 +177,7 @@ class Proxy:
         self._writers.add(writer)
         try:
             upstream = await asyncio.open_connection(LOOPBACK, self._upstream_ports[broker])
-        except OSError:  # the broker is down: the client shall see just that
+        except OSError:  # the broker is down, and the client must see just that
             writer.transport.abort()
             self._writers.discard(writer)
             return
@@ -204,7 +206,7 @@ class Proxy:
         cut_client: Callable[[], Any],
         client_port: int,
     ) -> None:
-        """Requests, one by one, until one of them ends the connection."""
+        """Pass requests on one by one, until one of them ends the connection."""
         while True:
             frame = await read_frame(reader)
             await self._is_open.wait()

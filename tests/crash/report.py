@@ -1,4 +1,7 @@
-"""What a campaign has shown: sums over its legs, as JSON and as a table. Pure."""
+"""Report what a campaign has shown: sums over its legs, as JSON and as a table.
+
+This module is pure.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,16 @@ _PACKAGES = ("pyspark", "confluent-kafka", "pyarrow", "scikit-learn")
 
 @dataclass(frozen=True)
 class Outcome:
-    """One strike, carried out.
+    """The outcome of one strike.
 
     Attributes:
-        name: of the strike.
+        name: name of the strike.
         is_kill: whether it killed something.
-        is_done: False where there was nothing to strike; not counted then.
-        first_s: from the kill, or the end of the disturbance, to the first answer produced later.
-        wait_s: the longest time that readers were without a new answer.
-        restarts: of the job by the supervisor.
-        phases: step of the last start → seconds from the step before.
+        is_done: False where there was nothing to strike, so that the strike does not count.
+        first_s: seconds from the kill, or the end of the disturbance, to the first answer after it.
+        wait_s: longest time in seconds that readers were without a new answer.
+        restarts: number of times that the supervisor restarted the job.
+        phases: step of the last start → seconds from the step before it.
     """
 
     name: str
@@ -41,21 +44,21 @@ class Outcome:
 
 @dataclass(frozen=True)
 class LegReport:
-    """One leg.
+    """The results of one leg.
 
     Attributes:
-        setup: backend and where it ran.
-        site: how many brokers there were, and where.
-        records: sent, each of them answered or missing.
-        messages: that readers saw; equal to ``records`` if all is well.
-        faults: kind → count, from reading everything again at the end.
-        faults_live: the same, of the reader that followed while it happened.
-        examples: kind → where it showed first.
-        replays: batches that were written again, of which nothing or a part was left to write.
-        starts: of the job.
-        models: model version → predictions.
-        duration_s: of the leg.
-        outcomes: strike by strike.
+        setup: backend, and where it ran.
+        site: number of brokers, and where they ran.
+        records: number of records sent, each of which is answered or missing.
+        messages: number of messages that readers saw; equal to ``records`` without faults.
+        faults: kind of fault → count, from reading everything again at the end.
+        faults_live: kind of fault → count, from the reader that followed while the leg ran.
+        examples: kind of fault → places where it was found first.
+        replays: number of batches that were written again, because Kafka had all of them or a part.
+        starts: number of the job's starts.
+        models: model version → number of predictions.
+        duration_s: length of the leg in seconds.
+        outcomes: outcome of each strike.
     """
 
     setup: str
@@ -72,24 +75,24 @@ class LegReport:
     outcomes: Sequence[Outcome]
 
     def to_fields(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """Return the fields for JSON."""
         return asdict(self)
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> LegReport:
-        """Read it back."""
+        """Make a report from the fields of :meth:`to_fields`."""
         outcomes = tuple(Outcome(**outcome) for outcome in fields["outcomes"])
         return cls(**{**fields, "outcomes": outcomes})
 
 
 @dataclass(frozen=True)
 class CampaignReport:
-    """All legs.
+    """The results of all legs.
 
     Attributes:
-        seed: of the schedule.
-        delivery: guarantee under test.
-        legs: those that are done.
+        seed: seed of the schedule.
+        delivery: the guarantee that was tested.
+        legs: results of the legs that are done.
     """
 
     seed: int
@@ -98,29 +101,29 @@ class CampaignReport:
 
     @property
     def outcomes(self) -> Sequence[Outcome]:
-        """Strikes that struck."""
+        """Outcomes of the strikes that found something to strike."""
         return [it for leg in self.legs for it in leg.outcomes if it.is_done]
 
     @property
     def kills(self) -> int:
-        """Of processes."""
+        """Number of killed processes."""
         return sum(it.is_kill for it in self.outcomes)
 
     @property
     def records(self) -> int:
-        """Sent."""
+        """Number of records that were sent."""
         return sum(leg.records for leg in self.legs)
 
     @property
     def faults(self) -> Counter[str]:
-        """Kind → count; the larger one of both readings."""
+        """Kind of fault → count, the larger one of both readings."""
         total: Counter[str] = Counter()
         for leg in self.legs:
             total += Counter(leg.faults) | Counter(leg.faults_live)
         return total
 
     def to_json(self) -> str:
-        """Everything, with versions."""
+        """Return the whole report with versions, as JSON."""
         fields = {
             "seed": self.seed,
             "delivery": self.delivery,
@@ -133,7 +136,7 @@ class CampaignReport:
         return json.dumps(fields, indent=1) + "\n"
 
     def to_text(self) -> str:
-        """Tables in Markdown."""
+        """Return the report as Markdown tables."""
         parts = (self._sums(), self._sites(), self._strikes(), self._phases())
         return "\n\n".join("\n".join(part) for part in parts)
 
@@ -179,7 +182,7 @@ class CampaignReport:
         return rows
 
     def _phases(self) -> list[str]:
-        """Where the time goes, over strikes with just one start."""
+        """Return a table of the time that each phase takes, over strikes with just one start."""
         rows = ["| phase of a start | median, s |", "|---|--:|"]
         single = [it.phases for it in self.outcomes if it.restarts == 1 and it.phases]
         names = list(dict.fromkeys(name for phases in single for name in phases))
@@ -190,7 +193,7 @@ class CampaignReport:
 
 
 def list_versions() -> dict[str, str]:
-    """Of everything that decides."""
+    """Return the versions of Python and the packages that decide the result."""
     packages = {name: version(name) for name in _PACKAGES}
     return {"python": platform.python_version(), **packages}
 

@@ -1,7 +1,7 @@
-"""Two jobs of one query name, each restarted by a supervisor whatever its exit code.
+"""Run two jobs of one query name, each restarted by a supervisor whatever its exit code.
 
-Whatever supervisors do, batches are written all the time, and nothing twice. By hand, for longer
-than the suite does it:
+Whatever supervisors do, batches are written all the time, and nothing is written twice. This
+command tries it for longer than the suite does:
 
     .venv/bin/python -m tests.crash.rivals --seconds 180 [--shared-checkpoint] [--store FOLDER]
 """
@@ -32,12 +32,12 @@ _PACE_S = 1.0
 
 @dataclass
 class Rivalry:
-    """What came of two jobs that were left alone.
+    """What happened to two jobs that were left alone.
 
     Attributes:
-        account: of all records, when the last of them was answered.
-        waits_s: between answers that readers saw, the first one counted from the start.
-        exits: of each job, in order: its exit codes while the two were left alone.
+        account: comparison of all records with their answers, after the last answer.
+        waits_s: seconds between new answers that readers saw; the first is counted from the start.
+        exits: exit codes of each job, in order, while the two were left alone.
     """
 
     account: Account
@@ -45,7 +45,7 @@ class Rivalry:
     exits: list[list[int]] = field(default_factory=list)
 
     def describe(self) -> str:
-        """Say in a few lines what came of it."""
+        """Return a few lines that say what happened."""
         codes = "; ".join(f"{dict(Counter(codes))}" for codes in self.exits)
         return (
             f"faults {self.account.faults or 'none'}, {len(self.account.predictions)} answers;"
@@ -55,7 +55,7 @@ class Rivalry:
 
 
 class Restarting(Background):
-    """Keeps one job running: starts it again two seconds after it has ended, whatever its code."""
+    """A job that is started again two seconds after it has ended, whatever its exit code."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         super().__init__("supervisor")
@@ -69,13 +69,13 @@ class Restarting(Background):
 
 
 class Feeder(Background):
-    """Sends a few records a second, so that there is always something to answer.
+    """A thread that sends a few records a second, so that there is always something to answer.
 
     Args:
-        deployment: names the topic.
+        deployment: deployment whose input topic gets the records.
 
     Attributes:
-        sent: all records so far.
+        sent: all records that were sent.
     """
 
     def __init__(self, deployment: Deployment) -> None:
@@ -97,10 +97,10 @@ def run_rivals(
     """Leave two jobs to their supervisors for a while, and until all that was sent is answered.
 
     Args:
-        deployment: of both; the checkpoint is the first one's.
-        folder: for logs.
-        seconds: counted from the first answer.
-        shares_checkpoint: whether the second job has the same one.
+        deployment: deployment of both jobs; its checkpoint is that of the first job.
+        folder: folder for logs.
+        seconds: time for which the jobs are left alone, from the first answer.
+        shares_checkpoint: whether the second job has the same checkpoint.
     """
     own = deployment if shares_checkpoint else replace(deployment, checkpoint=folder / "second")
     guard = GuardedFolder.create("rivals-")
@@ -126,7 +126,7 @@ def _count_answers(deployment: Deployment) -> int:
 
 
 def _watch_answers(deployment: Deployment, seconds: float) -> list[float]:
-    """Measure the seconds between looks that found more answers, for so long after the first."""
+    """Return the seconds between looks that found new answers, for this long after the first."""
     seen, last_s = 0, time.monotonic()
     began_s: float | None = None
     waits_s: list[float] = []
@@ -142,7 +142,7 @@ def _watch_answers(deployment: Deployment, seconds: float) -> list[float]:
 
 
 def main() -> int:
-    """Run it by hand; return 0 where all was well, else 1."""
+    """Run the rivals by hand; return 0 if every record was answered once, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash.rivals", description=__doc__)
     parser.add_argument("--seconds", type=float, default=180.0)
     parser.add_argument("--shared-checkpoint", action="store_true")

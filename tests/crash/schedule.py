@@ -1,4 +1,7 @@
-"""What will be done to the job, and when: data, written as JSON. Pure."""
+"""Define what happens to the job and when, as data that is written as JSON.
+
+This module is pure.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-# Steps of a transaction: see ``producer`` and ``writer`` in lib.exactly_once.transaction.
+# Steps of a transaction; ``producer`` and ``writer`` in lib.exactly_once.transaction name them.
 STEPS = ("opening", "initialised", "begun", "produced", "offsets_sent", "committed")
-# As Kafka's protocol numbers them.
+# Requests, with their numbers in Kafka's protocol.
 REQUESTS = {
     "Produce": 0,
     "InitProducerId": 22,
@@ -24,49 +27,51 @@ Parameters = Mapping[str, str | float | bool]
 
 
 class Site(StrEnum):
-    """Where a leg takes place."""
+    """Sites on which a leg takes place."""
 
     ONE = "one broker"
-    THREE = "three brokers"  # everything is on all of them, two must have what is acknowledged
-    NETWORK = "three brokers, each in a network of its own"  # and so is the job
+    THREE = "three brokers"  # all topics are on all brokers, two must have what is acknowledged
+    NETWORK = "three brokers, each in a network of its own"  # the job has its own network too
     FORGETFUL = "one broker that forgets offsets and transactional ids within a minute"
 
 
 class Kind(StrEnum):
-    """What happens. The first part kills processes, the second one disturbs."""
+    """Kinds of strike. The first part kills processes, the second part disturbs."""
 
-    DRIVER = "driver"  # the whole process group
-    JVM = "jvm"  # the driver's JVM alone
-    PYTHON = "python"  # the driver's Python alone
-    WORKER = "worker"  # a Python worker that scores
+    DRIVER = "driver"  # the driver's whole process group is killed
+    JVM = "jvm"  # the driver's JVM alone is killed
+    PYTHON = "python"  # the driver's Python alone is killed
+    WORKER = "worker"  # a Python worker that scores is killed
     EXECUTOR = "executor"
-    BROKER = "broker"  # one is killed and restarted
-    OWNER = "owner"  # the process whose request to the broker is under way
+    BROKER = "broker"  # a broker is killed and restarted
+    OWNER = "owner"  # the process whose request to the broker is under way is killed
     STEP = "step"  # the driver dies at a step of a transaction
-    START = "start"  # killed while it starts
-    ZOMBIE = "zombie"  # stopped; a second one takes over; then continued
-    CHECKPOINT = "checkpoint"  # the driver is killed, its checkpoint deleted
-    PROMOTION = "promotion"  # another model becomes the champion, the driver is killed
-    COMMIT = "commit"  # killed, and started with the other strategy: driver or executor
-    TRANSACTIONS = "transactions"  # killed while one on the input is open, others were aborted
-    RETENTION = "retention"  # what is answered, but not noted as such, is deleted from the input
+    START = "start"  # the job is killed while it starts
+    ZOMBIE = "zombie"  # the job is stopped, a second one takes over, the first one continues
+    CHECKPOINT = "checkpoint"  # the driver is killed and its checkpoint deleted
+    PROMOTION = "promotion"  # another model becomes the champion and the driver is killed
+    COMMIT = "commit"  # the job is killed, and the other side, driver or tasks, commits
+    # Killed while a transaction on the input is open, others were aborted.
+    TRANSACTIONS = "transactions"
+    # Records that are answered, but not noted so, are deleted from the input.
+    RETENTION = "retention"
 
-    # On three brokers: one is killed and restarted, or two are.
+    # These need three brokers: one of them is killed and restarted, or two are down.
     TRANSACTION_COORDINATOR = "transaction coordinator"
     GROUP_COORDINATOR = "group coordinator"
-    LEADER = "leader"  # of a partition of the input or an output topic
+    LEADER = "leader"  # the leader of a partition of the input or an output topic is killed
     MAJORITY = "majority"  # two brokers are down for a while, and nothing can be written
 
-    ROLLING = "rolling restart"  # of all brokers, one after the other
-    CUT = "cut"  # somebody cannot reach somebody else for a while
-    UNREACHABLE = "unreachable"  # no connection to any broker for a while
+    ROLLING = "rolling restart"  # all brokers are restarted, one after the other
+    CUT = "cut"  # two sides cannot reach each other for a while
+    UNREACHABLE = "unreachable"  # there is no connection to any broker for a while
     REQUEST = "request"  # a proxy delays, holds, strays or loses a request or its response
     OFFSETS = "offsets"  # the group's offsets are deleted while the job runs
-    PARTITION = "partition"  # the input topic gets one more
-    IDLE = "idle"  # nothing comes until everything has expired
+    PARTITION = "partition"  # the input topic gets one more partition
+    IDLE = "idle"  # no records come until everything has expired
 
 
-#: Kinds that need a site with three brokers.
+#: Kinds of strike that need a site with three brokers.
 ON_THREE = frozenset(
     {
         *(Kind.TRANSACTION_COORDINATOR, Kind.GROUP_COORDINATOR, Kind.LEADER, Kind.MAJORITY),
@@ -85,13 +90,13 @@ KILLS = frozenset(
 
 @dataclass(frozen=True)
 class Strike:
-    """One blow.
+    """One strike against the job or its brokers.
 
     Attributes:
-        kind: what happens.
-        after_records: answers that are awaited first, from the last recovery on.
-        delay_s: waited after that, so that any moment of a batch is hit.
-        parameters: of the kind, like ``{"step": "committed"}``.
+        kind: kind of strike.
+        after_records: number of answers to wait for first, counted from the last recovery.
+        delay_s: seconds to wait after that, so that strikes hit any moment of a batch.
+        parameters: parameters of this kind of strike, like ``{"step": "committed"}``.
     """
 
     kind: Kind
@@ -101,7 +106,7 @@ class Strike:
 
     @property
     def name(self) -> str:
-        """Kind and its most telling parameter, for tables."""
+        """The kind and its most telling parameter, for tables."""
         step, request = self.parameters.get("step"), self.parameters.get("request")
         if step is not None:
             return f"{self.kind} {step}"
@@ -114,14 +119,14 @@ class Strike:
 
 @dataclass(frozen=True)
 class Leg:
-    """A part of a campaign with brokers, topics and one set-up of its own.
+    """A part of a campaign, with its own brokers, topics and set-up.
 
     Attributes:
-        backend: that scores.
-        is_cluster: whether executors are processes of their own.
-        records: sent in this leg at least.
-        strikes: in their order.
-        site: where it takes place.
+        backend: the backend that scores.
+        is_cluster: whether executors are separate processes.
+        records: lowest number of records to send in this leg.
+        strikes: strikes in their order.
+        site: site on which the leg takes place.
     """
 
     backend: str
@@ -132,18 +137,18 @@ class Leg:
 
     @property
     def setup(self) -> str:
-        """What scores, and whether on a cluster, for messages and tables."""
+        """The backend, and whether it scores on a cluster, for messages and tables."""
         where = "cluster" if self.is_cluster else "local"
         return f"{self.backend}, {where}"
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A whole campaign.
+    """The plan of a whole campaign.
 
     Attributes:
-        seed: that it was made from.
-        legs: in their order.
+        seed: seed from which the schedule was drawn.
+        legs: legs in their order.
     """
 
     seed: int
@@ -151,24 +156,24 @@ class Schedule:
 
     @property
     def kills(self) -> int:
-        """Strikes that kill something."""
+        """Number of strikes that kill something."""
         return sum(strike.kind in KILLS for leg in self.legs for strike in leg.strikes)
 
     @property
     def records(self) -> int:
-        """Sent in all legs at least."""
+        """Lowest number of records to send in all legs."""
         return sum(leg.records for leg in self.legs)
 
     def to_json(self) -> str:
-        """Write it, to be replayed or changed by hand."""
+        """Return the schedule as JSON, to be replayed or changed by hand."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Schedule:
-        """Read it.
+        """Read a schedule from JSON.
 
         Raises:
-            ValueError: it has other fields, or names an unknown kind.
+            ValueError: the text has other fields, or names an unknown kind.
         """
         try:
             fields = json.loads(text)

@@ -1,4 +1,4 @@
-"""The short form of the laboratory: every kind of strike that takes no minutes, once."""
+"""The short form of the laboratory has every kind of strike that does not take minutes, once."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from tests.crash.schedule import Kind, Leg, Schedule, Site, Strike
 
-# What is between two strikes: more than a batch, so that they come at any moment of one.
+# This many records lie between two strikes: more than a batch, so that strikes come at any moment.
 _APART = 700
-# ``test_kill.py`` looks at both sides right after the kill at a step.
+# ``test_kill.py`` checks Kafka and Spark right after the kill at a step.
 _ANY: Sequence[Strike] = (
     Strike(Kind.WORKER, _APART, 0.1),
     Strike(Kind.DRIVER, _APART, 0.2),
@@ -33,11 +33,11 @@ _ANY: Sequence[Strike] = (
     Strike(Kind.PROMOTION, _APART, 0.1),
 )
 _ON_CLUSTER: Sequence[Strike] = (
-    # The driver commits.
+    # In this part the driver commits.
     Strike(Kind.EXECUTOR, _APART, 0.1),
     Strike(Kind.WORKER, _APART, 0.1),
     Strike(Kind.COMMIT, _APART, 0.1),
-    # Executors do.
+    # In this part the executors commit.
     Strike(Kind.EXECUTOR, _APART, 0.1),
     Strike(Kind.OWNER, _APART, 0.0, {"request": "EndTxn", "action": "hold", "duration_s": 1.5}),
     Strike(Kind.WORKER, _APART, 0.1),
@@ -51,18 +51,19 @@ _ON_THREE: Sequence[Strike] = (
     Strike(Kind.ROLLING, _APART, 0.0),
     Strike(Kind.MAJORITY, _APART, 0.0, {"down_s": 8.0}),
 )
-# What was on its way when its sender died arrives; Spark has not noted the batch, and repeats it.
+# A request that is under way when its sender dies still arrives. Spark has not noted the batch, so
+# it repeats it.
 _SENDER_KILLED: Sequence[Strike] = (
     Strike(Kind.OWNER, 200, 0.0, {"request": "Produce", "action": "hold", "duration_s": 1.5}),
 )
 
-#: Every kind but those which need executors or more brokers.
+#: Every kind of strike except those that need executors or more brokers.
 ANY = Leg("onnx", False, 15_000, _ANY)
-#: What only a cluster of brokers can lose.
+#: Strikes that only a cluster of brokers can suffer.
 ON_THREE = Leg("sql", False, 5_000, _ON_THREE, Site.THREE)
-#: Executors as processes of their own; first the driver commits, then they do.
+#: Executors are separate processes; first the driver commits, then the executors do.
 ON_CLUSTER = Leg("sklearn", True, 7_000, _ON_CLUSTER)
-#: For the negative control.
+#: The negative control.
 SENDER_KILLED = Leg("spark", False, 3_000, _SENDER_KILLED)
 
 SHORT = Schedule(0, (ANY, ON_CLUSTER, ON_THREE))

@@ -1,4 +1,4 @@
-"""Keeps the job running, as a supervisor does, and knows its processes."""
+"""Keep the job running, as a supervisor does, and find its processes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Launch:
     """One start of the job.
 
     Attributes:
-        process: wrapper, later the driver's JVM; leads a process group.
-        folder: of its log, its timeline and the orders it obeys.
-        started_s: by the clock.
+        process: the wrapper script, which becomes the driver's JVM and leads a process group.
+        folder: folder with the job's log, its timeline and the orders that it obeys.
+        started_s: time of the start, by the clock.
     """
 
     process: subprocess.Popen[bytes]
@@ -36,48 +36,48 @@ class Launch:
 
     @property
     def is_running(self) -> bool:
-        """Whether its first process lives; a stopped one does."""
+        """Whether its first process lives; a stopped process does."""
         return self.process.poll() is None
 
     def order_death(self, step: str, times: int) -> None:
-        """Let it kill itself when it reaches a step; see ``dying_job.py``."""
+        """Let the job kill itself when it reaches a step; see ``dying_job.py``."""
         draft = self.folder / "order.draft"
         draft.write_text(f"{step} {times}\n")
         draft.rename(self.folder / "order")
 
     def signal_group(self, number: signal.Signals) -> None:
-        """Send a signal to everything that was started with it."""
+        """Send a signal to every process of this start."""
         try:
             os.killpg(self.process.pid, number)
         except ProcessLookupError:
             return
 
     def kill(self) -> None:
-        """SIGKILL to wrapper, JVM, driver; Python workers follow when their JVM is gone."""
+        """Send SIGKILL to wrapper, JVM and driver; Python workers end when their JVM is gone."""
         below = self.list_below()
         self.signal_group(signal.SIGKILL)
         self.process.wait()
         psutil.wait_procs(below, timeout=5.0)
 
     def stop(self) -> int:
-        """Ask it to end after its batch; return its exit code."""
+        """Ask the job to end after its batch, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(_EXIT_TIMEOUT_S)
 
     def list_below(self) -> list[psutil.Process]:
-        """Processes that it started, oldest first."""
+        """Return the processes that the job started, oldest first."""
         return list_below(self.process.pid)
 
     def find_python(self) -> psutil.Process | None:
-        """The driver's Python, which runs the job's script."""
+        """Return the driver's Python process, which runs the job's script."""
         return next((it for it in self.list_below() if _has_word(it, DYING_JOB)), None)
 
     def find_workers(self) -> list[psutil.Process]:
-        """Python workers of the driver."""
+        """Return the driver's Python workers."""
         return choose_workers(self.list_below())
 
     def read_timeline(self) -> dict[str, float]:
-        """Step and how many times it was reached by then → time by the clock."""
+        """Return step and how many times it was reached → time by the clock."""
         try:
             lines = (self.folder / "timeline").read_text().splitlines()
         except FileNotFoundError:
@@ -86,16 +86,16 @@ class Launch:
         return {pair[0]: float(pair[1]) for pair in pairs if len(pair) == 2}
 
     def read_log(self) -> str:
-        """What it wrote to standard output and error."""
+        """Return what the job wrote to standard output and standard error."""
         return (self.folder / "log").read_text(errors="replace")
 
     def read_log_tail(self) -> str:
-        """The end of it."""
+        """Return the end of the job's log."""
         return self.read_log()[-_TAIL_BYTES:]
 
 
 def list_below(pid: int) -> list[psutil.Process]:
-    """Processes that another one started, oldest first; there are none if it has ended."""
+    """Return the processes that a process started, oldest first; none if it has ended."""
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -103,7 +103,7 @@ def list_below(pid: int) -> list[psutil.Process]:
 
 
 def choose_workers(below: Sequence[psutil.Process]) -> list[psutil.Process]:
-    """Python workers among the processes below one: what pyspark's daemon has forked."""
+    """Return the Python workers among processes: those that pyspark's daemon has forked."""
     daemons = {it.pid for it in below if _has_word(it, "pyspark.daemon")}
     return [it for it in below if _parent(it) in daemons]
 
@@ -123,15 +123,15 @@ def _parent(process: psutil.Process) -> int | None:
 
 
 class Supervisor:
-    """Starts the job, and again whenever it has ended.
+    """A supervisor that starts the job, and starts it again whenever it has ended.
 
     Args:
-        folder: for the folders of launches.
-        submit_options: of spark-submit.
-        environment: on top of this process's.
-        launcher: a command that goes before the job's and becomes it, with the same pid; may be
-            changed for later starts.
-        guard: ends what was started when this process dies without a chance to do so.
+        folder: folder for the folders of launches.
+        submit_options: options for spark-submit.
+        environment: variables in addition to those of this process.
+        launcher: command that goes before the job's command and becomes it, with the same pid; it
+            may be changed for later starts.
+        guard: guard that ends the launches if this process dies before it can do so.
     """
 
     def __init__(
@@ -154,15 +154,15 @@ class Supervisor:
 
     @property
     def current(self) -> Launch:
-        """The latest launch."""
+        """The latest launch of the job."""
         return self.launches[-1]
 
     def configure(self, arguments: Sequence[str]) -> None:
-        """The job's arguments from the next start on."""
+        """Set the job's arguments from the next start on."""
         self._arguments = list(arguments)
 
     def order_death_of_next(self, step: str, times: int) -> None:
-        """As :meth:`Launch.order_death`, but for the next start, from its beginning."""
+        """Order the next start to die at a step, like :meth:`Launch.order_death`."""
         self._ordered = (step, times)
 
     def start(self) -> Launch:
@@ -178,7 +178,8 @@ class Supervisor:
         ]
         environment = {
             **os.environ,
-            # Many short lives: the quick compiler alone makes each start twice as fast.
+            # The job is started many times and runs briefly; the quick compiler alone makes each
+            # start twice as fast.
             "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1",
             "TMPDIR": str(folder / "tmp"),
             "SPARK_LOCAL_DIRS": str(folder / "tmp"),
@@ -196,7 +197,7 @@ class Supervisor:
                 env=environment,
                 cwd="/",
             )
-        # The JVM, which it becomes, takes Python with it.
+        # The wrapper becomes the JVM, which ends Python when it ends.
         self._guard.watch(process.pid, folder.name)
         launch = Launch(process, folder, started_s)
         if self._ordered is not None:
@@ -206,7 +207,7 @@ class Supervisor:
         return launch
 
     def tend(self) -> bool:
-        """Start the job again if it has ended; tell whether it had."""
+        """Start the job again if it has ended, and tell whether it had."""
         if self.current.is_running:
             return False
         self.exits.append(self.current.process.returncode)
@@ -214,7 +215,7 @@ class Supervisor:
         return True
 
     def end(self) -> None:
-        """Kill whatever still runs, stopped ones too."""
+        """Kill all processes that still run, stopped ones too."""
         for launch in self.launches:
             if launch.is_running:
                 launch.kill()

@@ -1,6 +1,6 @@
-"""The driver is killed with -9 at a step of a transaction; both sides are looked at right after.
+"""The driver is killed with -9 at a step of a transaction, and Kafka and Spark are checked then.
 
-What readers notice of kills at any moment, and of Spark's own sink: ``test_laboratory.py``.
+``test_laboratory.py`` tests what readers notice of kills at any moment, and of Spark's own sink.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, read_account, run_j
 from tests.support.topics import Record, build_customers, produce, read_topic
 
 RECORDS = 2_500
-# Several batches for each source partition, so that a kill has a before and an after.
+# Each source partition has several batches, so that some come before a kill and some after it.
 BATCH = 500
 
 
 @pytest.fixture
 def records(deployment: Deployment) -> list[Record]:
-    """Customers in the input topic, two in a hundred broken."""
+    """Write customers to the input topic, two in a hundred of them broken."""
     records = build_customers(RECORDS, bad_share=0.02, seed=3)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     return records
@@ -43,7 +43,7 @@ def latest_batch(checkpoint: Path, log: str) -> int:
 
 
 def end_of_batch(deployment: Deployment, batch_id: int) -> int:
-    """Records up to the end of a batch, from Spark's offset log."""
+    """Return the number of records up to the end of a batch, from Spark's offset log."""
     text = (deployment.checkpoint / "offsets" / str(batch_id)).read_text()
     return sum(parse_offsets(text, deployment.input_topic).values())
 
@@ -56,18 +56,18 @@ def count_answers(deployment: Deployment, records: list[Record]) -> int:
 def test_killed_inside_an_open_transaction_and_between_the_kafka_commit_and_sparks_commit_log(
     deployment: Deployment, records: list[Record], tmp_path: Path
 ) -> None:
-    # The first transaction claims the group, so the fourth is that of the third batch.
+    # The first transaction claims the group, so the fourth transaction is that of the third batch.
     die_at(deployment, tmp_path, "offsets_sent", times=4)
 
     servers, topic = deployment.bootstrap_servers, deployment.output_topic
     uncommitted = read_topic(servers, topic, isolation_level="read_uncommitted")
     begun = latest_batch(deployment.checkpoint, "offsets")
     assert begun == 2
-    # A reader of committed messages waits before the open transaction; others see into it.
+    # Readers of committed messages wait before the open transaction; other readers see into it.
     assert count_answers(deployment, records) == end_of_batch(deployment, begun - 1) > BATCH
     assert len(uncommitted) >= len(read_topic(servers, topic))
 
-    # The next start claims the group again, and its first batch is the one of before.
+    # The next start claims the group again, and its first batch is the interrupted one.
     die_at(deployment, tmp_path, "committed", times=2)
 
     begun = latest_batch(deployment.checkpoint, "offsets")

@@ -1,6 +1,6 @@
-"""The laboratory's short form: every kind of strike once. ``make crash`` is the long one.
+"""The laboratory's short form has every kind of strike once. ``make crash`` runs the long form.
 
-Each strike waits until the job has recovered; who reads committed messages must not notice.
+Each strike waits until the job has recovered; readers of committed messages must not notice it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.timeout(1_200)]
 
 
 def run(setup: Setup, leg: Leg, folder: Path) -> LegReport:
-    """Run it; pytest shows the lines and the tables if something is wrong."""
+    """Run a leg; pytest shows the printed lines and tables if it fails."""
     report = run_leg(setup, leg, folder, show)
     show(CampaignReport(0, setup.delivery, [report]).to_text())
     show(str(report.examples))
@@ -33,14 +33,14 @@ def show(line: str) -> None:
 
 
 def check(report: LegReport, leg: Leg) -> None:
-    """Every record was answered once, and every strike struck."""
+    """Check that every record was answered once, and that every strike found its target."""
     assert report.faults == {}
     assert report.faults_live == {}
     assert report.records == report.messages >= leg.records
     assert [it.name for it in report.outcomes if not it.is_done] == []
 
 
-# These take minutes, or need network namespaces; ``make crash`` has them.
+# These kinds take minutes, or need network namespaces; ``make crash`` has them.
 _LONG = {Kind.IDLE, Kind.CUT, Kind.RETENTION}
 
 
@@ -51,7 +51,7 @@ def test_nobody_notices_any_kind_of_strike(setup: Setup, tmp_path: Path) -> None
 
     check(report, ANY)
     assert report.models.keys() == {"churn@1/onnx", "churn@2/onnx"}
-    assert report.replays > 0  # the kills hit what they were aimed at
+    assert report.replays > 0  # the kills hit the moments at which they were aimed
 
 
 def test_nobody_notices_what_happens_to_one_of_three_brokers(setup: Setup, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_nobody_notices_that_executors_die_whoever_commits(setup: Setup, tmp_pat
 
 
 def test_kills_make_sparks_own_sink_repeat_records(setup: Setup, tmp_path: Path) -> None:
-    """The negative control: such a kill, the same account, another sink."""
+    """This negative control has the same kills and the same comparison, but another sink."""
     report = run(replace(setup, delivery="at-least-once"), SENDER_KILLED, tmp_path)
 
     assert report.faults["duplicated"] > 0

@@ -1,4 +1,4 @@
-"""Networks of the laboratory's own, in which single ways are cut. They take no JVM, but root."""
+"""Single directions of the laboratory's networks can be cut. These tests take root, but no JVM."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.crash.network import Member, Network, NoNetworksError
 from tests.support.waiting import wait_until
 
-# Sends one line to a server, and prints what comes back.
+# This client sends one line to a server and prints what comes back.
 _CLIENT = """
 import socket, sys
 with socket.create_connection((sys.argv[1], 9000), timeout=0.5) as connection:
@@ -34,7 +34,7 @@ with socketserver.ThreadingTCPServer(("0.0.0.0", 9000), Echo) as server:
 
 @pytest.fixture(scope="module")
 def network() -> Iterator[Network]:
-    """Two members, each with a server that echoes a line."""
+    """Provide two members, each with a server that echoes a line."""
     try:
         with Network(2) as running:
             servers = [serve(member) for member in running.members]
@@ -77,7 +77,7 @@ def test_what_is_sent_one_way_does_not_arrive_until_it_is_healed(
     one, other = network.members
     getattr(one, stop)(other)
 
-    # A connection needs both ways: the answer of one does not reach the other either.
+    # A connection needs both directions: the answers do not reach the other member either.
     assert not reaches(one, other)
     assert not reaches(other, one)
 
@@ -119,7 +119,8 @@ def test_a_process_that_is_killed_leaves_no_network_behind(network: Network) -> 
         descriptor = os.pidfd_open(int(holder))
         owner.kill()
 
-    # The input of what holds the namespace has ended, so it ends, and the links with it.
+    # The input of the process that holds the namespace has ended, so the process ends, and its
+    # links with it.
     end = select.poll()
     end.register(descriptor, select.POLLIN)
     assert end.poll(10_000)

@@ -1,4 +1,4 @@
-"""The proxy, before a server that answers each byte with itself, and before a real broker."""
+"""The proxy works before a server that echoes each byte, and before a real broker."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_half_a_request_is_none() -> None:
 
 
 class EchoServer(socketserver.ThreadingTCPServer):
-    """Answers with what it got, and keeps it."""
+    """A server that answers with the bytes that it got, and keeps them."""
 
     daemon_threads = True
     block_on_close = False
@@ -72,7 +72,7 @@ class EchoHandler(socketserver.BaseRequestHandler):
     server: EchoServer
 
     def handle(self) -> None:
-        with suppress(OSError):  # that a strike of the test cut the connection
+        with suppress(OSError):  # a strike of the test has cut the connection
             while data := self.request.recv(65536):
                 self.server.received += data
                 self.request.sendall(data)
@@ -100,7 +100,7 @@ def client(proxy: Proxy) -> Iterator[socket.socket]:
 
 
 def receive(client: socket.socket, count: int) -> bytes:
-    """So many bytes, or fewer if the connection ends before."""
+    """Receive this many bytes, or fewer if the connection ends before."""
     received = b""
     while len(received) < count:
         try:
@@ -263,7 +263,7 @@ def test_a_transaction_whose_commit_is_lost_on_the_way_is_committed_all_the_same
             producer.commit_transaction(30)
 
     assert len(proxy.interfered) == interfered + 3
-    assert proxy.requests[REQUESTS["EndTxn"]] >= before + 5  # two had to be sent again
+    assert proxy.requests[REQUESTS["EndTxn"]] >= before + 5  # two requests had to be sent again
     consumer = Consumer(
         {
             "bootstrap.servers": broker.bootstrap_servers,

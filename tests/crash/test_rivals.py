@@ -9,8 +9,8 @@ import pytest
 from tests.crash.rivals import run_rivals
 from tests.end_to_end.jobs import Deployment
 
-# From the first answer on. The second job starts with the first: without a lease it has taken over
-# from it by then, and been taken over from by the first one's next start.
+# This time is counted from the first answer on. The second job starts with the first job; without a
+# lease, each job would have taken over from the other by the end of this time.
 SECONDS = 16.0
 # A batch comes every second; a takeover costs a start of the job, 10 s on an idle machine.
 LONGEST_WAIT_S = 8.0
@@ -25,4 +25,4 @@ def test_two_supervised_jobs_of_one_query_name_write_all_the_time(
 
     assert found.account.faults == {}, found.describe()
     assert max(found.waits_s[1:]) < LONGEST_WAIT_S, found.describe()
-    assert [] in found.exits, found.describe()  # one of the two was left in peace
+    assert [] in found.exits, found.describe()  # one of the two jobs was never interrupted

@@ -85,7 +85,7 @@ def test_three_brokers_get_forty_strikes_of_their_own_and_networks_are_cut() -> 
 
 
 def test_a_coordinator_is_found_by_the_hash_that_java_has() -> None:
-    # In Java "laboratory".hashCode() is -1190760525; Kafka takes the sign away.
+    # In Java, "laboratory".hashCode() is -1190760525; Kafka takes the sign away.
     assert hash_like_java("laboratory") == 956_723_123
     assert hash_like_java("churn-scoring") == 482_040_046
 
@@ -101,7 +101,7 @@ def test_a_schedule_can_be_written_by_hand() -> None:
 
     fields = json.loads(schedule.to_json())
     assert fields["legs"][0]["strikes"][0]["kind"] == "broker"
-    # Files that were written before there were sites are of one broker.
+    # Files from the time before there were sites describe legs on one broker.
     assert fields["legs"][0].pop("site") == "one broker"
     assert Schedule.from_json(json.dumps(fields)) == schedule
     assert schedule.kills == 2

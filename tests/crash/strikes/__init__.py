@@ -1,4 +1,4 @@
-"""How each kind of strike is carried out. Each one marks the moment from which recovery counts."""
+"""Carry out each kind of strike, and mark the moment from which recovery counts."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ STRIKES: Mapping[Kind, Callable[[Arena, Mapping[str, Any]], None]] = {
 
 
 def carry_out(arena: Arena, strike: Strike) -> None:
-    """Do it.
+    """Carry out a strike.
 
     Raises:
         NotPossibleError: there was nothing to strike.
-        LaboratoryError: something that must happen did not.
+        LaboratoryError: the job did not do what it must do after the strike.
     """
     STRIKES[strike.kind](arena, strike.parameters)

@@ -1,4 +1,4 @@
-"""What strikes share: questions to brokers, and the error of a strike that finds nothing."""
+"""Ask brokers for the strikes, and define the error of a strike that finds nothing to strike."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from confluent_kafka.admin import ClusterMetadata
 from tests.crash.arena import INPUT, QUERY, Arena
 
 ADMIN_TIMEOUT_S = 30.0
-#: How long it may take until the job answers after something has happened.
+#: The job may take this long to answer after something has happened.
 RECOVERY_TIMEOUT_S = 240.0
 _ADMIN_ATTEMPTS = 5
 _PATIENCE_S = 1.0
-# What a client hears that asks a broker which has died or is no coordinator any more.
+# Errors that a client gets from a broker which has died or is no coordinator any more.
 _TRANSIENT = frozenset(
     {
         *(KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.NOT_COORDINATOR),
@@ -27,21 +27,21 @@ _TRANSIENT = frozenset(
 
 
 class NotPossibleError(Exception):
-    """There is nothing to strike, like a worker that has not been started yet."""
+    """An error for a strike that has no target, like a worker that has not been started yet."""
 
 
 def ask(
     arena: Arena, request: Callable[[], Mapping[Any, Future[Any]]], *, done: int | None = None
 ) -> dict[Any, Any]:
-    """Have the brokers do or tell something; by a new client where the old one got no answer.
+    """Send a request to the brokers, with a new client if the old one got no answer.
 
     Args:
-        arena: holds the client.
-        request: by that client.
-        done: the error that says that an attempt without an answer had worked.
+        arena: the arena, which holds the client.
+        request: function that makes the request with the arena's client.
+        done: error which shows that an earlier attempt, whose answer was lost, has worked.
 
     Returns:
-        what was asked about → the answer; empty where an earlier attempt had worked.
+        Subject of the request → the answer; empty where an earlier attempt had worked.
     """
     for attempt in range(1, _ADMIN_ATTEMPTS + 1):
         try:
@@ -58,7 +58,7 @@ def ask(
 
 
 def describe_cluster(arena: Arena) -> ClusterMetadata:
-    """Return brokers and topics, as one of the brokers sees them."""
+    """Return brokers and topics as one of the brokers sees them."""
     try:
         return arena.admin.list_topics(timeout=ADMIN_TIMEOUT_S)
     except KafkaException:
@@ -67,13 +67,13 @@ def describe_cluster(arena: Arena) -> ClusterMetadata:
 
 
 def read_commits(arena: Arena) -> dict[int, int]:
-    """Return partition of the input topic → the group's offset; partitions without are left out."""
+    """Return partition of the input topic → the group's offset, for partitions that have one."""
     consumer = Consumer(
         {
             "bootstrap.servers": arena.ground.broker.bootstrap_servers,
             "group.id": QUERY,
             "enable.auto.commit": False,
-            # What is committed, whether or not a dead task has left a transaction open.
+            # Read what is committed, whether or not a dead task has left a transaction open.
             "isolation.level": "read_uncommitted",
             "log_level": 0,
         }

@@ -1,4 +1,4 @@
-"""Strikes against brokers: killed and restarted, each alone or more of them."""
+"""Strike brokers: kill and restart a single one, or more of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.crash.strikes.asking import (
 
 _TRANSACTIONS = "__transaction_state"
 _IN_SYNC_TIMEOUT_S = 120.0
-# What was on its way when the brokers died has arrived by then.
+# Requests that were under way when the brokers died have arrived after this time.
 _LAST_ANSWERS_S = 5.0
 _POLL_S = 0.2
 
@@ -29,9 +29,9 @@ def strike_broker(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def strike_transaction_coordinator(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Kill the broker that notes the job's transactions.
+    """Kill the broker that coordinates the job's transactions.
 
-    It is the leader of that partition of Kafka's own topic which belongs to the transactional id.
+    That broker leads the partition of Kafka's internal topic to which the transactional id belongs.
     """
     transactional_id = QUERY
     if arena.is_by_tasks:
@@ -69,7 +69,7 @@ def restart_all_in_turn(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def strike_majority(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Kill all but one: nothing may be acknowledged, let alone committed, until they return."""
+    """Kill all brokers but one: nothing may be acknowledged or committed until they return."""
     broker = arena.ground.broker
     survivor = random.choice(broker.node_ids)
     dead = [node_id for node_id in broker.node_ids if node_id != survivor]
@@ -86,7 +86,7 @@ def strike_majority(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def hash_like_java(text: str) -> int:
-    """The hash by which Kafka finds a coordinator: ``String.hashCode``, without its sign."""
+    """Return ``String.hashCode`` without its sign, the hash by which Kafka finds a coordinator."""
     value = 0
     for character in text:
         value = (31 * value + ord(character)) & 0xFFFF_FFFF
@@ -105,7 +105,7 @@ def _kill_for_a_while(arena: Arena, node_id: int, down_s: float) -> None:
 
 
 def _await_in_sync(arena: Arena) -> None:
-    """Wait until each replica has all records: without that the next kill might be one too many."""
+    """Wait until each replica has all records, because otherwise the next kill might lose some."""
     deadline_s = time.monotonic() + _IN_SYNC_TIMEOUT_S
     while True:
         behind = [

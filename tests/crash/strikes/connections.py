@@ -1,4 +1,4 @@
-"""Strikes against what lies between the job and the brokers, and between brokers."""
+"""Strike connections between the job and the brokers, and between brokers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.crash.strikes.processes import choose, kill_process, replace_zombie
 from tests.crash.supervisor import list_below
 
 _DEATH_TIMEOUT_S = 60.0
-# Every batch sends requests of all kinds, except the one that only a new producer sends.
+# Every batch sends requests of all kinds except one, which only a new producer sends.
 _REQUEST_TIMEOUT_S = 30.0
 
 
@@ -44,9 +44,9 @@ def strike_request(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def strike_owner(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Hold a request, and kill who sent it: nobody will hear what became of it."""
+    """Hold a request and kill its sender, so that nobody gets to know the result."""
     port = _interfere(arena, parameters)
-    # In the JVM, which is the first of them, Spark's own sink sends.
+    # Spark's own sink sends from the JVM, which is the first process.
     candidates = [psutil.Process(arena.job.process.pid), *arena.job.list_below()]
     if arena.cluster is not None:
         executors = arena.cluster.list_executors()
@@ -56,9 +56,10 @@ def strike_owner(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def cut_network(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Part the network, wait, and heal it; the supervisor goes on meanwhile.
+    """Partition the network, wait, and heal it; the supervisor goes on meanwhile.
 
-    A job that cannot reach anybody is replaced by a second one, elsewhere, before it can again.
+    A job that cannot reach any broker is replaced by a second job in another network; after that,
+    the first job can reach the brokers again.
     """
     job, brokers = arena.ground.jobs[0], arena.ground.brokers
     if parameters["who"] == "job from all":
@@ -106,10 +107,10 @@ def _choose_means(
 
 
 def _interfere(arena: Arena, parameters: Mapping[str, Any]) -> int:
-    """Interfere with the next request of a kind; return its client's port.
+    """Interfere with the next request of a kind, and return its client's port.
 
     Raises:
-        NotPossibleError: none came.
+        NotPossibleError: no such request came.
     """
     proxy = arena.ground.proxy
     before = len(proxy.interfered)
@@ -118,7 +119,7 @@ def _interfere(arena: Arena, parameters: Mapping[str, Any]) -> int:
     )
     proxy.interfere(interference)
     timeout_s = _REQUEST_TIMEOUT_S
-    if parameters["request"] == "InitProducerId":  # only a new producer asks for it
+    if parameters["request"] == "InitProducerId":  # only a new producer sends this request
         arena.job.kill()
         timeout_s = _DEATH_TIMEOUT_S
     has_met = arena.wait_for(lambda: len(proxy.interfered) > before, timeout_s)

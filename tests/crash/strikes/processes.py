@@ -1,4 +1,4 @@
-"""Strikes against the job's own processes."""
+"""Strike the job's own processes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from tests.crash.arena import Arena, LaboratoryError
 from tests.crash.strikes.asking import RECOVERY_TIMEOUT_S, NotPossibleError
 from tests.crash.supervisor import choose_workers, list_below
 
-# Steps that only a start comes by.
+# Only a start has these steps.
 _START_STEPS = ("opening", "initialised")
 # Where tasks commit, a driver sends offsets only when it claims the group.
 _START_STEPS_ABOVE_TASKS = (*_START_STEPS, "offsets_sent")
-# The step of a start that takes the query from the run before it.
+# At this step of a start, the job has taken the query over from the run before it.
 _CLAIMED = "committed-1"
 _DEATH_TIMEOUT_S = 60.0
-# A zombie must have noticed by then that it was replaced; a request to a broker may take 60 s.
+# Within this time a zombie must have noticed that it was replaced; a request to a broker may take
+# 60 s.
 _ZOMBIE_TIMEOUT_S = 100.0
 
 
@@ -31,7 +32,7 @@ def strike_driver(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def strike_jvm(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Kill the driver's JVM; the driver's Python ends by itself when its connection does."""
+    """Kill the driver's JVM; the driver's Python ends by itself when it loses the connection."""
     kill_process(psutil.Process(arena.job.process.pid))
     arena.mark()
     arena.job.process.wait()
@@ -62,7 +63,7 @@ def strike_executor(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def strike_step(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Let the job kill itself at a step; for a step of a start, it is killed and started first."""
+    """Let the job kill itself at a step; for a step of a start, kill and start it first."""
     step, times = parameters["step"], int(parameters["times"])
     start_steps = _START_STEPS_ABOVE_TASKS if arena.is_by_tasks else _START_STEPS
     if step in start_steps:
@@ -86,19 +87,19 @@ def strike_start(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def strike_with_zombie(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Stop the job, let a second one take over, continue the first: it must end by itself."""
+    """Stop the job, let a second one take over, and wake the first, which must end by itself."""
     zombie = arena.job
     zombie.signal_group(signal.SIGSTOP)
     replace_zombie(arena, parameters, lambda: zombie.signal_group(signal.SIGCONT))
 
 
 def replace_zombie(arena: Arena, parameters: Mapping[str, Any], wake: Callable[[], None]) -> None:
-    """Let a second job take over from one that does nothing, and wake that: it must end by itself.
+    """Let a second job take over from a job that does nothing, and wake the first, which must end.
 
     Args:
-        arena: whose job cannot do anything now.
-        parameters: say whether both have one checkpoint.
-        wake: lets the first job go on.
+        arena: arena with a job that cannot do anything now.
+        parameters: parameters of the strike, which say whether both jobs share a checkpoint.
+        wake: function that lets the first job go on.
     """
     zombie = arena.job
     watch = arena.mark()
@@ -109,7 +110,7 @@ def replace_zombie(arena: Arena, parameters: Mapping[str, Any], wake: Callable[[
         has_claimed = arena.wait_for(
             lambda: _CLAIMED in arena.job.read_timeline(), RECOVERY_TIMEOUT_S
         )
-        # Workers of the first job, which were not stopped, may have committed answers until then.
+        # The first job's workers were not stopped, so they may have committed answers until now.
         watch.first_s = None
         if not has_claimed or not arena.wait_for(
             lambda: watch.first_s is not None, RECOVERY_TIMEOUT_S
@@ -137,7 +138,7 @@ def strike_promotion(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def strike_with_other_commit(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Kill the job, and let the other side commit, driver or tasks; the checkpoint stays."""
+    """Kill the job and let the other side commit, driver or tasks; the checkpoint stays."""
     arena.job.kill()
     arena.mark()
     arena.change_commit()
@@ -156,15 +157,15 @@ def kill_process(process: psutil.Process) -> None:
 
 
 def choose(processes: list[psutil.Process], nothing: str) -> psutil.Process:
-    """Choose one process at random; ``nothing`` says what is amiss if there is none."""
+    """Choose one process at random; ``nothing`` is the message if there is none."""
     if not processes:
         raise NotPossibleError(nothing)
     return random.choice(processes)
 
 
 def await_death(arena: Arena) -> None:
-    """Wait for the end of a job that was told to die, and kill it where it does not."""
+    """Wait for the end of a job that was ordered to die, and kill it if it does not end."""
     job = arena.job
     if not arena.wait_for(lambda: not job.is_running, _DEATH_TIMEOUT_S, restarts=False):
-        job.kill()  # what it was ordered to die at did not come
+        job.kill()  # the step at which it was ordered to die did not come
         raise NotPossibleError("the job did not die by itself")

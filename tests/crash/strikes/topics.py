@@ -1,4 +1,4 @@
-"""Strikes against what topics and groups hold."""
+"""Strike the contents of topics and the offsets of groups."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DRAIN_TIMEOUT_S = 300.0
 
 
 def strike_offsets(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Delete the group's offsets, which has no members; the next commit restores them."""
+    """Delete the offsets of the group, which has no members; the next commit restores them."""
     ask(
         arena,
         lambda: arena.admin.delete_consumer_groups([QUERY], request_timeout=ADMIN_TIMEOUT_S),
@@ -48,9 +48,10 @@ def add_partition(arena: Arena, parameters: Mapping[str, Any]) -> None:
 
 
 def strike_with_transactions(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Transactions on the input: one committed, one aborted, and one open while the job is killed.
+    """Send a committed and an aborted transaction, and one that is open while the job is killed.
 
-    What is aborted must never be answered, and nothing behind the open one before that has ended.
+    Aborted records must never be answered, and nothing behind the open transaction may be answered
+    before that has ended.
     """
     load = TransactionalLoad(
         arena.ground.broker.bootstrap_servers, INPUT, arena.partitions, arena.ledger
@@ -70,9 +71,9 @@ def strike_with_transactions(arena: Arena, parameters: Mapping[str, Any]) -> Non
 
 
 def delete_what_is_answered(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Kill the job when Kafka has a batch and Spark has not noted it, and delete the batch's input.
+    """Kill the job when Kafka has a batch that Spark has not noted, and delete the batch's input.
 
-    Where tasks commit, some of them may have done so, and others not.
+    Where tasks commit, some tasks may have committed and others not.
     """
     if arena.is_by_tasks:
         arena.job.kill()
@@ -88,7 +89,7 @@ def delete_what_is_answered(arena: Arena, parameters: Mapping[str, Any]) -> None
 
 
 def stay_idle(arena: Arena, parameters: Mapping[str, Any]) -> None:
-    """Send nothing until offsets and transactional id would have expired; then go on."""
+    """Send nothing until offsets and transactional id would have expired, and then go on."""
     ledger = arena.ledger
     arena.load.pause()
     try:
