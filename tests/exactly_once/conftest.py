@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # pure tests must not even import them
 
 @pytest.fixture
 def copying(spark: SparkSession, broker: Broker, topic: TopicFactory, checkpoint: Path) -> Copying:
-    """A query that copies a topic of its own."""
+    """Provide a query that copies a new topic."""
     from tests.exactly_once.copying import build_copying
 
     return build_copying(spark, broker.bootstrap_servers, topic, checkpoint)

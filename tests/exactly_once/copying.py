@@ -1,4 +1,4 @@
-"""A query without a model: it copies a topic through the exactly-once sink, on a real broker."""
+"""Copy a topic through the exactly-once sink, on a real broker and without a model."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from tests.support.topics import Record, produce, read_topic
 from tests.support.waiting import wait_until
 
 PARTITIONS = 4
-#: For a test of what holds whoever commits.
+#: This mark is for tests of what holds whether the driver or the executors commit.
 COMMITS = pytest.mark.parametrize("commit", ["driver", "executor"])
 
 
 @dataclass(frozen=True)
 class Copying:
-    """A query that copies a topic, upper case; keys of failed orders go to a second topic."""
+    """A query that copies a topic in upper case; keys of failed orders go to a second topic."""
 
     spark: SparkSession
     settings: ExactlyOnceSettings
@@ -47,7 +47,7 @@ class Copying:
     failed: str
 
     def change(self, **changes: Any) -> Copying:
-        """The same query with other settings."""
+        """Return the same query with other settings."""
         return replace(self, settings=replace(self.settings, **changes))
 
     def build_sink(self, **changes: Any) -> ExactlyOnceSink:
@@ -67,7 +67,7 @@ class Copying:
         )
 
     def drain(self, **changes: Any) -> ExactlyOnceSink:
-        """Start, answer what is there, end."""
+        """Start the query, answer all records that are there, and end it."""
         sink = self.start_sink(**changes)
         writer = sink.write_stream(self.messages(sink.read_stream()))
         query = writer.trigger(availableNow=True).start()
@@ -78,7 +78,7 @@ class Copying:
         return sink
 
     def die_in_batch(self, *, is_written: bool, **changes: Any) -> None:
-        """Start, and die in the next batch, before or after it was written to Kafka."""
+        """Start the query, and die in the next batch, before or after it was written to Kafka."""
         sink = self.start_sink(**changes)
 
         def write(frame: DataFrame, batch_id: int) -> None:
@@ -92,7 +92,7 @@ class Copying:
         sink.close()
 
     def drain_through(self, change: ArrowMap, **changes: Any) -> ExactlyOnceSink:
-        """Start, answer what is there with messages that tasks change, end; the query may fail."""
+        """Start, answer all records with messages that tasks change, end; the query may fail."""
         sink = self.start_sink(**{"commit": "executor", **changes})
         writer = self._write_through(sink, change)
         query = writer.trigger(availableNow=True).start()
@@ -106,7 +106,7 @@ class Copying:
         return sink.write_stream(messages, change)
 
     def find_acceptance(self, **changes: Any) -> str:
-        """What a start that is refused says to accept its offsets with."""
+        """Return what the refusal of a start says to pass as ``--accept-offsets``."""
         with pytest.raises(ResumeRefusedError) as refusal:
             self.start_sink(**changes)
         found = re.search(r"--accept-offsets (\S+)$", refusal.value.hint)
@@ -123,7 +123,7 @@ class Copying:
 
     @contextmanager
     def running_through(self, sink: ExactlyOnceSink, change: ArrowMap) -> Iterator[StreamingQuery]:
-        """A query that runs within, with messages that tasks change."""
+        """Run a query with messages that tasks change, as long as the ``with`` block lasts."""
         with self._run(sink, self._write_through(sink, change)) as query:
             yield query
 
@@ -140,14 +140,14 @@ class Copying:
         produce(self.settings.bootstrap_servers, self.settings.source_topic, records)
 
     def read(self) -> Counter[tuple[bytes, bytes]]:
-        """(key, value) → how often a read_committed reader sees it."""
+        """Return (key, value) → how often a read_committed reader sees it."""
         topics = (self.output, self.failed)
         servers = self.settings.bootstrap_servers
         found = [m for topic in topics for m in read_topic(servers, topic)]
         return Counter((as_bytes(m.key()), as_bytes(m.value())) for m in found)
 
     def committed(self, partitions: int = PARTITIONS) -> dict[int, tuple[int, Stamp | None]]:
-        """Partition → offset and stamp, as any tool sees them."""
+        """Return partition → offset and stamp, as any tool sees them."""
         with self._group_client() as consumer:
             asked = [TopicPartition(self.settings.source_topic, p) for p in range(partitions)]
             answers = consumer.committed(asked, timeout=10)
@@ -179,8 +179,8 @@ def small_arrow_batches(spark: SparkSession, records: int) -> Iterator[None]:
 
 
 def delete_group(settings: ExactlyOnceSettings) -> None:
-    """With all of its offsets, if it has any."""
-    with suppress(KafkaException):  # two tasks may do it
+    """Delete the query's group with all of its offsets, if it has any."""
+    with suppress(KafkaException):  # two tasks may delete it at once
         consumer_groups.delete_group(settings.bootstrap_servers, settings.query_name)
 
 
@@ -188,7 +188,7 @@ def delete_records(copying: Copying, before: dict[int, int]) -> None:
     """Delete the oldest records, as retention does.
 
     Args:
-        copying: names the topic.
+        copying: query whose source topic loses records.
         before: partition → the oldest offset that is left.
     """
     admin = AdminClient({"bootstrap.servers": copying.settings.bootstrap_servers})
@@ -199,7 +199,7 @@ def delete_records(copying: Copying, before: dict[int, int]) -> None:
 
 
 def add_partition(copying: Copying, *records: Record) -> None:
-    """The source topic gets one more, with these records in it."""
+    """Add one more partition to the source topic, with these records in it."""
     servers, topic = copying.settings.bootstrap_servers, copying.settings.source_topic
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_partitions([NewPartitions(topic, PARTITIONS + 1)])[topic].result(30)
@@ -235,14 +235,14 @@ def as_bytes(value: str | bytes | None) -> bytes:
 def build_copying(
     spark: SparkSession, servers: str, topic: TopicFactory, checkpoint: Path
 ) -> Copying:
-    """A query with topics and a name of its own."""
+    """Build a query with new topics and a new name."""
     settings = ExactlyOnceSettings(
         bootstrap_servers=servers,
         query_name=f"query-{uuid.uuid4().hex[:8]}",
         source_topic=topic(PARTITIONS),
         checkpoint=str(checkpoint),
         max_offsets_per_trigger=300,
-        lease_s=0,  # a second run takes over at once; tests of leases give one
+        lease_s=0,  # a second run takes over at once; tests of leases set one
     )
     return Copying(spark, settings, topic(2), topic(1))
 

@@ -1,4 +1,4 @@
-"""The sink under any query: no model, no customers, both commit strategies, a real broker."""
+"""The sink works under any query: no model, no customers, both commit strategies, a real broker."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_pieces_that_a_task_wrote_before_it_failed_are_not_written_again(copying
     def refuse_late(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for number, batch in enumerate(batches):
             rows = batch.to_pylist()
-            if number == 2:  # larger than its topic takes
+            if number == 2:  # the value is larger than its topic allows
                 rows[0]["value"] = random.Random(1).randbytes(1_500_000).hex()
             yield pa.RecordBatch.from_pylist(rows, batch.schema)
 
@@ -163,7 +163,7 @@ def test_pieces_that_a_task_wrote_before_it_failed_are_not_written_again(copying
 
 
 def test_what_the_hint_about_rows_out_of_order_says_loses_no_row(copying: Copying) -> None:
-    """Were a piece committed before it is known that rows are out of order, they would be lost."""
+    """If a piece were committed before rows are known to be out of order, rows would be lost."""
 
     def put_first_last(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         first = next(batches)
@@ -201,7 +201,7 @@ def test_a_batch_that_has_failed_twice_is_weighed_and_written_in_parts(
     with caplog.at_level(logging.WARNING, "lib.exactly_once.commit.driver"):
         copying.drain(part_bytes=1_000)
 
-    # 200 orders of about 12 bytes: three parts, so one half and a half of each of its halves.
+    # The 200 orders of about 12 bytes make three parts: one half, and two halves of the other half.
     assert caplog.text.count("in halves") == 3
     assert copying.read() == answers(0, 200)
 
@@ -239,7 +239,7 @@ def test_idle_partitions_have_offsets_too(copying: Copying, commit: str) -> None
 def test_the_ends_of_a_batch_count_the_marks_of_transactions_too(
     copying: Copying, commit: str
 ) -> None:
-    """A topic may end at offsets that no record has; the highest record's would leave a lag."""
+    """A topic may end at offsets without a record; an end at the last record would leave a lag."""
     servers, source = copying.settings.bootstrap_servers, copying.settings.source_topic
     producer = Producer({"bootstrap.servers": servers, "transactional.id": f"feed-{source}"})
     producer.init_transactions(30)
@@ -249,7 +249,7 @@ def test_the_ends_of_a_batch_count_the_marks_of_transactions_too(
         producer.commit_transaction(30)
     copying.drain(commit=commit)
 
-    assert copying.committed()[1][0] == 6  # three records, three marks
+    assert copying.committed()[1][0] == 6  # there are three records and three marks
     assert sum(copying.read().values()) == 3
 
 
@@ -273,7 +273,7 @@ def test_a_second_driver_takes_over_and_the_first_says_by_whom(
 
 
 def start_replaced_driver(copying: Copying, tmp_path: Path) -> ExactlyOnceSink:
-    """It answers 100 orders; then another one takes over."""
+    """Start a driver, answer 100 orders, and let a second driver take over from it."""
     copying.produce(*orders(0, 100))
     copying.drain(commit="executor")
     old = copying.start_sink(commit="executor")
@@ -316,7 +316,7 @@ def test_offsets_that_are_deleted_while_it_runs_are_committed_again(
 def test_a_driver_that_was_replaced_does_not_commit_deleted_offsets_again(
     copying: Copying, tmp_path: Path
 ) -> None:
-    """There is no stamp any more that tells its tasks; its own producer is fenced all the same."""
+    """No stamp is left that shows its tasks the takeover, but its own producer is fenced too."""
     old = start_replaced_driver(copying, tmp_path)
     delete_group(copying.settings)
     copying.produce(*orders(100, 200))
@@ -337,7 +337,7 @@ def test_offsets_that_are_lost_while_a_task_writes_are_not_made_up(copying: Copy
         if step == "committed" and len(committed) == 2:
             wait_until(lambda: copying.committed()[0][0] == 2)
             delete_group(settings)
-            cut_connections(settings.bootstrap_servers)  # so it will renew its producer
+            cut_connections(settings.bootstrap_servers)  # the writer renews its producer after this
 
     settings = replace(copying.settings, part_bytes=1)
     watched = replace(settings, on_step=lose_offsets)
@@ -389,7 +389,7 @@ def test_only_a_first_attempt_has_written_nothing_for_sure(copying: Copying, att
 
 
 def test_a_driver_fences_what_executors_have_begun(copying: Copying, tmp_path: Path) -> None:
-    """From commits on executors to commits on the driver, while an old task is still writing."""
+    """Commits move from executors to the driver while an old task is still writing."""
     copying.produce(*orders(0, 100))
     copying.drain(commit="executor")
     offset, _ = copying.committed()[0]
@@ -427,7 +427,7 @@ def test_a_driver_fences_what_executors_have_begun(copying: Copying, tmp_path: P
 def test_a_task_that_begins_while_a_driver_takes_over_writes_before_it_or_not_at_all(
     copying: Copying, tmp_path: Path, step: str, times: int, outcomes: set[str]
 ) -> None:
-    """From commits on executors to commits on the driver, while the old driver starts tasks."""
+    """Commits move from executors to the driver while the old driver starts tasks."""
     copying.produce(*orders(0, 100))
     copying.drain(commit="executor")
     (offset, stamp), servers = copying.committed()[0], copying.settings.bootstrap_servers
@@ -605,7 +605,8 @@ def test_a_topic_that_was_made_anew_is_refused(copying: Copying) -> None:
     copying.produce(*orders(0, 100))
     copying.drain()
     recreate_topic(copying)
-    copying.produce(*orders(0, 500))  # longer than the one before: only the id tells
+    # The new topic is longer than the old one: only its id differs.
+    copying.produce(*orders(0, 500))
 
     with pytest.raises(ResumeRefusedError, match="was made with another topic"):
         copying.start_sink()

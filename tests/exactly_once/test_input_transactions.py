@@ -1,4 +1,4 @@
-"""A topic that a transactional producer writes to: what is not stable yet is not there yet."""
+"""In a topic that a transactional producer writes, only stable records are read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.exactly_once.copying import COMMITS, Copying, answers, orders
 
 @contextmanager
 def open_transaction(servers: str, topic: str, *values: bytes) -> Iterator[Producer]:
-    """Within, records stand in partition 0 behind one that is stable, and are not stable."""
+    """Keep unstable records in partition 0, behind a stable one, while the block runs."""
     producer = Producer({"bootstrap.servers": servers, "transactional.id": f"feed-{topic}"})
     producer.init_transactions(30)
     producer.begin_transaction()
@@ -35,7 +35,8 @@ def open_transaction(servers: str, topic: str, *values: bytes) -> Iterator[Produ
 def test_the_latest_offset_is_the_last_stable_one(broker: Broker, topic: TopicFactory) -> None:
     name, cluster = topic(1), broker.cluster
     with open_transaction(broker.bootstrap_servers, name, b"a", b"b", b"c") as producer:
-        assert read_offsets(build_admin(cluster), name, "latest") == {0: 2}  # "old", its mark
+        # Two offsets are taken: by the record "old" and by its mark.
+        assert read_offsets(build_admin(cluster), name, "latest") == {0: 2}
         producer.commit_transaction(30)
         assert read_offsets(build_admin(cluster), name, "latest") == {0: 6}
 
@@ -57,7 +58,7 @@ def test_latest_beside_an_open_transaction_starts_where_that_begins(
 def test_an_offset_past_the_last_stable_one_is_refused_until_the_transaction_has_ended(
     copying: Copying,
 ) -> None:
-    """As a tool sets it that asks for the end of the topic without regard to transactions."""
+    """Tools that ignore transactions set such an offset when asked for the end of the topic."""
     copying.produce(*orders(0, 100))
     copying.drain()
     servers, source = copying.settings.bootstrap_servers, copying.settings.source_topic

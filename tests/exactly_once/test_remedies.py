@@ -1,7 +1,7 @@
 """People do what docs/refused_starts.md says, word for word: nothing is lost or repeated.
 
-Commands are taken from the document, with the test's topics, groups and offsets in place of its
-own. A start that is refused is followed until one is not.
+The commands come from the document; the test's topics, groups and offsets replace those in it. The
+tests follow each refusal until a start is accepted.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ LOOKING = "Looking for the first record without an answer"
 
 
 def find_commands(document: str, heading: str) -> list[str]:
-    """The lines with ``kafka-consumer-groups.sh`` below a heading."""
+    """Return the lines with ``kafka-consumer-groups.sh`` below a heading."""
     lines = map(str.strip, read_section(document, heading).splitlines())
     return [line for line in lines if line.startswith("kafka-consumer-groups.sh")]
 
@@ -71,7 +71,7 @@ def carry_out(
     offset: int | None = None,
     names: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a command of a document, for the test's topic and groups."""
+    """Run a command of a document with the test's topic and groups."""
     settings = copying.settings
     for name, own in {
         "localhost:9092": settings.bootstrap_servers,
@@ -96,7 +96,7 @@ def refuse(copying: Copying, **changes: Any) -> ResumeRefusedError:
 
 
 def find_unanswered(copying: Copying) -> dict[int, int]:
-    """Source partition → its first record without an answer, as the document has people look."""
+    """Return source partition → its first record without an answer, found as the document says."""
     answered = {key for key, _ in copying.read()}
     servers, source = copying.settings.bootstrap_servers, copying.settings.source_topic
     ends: dict[int, int] = {}
@@ -110,14 +110,14 @@ def find_unanswered(copying: Copying) -> dict[int, int]:
 
 
 def set_to_unanswered(copying: Copying) -> None:
-    """Look, and set the group, partition by partition."""
+    """Look for unanswered records, and set the group's offsets partition by partition."""
     command = find_commands(REFUSALS, LOOKING)[0]
     for partition, offset in find_unanswered(copying).items():
         carry_out(copying, command, partition=partition, offset=offset)
 
 
 def drain_at_least_once(copying: Copying) -> None:
-    """Answer what is there with Spark's own sink, on the same checkpoint."""
+    """Answer all records that are there with Spark's own sink, on the same checkpoint."""
     settings = copying.settings
     source = KafkaSourceSettings(settings.cluster, settings.source_topic, "earliest", 300)
     messages = copying.messages(read_stream(copying.spark, source))
@@ -133,7 +133,7 @@ def test_records_that_were_deleted_unscored_are_given_up_and_no_others(copying: 
     copying.produce(*orders(200, 300))
     servers, source = copying.settings.bootstrap_servers, copying.settings.source_topic
     answered = {p: offset for p, (offset, _) in copying.committed().items()}
-    # Partition 1 loses only what was answered.
+    # Partition 1 loses only records that were answered.
     cut = {0: answered[0] + 3, 1: answered[1] - 1, 2: answered[2] + 3}
     lost = {
         as_bytes(m.key())
@@ -145,7 +145,7 @@ def test_records_that_were_deleted_unscored_are_given_up_and_no_others(copying: 
     (command,) = find_commands(REFUSALS, REFUSAL_1)
     accepted = None
 
-    for _ in range(2):  # one refusal for each partition
+    for _ in range(2):  # each partition is refused once
         refusal = refuse(copying, accept_offsets=accepted)
         found = re.search(r"\[(\d)\]@\d+, but the oldest record left is @(\d+)", refusal.message)
         assert found is not None
@@ -201,7 +201,7 @@ def test_a_group_that_was_set_back_by_mistake_goes_on_where_it_was(
         )
         assert found is not None
         assert int(found[1]) == partition
-        # Where Spark has not noted the batch, its start is no place to go on from.
+        # If Spark has not noted the batch, going on from its start would be wrong.
         assert (unanswered[partition] == int(found[2])) == is_noted
         carry_out(copying, command, partition=partition, offset=unanswered[partition])
         accepted = copying.find_acceptance()
@@ -269,14 +269,14 @@ def test_a_batch_of_which_a_part_was_written_goes_on_after_that_part(
     large = (b"large", random.Random(1).randbytes(30_000).hex().upper().encode())
     copying.produce(*orders(0, 200))
     copying.produce(large)
-    with small_arrow_batches(copying.spark, 10):  # so that a partition is written in pieces
+    with small_arrow_batches(copying.spark, 10):  # each partition is written in pieces
         sink = narrow.start_sink(commit="executor", part_bytes=1)
         with narrow.running(sink) as query:
             wait_until(lambda: not query.isActive)
     assert isinstance(sink.failure, SinkRejectedError)
     written = {key for key, _ in narrow.read()}
     beside = next(keys for p in range(PARTITIONS) if b"large" in (keys := list_keys(copying, p)))
-    assert written & beside  # a part of the partition, which ends with the large one
+    assert written & beside  # its partition was written in part
     delete_group(copying.settings)
 
     raise_limit(copying, narrow.output)
@@ -286,7 +286,7 @@ def test_a_batch_of_which_a_part_was_written_goes_on_after_that_part(
 
 
 def follow_refusal_3(copying: Copying, **changes: Any) -> None:
-    """Do what the document says under that heading, and start."""
+    """Do what the document says about refusal 3, and start."""
     refusal = refuse(copying, **changes)
     assert re.search(r"no committed offset for \S+\[\d\]", refusal.message)
     assert "may or may not have been written" in refusal.message
@@ -308,7 +308,7 @@ def test_a_query_gets_a_new_name_with_the_offsets_of_the_old_one(copying: Copyin
 
 
 def copy_offsets(copying: Copying, name: str, **changes: Any) -> Copying:
-    """As docs/migration.md has it: through a file, all partitions at once."""
+    """Copy all offsets to another group through a file, as docs/migration.md says."""
     new = replace(copying, settings=replace(copying.settings, query_name=name, **changes))
     exporting, setting = find_commands(MIGRATION, STEPS)[-2:]
     command, _, file = exporting.partition(" > ")
@@ -404,7 +404,7 @@ def test_a_cluster_that_was_copied_with_its_offsets_is_accepted(copying: Copying
     copying.produce(*orders(0, 100))
     copying.drain()
     copying.produce(*orders(100, 200))
-    # A copy has the same offsets and stamps, and another id of the topic.
+    # A copied cluster has the same offsets and stamps, but another topic id.
     settings = copying.settings
     copied = [
         TopicPartition(
@@ -487,7 +487,7 @@ def test_a_message_that_was_too_large_is_written_once_its_topic_takes_it(
 
 
 def raise_limit(copying: Copying, topic: str) -> None:
-    """``kafka-configs.sh --alter --add-config``, as docs/troubleshooting.md has it."""
+    """Do what ``kafka-configs.sh --alter --add-config`` does in docs/troubleshooting.md."""
     text = read_section(TROUBLESHOOTING, "Message size too large")
     found = re.search(r"--add-config (\S+)=(\d+)", text)
     assert found is not None

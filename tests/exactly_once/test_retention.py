@@ -1,4 +1,4 @@
-"""Queries that stand still until brokers have forgotten offsets and transactional ids."""
+"""Queries stand still until brokers have forgotten offsets and transactional ids."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from lib.tools.broker import EmbeddedBroker
 from tests.exactly_once.copying import Copying, answers, build_copying, orders
 from tests.support.waiting import wait_until
 
-# A minute, which is the shortest for offsets; a week by default. Brokers look every second.
+# Offsets are kept for a minute, the shortest time possible; the default is a week. Brokers look
+# every second.
 _FORGETFUL = {
     "offsets.retention.minutes": "1",
     "offsets.retention.check.interval.ms": "1000",
@@ -39,7 +40,7 @@ def forgetful_broker() -> Iterator[EmbeddedBroker]:
 def test_queries_that_were_idle_longer_than_brokers_remember_go_on_without_a_restart(
     spark: SparkSession, forgetful_broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    """With commits on driver and executors; kept alive, or not, as on a machine that slept."""
+    """Driver and executors commit; queries are kept alive or not, as on a machine that slept."""
     servers = forgetful_broker.bootstrap_servers
     assert find_shortest_retention_s(build_admin(Cluster(servers))) == 60
 

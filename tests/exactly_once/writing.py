@@ -1,4 +1,4 @@
-"""What tests of the transactional writer share: its topics, its messages, and what readers see."""
+"""Share topics, messages and reads among the tests of the transactional writer."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from lib.exactly_once.transaction.writer import TransactionalWriter, WriteReport
 from lib.messages.columns import MESSAGE_SCHEMA
 from tests.support.topics import read_topic
 
-# Between the end of a connection and the client's own thread.
+# The client's own thread notices the end of a connection within this time.
 _NOTICED_S = 0.5
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Topics of one test, and the settings of its writer."""
+    """The topics of one test, and the settings of its writer."""
 
     servers: str
     source: str
@@ -37,7 +37,7 @@ class Setting:
         return TransactionalWriter(replace(self.transaction, **changes))
 
     def committed(self) -> dict[int, tuple[int, str | None]]:
-        """Partition → offset and metadata of the group, as any tool sees them."""
+        """Return partition → the group's offset and metadata, as any tool sees them."""
         group = {"bootstrap.servers": self.servers, "group.id": self.transaction.query_name}
         consumer = Consumer({**group, "enable.auto.commit": False})
         asked = [TopicPartition(self.source, partition) for partition in range(2)]
@@ -46,13 +46,13 @@ class Setting:
         return {answer.partition: (answer.offset, answer.metadata) for answer in answers}
 
     def keys(self) -> list[bytes | str | None]:
-        """Keys in the output topic that a read_committed reader sees."""
+        """Return the keys in the output topic that a read_committed reader sees."""
         return [message.key() for message in read_topic(self.servers, self.output)]
 
     def messages(
         self, offsets: Sequence[int], partition: int = 0, value: bytes = b"v", headers: Any = None
     ) -> pa.Table:
-        """A message for each source offset, keyed by it."""
+        """Return a message for each source offset, with the offset in its key."""
         rows = [
             {
                 "topic": self.output,

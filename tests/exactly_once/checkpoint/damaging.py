@@ -1,4 +1,4 @@
-"""Files of a checkpoint, damaged in the ways that happen."""
+"""Damage a checkpoint's files in the ways that happen."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _GARBAGE = "\x1f\x8b\x08 no file of Spark's"
 
 
 def damage(path: Path, how: str) -> None:
-    """Damage a file as a crash of the machine, a full disk or a careless hand may.
+    """Damage a file as a crash of the machine, a full disk or a careless person may.
 
-    The checksum that Hadoop's local file system keeps beside a file goes too: other file systems
-    keep none.
+    This removes the checksum that Hadoop's local file system keeps beside a file, because other
+    file systems keep none.
 
     Args:
-        path: of the file.
+        path: path of the file.
         how: one of :data:`DAMAGES`.
     """
     text = path.read_text()

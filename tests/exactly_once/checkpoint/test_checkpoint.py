@@ -115,7 +115,7 @@ NO_QUERY_ID = "holds no query id: it is cut off, or no file of Spark's"
             {
                 "truncated": NO_OFFSETS,
                 "garbage": NO_OFFSETS,
-                # Nothing shows that there was such a batch; the group's offsets lie behind it.
+                # Nothing shows that there was such a batch; the group's offsets are behind it.
                 "missing": CheckpointPosition(10, {0: 5, 1: 15}, is_complete=True),
             },
             id="the last offsets",
@@ -128,7 +128,7 @@ NO_QUERY_ID = "holds no query id: it is cut off, or no file of Spark's"
         pytest.param(
             "commits/9",
             {
-                # "v1" alone is what Spark takes for a commit without metadata.
+                # Spark takes "v1" alone for a commit without metadata.
                 "truncated": BEGUN,
                 "garbage": "cannot be read by Spark: ",
                 "missing": BEGUN,
@@ -177,7 +177,7 @@ def test_each_damage_of_the_initial_offsets_before_the_first_batch_is_done(
 
 
 def test_a_commit_of_offsets_that_are_gone_is_damage(spark: SparkSession, tmp_path: Path) -> None:
-    """Spark would repeat the batch before it, and take its own old commit for another driver's."""
+    """Spark would repeat the batch before, and take its own old commit for another driver's."""
     root = write(tmp_path, {**SOUND, "commits/10": "v1\n{}"})
     damage(tmp_path / "offsets/10", "missing")
 

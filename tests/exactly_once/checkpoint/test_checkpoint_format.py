@@ -1,4 +1,4 @@
-"""The text of Spark's files, well and damaged."""
+"""The text of Spark's files can be read, and damage to it is found."""
 
 from __future__ import annotations
 

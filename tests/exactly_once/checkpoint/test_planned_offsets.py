@@ -1,4 +1,4 @@
-"""Ends of a batch are those that the query has planned, whatever its checkpoint says by then."""
+"""A batch ends where the query has planned it, whatever its checkpoint says later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 
 
 def rewrite_ends(path: Path, more: int) -> None:
-    """As a second driver that plans the same batch later, or has planned it before."""
+    """Change the ends as a second driver does that plans the same batch later or earlier."""
     *head, last = path.read_text().splitlines()
     (topic, ends), *_ = json.loads(last).items()
     moved = {topic: {partition: end + more for partition, end in ends.items()}}

@@ -1,4 +1,4 @@
-"""A checkpoint that cannot be used any more: the group's offsets say where to go on."""
+"""If a checkpoint cannot be used any more, the group's offsets say where to go on."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_nothing_is_lost_or_repeated(
     assert f"checkpoint {checkpoint} cannot be used: {checkpoint}/{file} " in line
     assert f"it was renamed to {aside}, and the query goes on" in line
     assert copying.read() == answers(0, 300)
-    # The new checkpoint is as good as any.
+    # The new checkpoint is as good as any other.
     copying.produce(*orders(300, 400))
     copying.drain(commit=commit)
     assert copying.read() == answers(0, 400)

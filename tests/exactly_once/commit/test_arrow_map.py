@@ -1,4 +1,4 @@
-"""A map over Arrow batches that is prepared once."""
+"""A map over Arrow batches is prepared once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Answer:
-    """Answers each row under the content of its column ``the key``."""
+    """A function that answers each row, under the content of its column ``the key``."""
 
     def __init__(self) -> None:
         self.pickled = 0

@@ -1,4 +1,4 @@
-"""How many tasks a batch is computed in; what becomes of it: ``test_exactly_once.py``."""
+"""A batch is computed in the right number of tasks; ``test_exactly_once.py`` tests its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The source topic is deleted, and maybe recreated, while the query runs; a real broker."""
+"""The source topic is deleted, and perhaps recreated, while the query runs on a real broker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.exactly_once.copying import (
 
 
 class NoView:
-    """Shows nothing."""
+    """A view that shows nothing."""
 
     def show(self, batch: BatchProgress, totals: Totals) -> None: ...
 
@@ -42,7 +42,7 @@ class NoView:
 
 
 class StopOnce(Background):
-    """Asks the job to stop once enough is done."""
+    """A thread that asks the job to stop once enough is done."""
 
     def __init__(self, is_enough: Callable[[], bool], stop: StopSignal) -> None:
         super().__init__("stop-once")
@@ -62,7 +62,7 @@ def read_id(copying: Copying) -> str:
 
 
 def recreate_with_more(copying: Copying) -> None:
-    """The new topic gets more records, so that its offsets look like those expected next."""
+    """Recreate the topic with more records, so that its offsets look like those expected next."""
     recreate_topic(copying)
     copying.produce(*orders(1_000, 1_500))
 
@@ -72,12 +72,12 @@ def run_with(
     change: Callable[[Copying], None],
     is_enough: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Answer 100 records, let something happen before the next batch is planned, run on."""
+    """Answer 100 records, change something before the next batch is planned, and run on."""
     copying.produce(*orders(0, 100))
     changed: list[bool] = []
 
     def on_step(step: str) -> None:
-        # Earlier in a transaction nobody is told what is committed.
+        # Before this step of a transaction, the committed offsets are not visible.
         if step != "committed" or changed:
             return
         if sum(offset for offset, _ in copying.committed().values()) == 100:
@@ -105,7 +105,7 @@ def run_with(
 def test_a_topic_that_is_recreated_between_two_batches_ends_the_job_with_both_ids(
     copying: Copying, commit: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A new topic's first records would be left out as answered."""
+    """Without this check, the new topic's first records would be left out as answered."""
     copying = copying.change(commit=commit)
     before = read_id(copying)
     with (
@@ -145,7 +145,7 @@ NEW = PARTITIONS  # the number of the partition that is added
 
 
 def add_trimmed_partition(copying: Copying) -> None:
-    """A partition with the records 0 to 19, of which retention deletes the first 8."""
+    """Add a partition with the records 0 to 19, of which retention deletes the first 8."""
     add_partition(copying, *((b"new%d" % number, b"order") for number in range(20)))
     delete_records(copying, {NEW: 8})
 
@@ -166,7 +166,7 @@ def count_told(caplog: pytest.LogCaptureFixture, copying: Copying) -> int:
 def test_a_start_reads_a_new_partition_that_was_trimmed_from_its_oldest_record(
     copying: Copying, checkpoint: Path, commit: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Spark alone would say "added partition starts from 8 instead of 0" at every start."""
+    """Spark alone would log "added partition starts from 8 instead of 0" at every start."""
     copying.produce(*orders(0, 100))
     copying.drain(commit=commit)
     add_trimmed_partition(copying)

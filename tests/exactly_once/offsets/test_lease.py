@@ -1,4 +1,4 @@
-"""Which run has a query, and whether it is alive, row by row."""
+"""Row by row: which run has a query, and whether that run is alive."""
 
 from __future__ import annotations
 
@@ -92,8 +92,10 @@ def test_a_process_is_told_from_others_with_its_number() -> None:
     identity = identify_process()
     place, _, started = identity.partition(".")
     assert not has_ended(os.getpid(), identity)
-    assert has_ended(os.getpid(), f"{place}.{int(started) + 1}")  # its number has been used again
-    assert not has_ended(os.getpid(), f"another-place.{started}")  # a container, another machine
+    # In this case the process number has been used again.
+    assert has_ended(os.getpid(), f"{place}.{int(started) + 1}")
+    # In this case the process is in a container or on another machine.
+    assert not has_ended(os.getpid(), f"another-place.{started}")
     assert not has_ended(os.getpid(), "")
     assert not has_ended(0, identity)
 
@@ -109,7 +111,7 @@ def test_a_process_is_told_from_others_with_its_number() -> None:
         of_child = child.stdout.readline().strip()
         assert not has_ended(child.pid, of_child)
         child.kill()
-        # Dead, though nobody has waited for it yet.
+        # The process has died, although nobody has waited for it yet.
         wait_until(lambda: has_ended(child.pid, of_child))
     assert has_ended(child.pid, of_child)
 

@@ -1,4 +1,4 @@
-"""Which offsets a query takes for its own, row by row."""
+"""Row by row: which offsets a query accepts as its own."""
 
 from __future__ import annotations
 

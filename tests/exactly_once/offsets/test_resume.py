@@ -1,4 +1,4 @@
-"""The start-up table, row by row. See docs/refused_starts.md."""
+"""The start-up table is tested row by row. See docs/refused_starts.md."""
 
 from __future__ import annotations
 
@@ -254,7 +254,8 @@ def test_nothing_is_lost_whatever_the_state(
         done = committed[partition]
         if done is None:
             done = plan.seed[partition]
-            # What nobody ever read starts at its oldest record; all else where it was.
+            # A partition that nobody ever read starts at its oldest record, all others where they
+            # were.
             assert done == known.get(partition, earliest[partition])
         assert first <= done, "records between what is done and where Spark begins would be lost"
         assert is_kept or first == done, "a new checkpoint begins where the old one ended"
@@ -265,7 +266,7 @@ def test_nothing_is_lost_whatever_the_state(
 
 
 def test_a_query_cannot_leave_out_partitions_of_its_checkpoint() -> None:
-    """The topic has them still: it is not one that was made anew."""
+    """The topic still has these partitions, so it was not deleted and created again."""
     group = GroupPosition({0: 50}, {0: 10}, LATEST, {0: 10})
 
     with pytest.raises(ResumeRefusedError, match=r"reads the partitions \[1\] of in too"):

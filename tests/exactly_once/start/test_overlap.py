@@ -1,4 +1,4 @@
-"""Another query that is alive on the same partitions is seen; the pure half, and a real broker."""
+"""Another live query on the same partitions is seen, in pure tests and on a real broker."""
 
 from __future__ import annotations
 

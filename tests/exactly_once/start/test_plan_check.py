@@ -1,4 +1,4 @@
-"""Which plans the sink takes. The streams are never started."""
+"""The sink takes some plans and refuses others. The streams are never started."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def stream(spark: SparkSession) -> DataFrame:
 
 @pytest.fixture(scope="module")
 def table(spark: SparkSession) -> DataFrame:
-    """A static one, made by operators that a stream must not have."""
+    """Make a static table with operators that a stream must not have."""
     return spark.range(9).selectExpr("id AS source_offset").distinct().limit(5)
 
 

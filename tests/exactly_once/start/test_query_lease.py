@@ -1,4 +1,4 @@
-"""Two runs of one query: the second waits for the first instead of fencing it."""
+"""Two runs of one query: the second run waits for the first instead of fencing it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEASE_S = 3
 
 
 class Start:
-    """A sink that starts in a thread of its own."""
+    """A sink that starts in a separate thread."""
 
     def __init__(self, copying: Copying, **changes: Any) -> None:
         settings = {"lease_s": LEASE_S, **changes}
@@ -60,7 +60,7 @@ def test_a_second_run_waits_until_the_first_ends_and_neither_is_fenced(
         copying.produce(*orders(0, 20))
         wait_until(lambda: copying.read() == answers(0, 20))
         second = Start(copying, commit=commit)
-        time.sleep(2 * LEASE_S)  # idle: the first says that it is alive all the same
+        time.sleep(2 * LEASE_S)  # the first run is idle, but still says that it is alive
         assert not second.is_over
         copying.produce(*orders(20, 40))
         wait_until(lambda: copying.read() == answers(0, 40))
@@ -68,7 +68,8 @@ def test_a_second_run_waits_until_the_first_ends_and_neither_is_fenced(
 
     released_s = time.monotonic()
     sink = second.await_end()
-    assert time.monotonic() - released_s < 60  # not for the end of a lease: it was released
+    # The first run released its lease, so nobody waits for the end of it.
+    assert time.monotonic() - released_s < 60
     with copying.running(sink):
         copying.produce(*orders(40, 60))
         wait_until(lambda: copying.read() == answers(0, 60))
@@ -111,7 +112,7 @@ def test_a_start_that_waits_can_be_given_up(copying: Copying) -> None:
 @COMMITS
 def test_of_two_runs_that_start_at_once_one_goes_first(copying: Copying, commit: str) -> None:
     copying.produce(*orders(0, 20))
-    # On a busy machine the winner may not be able to say every second that it is alive.
+    # On a busy machine the winner may not manage to say every second that it is alive.
     starts = [Start(copying, commit=commit, lease_s=20) for _ in range(2)]
     wait_until(lambda: any(start.is_over for start in starts))
     (winner,) = [start for start in starts if start.is_over]
@@ -135,7 +136,8 @@ def test_an_idle_run_that_was_replaced_notices(copying: Copying) -> None:
     assert isinstance(idle.failure, SinkFencedError)
 
 
-# Claims the query of its arguments, says so, and claims it again for each line that it reads.
+# This process claims the query in its arguments and prints the result; it does so again for each
+# line that it reads.
 OWNER = """
 import sys
 from lib.exactly_once.transaction.settings import TransactionSettings
@@ -157,7 +159,7 @@ while True:
 
 @contextmanager
 def owner_process(copying: Copying, lease_s: int) -> Iterator[subprocess.Popen[str]]:
-    """Another process that has the query, and is silent until it is told to commit again."""
+    """Start another process that has the query, and is silent until told to commit again."""
     settings = copying.settings
     servers = settings.bootstrap_servers
     topic_id = read_topic_id(build_admin(Cluster(servers)), settings.source_topic)
@@ -202,7 +204,7 @@ def test_a_process_that_is_silent_for_a_lease_is_replaced_and_ends_when_it_wakes
 
 
 def test_tasks_that_take_longer_than_a_lease_renew_it(copying: Copying) -> None:
-    """All partitions are being written, so the driver may not commit any of them."""
+    """All partitions are being written, so the driver may not commit to any of them."""
 
     def be_slow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

@@ -1,4 +1,4 @@
-"""How a run takes a query over: what it claims, what it refuses before, what it costs."""
+"""How a run takes a query over: what it claims, what it refuses before, and what it costs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_nobody_writes_a_partition_that_the_newest_run_has_not_claimed(
 def test_a_task_writes_nothing_to_a_partition_that_its_driver_has_not_claimed(
     copying: Copying,
 ) -> None:
-    """One that a run had sent before it was replaced, for a partition that nobody has signed."""
+    """The run had sent the task before it was replaced, for a partition without a stamp."""
     settings, servers = copying.settings, copying.settings.bootstrap_servers
     copying.start_sink(commit="executor").close()
     stamps = [stamp for _, stamp in copying.committed().values() if stamp is not None]
@@ -107,7 +107,7 @@ def test_a_start_signs_partitions_that_have_never_been_committed(
 def test_a_start_that_is_refused_leaves_the_running_job_alone(
     copying: Copying, commit: str, tmp_path: Path
 ) -> None:
-    """Its checkpoint is another query's, so the group's stamps are not its own."""
+    """The start's checkpoint is another query's, so the stamps of the group are not its own."""
     elsewhere = {"checkpoint": str(tmp_path / "elsewhere"), "commit": commit}
     copying.produce(*orders(0, 20))
     copying.drain(**elsewhere)
@@ -126,7 +126,7 @@ def test_a_start_that_is_refused_leaves_the_running_job_alone(
 def test_a_start_on_many_partitions_takes_few_threads(
     copying: Copying, topic: TopicFactory
 ) -> None:
-    """Commits on executors take them, and commits on the driver take them from these."""
+    """Commits on executors claim the partitions, and commits on the driver take them over."""
     many = replace(copying, settings=replace(copying.settings, source_topic=topic(240)))
     for commit in ("executor", "driver"):
         with ThreadCount() as threads:
@@ -156,7 +156,7 @@ def test_no_two_partitions_of_whatever_queries_share_a_transactional_id() -> Non
 def test_a_task_of_a_former_release_is_fenced_by_its_former_id(
     copying: Copying, commit: str
 ) -> None:
-    """The first start after an upgrade, while the old release's last task is still writing."""
+    """The first start after an upgrade comes while the old release's last task still writes."""
     copying.produce(*orders(0, 40))
     former = former_settings_of_partition(copying.settings, 0)
     topic_id = read_topic_id(build_admin(former.cluster), copying.settings.source_topic)

@@ -36,7 +36,8 @@ from lib.exactly_once.transaction.settings import TransactionSettings
         (KafkaError._ALL_BROKERS_DOWN, Failure.TRANSIENT),
         (KafkaError.COORDINATOR_NOT_AVAILABLE, Failure.TRANSIENT),
         (KafkaError.NOT_ENOUGH_REPLICAS, Failure.TRANSIENT),
-        # What later calls on a producer that failed answer with: never final by itself.
+        # Later calls on a producer that has failed return these errors, which are never final by
+        # themselves.
         (KafkaError._CONFLICT, Failure.TRANSIENT),
         (KafkaError._STATE, Failure.TRANSIENT),
     ],

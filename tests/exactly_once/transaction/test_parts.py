@@ -58,7 +58,7 @@ def test_parts_are_about_as_large_as_asked() -> None:
 
     sizes = [table.num_rows for table, _ in iter_parts(batches, 1_000, end=100)]
 
-    # A message of 100 bytes, its length and its offset weigh a little more.
+    # A message of 100 bytes is a little larger with its length and its offset.
     assert set(sizes[:-1]) <= {7, 8, 9}
     assert sum(sizes) == 100
 
@@ -78,7 +78,7 @@ def test_messages_of_one_record_stay_together_however_many() -> None:
 def test_parts_out_of_order_are_refused(batches: list[pa.RecordBatch]) -> None:
     parts = iter_parts(batches, 300, end=11)
 
-    # Before the first part: whoever has written it could not take it back.
+    # The error comes before the first part, because a part that was written cannot be taken back.
     with pytest.raises(PlanRefusedError, match=r"not in the order.*nothing of this partition's"):
         next(parts)
 

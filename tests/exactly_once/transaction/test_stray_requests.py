@@ -1,4 +1,4 @@
-"""Requests that were repeated, and whose first copy reaches the broker in the next transaction."""
+"""Requests are repeated, and their first copy reaches the broker in the next transaction."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Line:
     """A writer that reaches its broker through a proxy.
 
     Attributes:
-        setting: of the writer; its own reads pass the proxy by.
-        proxy: on the way.
-        on_step: called at each step of the writer.
-        seen_early: what read_committed readers saw while a transaction was open.
+        setting: topics and settings of the writer; reads through it do not use the proxy.
+        proxy: proxy between the writer and the broker.
+        on_step: function that is called at each step of the writer.
+        seen_early: keys that read_committed readers saw while a transaction was open.
     """
 
     setting: Setting
@@ -48,7 +48,7 @@ class Line:
         self.proxy.interfere(Interference(REQUESTS[request], action, duration_s))
 
     def has_arrived(self, key: bytes) -> bool:
-        """Whether the output holds a message, be its transaction open or not."""
+        """Tell whether the output holds a message, be its transaction open or not."""
         found = read_topic(self.setting.servers, self.setting.output, "read_uncommitted")
         return any(message.key() == key for message in found)
 
@@ -78,14 +78,14 @@ def test_a_stray_request_does_nothing_to_the_next_transaction(
 
 
 def test_a_loss_counts_too_that_is_worded_like_one_before(line: Line) -> None:
-    """librdkafka leaves such a line out of its log for 30 s, but for debugging."""
+    """librdkafka leaves a repeated line out of its log for 30 s, except when it debugs."""
     line.interfere("InitProducerId", Action.LOSE_REQUEST)
 
     check_stray(line, "EndTxn", "produced")
 
 
 def check_stray(line: Line, request_name: str, step: str) -> None:
-    """Have a request of the second batch arrive in the third one, at a step of that."""
+    """Let a request of the second batch arrive at a step of the third batch."""
     setting, proxy = line.setting, line.proxy
     with closing(line.writer()) as writer:
         writer.open()

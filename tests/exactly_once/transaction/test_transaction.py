@@ -1,4 +1,4 @@
-"""The transactional writer on a real broker."""
+"""The transactional writer works on a real broker."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_messages_and_offsets_are_written_together(
 
     assert report.written == {setting.output: 2}
     assert setting.keys() == [b"0@3", b"0@4"]
-    # The end of the batch, not the last row + 1: transaction markers leave gaps in a topic.
+    # This is the end of the batch, not the last row + 1: transaction markers leave gaps in a topic.
     assert {p: offset for p, (offset, _) in setting.committed().items()} == {0: 7, 1: 2}
     stamp = Stamp.from_metadata(setting.committed()[0][1])
     assert stamp is not None
@@ -111,7 +111,7 @@ def test_offsets_never_move_backwards(setting: Setting, writer: TransactionalWri
 def test_an_error_right_after_a_commit_does_not_let_offsets_move_backwards(
     setting: Setting,
 ) -> None:
-    """A run that ends signs its offsets once more: those of the batch, not those before it."""
+    """A run that ends signs its offsets once more: those after the batch, not those before it."""
 
     def fail(step: str) -> None:
         if step == "committed":
@@ -171,15 +171,15 @@ def test_a_message_that_its_topic_refuses_is_final_and_leaves_nothing(
 
     assert setting.keys() == []
     assert setting.committed()[0][0] < 0
-    # It was aborted: who comes next is read at once, not when the transaction has timed out.
+    # The transaction was aborted: readers see the next message at once, not after a timeout.
     produce(setting.servers, setting.output, [(b"next", b"v")])
     assert setting.keys() == [b"next"]
-    with pytest.raises(SinkRejectedError):  # it stays final
+    with pytest.raises(SinkRejectedError):  # the error stays final
         write(writer, small, {0: 1, 1: 0})
 
 
 def test_a_refusal_is_final_at_once_whichever_call_comes_next(setting: Setting) -> None:
-    """The call that fails because of it answers with errors that would be worth another try."""
+    """The call that fails after a refusal returns errors that would otherwise be worth a retry."""
     refused = setting.messages(range(3), value=random.Random(1).randbytes(1_500_000))
     begun = []
     for pause_ms in range(0, 40, 4):
@@ -219,7 +219,7 @@ def test_a_writer_that_renews_its_producer_does_not_steal_the_query_back(
     older = setting.writer()
     older.open()
     write(older, setting.messages([0]), {0: 1, 1: 0})
-    cut_connections(setting.servers)  # so it will renew its producer
+    cut_connections(setting.servers)  # the writer renews its producer after this
     newer = setting.writer()
     newer.open()
     write(newer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
@@ -248,7 +248,7 @@ def test_a_claim_tells_the_older_writer_who_took_over_before_anything_is_written
 def test_what_the_older_writer_commits_until_it_is_fenced_is_seen(
     setting: Setting, writer: TransactionalWriter
 ) -> None:
-    """The order: fence first, then read what is committed. The other one reads too little."""
+    """A writer must fence first and then read what is committed; otherwise it reads too little."""
 
     def commit_late(step: str) -> None:
         if step == "opening":
@@ -272,7 +272,8 @@ def test_an_error_while_the_queue_is_emptied_counts_too(
     newer.claim({0: 0, 1: 0}, query_id="q")
     newer.close()
 
-    # More than the queue takes at once: the first error comes from flush, before the commit.
+    # There are more messages than the queue takes at once, so the first error comes from flush,
+    # before the commit.
     with pytest.raises(SinkFencedError):
         write(writer, setting.messages(range(250_000), headers=headers), {0: 250_000, 1: 0})
     assert setting.keys() == []
@@ -289,7 +290,7 @@ def test_a_new_producer_does_not_make_up_offsets_that_are_gone(setting: Setting)
     writer = setting.writer()
     writer.open()
     write(writer, setting.messages([0]), {0: 1, 1: 9})
-    cut_connections(setting.servers)  # so it will renew its producer
+    cut_connections(setting.servers)  # the writer renews its producer after this
     delete_offsets(setting)
 
     with pytest.raises(SinkOffsetsGoneError, match=r"lost its offsets of the partitions \[0, 1\]"):
@@ -351,7 +352,7 @@ def test_a_stuck_call_is_abandoned_and_the_batch_written_by_a_new_producer(
     report = write(writer, setting.messages(range(3)), {0: 3, 1: 0})
     assert time.monotonic() - started < 25
 
-    # The stuck thread wakes up and tries to commit: it has been fenced.
+    # The stuck thread wakes up and tries to commit, but it has been fenced.
     stuck.set()
     time.sleep(1)
     writer.close()
@@ -362,13 +363,13 @@ def test_a_stuck_call_is_abandoned_and_the_batch_written_by_a_new_producer(
 def test_a_transaction_that_the_broker_ended_for_its_length_is_no_takeover(
     setting: Setting,
 ) -> None:
-    """The broker fences its producer as another one would."""
+    """The broker fences the producer just as another producer would."""
     waited: list[str] = []
 
     def wait_once(step: str) -> None:
         if step == "produced" and not waited:
             waited.append(step)
-            # Readers see what comes later when the transaction before it has ended.
+            # Readers see a later message only when the transaction before it has ended.
             produce(setting.servers, setting.output, [(b"later", b"v")])
             wait_until(lambda: setting.keys() == [b"later"])
 
@@ -435,7 +436,7 @@ def test_a_writer_waits_for_the_claim_of_who_has_fenced_it(setting: Setting) -> 
 
 
 def test_a_producer_that_never_signs_is_not_fenced_for_ever(setting: Setting) -> None:
-    """Another application that has taken the same transactional id, with a group of its own."""
+    """Another application has taken the same transactional id, but with a different group."""
     strangers: list[Producer] = []
 
     def fence(step: str) -> None:
@@ -463,7 +464,7 @@ def test_a_stuck_producer_keeps_no_messages_and_ends_with_its_thread(setting: Se
         if step == "produced" and calls.count(step) == 1:
             stuck.wait(60)
 
-    # Messages wait in the client for as long as may be.
+    # Messages wait in the client for as long as possible.
     patient = {"linger.ms": "50000", "message.max.bytes": "1000000"}
     before = list_producers()
     with closing(setting.writer(kafka=patient, stuck_after_s=4.0, on_step=hang_once)) as writer:
@@ -479,7 +480,7 @@ def test_a_stuck_producer_keeps_no_messages_and_ends_with_its_thread(setting: Se
 
 
 def list_producers() -> list[Producer]:
-    """Those of this process that something still refers to."""
+    """Return the producers of this process that something still refers to."""
     gc.collect()
     return [it for it in gc.get_objects() if isinstance(it, Producer)]
 
@@ -526,5 +527,5 @@ def test_the_broker_dies_and_comes_back(
 
     assert setting.keys() == [b"0@0", b"0@1"]
     assert setting.committed()[0][0] == 2
-    # The client does not hang for ever on its lost coordinator, though the watchdog would help.
+    # The client does not wait for ever for its lost coordinator; the watchdog did not have to help.
     assert "did not return" not in caplog.text
