@@ -1,4 +1,4 @@
-"""Where a contestant reads and writes, in tests that start none."""
+"""Say where a contestant reads and writes, for tests that start none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arithmetic of docs/scaling.md, and the document's numbers against it."""
+"""The arithmetic of docs/scaling.md is right, and the document has its numbers."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ def test_parts_that_run_in_turn_add_their_times() -> None:
 @pytest.mark.parametrize(
     ("layout", "cores", "commit_share", "markers_per_s", "connections_per_s"),
     [
-        # 1/50,000 - 1/150,000 s are left to score a record: 75,000/s, which 2.5 cores do.
+        # Scoring a record may take 1/50,000 - 1/150,000 s: 75,000/s, which 2.5 cores do.
         (Layout(50_000), 3, 1 / 3, 1.2, 0),
         (Layout(100_000), 10, 2 / 3, 2.2, 0),
         (Layout(500_000, queries=8), 32, 62_500 / 150_000, 81.6, 0),
         (Layout(500_000, "executor"), 20, 1 / 6, 510, 110),
-        # 1,000 transactions in 5 s, each with 1,001 markers and connections to 210 brokers.
+        # There are 1,000 transactions in 5 s, each with 1,001 markers and connections to 210
+        # brokers.
         (Layout(10_000_000, "executor", queries=10), 400, 1 / 6, 200_200, 42_000),
-        # 300,000 messages of 200 bytes a partition are one part of 64 MiB, 600,000 are two.
+        # For each partition, 300,000 messages of 200 bytes are one part of 64 MiB, 600,000 are two.
         (Layout(10_000_000, "executor", queries=10, batch_s=30), 400, 1 / 6, 33_366.67, 7_000),
         (Layout(10_000_000, "executor", queries=10, batch_s=60), 400, 1 / 6, 33_366.67, 3_500),
     ],
@@ -69,7 +70,7 @@ def test_a_driver_that_only_commits_has_no_time_to_score(layout: Layout) -> None
 def test_the_table_of_the_document_is_what_the_arithmetic_gives() -> None:
     text = read_document(DOCUMENT)
 
-    # If this fails: .venv/bin/python -m benchmarks.capacity
+    # To bring the document up to date, run .venv/bin/python -m benchmarks.capacity
     assert "\n".join(format_rows(**RATES)) in text
 
 

@@ -1,4 +1,4 @@
-"""The cases of the growth benchmark, without running them."""
+"""The cases of the growth benchmark are right; the tests do not run them."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ RUNS = [
     run("exactly-once/sklearn", 1, 50_000.0),
     run("at-least-once/sklearn", 1, 40_000.0),
     run("hand-loop/sklearn", 1, 80_000.0),
-    # A round in which the machine was half as fast.
+    # In this round the machine was half as fast.
     run("hand-loop/sklearn", 2, 40_000.0),
     run("at-least-once/sklearn", 2, 25_000.0),
     run("exactly-once/sklearn", 2, 25_000.0),

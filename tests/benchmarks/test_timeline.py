@@ -24,7 +24,8 @@ def test_what_never_came_is_not_found() -> None:
 
 
 def test_the_rate_begins_where_the_share_is_out() -> None:
-    # 300 records in the 3 s from the end of the first batch on, 200 in 2 s from the second on.
+    # There are 300 records in the 3 s from the end of the first batch on, and 200 in the 2 s from
+    # the end of the second.
     assert compute_rate(BATCHES, 400, 0.25) == pytest.approx(100.0)
     assert compute_rate(BATCHES, 400, 0.5) == pytest.approx(100.0)
 

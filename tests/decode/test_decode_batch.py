@@ -1,6 +1,6 @@
-"""The batch decoder against the reference: the same verdict, and the same values, on every record.
+"""The batch decoder and the reference give the same verdict and values for every record.
 
-``python -m tests.decode.test_decode_batch 1000000`` does what the test does, on a million.
+``python -m tests.decode.test_decode_batch 1000000`` runs the test on a million records.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def to_objects(column: Any) -> list[Any]:
 
 
 def assert_agreement(values: Sequence[bytes | None]) -> int:
-    """How many are valid."""
+    """Check that both decoders agree on these values, and return how many are valid."""
     batch = decode(values)
     expected = [decode_value(value, CUSTOMER) for value in values]
     assert batch.valid.tolist() == [decoded.is_valid for decoded in expected]
@@ -52,7 +52,7 @@ def assert_agreement(values: Sequence[bytes | None]) -> int:
         found = to_objects(batch.features[name])
         wanted = [decoded.features[name] for decoded in valid]
         assert found == wanted, name
-        # Equal is not enough: 7 and 7.0 are, and are other columns for a model.
+        # Equality is not enough: 7 equals 7.0, but a model sees another type of column.
         assert set(map(type, found)) <= {_type_of(name)}, name
     return len(valid)
 
@@ -62,7 +62,7 @@ def _type_of(name: str) -> type:
 
 
 def make_values(count: int, seed: int) -> Iterator[list[bytes | None]]:
-    """Valid and mutated records in batches; one batch in four has no mutated ones."""
+    """Yield valid and mutated records in batches; one batch in four has no mutated ones."""
     for start in range(0, count, BATCH):
         batch: list[bytes | None] = []
         for number in range(start, min(start + BATCH, count)):
@@ -75,7 +75,7 @@ def make_values(count: int, seed: int) -> Iterator[list[bytes | None]]:
 
 
 def vary(chance: random.Random) -> dict[str, Any]:
-    """A valid customer in one of the forms that producers have."""
+    """Return a valid customer in one of the forms that producers use."""
     fields = dict(VALID)
     for spec in CUSTOMER.categorical:
         fields[spec.name] = chance.choice(spec.allowed)
@@ -166,7 +166,7 @@ def test_categories_are_positions_in_the_contract() -> None:
 
 
 def compare(count: int, seed: int = 1) -> None:
-    """What the test does, for as many as one likes; prints how it went."""
+    """Compare the decoders on any number of records, and print the result."""
     total = valid = 0
     for values in make_values(count, seed):
         total, valid = total + len(values), valid + assert_agreement(values)

@@ -1,4 +1,4 @@
-"""Both decoders of frames against the plain-Python reference: the same verdict on every record."""
+"""Both decoders of frames give the same verdict as the plain-Python reference on every record."""
 
 from __future__ import annotations
 

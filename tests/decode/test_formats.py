@@ -1,4 +1,4 @@
-"""A second format, which this module alone knows: a row of the table is all that it takes."""
+"""A second format, which only this module knows, needs no more than a row of the table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CSV_CUSTOMER = replace(CUSTOMER, format="csv")
 
 
 class CsvFormat:
-    """One line of comma-separated cells in the contract's order; nothing in a cell is null."""
+    """A format of comma-separated cells in the contract's order; no cell is null."""
 
     expected = "a line of CSV"
 
@@ -54,7 +54,7 @@ class CsvFormat:
                     read = [(record[spec.name], spec) for spec in contract.checked]
             except RefusedError:
                 return None
-            # A parser judges as it likes, but for what a row must not hold.
+            # A parser may judge in any way, but must refuse what a row must not hold.
             is_valid = not any(check_value(cell, spec)[1] for cell, spec in read)
             return tuple(cell for cell, _ in read) if is_valid else None
 

@@ -1,4 +1,4 @@
-"""A second domain, end to end: one TOML file and one CSV file, and no line of lib, jobs or conf."""
+"""A second domain works end to end with one TOML file, one CSV file and no change to the code."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a version that the job has trained."""
+    """Provide a store with a version that the job has trained."""
     store = tmp_path_factory.mktemp("store")
     arguments = ("--contract", str(CONTRACT), "--data", str(DATA), "--store", str(store))
     done = run_python(str(PROJECT_ROOT / "jobs" / "train.py"), *arguments)
@@ -134,7 +134,7 @@ def test_a_thousand_valid_and_a_thousand_broken_records_are_answered_by_every_en
 
 
 def _as_features(features: Any) -> dict[str, Any]:
-    """A record as the model gets it: NaN where a number is missing."""
+    """Return a record as the model gets it: NaN where a number is missing."""
     return {
         spec.name: math.nan
         if features[spec.name] is None and is_float(spec)
@@ -165,7 +165,7 @@ def test_a_table_is_replayed_under_its_own_names(
 
 
 def test_jobs_take_the_domains_own_names(broker: Broker, store: Path, tmp_path: Path) -> None:
-    """As processes, as a team of that domain would start them."""
+    """The jobs run as processes, as a team of that domain would start them."""
     servers = ("--bootstrap-servers", broker.bootstrap_servers)
     contract = ("--contract", str(CONTRACT))
     create_topics(broker.cluster, {"loan-default.predictions": 1})

@@ -14,8 +14,9 @@ from tests.end_to_end.jobs import Deployment
 def deployment(
     broker: Broker, topic: TopicFactory, model_store: Path, checkpoint: Path
 ) -> Deployment:
-    """A query of one test's own, with fresh topics."""
-    # The faults hold an oversized record; as a dead letter it has headers too, or is an envelope.
+    """Provide a query for one test, with new topics."""
+    # Some broken records are oversized; as a dead letter, such a record has headers too, or is in
+    # an envelope.
     wide, wider = {"max.message.bytes": "2097152"}, {"max.message.bytes": "3145728"}
     return Deployment(
         bootstrap_servers=broker.bootstrap_servers,

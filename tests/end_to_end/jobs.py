@@ -1,4 +1,4 @@
-"""The real job as a child process, started as an operator starts it."""
+"""Run the real job as a child process, started as an operator starts it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tests.support.topics import Account, Record, read_topic, take_account
 
 SUBMIT = str(PROJECT_ROOT / "spark-submit.sh")
 SCORE_STREAM = str(PROJECT_ROOT / "jobs" / "score_stream.py")
-# Generous: a loaded machine takes several times as long as an idle one.
+# The timeout is generous, because a loaded machine takes several times as long as an idle one.
 JOB_TIMEOUT_S = 180.0
 _NO_UI = {"spark.ui.enabled": "false"}
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One query: where it reads, writes and remembers.
+    """The places where one query reads, writes and keeps its state.
 
     Attributes:
-        bootstrap_servers: of the broker.
+        bootstrap_servers: address of the broker.
         input_topic, output_topic, dead_letter_topic: existing topics.
-        store: of models.
-        checkpoint: of the query.
-        query_name: consumer group and transactional id.
+        store: folder of the model store.
+        checkpoint: folder of the query's checkpoint.
+        query_name: name of the query, its consumer group and its transactional id.
     """
 
     bootstrap_servers: str
@@ -43,7 +43,7 @@ class Deployment:
     query_name: str
 
     def values(self, **options: Any) -> dict[str, Any]:
-        """The job's settings by name; options replace or add, as ``trigger="1 second"``."""
+        """Return the job's settings by name; options like ``trigger="1 second"`` override them."""
         return {
             "bootstrap_servers": self.bootstrap_servers,
             "input_topic": self.input_topic,
@@ -57,11 +57,11 @@ class Deployment:
         }
 
     def settings(self, **options: Any) -> ScoreStreamSettings:
-        """The values as settings of a job that runs in this process."""
+        """Return the values as settings of a job that runs in this process."""
         return ScoreStreamSettings(**self.values(**options))
 
     def arguments(self, **options: str | int) -> list[str]:
-        """The values as flags of the job."""
+        """Return the values as the job's flags."""
         values = self.values(**options)
         pairs = ((f"--{name.replace('_', '-')}", str(value)) for name, value in values.items())
         return [part for pair in pairs for part in pair]
@@ -73,9 +73,9 @@ def read_account(
     """Compare records with what the job has written to both of its topics.
 
     Args:
-        deployment: names the topics.
-        records: all that went into the input topic.
-        servers: to read from, where the deployment's let in nobody but the job.
+        deployment: deployment that names the topics.
+        records: all records that went into the input topic.
+        servers: address to read from, if only the job may use the address of the deployment.
     """
     servers = servers or deployment.bootstrap_servers
     return take_account(
@@ -101,15 +101,15 @@ def start_job(
     output: IO[bytes] | None = None,
     submit_options: Sequence[str] = (),
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start a job in a process group of its own, and kill what is left of the group at the end.
+    """Start a job in a new process group, and kill what is left of the group at the end.
 
     Args:
-        arguments: of the job.
-        script: the job.
-        environment: variables on top of this process's.
-        spark_options: of spark-submit, by ``--conf``.
-        output: a file for all that it prints; by default there are pipes.
-        submit_options: more of spark-submit's own.
+        arguments: arguments of the job.
+        script: path of the job's script.
+        environment: variables in addition to those of this process.
+        spark_options: options that spark-submit gets by ``--conf``.
+        output: file for all that the job prints; by default there are pipes.
+        submit_options: more options of spark-submit itself.
     """
     conf = [part for pair in spark_options.items() for part in ("--conf", "=".join(pair))]
     process = subprocess.Popen(
@@ -122,7 +122,7 @@ def start_job(
         env={**os.environ, **(environment or {})},
         cwd="/",
     )
-    with process:  # closes the pipes
+    with process:  # this closes the pipes
         try:
             yield process
         finally:
@@ -130,7 +130,7 @@ def start_job(
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
-    """SIGKILL to the job's process group: wrapper, JVM, driver and Python workers."""
+    """Send SIGKILL to the job's process group: wrapper, JVM, driver and Python workers."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""The job's query in this process, on the session of the tests."""
+"""Run the job's query in this process, on the session of the tests."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def start_query(
     """Start scoring, as ``jobs/score_stream.py`` does, without its checks.
 
     Args:
-        spark: the session.
-        settings: of the job.
-        on_step: told the steps of transactions; may fail.
-        stop: the signal that ends waiting.
+        spark: the session of the tests.
+        settings: settings of the job.
+        on_step: function that is called at each step of a transaction, and may raise.
+        stop: stop signal that ends waiting.
     """
     scorer = load_backend(spark, settings)
     route = choose_route(spark, settings, scorer)

@@ -1,4 +1,4 @@
-"""The demonstration, on the suite's broker and with a model that is there already."""
+"""The demonstration runs on the suite's broker with a model that exists already."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 
 
 def list_leftovers(broker: Broker, folder: Path) -> list[str]:
-    """Topics of demonstrations, files, and processes that work in the folder."""
+    """Return demo topics, files in the folder, and processes that use the folder."""
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
     topics = [name for name in admin.list_topics(timeout=10).topics if name.startswith("demo-")]
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
@@ -102,7 +102,7 @@ def test_keep_goes_on_until_ctrl_c_and_its_advice_works(
         output = read_until(demo, "jobs/produce.py")
         command = output.splitlines()[-1].strip().replace("--rate 100", "--rate 500")
         subprocess.run(command.split(), cwd=PROJECT_ROOT, check=True, timeout=60)
-        shown = read_until(demo, "3,1")  # 2,178 predictions before, 950 more
+        shown = read_until(demo, "3,1")  # 2,178 predictions came before, these are 950 more
         demo.send_signal(signal.SIGINT)
         rest, _ = demo.communicate(timeout=60)
 

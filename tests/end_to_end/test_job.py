@@ -1,4 +1,4 @@
-"""The job as an operator meets it: exit codes, one-line errors, signals."""
+"""An operator sees the job's exit codes, one-line errors and reactions to signals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.end_to_end.jobs import (
 )
 from tests.support.topics import Record, build_customers, produce
 
-# What the user is promised.
+# The documents promise this time.
 FAIL_WITHIN_S = 30.0
 
 
@@ -52,7 +52,7 @@ def assert_one_line(done: subprocess.CompletedProcess[str], message: str) -> Non
 def report(
     capsys: pytest.CaptureFixture[str], work: Callable[[ScoreStreamSettings], None], **options: Any
 ) -> str:
-    """The one line that a part of the job ends with, in this process."""
+    """Run a part of the job in this process, and return the one line with which it fails."""
     settings = ScoreStreamSettings(**options)
 
     def run() -> int:
@@ -93,7 +93,7 @@ def test_an_unreachable_broker_is_one_line(
 
 @pytest.fixture
 def stream(spark: SparkSession) -> Iterator[Callable[[ScoreStreamSettings], None]]:
-    """What the job does when it has a session."""
+    """Provide what the job does once it has a session."""
     with StopSignal() as stop:
         yield lambda settings: run_stream(spark, settings, stop, ignore_step)
 
@@ -165,15 +165,15 @@ def test_plain_spark_submit_without_the_connector_says_how_to_add_it(
 
 
 def stop_after_first_batch(arguments: list[str], number: signal.Signals) -> str:
-    """Start the job and stop it by a signal; what it printed, after a clean end."""
+    """Start the job, stop it by a signal, check its clean end, and return what it printed."""
     with start_job(arguments) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         assert first.startswith("batch 0: "), first
         if number is signal.SIGINT:
-            os.killpg(process.pid, number)  # as a terminal does: to everything in the foreground
+            os.killpg(process.pid, number)  # a terminal signals the whole foreground group
         else:
-            process.send_signal(number)  # as a supervisor does: to the process it started
+            process.send_signal(number)  # a supervisor signals the process that it started
         output, errors = process.communicate(timeout=60)
 
     assert process.returncode == 0, errors
@@ -184,7 +184,7 @@ def stop_after_first_batch(arguments: list[str], number: signal.Signals) -> str:
 
 
 def send_customers(deployment: Deployment) -> tuple[list[Record], list[str]]:
-    """What is in the input topic now, and arguments to answer it in six batches."""
+    """Write customers to the input topic, and return arguments to answer them in six batches."""
     records = build_customers(3_000, bad_share=0.05)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     return records, deployment.arguments(trigger="100 milliseconds", max_offsets_per_trigger=500)
@@ -207,7 +207,7 @@ def test_sigterm_finishes_the_batch_and_the_next_start_drains_and_tells_what_it_
     left = len(before.missing)
     batch = r"batch \d: [\d,]+ records in [\d,]+ ms \| [\d,]+/s \| lag 0 \| "
     assert re.match(batch, lines[-2])
-    # A batch that Spark had planned when the signal came is done first, and alone.
+    # A batch that Spark had planned when the signal came is done first, without other records.
     batches = 1 if lines[-2].split()[2] == f"{left:,}" else 2
     assert lines[-1] == (
         f"stopped after {batches} batches: {left:,} records,"
@@ -231,7 +231,7 @@ def test_ctrl_c_finishes_the_batch_and_exits_0(deployment: Deployment) -> None:
 
 
 def test_a_signal_leaves_no_traceback_where_it_interrupts_a_batch(deployment: Deployment) -> None:
-    """At least once, the batch that began meanwhile is interrupted, Python workers included."""
+    """With at-least-once delivery the current batch is interrupted, Python workers included."""
     records = build_customers(5_000)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     arguments = deployment.arguments(

@@ -1,4 +1,4 @@
-"""Whoever sends large records decides how large a batch is; that must not stop the job."""
+"""Senders of large records decide how large a batch is, but that must not stop the job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RECORDS = 3_000
 
 @pytest.fixture
 def small_driver(spark: SparkSession) -> Iterator[None]:
-    """Let the driver collect less than the messages of one batch; each stage asks for the limit."""
+    """Let the driver collect less than one batch's messages; each stage reads the limit."""
     name = "spark.driver.maxResultSize"
     settings = spark.sparkContext._jsc.sc().conf()
     before = settings.get(name)

@@ -1,4 +1,4 @@
-"""Real-time mode: what micro-batches would have written, and nothing lost by a kill."""
+"""Real-time mode writes what micro-batches would have written, and a kill loses nothing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _WIDE = {"max.message.bytes": "2097152"}
 
 @pytest.fixture
 def narrow(deployment: Deployment, topic: TopicFactory) -> Deployment:
-    """With as many partitions as the session has task slots."""
+    """Return a deployment with as many partitions as the session has task slots."""
     return replace(deployment, input_topic=topic(2, _WIDE))
 
 
@@ -56,7 +56,7 @@ def wait_for_answers(deployment: Deployment, keys: Collection[bytes]) -> None:
 def score_in_real_time(
     spark: SparkSession, deployment: Deployment, records: list[Record]
 ) -> RecordingView:
-    """Send half of the records before the query runs, half while it does; stop after the last."""
+    """Send half of the records before the query runs and half while it does, then stop it."""
     settings, view = deployment.settings(**REAL_TIME), RecordingView()
     servers, half = deployment.bootstrap_servers, len(records) // 2
     produce(servers, deployment.input_topic, records[:half])
@@ -135,7 +135,8 @@ def test_a_kill_loses_nothing_and_a_signal_ends_it(narrow: Deployment) -> None:
     assert output.splitlines()[-1].startswith("stopped after ")
     account = read_account(narrow, [*first, *second, *third])
     assert account.faults.keys() <= {"duplicated"}
-    # At least once: what the checkpoint did not have is written again, and nothing else.
+    # With at-least-once delivery, records that the checkpoint did not have are written again, and
+    # no others.
     assert account.duplicated <= {key for key, _ in second}
 
 

@@ -1,4 +1,4 @@
-"""The replay, and its agreement with the stream and with predictions in process."""
+"""The replay agrees with the stream, and with predictions in this process."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def write_values(path: Path, *values: bytes | None) -> str:
 
 
 def write_damaged(path: Path) -> str:
-    """Its schema can be read, its rows cannot."""
+    """Write a file whose schema can be read, but whose rows cannot."""
     write_values(path, *[record()] * 100)
     content = path.read_bytes()
     path.write_bytes(content[:20] + bytes(100) + content[120:])
@@ -67,7 +67,7 @@ def read(spark: SparkSession, folder: str | Path) -> list[Row]:
 
 
 def make_records(count: int, seed: int) -> list[tuple[bytes, bytes | None]]:
-    """Customers of all kinds that the contract allows, and every broken one among them."""
+    """Return customers of all kinds that the contract allows, with every broken one among them."""
     source = random.Random(seed)
     broken = [value for value, _ in BROKEN.values()]
     accepted = [value for value, _ in ACCEPTED.values()]
@@ -96,7 +96,7 @@ def make_features(source: random.Random) -> dict[str, Any]:
 
 
 def without_found(value: Any, headers: Any) -> tuple[Any, ...]:
-    """A dead letter's value, what is wrong with it, and its other headers."""
+    """Return a dead letter's value, its violations without the found text, and other headers."""
     known = dict(headers)
     violations = json.loads(known.pop(HEADER_VIOLATIONS))
     assert all(violation.pop("found") for violation in violations)
@@ -179,7 +179,7 @@ def test_stream_and_replay_say_the_same_of_every_record(
     assert len(streamed_letters) == len(BROKEN)
     if len(set(decoders)) == 1:
         assert replayed_letters == streamed_letters
-    # How each of the two writes what it found is its own affair: 1e3 or 1000.0.
+    # The two may write what they found in different ways, like 1e3 and 1000.0.
     assert {key: without_found(*letter) for key, letter in replayed_letters.items()} == {
         key: without_found(*letter) for key, letter in streamed_letters.items()
     }
@@ -368,7 +368,7 @@ def test_a_table_is_scored_like_the_messages_of_a_topic(
 
 
 def produce(broker: Broker, topic: str, records: list[tuple[bytes, bytes | None]]) -> None:
-    """With a header of the sender's own, which dead letters have to keep."""
+    """Write records with a header of the sender's own, which dead letters have to keep."""
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
     for key, value in records:
         producer.produce(topic, value, key, headers=[("trace", b"1")])

@@ -1,4 +1,4 @@
-"""A query that fails is started again inside the job, if that can help."""
+"""The job starts a failed query again, if that can help."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
-from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # py4j has no types
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -40,7 +40,7 @@ from tests.support.waiting import wait_until
 
 
 class Totalled:
-    """Keeps the closing totals."""
+    """A view that keeps the closing totals."""
 
     totals = Totals()
 
@@ -51,7 +51,7 @@ class Totalled:
 
 
 class Fault:
-    """Raises at the n-th, m-th, … time that a step is reached."""
+    """A fault that raises at the n-th, m-th, … time that a step is reached."""
 
     def __init__(self, error: SinkError, step: str, *times: int) -> None:
         self._error, self._step, self._times = error, step, times
@@ -71,9 +71,10 @@ def drain(spark: SparkSession, deployment: Deployment, fault: Fault, **options: 
     return view.totals
 
 
-# The driver's claim of a group is a transaction, and so is each batch: 1 claim, 2 and 3 batches, 4
-# the claim of the restart. On executors each of the four partitions that have an offset is claimed
-# before: 1 claim, 2 and 3 batches, 4 to 7 claims of the partitions, 8 the driver's.
+# The driver's claim of a group is a transaction, and so is each batch: 1 is the claim, 2 and 3 are
+# batches, 4 is the claim of the restart. Executors also claim each of the four partitions that have
+# an offset: 1 is the claim, 2 and 3 are batches, 4 to 7 claim the partitions, 8 is the driver's
+# claim.
 @pytest.mark.parametrize(("commit", "steps"), [("driver", (3, 4)), ("executor", (3, 8))])
 def test_a_failure_that_passes_costs_nothing_but_time(
     spark: SparkSession,
@@ -101,10 +102,10 @@ def test_a_failure_that_passes_costs_nothing_but_time(
 def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(
     spark: SparkSession, deployment: Deployment
 ) -> None:
-    """Nor for all attempts: the batch is given up, and the next start writes it."""
+    """It does not wait for all attempts either: the batch is given up, the next start writes it."""
     records = build_customers(50)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
-    # The next start waits for the end of this one's lease, as its process lives on.
+    # This process lives on, so the next start waits until the lease of this start has ended.
     settings, silence = deployment.settings(lease=3), threading.Event()
     steps: list[str] = []
 
@@ -112,7 +113,7 @@ def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(
 
         def hang_in_the_batch(step: str) -> None:
             steps.append(step)
-            if steps.count("offsets_sent") == 2:  # the first one claims the group
+            if steps.count("offsets_sent") == 2:  # the first transaction claims the group
                 stop.request("SIGTERM")
                 silence.wait(60)
                 steps.append("heard again")
@@ -169,11 +170,11 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
     commit: str,
     with_daemon: bool,
 ) -> None:
-    """Spark's daemon kills the workers of cancelled tasks, unless it hangs itself."""
+    """Spark's daemon kills the workers of cancelled tasks, unless the daemon hangs itself."""
     records = build_customers(60)
     produce(deployment.bootstrap_servers, deployment.input_topic, records[:30])
     settings = deployment.settings(backend="sklearn", commit=commit, trigger="100 milliseconds")
-    # Less than a setting may be, as transactions might take longer.
+    # This is less than the setting allows, because transactions might take longer.
     settings = settings.model_copy(update={"batch_timeout": 5.0})
     view = Totalled()
     hung: list[psutil.Process] = []
@@ -182,7 +183,7 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
         return len(read_topic(deployment.bootstrap_servers, deployment.output_topic))
 
     def strike(stop: StopSignal) -> None:
-        """Stop the idle workers, then give them something to do; end when all is done."""
+        """Stop the idle workers, then send them records; end when all records are answered."""
         try:
             wait_until(lambda: count_answers() == 30)
             hung.extend(find_workers(with_daemon=with_daemon))
@@ -192,7 +193,7 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
             wait_until(lambda: count_answers() == 60)
         finally:
             stop.request("SIGTERM")
-            for worker in hung:  # those that had nothing to do live
+            for worker in hung:  # workers that had nothing to do are still alive
                 with suppress(psutil.NoSuchProcess):
                     worker.resume()
 
@@ -213,10 +214,10 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
 
 
 def find_workers(*, with_daemon: bool) -> list[psutil.Process]:
-    """Python workers of this process's Spark, which pyspark's daemon has forked."""
+    """Return the Python workers of this process's Spark, which pyspark's daemon has forked."""
     family = []
     for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):  # it may end just now
+        with suppress(psutil.Error):  # the process may end just now
             if "pyspark.daemon" in process.cmdline():
                 family.append(process)
     parents = {it.pid for it in family}
@@ -241,7 +242,7 @@ def test_an_outage_of_the_brokers_costs_no_restart_and_is_told(
     def lose_the_broker(step: str) -> None:
         nonlocal begun
         begun += step == "begun"
-        if step == "begun" and begun == 2:  # the first one claims the group
+        if step == "begun" and begun == 2:  # the first transaction claims the group
             broker.suspend()
             threading.Timer(6.0, broker.resume).start()
             raise SinkRetryExhaustedError("the broker is silent")
@@ -287,7 +288,7 @@ def test_a_stop_ends_the_wait_for_a_restart(spark: SparkSession, deployment: Dep
 
         def fail_and_stop(step: str) -> None:
             steps.append(step)
-            if steps.count("produced") == 2:  # the first one claims the group
+            if steps.count("produced") == 2:  # the first transaction claims the group
                 threading.Timer(0.5, stop.request, ("SIGTERM",)).start()
                 raise QueryFailedError("an executor was lost")
 

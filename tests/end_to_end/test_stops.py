@@ -1,4 +1,4 @@
-"""SIGTERM ends the job in time, whatever it is doing and whatever has become of the broker."""
+"""SIGTERM ends the job in time, whatever it is doing and whatever has happened to the broker."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from tests.end_to_end.jobs import Deployment, start_job
 from tests.support.topics import build_customers, produce
 from tests.support.waiting import wait_until
 
-# The default is 60; less shows the same.
+# The default is 60 s; a shorter time shows the same.
 STOP_TIMEOUT_S = 3
-# That, 15 s to close, and what a loaded machine needs besides. Without the bound it took 115 to
-# 175 s where a broker was away.
+# This is the timeout, 15 s to close, and a margin for a loaded machine. Without the bound, the job
+# took 115 to 175 s when a broker was away.
 ENDS_WITHIN_S = STOP_TIMEOUT_S + 15 + 20
 
 
 class Phase(NamedTuple):
-    """What the job is doing when the signal comes.
+    """A moment at which the signal comes, defined by what the job is doing.
 
     Attributes:
-        order: the step at which the broker is struck, and by what; empty for before the start.
-        sign: in what the job prints, or the name of a step; then the signal is sent.
-        codes: that the job may end with.
-        line: says what the stop waits for.
+        order: step at which the broker gets a signal, and the signal's number; empty if the broker
+            is suspended before the job starts.
+        sign: printed text, or name of a step, after which the signal is sent.
+        codes: exit codes with which the job may end.
+        line: line that says what the stop waits for.
     """
 
     order: str
@@ -58,7 +59,7 @@ PHASES = {
         (0, 143),
         "SIGTERM: stopping, waiting for the batch under way",
     ),
-    # The last one: a broker that was killed takes long to come back.
+    # This phase comes last, because a broker that was killed takes long to come back.
     "in a batch, the broker killed": Phase(
         f"produced 2 {signal.SIGKILL:d}",
         "produced-2",
@@ -70,10 +71,10 @@ PHASES = {
 
 @pytest.fixture(scope="module")
 def frail_broker() -> Iterator[EmbeddedBroker]:
-    """A broker for this module's phases, each of which it survives or not.
+    """Provide a broker for the phases of this module, some of which it does not survive.
 
-    It has all of their topics: one that was stopped for long makes none until its controller has
-    heard of it again, which takes half a minute.
+    The broker has the topics of all phases from the start, because a broker that was stopped for
+    long creates none until its controller knows it again, which takes half a minute.
     """
     with EmbeddedBroker() as running:
         topics = [topic for name in PHASES for topic in name_topics(name).values()]
@@ -92,7 +93,7 @@ def name_topics(phase: str) -> dict[str, str]:
 def deployment(
     frail_broker: EmbeddedBroker, phase: str, model_store: Path, tmp_path: Path
 ) -> Deployment:
-    """A query on that broker."""
+    """Provide a query on the frail broker."""
     if frail_broker.pid is None:
         frail_broker.restart()
     return Deployment(
@@ -126,7 +127,7 @@ def test_sigterm_ends_the_job_in_time(
         ):
             wait_until(lambda: sign in read(timeline) + read(log) or job.poll() is not None)
             if not order:
-                time.sleep(2.0)  # imports; then it waits for the broker
+                time.sleep(2.0)  # the job imports modules first, and then waits for the broker
             below = psutil.Process(job.pid).children(recursive=True)
             sent_s = time.monotonic()
             job.send_signal(signal.SIGTERM)

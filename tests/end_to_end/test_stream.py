@@ -1,4 +1,4 @@
-"""The whole way: Kafka → Spark → model → Kafka, every record accounted for."""
+"""Every record is accounted for on the whole way: Kafka → Spark → model → Kafka."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.topics import Record, build_customers, produce, read_topic
 
 
 class RecordingView:
-    """Keeps what the job would show."""
+    """A view that keeps what the job would show."""
 
     def __init__(self) -> None:
         self.batches: list[BatchProgress] = []
@@ -94,7 +94,7 @@ def test_stream_and_predict_give_the_same_probability(
 
 
 def explain_stream(spark: SparkSession, deployment: Deployment, backend: str) -> str:
-    """Spark's plan of a query that has scored a few records."""
+    """Return Spark's plan of a query that has scored a few records."""
     produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(100))
     settings = deployment.settings(backend=backend)
     with StopSignal() as stop:

@@ -1,4 +1,4 @@
-"""``make soak``: half an hour of steady load, restarts and kills; nothing may grow or be lost."""
+"""Run ``make soak``: half an hour of load, restarts and kills; nothing may grow or be lost."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ENDS = (signal.SIGKILL, signal.SIGTERM)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Soak, print, write the report; 0 if nothing grew and nothing was lost."""
+    """Soak, print and write the report; return 0 if nothing grew and nothing was lost."""
     options = _parse(arguments)
     started = datetime.now(UTC)
     store = provide_store()

@@ -1,4 +1,4 @@
-"""Tells a leak from noise: the slope of what a process holds, robust against outliers."""
+"""Tell a leak from noise by a robust slope of what a process holds."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 
-# Pairs grow with the square; more points than this tell nothing new.
+# The number of pairs grows with the square of the points; more points than this show nothing new.
 _MAX_POINTS = 200
 _LEAST_POINTS = 8
 
 
 @dataclass(frozen=True)
 class Bound:
-    """How much something may grow over the time that it was watched.
+    """The growth that a quantity may show over the time for which it was watched.
 
     Attributes:
-        share: of its median.
-        least: what is always allowed, in its own unit.
+        share: allowed share of the quantity's median.
+        least: growth that is always allowed, in the quantity's unit.
     """
 
     share: float
     least: float
 
     def limit(self, level: float) -> float:
-        """The growth that is allowed at a level."""
+        """Return the growth that is allowed at a level."""
         return max(self.share * level, self.least)
 
 
 @dataclass(frozen=True)
 class Growth:
-    """What was seen of one quantity.
+    """The growth of one quantity.
 
     Attributes:
-        name: of the quantity.
-        level: its median.
-        peak: its maximum.
+        name: name of the quantity.
+        level: median of the quantity.
+        peak: maximum of the quantity.
         slope_per_s: median of the slopes between all pairs of points (Theil and Sen); None where
             there are too few points to tell.
-        duration_s: from the first point to the last.
-        limit: what it may grow by in that time.
+        duration_s: time from the first point to the last.
+        limit: allowed growth in that time.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Growth:
 
     @property
     def growth(self) -> float:
-        """What it grew by in the whole time; 0 where that is not known."""
+        """Growth over the whole time; 0 where it is not known."""
         return 0.0 if self.slope_per_s is None else self.slope_per_s * self.duration_s
 
     @property
     def is_leak(self) -> bool:
-        """Whether it grew by more than it may."""
+        """Whether the quantity grew by more than it may."""
         return self.growth > self.limit
 
 
@@ -70,7 +70,7 @@ def measure_growth(
         name: of the quantity.
         times_s: ascending; the start of the process should be left out.
         values: one for each time.
-        bound: what it may grow by.
+        bound: bound of the allowed growth.
     """
     step = max(len(values) // _MAX_POINTS, 1)
     points = list(zip(times_s, values, strict=True))

@@ -1,4 +1,4 @@
-"""A job's processes, looked at from outside: memory, files, threads, connections."""
+"""Measure a job's processes from outside: memory, files, threads, connections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lib.background import Background
 
 
 class Role(StrEnum):
-    """What a process of the job is."""
+    """Roles of the processes of a job."""
 
     JVM = "JVM"
     DRIVER = "driver"
@@ -22,16 +22,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Weight:
-    """What the processes of one role hold together at one moment.
+    """The resources that all processes of one role hold at one moment.
 
     Attributes:
-        at_s: by the monotonic clock.
-        processes: how many they are.
-        rss_bytes: resident, shared pages counted for each process.
-        uss_bytes: what would be free if they ended.
-        files: open file descriptors.
-        connections: open TCP connections.
-        threads: of the operating system.
+        at_s: time by the monotonic clock.
+        processes: number of processes.
+        rss_bytes: resident memory; shared pages count for each process.
+        uss_bytes: memory that would be free if the processes ended.
+        files: number of open file descriptors.
+        connections: number of open TCP connections.
+        threads: number of threads of the operating system.
     """
 
     at_s: float
@@ -44,7 +44,7 @@ class Weight:
 
 
 def find_role(process: psutil.Process) -> Role | None:
-    """What a process is; None for shells and other passers-by."""
+    """Return the role of a process; None for shells and other short-lived processes."""
     if process.name() == "java":
         return Role.JVM
     command = process.cmdline()
@@ -54,7 +54,7 @@ def find_role(process: psutil.Process) -> Role | None:
 
 
 def weigh(root: psutil.Process) -> dict[Role, Weight]:
-    """Weigh a process and its descendants by role."""
+    """Measure a process and its descendants, and sum up by role."""
     now_s = time.monotonic()
     sums: dict[Role, list[int]] = {}
     family = [root]
@@ -80,14 +80,14 @@ def weigh(root: psutil.Process) -> dict[Role, Weight]:
 
 
 class FamilyWatch(Background):
-    """Weighs a job again and again, on a thread, until the block ends.
+    """A thread that measures a job again and again, until the ``with`` block ends.
 
     Args:
-        root_pid: of the job's first process.
-        interval_s: between two looks.
+        root_pid: process id of the job's first process.
+        interval_s: time between two measurements.
 
     Attributes:
-        weights: what was seen.
+        weights: role → its measurements, in order.
     """
 
     def __init__(self, root_pid: int, interval_s: float) -> None:

@@ -1,4 +1,4 @@
-"""One soak: a steady load, a job that is stopped, killed and started again, and its weight."""
+"""Soak the job: load it steadily, stop, kill and start it again, and measure its processes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _MIB = 2**20
 _LOOK_INTERVAL_S = 2.0
 # A full collection costs the job a tenth of a second.
 _HEAP_INTERVAL_S = 8.0
-# No leaks: Spark's pools of at most 128 threads each, which fill within minutes and stay full, and
-# the watchers of Python tasks, each of which ends up to two seconds after its task.
+# These threads are no leaks: Spark's pools of at most 128 threads each fill within minutes and stay
+# full, and each watcher of a Python task ends up to two seconds after its task.
 _POOLS = (
     *("block-manager-storage-async-thread-pool-#", "block-manager-ask-thread-pool-#"),
     "Worker Monitor for ",
@@ -36,7 +36,7 @@ _POOLS = (
 _STOP_TIMEOUT_S = 120.0
 _DRAIN_TIMEOUT_S = 300.0
 
-#: What may grow, and by how much, within a life of the job after its warm-up.
+#: Bounds on what may grow within a life of the job after its warm-up.
 BOUNDS: Mapping[str, Bound] = {
     "uss": Bound(share=0.10, least=24 * _MIB),
     "heap": Bound(share=0.15, least=32 * _MIB),
@@ -48,17 +48,17 @@ BOUNDS: Mapping[str, Bound] = {
 
 @dataclass(frozen=True)
 class Life:
-    """The job from one start to its end.
+    """One run of the job, from its start to its end.
 
     Attributes:
-        ended_by: the signal.
-        model: version that was the champion at its start.
-        seconds: that it lasted.
-        growths: of all that was watched after the warm-up.
-        left_files: entries in its temporary folder afterwards.
-        checkpoint_bytes, checkpoint_files: of the checkpoint afterwards.
-        broker_files: open file descriptors of the broker afterwards.
-        jvm_threads: name without its numbers → how many the JVM had at the end.
+        ended_by: signal that ended the run.
+        model: version that was the champion at the start.
+        seconds: length of the run.
+        growths: growth of every quantity that was watched after the warm-up.
+        left_files: number of entries in the job's temporary folder afterwards.
+        checkpoint_bytes, checkpoint_files: size of the checkpoint afterwards.
+        broker_files: number of the broker's open file descriptors afterwards.
+        jvm_threads: name of a thread without its numbers → how many the JVM had at the end.
     """
 
     ended_by: str
@@ -73,22 +73,22 @@ class Life:
 
     @property
     def leaks(self) -> list[Growth]:
-        """What grew by more than it may."""
+        """Quantities that grew by more than they may."""
         return [growth for growth in self.growths if growth.is_leak]
 
 
 @dataclass
 class Soak:
-    """What all lives share.
+    """The settings and helpers that all lives share.
 
     Attributes:
-        deployment: of the job.
-        folder: for its log and its temporary files.
-        reader, load: that run meanwhile.
-        ledger: of all records.
-        broker_pid: None where the broker is not ours.
-        tell: is told what goes on.
-        warm_up_s: of each life, in which nothing is judged.
+        deployment: deployment of the job.
+        folder: folder for the job's log and temporary files.
+        reader, load: reader of the answers and sender of the load, which run meanwhile.
+        ledger: ledger of all records.
+        broker_pid: process id of the broker; None where others started it.
+        tell: function that prints a line about the progress.
+        warm_up_s: time at the start of each life in which nothing is judged.
     """
 
     deployment: Deployment
@@ -104,11 +104,11 @@ class Soak:
     lives: list[Life] = field(default_factory=list)
 
     def live(self, seconds: float, end: signal.Signals, *, drain: bool = False) -> Life:
-        """Start the job with the other champion, watch it, end it.
+        """Start the job with the other version as champion, watch it, and end it.
 
         Args:
-            seconds: from its first answer on.
-            end: the signal that ends it.
+            seconds: length of the life from its first answer on.
+            end: signal that ends the job.
             drain: whether to stop the load and wait for all answers before the end.
         """
         model = 1 + len(self.lives) % 2
@@ -223,13 +223,13 @@ def measure_all(
     heap: Sequence[tuple[float, float]],
     threads: Sequence[tuple[float, float]],
 ) -> list[Growth]:
-    """Growth of everything in :data:`BOUNDS` for each role.
+    """Return the growth of every quantity in :data:`BOUNDS` for each role.
 
     Args:
-        weights: role → looks.
-        heap: (time, bytes) of the JVM's heap after a full collection, which is judged in place of
-            its pages: it takes pages until the heap is full, however little of it is in use.
-        threads: (time, number) of the JVM's threads outside of Spark's bounded pools.
+        weights: role → its measurements.
+        heap: (time, bytes) of the JVM's heap after a full collection. It is judged instead of the
+            JVM's pages, which grow until the heap is full, however little of it is in use.
+        threads: (time, number) for the JVM's threads outside of Spark's bounded pools.
     """
     growths = []
     for role, looks in weights.items():
@@ -256,10 +256,10 @@ def measure_all(
 
 
 def measure_heap(pid: int) -> float | None:
-    """Bytes of a JVM's objects that are in use; None where jcmd does not say.
+    """Return the bytes of a JVM's live objects; None where jcmd does not say.
 
-    The histogram comes right after a full collection, within the same pause. Asked a moment later,
-    the heap would hold new garbage of tens of megabytes.
+    The histogram is taken right after a full collection, within the same pause. A moment later the
+    heap would hold tens of megabytes of new garbage.
     """
     done = subprocess.run(
         ["jcmd", str(pid), "GC.class_histogram"], capture_output=True, text=True, check=False
@@ -269,7 +269,7 @@ def measure_heap(pid: int) -> float | None:
 
 
 def count_jvm_threads(pid: int) -> dict[str, int]:
-    """Name of a JVM's threads, without numbers → how many there are, most first."""
+    """Return name of a JVM's threads, without numbers → how many there are, most first."""
     done = subprocess.run(
         ["jcmd", str(pid), "Thread.print"], capture_output=True, text=True, check=False
     )

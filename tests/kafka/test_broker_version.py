@@ -1,4 +1,4 @@
-"""What the job says of the brokers' version when it starts."""
+"""The job says at its start if the brokers' version has not been tried."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lib.tools.broker import Broker
         {1: None},
         {1: None, 2: None, 3: None},
         {1: "3.9-IV0"},
-        # Kafka 4 does not have the setting any more, 3.9 may be on its way there.
+        # Kafka 4 no longer has this setting; a broker of 3.9 may be on its way there.
         {1: "3.9-IV0", 2: None},
     ],
 )

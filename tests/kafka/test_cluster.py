@@ -101,7 +101,7 @@ def test_a_client_certificate_in_two_files_is_refused_with_the_way_out() -> None
         ({"sasl.jaas.config": 'x.Module required username="ada" password="p";'}, "User:ada"),
         ({}, "User:ANONYMOUS"),
         ({"security.protocol": "PLAINTEXT"}, "User:ANONYMOUS"),
-        # By certificate: only the brokers know what they make of its subject.
+        # Clients with a certificate have a name that only the brokers derive from its subject.
         ({"security.protocol": "SSL"}, "User:NAME"),
     ],
 )

@@ -1,4 +1,4 @@
-"""One schema of messages, in the words of Arrow and of Spark."""
+"""Messages have one schema, which is stated for Arrow and for Spark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headers survive the way from Spark to Python as text."""
+"""Headers survive as text on their way from Spark to Python."""
 
 from __future__ import annotations
 

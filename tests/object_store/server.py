@@ -1,4 +1,4 @@
-"""A real S3 server on this machine: moto, in an environment of its own."""
+"""Run a real S3 server on this machine: moto, in its own environment."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _LISTED = re.compile(r"<Key>([^<]*)</Key>")
 
 
 class S3Server:
-    """Serves one bucket, kept in its memory.
+    """A server of one bucket, which it keeps in memory.
 
     Args:
-        folder: for its log.
+        folder: folder for the server's log.
     """
 
     bucket = "checkpoints"
@@ -65,7 +65,7 @@ class S3Server:
         self._process.wait()
 
     def submit_options(self) -> list[str]:
-        """Options of spark-submit for this server, as ``docs/clusters.md`` says."""
+        """Return options of spark-submit for this server, as ``docs/clusters.md`` says."""
         settings = {
             "endpoint": self.url,
             "endpoint.region": "us-east-1",
@@ -78,7 +78,7 @@ class S3Server:
         return ["--jars", jars, *(word for pair in pairs for word in pair)]
 
     def list_keys(self, prefix: str) -> list[str]:
-        """Names of the objects below a prefix, without it."""
+        """Return the names of the objects below a prefix, without the prefix."""
         answer = self._ask("GET", f"/{self.bucket}?list-type=2&prefix={prefix}/").decode()
         return [key.removeprefix(f"{prefix}/") for key in _LISTED.findall(answer)]
 
@@ -88,7 +88,7 @@ class S3Server:
 
     def _ask(self, method: str, path: str, content: bytes | None = None) -> bytes:
         connection = HTTPConnection(self.url.removeprefix("http://"), timeout=30)
-        # The server does not check the signature, but gives objects to nobody without one.
+        # The server does not check the signature, but refuses requests for objects without one.
         connection.request(method, path, content, {"Authorization": _SIGNATURE})
         answer = connection.getresponse()
         body = answer.read()

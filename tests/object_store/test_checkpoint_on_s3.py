@@ -1,4 +1,4 @@
-"""The job with its checkpoint on S3, killed in the places that tell whether it is kept there."""
+"""The job keeps its checkpoint on S3; kills at telling moments show that it is kept there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 def run(
     s3: S3Server, deployment: Deployment, folder: Path, order: str | None = None
 ) -> tuple[int, str]:
-    """(exit code, messages) of the job, which dies where it is told to."""
+    """Run the job, which may die at a step on order, and return (exit code, messages)."""
     checkpoint = f"s3a://{s3.bucket}/{deployment.query_name}"
     arguments = deployment.arguments(checkpoint=checkpoint, max_offsets_per_trigger=BATCH)
     if order is not None:
@@ -57,7 +57,7 @@ def test_killed_inside_a_batch_and_behind_it_nothing_is_missing_or_repeated(
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     name = deployment.query_name
 
-    # The first commit claims the group, so this is inside the transaction of the second batch.
+    # The first commit claims the group, so the job dies inside the second batch's transaction.
     code, errors = run(s3, deployment, tmp_path, "offsets_sent 3")
     assert code == -signal.SIGKILL, errors
     keys = s3.list_keys(name)
@@ -65,7 +65,7 @@ def test_killed_inside_a_batch_and_behind_it_nothing_is_missing_or_repeated(
     assert "commits/1" not in keys
     assert "exactly-once/topic-id" in keys
 
-    # Behind a commit to Kafka that Spark has not noted yet.
+    # The job dies after a commit to Kafka that Spark has not noted yet.
     code, errors = run(s3, deployment, tmp_path, "committed 3")
     assert code == -signal.SIGKILL, errors
     keys = s3.list_keys(name)
@@ -78,5 +78,5 @@ def test_killed_inside_a_batch_and_behind_it_nothing_is_missing_or_repeated(
     code, errors = run(s3, deployment, tmp_path)
     assert code == 0, errors
     assert read_account(deployment, records).faults == {}
-    # Objects are written aside and copied into place; none of those is left.
+    # Objects are written under another name and copied into place; none of those is left.
     assert not [key for key in s3.list_keys(name) if key.endswith(".tmp")]

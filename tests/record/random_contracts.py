@@ -1,4 +1,4 @@
-"""Contracts of every shape, and records that keep or break them, drawn from a seed."""
+"""Draw contracts of every shape, and records that keep or break them, from a seed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NAMES = (
 )
 _OUTER = ("account", "meta", "äußeres")
 _PATTERNS = (None, r"[A-Z]{2}-\d{3}", r"[a-zäöü ]{0,8}", r"(?:yes|no|\d+)")
-# Values that one rule or another is likely to take for what they are not.
+# A rule may easily take these values for what they are not.
 STRANGE: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2.5, 1e300, 12, 12.0, "", " ", "12", " 12 ", "1_000", "\u00a0"),
     *("12\u00a0", "\t\n", "1e999", "-1e999", "1e-400", "5.", "+.5", "--1", "1,5", "1 2", "12d"),
@@ -56,7 +56,7 @@ STRANGE: tuple[Any, ...] = (
 
 
 def draw_contract(seed: int) -> Contract:
-    """A contract of one to six features; the same one for the same seed."""
+    """Draw a contract of one to six features; the same seed gives the same contract."""
     chance = Random(f"contract {seed}")
     names = chance.sample(_NAMES, chance.randint(1, 6))
     nested = chance.random() < 0.5
@@ -82,7 +82,7 @@ def draw_contract(seed: int) -> Contract:
 
 
 def draw_values(contract: Contract, count: int, seed: int) -> list[bytes | None]:
-    """Values of messages: valid records, broken ones, and ones with strange values."""
+    """Draw values of messages: valid records, broken ones, and ones with strange values."""
     chance = Random(f"values {seed}")
     return list(islice(_iter_values(contract, chance, seed), count))
 
@@ -106,7 +106,7 @@ def _iter_values(contract: Contract, chance: Random, seed: int) -> Iterator[byte
 
 
 def _disturb(record: dict[str, Any], contract: Contract, chance: Random) -> None:
-    """Change what is around a value, or several values at once."""
+    """Change what surrounds a value, or change several values at once."""
     for spec in chance.sample(contract.checked, min(3, len(contract.checked))):
         match chance.randrange(3):
             case 0 if len(spec.place) > 1:

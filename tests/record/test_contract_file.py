@@ -1,4 +1,4 @@
-"""Contracts as files: what they say, and what is refused by line or key."""
+"""Contracts can be files; errors in them are refused with the line or key."""
 
 from __future__ import annotations
 

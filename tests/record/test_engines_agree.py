@@ -1,4 +1,4 @@
-"""Every engine against the reference, over random contracts: the same verdicts and values."""
+"""Every engine gives the reference's verdicts and values, over random contracts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def as_model_gets_it(decoded: Decoded, contract: Contract) -> dict[str, Any]:
-    """Missing numbers as NaN, shown as text, for NaN equals nothing."""
+    """Return the features as a model gets them; NaN becomes text, because NaN equals nothing."""
     return {
         spec.name: _show(math.nan if value is None and is_float(spec) else value, is_float(spec))
         for spec in contract.features
@@ -113,10 +113,10 @@ REFUSED = "refused"
 
 
 def expect_of_predict(contract: Contract, spec: Field, value: Any) -> Any:
-    """What a model has to get of a value, by what the stream makes of a record that holds it.
+    """Return what a model must get for a value, derived from what the stream makes of it.
 
-    Ranges and allowed texts are not predict()'s business, nor is what is missing; of a frame that
-    is typed as the model wants it, booleans may be numbers and integers may have fractions.
+    predict() checks neither ranges nor allowed texts nor missing values. If a frame has the types
+    that the model needs, booleans may be numbers and integers may have fractions.
     """
     record: dict[str, Any] = {}
     for field in contract.checked:
@@ -157,7 +157,7 @@ def test_predict_reads_what_the_stream_reads(seed: int) -> None:
 
 
 def assert_same(found: list[Any], expected: list[Any]) -> None:
-    """Whether a column holds what it has to; NaN and None are the same."""
+    """Check that a column holds the expected values; NaN and None count as the same."""
     assert [None if pd.isna(value) else value for value in found] == expected
 
 
