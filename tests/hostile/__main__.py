@@ -1,4 +1,4 @@
-"""``make fuzz``: a million hostile records through the real job, every one accounted for."""
+"""Run ``make fuzz``: send hostile records through the real job and account for every one."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.support.stored_models import provide_store
 
 BACKENDS = ("sql", "onnx")
 _REPORTS = BUILD_ROOT / "fuzz"
-# Far slower than any machine, so that a job that hangs is noticed.
+# This is far slower than any machine, so only a job that hangs takes longer.
 _LEAST_RECORDS_PER_S = 100
 _START_S = 120.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run, print, write the report; 0 if nothing went wrong."""
+    """Fuzz, print and write the report; return 0 if nothing went wrong."""
     options = _parse(arguments)
     started = datetime.now(UTC)
     _tell(f"seed {options.seed}: {options.records:,} hostile records, a share for each backend")

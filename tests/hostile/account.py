@@ -1,4 +1,4 @@
-"""Holds each answer against the record that it answers, without keeping either."""
+"""Compare each answer with the record that it answers, without keeping either."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ class HostileAccount:
     """What became of the records of one topic.
 
     Attributes:
-        seed: of the records.
-        numbers: of the records; at partition p and offset o is ``numbers[o * partitions + p]``.
-        partitions: of the topic.
-        predictions, dead_letters: messages.
-        faults: kind of fault → how many.
-        examples: the first faults, each with the number of its record, to be built again.
+        seed: seed of the records.
+        numbers: numbers of the records; partition p has ``numbers[o * partitions + p]`` at offset
+            o.
+        partitions: number of the topic's partitions.
+        predictions, dead_letters: numbers of messages.
+        faults: kind of fault → count.
+        examples: the first faults, each with the number of its record, from which the record can be
+            built again.
     """
 
     seed: int
@@ -88,7 +90,7 @@ class HostileAccount:
             self._note("headers altered", number)
 
     def close(self) -> None:
-        """Count the records without an answer; call once, at the end."""
+        """Count the records without an answer; call this once, at the end."""
         for position, answers in enumerate(self._answers):
             if answers == 0:
                 self._note("missing", self.numbers[position])
@@ -100,7 +102,7 @@ class HostileAccount:
         return self.numbers[position] if 0 <= position < len(self.numbers) else None
 
     def _note_answer(self, number: int) -> bool:
-        """Whether it is one of ours; a second answer is a fault."""
+        """Tell whether the number is one of ours; a second answer is a fault."""
         if number not in self.numbers:
             return False
         position = self.numbers.index(number)
@@ -116,5 +118,5 @@ class HostileAccount:
 
 
 def _foreign(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:
-    """Those that the job must pass on: all but what it writes itself."""
+    """Return the headers that the job must pass on: all except those that it writes itself."""
     return [pair for pair in headers if not pair[0].startswith((CONNECT_PREFIX, SCORING_PREFIX))]

@@ -1,4 +1,4 @@
-"""One fuzz run: hostile records in, the real job in between, every answer checked."""
+"""Fuzz the job once: send hostile records, run the real job, and check every answer."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from tests.hostile.traffic import read_answers, send_hostile
 
 PARTITIONS = 4
 _LOOK_INTERVAL_S = 1.0
-# In a shorter run most of what grows is the start: workers are forked, libraries imported.
+# In a shorter run most growth comes from the start: workers are forked, libraries imported.
 _LEAST_LOOKS = 300
-#: What the processes of a role may grow by between the first and the last third of a run.
+#: Processes of a role may grow by this much between the first and the last third of a run.
 MAX_GROWTH_BYTES: Mapping[Role, int] = {
     Role.DRIVER: 150 * 2**20,
     Role.WORKERS: 150 * 2**20,
 }
-#: The JVM grows until its heap is full; beyond heap, code and buffers there must be nothing.
+#: The JVM grows until its heap is full; it may hold no more than heap, code and buffers.
 MAX_PEAK_BYTES: Mapping[Role, int] = {Role.JVM: 4 * 2**30}
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run showed.
+    """The results of one run.
 
     Attributes:
-        backend: that scored.
-        account: of all records.
-        value_bytes: of all records together.
-        exit_code: of the job; 0 where nothing stopped it.
-        errors: the end of what the job printed, where something did.
-        job_s: from its start to its end.
-        weights: role → what the job's processes held, one look after the other.
+        backend: backend that scored.
+        account: account of all records.
+        value_bytes: size of all values together.
+        exit_code: exit code of the job; 0 where nothing stopped it.
+        errors: end of what the job printed, if it failed.
+        job_s: seconds from the job's start to its end.
+        weights: role → resources of the job's processes, in the order of the measurements.
     """
 
     backend: str
@@ -58,7 +58,7 @@ class Run:
 
 
 def judge_memory(weights: Mapping[Role, list[Weight]]) -> list[str]:
-    """What is wrong with the memory of a run; empty where it stayed within its bounds."""
+    """Return what is wrong with the memory of a run; nothing where it stayed within its bounds."""
     found = []
     for role, bound in MAX_PEAK_BYTES.items():
         peak = max((weight.rss_bytes for weight in weights.get(role, ())), default=0)
@@ -72,9 +72,9 @@ def judge_memory(weights: Mapping[Role, list[Weight]]) -> list[str]:
 
 
 def measure_growth(weights: list[Weight]) -> float | None:
-    """Bytes by which the last third of a run holds more than the first, its start left out.
+    """Return how many bytes the last third of a run holds more than the first third.
 
-    None for a run that is too short to tell.
+    The start of the run is left out. The result is None for a run that is too short to tell.
     """
     if len(weights) < _LEAST_LOOKS:
         return None
@@ -94,16 +94,16 @@ def run_fuzz(
     timeout_s: float,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Run:
-    """Send hostile records, let the job drain them, and hold every answer against its record.
+    """Send hostile records, let the job drain them, and compare every answer with its record.
 
     Args:
-        deployment: with new topics; the input has :data:`PARTITIONS` partitions.
-        backend: that scores.
-        numbers: of the records.
-        seed: of the records.
-        batch_records: of the largest batch.
-        timeout_s: after which the job is killed.
-        tell: is told how far it is.
+        deployment: deployment with new topics; the input has :data:`PARTITIONS` partitions.
+        backend: backend that scores.
+        numbers: numbers of the records.
+        seed: seed of the records.
+        batch_records: number of records in the largest batch.
+        timeout_s: time after which the job is killed.
+        tell: function that prints a line about the progress.
     """
     account = HostileAccount(seed, numbers, PARTITIONS)
     tell(f"{backend}: sending {len(numbers):,} records")
@@ -126,7 +126,7 @@ def run_fuzz(
 
 
 def _wait(process: subprocess.Popen[str], timeout_s: float) -> str:
-    """What the job printed until its end, or until its time was up."""
+    """Return what the job printed until its end, or until its time was up."""
     try:
         output, errors = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:

@@ -1,8 +1,8 @@
-"""Ways to spoil a record, from a changed digit to a megabyte of brackets; seeded and repeatable.
+"""Spoil a record in many ways, from a changed digit to a megabyte of brackets, from a seed.
 
-Each takes a valid customer as a dict and gives bytes, valid or not: what they are is for
-``lib.decode.engines.python.decode_value`` to say. :data:`VALUE_MUTATIONS` says how often each is
-drawn; the large ones are rare, so that a million records weigh about a gigabyte.
+Each mutation takes a valid customer as a dict and returns bytes, valid or not, as
+``lib.decode.engines.python.decode_value`` decides. :data:`VALUE_MUTATIONS` says how often each is
+drawn. The large ones are rare, so a million records weigh about a gigabyte.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.support.telco import CUSTOMER
 Fields = dict[str, Any]
 Mutation = Callable[[Fields, Random], bytes | None]
 
-# Below the 1 MB that brokers take by default, by more than a key and headers need.
+# Brokers take 1 MB by default; this leaves more room than a key and headers need.
 LARGEST_BYTES = 1_000_000
 
 _NAMES = tuple(spec.name for spec in CUSTOMER.checked)
@@ -27,25 +27,25 @@ _NAMED_CASES = tuple(value for value, _ in (*BROKEN.values(), *ACCEPTED.values()
 
 
 def mutate_value(fields: Fields, chance: Random) -> bytes | None:
-    """A customer after a mutation that chance chooses."""
+    """Apply a mutation that chance chooses to a customer."""
     (mutation,) = chance.choices(_MUTATIONS, cum_weights=_CUMULATED)
     return mutation(dict(fields), chance)
 
 
 def encode(fields: Fields, chance: Random) -> bytes:
-    """JSON in one of its usual forms."""
+    """Write JSON in one of its usual forms."""
     separators = chance.choice(((",", ":"), (", ", ": ")))
     is_ascii = chance.random() < 0.5
-    # A lone surrogate is text for Python, but no UTF-8; "surrogatepass" writes it all the same.
+    # A lone surrogate is text for Python, but not UTF-8; "surrogatepass" writes it nevertheless.
     text = json.dumps(fields, ensure_ascii=is_ascii, separators=separators)
     return text.encode("utf-8", "surrogatepass")
 
 
-# --- fields ---
+# --- Fields ---
 
 
 def change_fields(fields: Fields, chance: Random) -> bytes:
-    """One to three fields get values of any type, and maybe a byte is changed after that."""
+    """Give one to three fields values of any type, and sometimes change a byte after that."""
     for _ in range(chance.randint(1, 3)):
         name = chance.choice(_NAMES)
         fields[name] = chance.choice(_REPLACEMENTS)(chance, fields.get(name))
@@ -54,7 +54,7 @@ def change_fields(fields: Fields, chance: Random) -> bytes:
 
 
 def change_letters(fields: Fields, chance: Random) -> bytes:
-    """Text that looks like what is expected, or is hard to handle."""
+    """Write text that looks like the expected text, or that is hard to handle."""
     name = chance.choice(_NAMES)
     old = str(fields.get(name, ""))
     fields[name] = chance.choice(
@@ -64,12 +64,12 @@ def change_letters(fields: Fields, chance: Random) -> bytes:
 
 
 def write_number_token(fields: Fields, chance: Random) -> bytes:
-    """A number as few writers write it, or as none may."""
+    """Write a number in a form that few writers use, or that is not allowed."""
     return _put_token(fields, chance, chance.choice(_NUMBER_TOKENS))
 
 
 def write_long_number(fields: Fields, chance: Random) -> bytes:
-    """A number of up to thousands of digits, in one of several forms."""
+    """Write a number of up to thousands of digits, in one of several forms."""
     digits = chance.choice((20, 100, 308, 309, 400, 999, 1_000, 1_001, 4_300, 4_301, 20_000))
     form = chance.choice(
         ("{}", "-{}", "0.{}", "1.{}", "{}.5", "{}e5", "1e{}", "1e-{}", "{}e-20000")
@@ -79,8 +79,8 @@ def write_long_number(fields: Fields, chance: Random) -> bytes:
 
 
 def write_escapes(fields: Fields, chance: Random) -> bytes:
-    """Escapes in names and texts: legal ones, illegal ones, and lone surrogates."""
-    if chance.random() < 0.4:  # the same record, written only in escapes
+    """Write escapes in names and texts: legal ones, illegal ones, and lone surrogates."""
+    if chance.random() < 0.4:  # the same record, but with a name written in escapes
         name = chance.choice(_NAMES)
         escaped = "".join(f"\\u{ord(letter):04x}" for letter in name)
         return encode(fields, chance).replace(f'"{name}"'.encode(), f'"{escaped}"'.encode(), 1)
@@ -88,7 +88,7 @@ def write_escapes(fields: Fields, chance: Random) -> bytes:
 
 
 def write_twice(fields: Fields, chance: Random) -> bytes:
-    """Fields that stand twice or a thousand times, with equal and with other values."""
+    """Write a field again, up to a thousand times, with an equal or another value."""
     name = chance.choice(_NAMES)
     value = encode(fields, chance)
     times = chance.choice((1, 1, 2, 10, 1_000))
@@ -99,11 +99,11 @@ def write_twice(fields: Fields, chance: Random) -> bytes:
     return value[:-1] + b"," + doubled + b"}"
 
 
-# --- structure ---
+# --- Structure ---
 
 
 def nest_deeply(fields: Fields, chance: Random) -> bytes:
-    """Brackets, up to tens of thousands: closed or not, in a field or around the record."""
+    """Write up to tens of thousands of brackets: closed or not, in a field or around the record."""
     depth = chance.choice((2, 30, 60, 63, 64, 65, 66, 100, 250, 499, 500, 501, 998, 999, 1_000))
     depth = chance.choice((depth, depth, 1_001, 1_002, 2_000, 10_000, 30_000))
     opening, closing = chance.choice(((b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")))
@@ -119,7 +119,7 @@ def nest_deeply(fields: Fields, chance: Random) -> bytes:
 
 
 def add_fields(fields: Fields, chance: Random) -> bytes:
-    """Unknown fields, up to thousands, before and behind those of the customer."""
+    """Add up to thousands of unknown fields before or behind those of the customer."""
     count = chance.choice((1, 3, 10, 100, 1_000, 4_000))
     added: Fields = {}
     for number in range(count):
@@ -130,33 +130,33 @@ def add_fields(fields: Fields, chance: Random) -> bytes:
 
 
 def name_fields_badly(fields: Fields, chance: Random) -> bytes:
-    """Names that are empty, long, or look like what parsers and this project use inside."""
+    """Add a name that is empty, long, or like those that parsers and this project use inside."""
     name = chance.choice((*_HARD_TEXTS, *_HARD_NAMES, "n" * chance.choice((1_000, 49_999, 60_000))))
     fields[name] = chance.choice((True, False, None, 1, "x", {"a": 1}))
-    if chance.random() < 0.3:  # in place of a field
+    if chance.random() < 0.3:  # the added name replaces a field
         fields.pop(chance.choice(_NAMES), None)
     return encode(fields, chance)
 
 
 def wrap(fields: Fields, chance: Random) -> bytes:
-    """The record as a part of something else, or several of them."""
+    """Make the record a part of something else, or write several records."""
     value = encode(fields, chance)
     before, behind = chance.choice(_WRAPPINGS)
     return before + value + behind.replace(b"@", value)
 
 
 def write_noise(fields: Fields, chance: Random) -> bytes:
-    """Bytes that have nothing to do with a record, among them those of other formats."""
+    """Write bytes that are no record, among them those of other formats."""
     if chance.random() < 0.5:
         return chance.choice(_FOREIGN) + chance.randbytes(chance.randrange(40))
     return chance.randbytes(chance.choice((0, 1, 2, 10, 500, 2_000)))
 
 
-# --- bytes and encodings ---
+# --- Bytes and encodings ---
 
 
 def spoil_bytes(fields: Fields, chance: Random) -> bytes:
-    """One to a hundred bytes are changed, added, removed or swapped."""
+    """Change, add, remove or swap one to a hundred bytes."""
     value = encode(fields, chance)
     for _ in range(chance.choice((1, 1, 1, 2, 5, 100))):
         value = change_bytes(value, chance)
@@ -164,21 +164,21 @@ def spoil_bytes(fields: Fields, chance: Random) -> bytes:
 
 
 def change_bytes(value: bytes, chance: Random) -> bytes:
-    """One change somewhere."""
+    """Make one change at a random place."""
     if not value:
         return chance.randbytes(1)
     return chance.choice(_BYTE_CHANGES)(chance, value, chance.randrange(len(value)))
 
 
 def write_other_encoding(fields: Fields, chance: Random) -> bytes:
-    """JSON in UTF-16, UTF-32, UTF-7, EBCDIC …, with and without a byte-order mark."""
+    """Write JSON in UTF-16, UTF-32, UTF-7, EBCDIC …, with and without a byte-order mark."""
     text = json.dumps({**fields, "note": chance.choice(("ä", "€", "😀", ""))}, ensure_ascii=False)
     encoding = chance.choice(_ENCODINGS)
     return text.encode(encoding, "replace")
 
 
 def break_utf8(fields: Fields, chance: Random) -> bytes:
-    """Sequences that no UTF-8 text has, in a text or between fields."""
+    """Put sequences that are not UTF-8 into a text or between fields."""
     if chance.random() < 0.5:
         return _put_token(fields, chance, b'"' + chance.choice(_NO_UTF8) + b'"')
     value = encode(fields, chance)
@@ -187,7 +187,7 @@ def break_utf8(fields: Fields, chance: Random) -> bytes:
 
 
 def put_white_space(fields: Fields, chance: Random) -> bytes:
-    """White space around the record and within: JSON's own, and what only looks like it."""
+    """Put JSON's white space, or what looks like it, around or inside the record."""
     value = encode(fields, chance)
     blanks = chance.choice(_BLANKS) * chance.choice((1, 1, 3, 1_000))
     where = chance.randrange(3)
@@ -196,11 +196,11 @@ def put_white_space(fields: Fields, chance: Random) -> bytes:
     return blanks + value if where == 0 else value + blanks
 
 
-# --- size ---
+# --- Size ---
 
 
 def stretch_text(fields: Fields, chance: Random) -> bytes:
-    """A long text in a field, below the size that is still parsed or around it."""
+    """Write a long text in a field, shorter than the largest size that is parsed, or near it."""
     limit = CUSTOMER.max_bytes
     length = chance.choice((300, 5_000, limit // 2, limit - 700, limit, limit + 1))
     letter = chance.choice(("x", "ä", "\\", '"', "\u2028", "\x00", "😀"))
@@ -210,14 +210,14 @@ def stretch_text(fields: Fields, chance: Random) -> bytes:
 
 
 def pad_to_limit(fields: Fields, chance: Random) -> bytes:
-    """A valid record of exactly the largest size that is parsed, or one byte more or less."""
+    """Write a valid record of exactly the largest size that is parsed, or one byte off."""
     target = CUSTOMER.max_bytes + chance.choice((-1, 0, 1))
     value = encode(fields, chance)
     return value[:-1] + b" " * (target - len(value)) + b"}"
 
 
 def write_slow_text(fields: Fields, chance: Random) -> bytes:
-    """Text that patterns written without care try to match in a billion ways."""
+    """Write text that careless patterns try to match in a billion ways."""
     count = chance.choice((100, 5_000, 60_000))
     end = chance.choice((b"x", b"", b"}"))
     unit = chance.choice((b" ", b"1", b"-", b"1.", b"1e", b"\\\\", b"[]", b"{}", b",", b'"",'))
@@ -229,41 +229,41 @@ def write_slow_text(fields: Fields, chance: Random) -> bytes:
 
 
 def fill_message(fields: Fields, chance: Random) -> bytes:
-    """As much as a broker takes: of text, brackets, fields or noise."""
+    """Fill a message up to the broker's limit with text, brackets, fields or noise."""
     size = chance.choice((LARGEST_BYTES, LARGEST_BYTES // 3))
     unit = chance.choice((b"[", b'{"a":', b"x", b"\x00", b'"', b"\\", b'{"k":1},', b"\xff"))
     filling = unit * (size // len(unit))
     return filling if chance.random() < 0.5 else _put_token(fields, chance, filling[:-1_000])
 
 
-# --- what others have named ---
+# --- Cases from other modules ---
 
 
 def take_named_case(fields: Fields, chance: Random) -> bytes | None:
-    """A case of ``tests/support/records.py``, but those that are large."""
+    """Take a case of ``tests/support/records.py``, cut off if it is large."""
     value = chance.choice(_NAMED_CASES)
     return value if value is None or len(value) < 2_000 else value[:2_000]
 
 
 def take_named_fault(fields: Fields, chance: Random) -> bytes | None:
-    """A fault of ``lib/synth/faults.py``, but that which is large."""
+    """Take a fault of ``lib/synth/faults.py``, except the large one."""
     name = chance.choice([name for name in FAULTS if name != "oversized"])
     return FAULTS[name](encode(fields, chance), chance, CUSTOMER)
 
 
 def leave(fields: Fields, chance: Random) -> bytes:
-    """The valid record: what is around it must not suffer."""
+    """Write the valid record, which its bad neighbours must not harm."""
     return encode(fields, chance)
 
 
 def _put_token(fields: Fields, chance: Random, token: bytes, name: str | None = None) -> bytes:
-    """The record with one field's JSON replaced by any bytes."""
+    """Write the record with one field's JSON replaced by any bytes."""
     name = chance.choice((*_NAMES, "note")) if name is None else name
     marker = "@token@"
     return encode({**fields, name: marker}, chance).replace(b'"@token@"', token, 1)
 
 
-#: Mutation → how often, in parts of all weights together.
+#: Mutation → how often it is drawn, in parts of the sum of all weights.
 VALUE_MUTATIONS: dict[Mutation, float] = {
     leave: 12,
     change_fields: 25,

@@ -1,4 +1,4 @@
-"""Hostile records, each made from a seed and its number alone, so that none need be kept."""
+"""Build hostile records from a seed and their numbers alone, so that none need be kept."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _HOSTILE_HEADERS_SHARE = 0.06
 
 @dataclass(frozen=True)
 class HostileRecord:
-    """What is sent.
+    """A record with a hostile value, key or headers.
 
     Attributes:
-        key: the identifier's bytes, or anything.
-        value: anything.
-        headers: mostly none.
+        key: bytes of the identifier, or any bytes.
+        value: any bytes, or None.
+        headers: any headers; mostly there are none.
     """
 
     key: bytes | None
@@ -47,10 +47,10 @@ class HostileRecord:
 
 
 def build_record(seed: int, index: int) -> HostileRecord:
-    """The record of that number.
+    """Build the record with a number.
 
-    An answer can be traced to it: a record whose key is hostile keeps its identifier, unless it is
-    a dead letter, which says itself where it came from.
+    Each answer can be traced to its record: a record whose key is hostile keeps its identifier,
+    unless it ends as a dead letter, which itself says where it came from.
     """
     chance = Random(f"hostile/{seed}/{index}")
     identifier = name_record(index)
@@ -67,12 +67,12 @@ def build_record(seed: int, index: int) -> HostileRecord:
 
 
 def name_record(index: int) -> str:
-    """The identifier of the record of that number."""
+    """Return the identifier of the record with a number."""
     return f"{index:08d}-FUZZ"
 
 
 def find_index(text: str) -> int | None:
-    """The number of the record with that identifier; None where it is none of ours."""
+    """Return the number of the record with an identifier; None where it is none of ours."""
     match = _IDENTIFIER.fullmatch(text)
     return None if match is None else int(match[1])
 
@@ -100,13 +100,13 @@ _CONTENTS = (
 
 
 def _write_own_headers(chance: Random) -> Headers:
-    """Our own names, as a resubmitted dead letter has them or as nobody would write them."""
+    """Write our own headers, as a resubmitted dead letter has them or as nobody would."""
     count = chance.choice((1, 1, 2, 8))
     return tuple((chance.choice(_OWN_NAMES), chance.choice(_CONTENTS)) for _ in range(count))
 
 
 def _write_foreign_headers(chance: Random) -> Headers:
-    """Names that are empty, long, no ASCII, or close to ours; contents that are anything."""
+    """Write headers of any content, with names that are empty, long, not ASCII or close to ours."""
     names = (
         *("", "a", "a", "traceparent", "ü", "😀", "n" * 1_000, "a b", "a\nb", " "),
         *("__scoring", "__SCORING.x", "__connect.error", "kafka_offset", "source_headers"),
@@ -117,13 +117,13 @@ def _write_foreign_headers(chance: Random) -> Headers:
 
 
 def _write_many_headers(chance: Random) -> Headers:
-    """Up to thousands of headers, some of the same name."""
+    """Write up to thousands of headers, some with the same name."""
     count = chance.choice((10, 10, 10, 100, 100, 2_000))
     return tuple((f"h{number % 50}", b"%d" % number) for number in range(count))
 
 
 def _write_large_header(chance: Random) -> Headers:
-    """A header of up to tens of kilobytes."""
+    """Write a header of up to tens of kilobytes."""
     return (("large", chance.randbytes(chance.choice((1_000, 1_000, 5_000, 30_000)))),)
 
 

@@ -1,4 +1,4 @@
-"""The account finds each kind of fault; every test here is a negative control but the first."""
+"""The account finds each kind of fault; all tests here except the first are negative controls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Answer = tuple[str, bytes | None, bytes | None, Headers]
 
 
 def answer(number: int) -> Answer:
-    """(kind, key, value, headers) as a job without faults answers."""
+    """Return (kind, key, value, headers) of the answer that a job without faults gives."""
     record = build_record(SEED, number)
     decoded = decode_value(record.value, CUSTOMER)
     if decoded.is_valid:
@@ -71,7 +71,7 @@ def examine(answers: list[Answer]) -> dict[str, int]:
 
 
 def take(kind: str) -> Answer:
-    """The first answer of that kind."""
+    """Return the first answer of a kind."""
     return next(found for found in map(answer, NUMBERS) if found[0] == kind)
 
 

@@ -1,4 +1,4 @@
-"""Records as deep as Spark's JSON parser goes: it walks down by recursion, in the JVM's stack."""
+"""Records may be as deep as Spark's JSON parser goes; it recurses on the JVM's stack."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEPTHS = (300, 500, 800, 950, 990, 999, 1_000, 1_001)
 
 
 def nest(depth: int) -> list[bytes]:
-    """Arrays, objects, and each of them within a field."""
+    """Return arrays and objects of a depth, alone and within a field."""
     inner = depth - 2
     return [
         b"[" * depth + b"]" * depth,

@@ -1,4 +1,4 @@
-"""The short form of ``make fuzz``; and what its verdict on memory is worth."""
+"""The short form of ``make fuzz`` finds no fault, and its check of memory finds leaks."""
 
 from __future__ import annotations
 

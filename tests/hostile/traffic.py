@@ -1,4 +1,4 @@
-"""Hostile records into a topic and their answers back, one after another."""
+"""Write hostile records to a topic, and read the answers back one after another."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ def send_hostile(
     account: HostileAccount,
     on_sent: Callable[[int], None] = lambda sent: None,
 ) -> int:
-    """Send all records of an account, each to the partition and offset where it looks for it.
+    """Send all records of an account, each to the partition and offset that the account expects.
 
     Args:
-        bootstrap_servers: of the broker.
-        topic: new, with the account's number of partitions.
-        account: says which records.
-        on_sent: told now and then how many have been sent.
+        bootstrap_servers: address of the broker.
+        topic: new topic with the account's number of partitions.
+        account: account, which says which records to send.
+        on_sent: function that gets the number of sent records now and then.
 
     Returns:
-        bytes of all values.
+        Size of all values in bytes.
     """
     failed: list[KafkaError] = []
     producer = Producer(
         {
             "bootstrap.servers": bootstrap_servers,
-            "enable.idempotence": True,  # keeps their order, so that offsets are known
+            # This keeps the order of records, so that offsets are known.
+            "enable.idempotence": True,
             "message.max.bytes": 2_000_000,
             "linger.ms": 20,
             "compression.type": "lz4",
@@ -72,7 +73,7 @@ def send_hostile(
 def read_answers(
     bootstrap_servers: str, output_topic: str, dead_letter_topic: str, account: HostileAccount
 ) -> None:
-    """Read both topics as a read_committed reader does; hold each message against its record."""
+    """Read both topics with read_committed, and compare each message with its record."""
     for message in iter_topic(bootstrap_servers, output_topic):
         account.add_prediction(_bytes(message.key()), _bytes(message.value()))
     for message in iter_topic(bootstrap_servers, dead_letter_topic):
@@ -83,5 +84,5 @@ def read_answers(
 
 
 def _bytes(content: bytes | str | None) -> bytes | None:
-    """The client types contents as text too; it never gives any."""
+    """Return contents as bytes, which they always are, although the client's types allow text."""
     return content.encode() if isinstance(content, str) else content

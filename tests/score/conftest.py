@@ -1,4 +1,4 @@
-"""Two small real models on the same random customers: a scikit-learn and a Spark pipeline."""
+"""Fit two small real models on the same random customers: in scikit-learn and in Spark."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def pipeline_model_path(
 def sklearn_version(
     sklearn_pipeline: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> ModelVersion:
-    """A stored version that has no Spark model."""
+    """Save a version that has no Spark model."""
     root = tmp_path_factory.mktemp("sklearn_store")
     return save_version(
         root, lambda folder: joblib.dump(sklearn_pipeline, folder / "pipeline.joblib")
@@ -71,7 +71,7 @@ def sklearn_version(
 def version(
     sklearn_pipeline: Any, pipeline_model: PipelineModel, tmp_path_factory: pytest.TempPathFactory
 ) -> ModelVersion:
-    """A stored version with both artefacts. Not to be altered: see ``version_copy``."""
+    """Save a version with both artefacts, which no test may change."""
 
     def write(folder: Path) -> None:
         joblib.dump(sklearn_pipeline, folder / "pipeline.joblib")
@@ -98,7 +98,7 @@ def save_version(root: Path, write: Any, **changes: Any) -> ModelVersion:
 
 @pytest.fixture(scope="session")
 def contract_pipeline(training: pd.DataFrame) -> Any:
-    """A pipeline as training makes it, of which the compiled forms are made."""
+    """Fit a pipeline as training does, from which the compiled forms are made."""
     from lib.training.sklearn_pipeline import build_sklearn_pipeline
 
     return build_sklearn_pipeline(CUSTOMER).fit(
@@ -133,7 +133,7 @@ def sql_path(contract_pipeline: Any, tmp_path_factory: pytest.TempPathFactory) -
     ]
 )
 def backend(request: pytest.FixtureRequest) -> ModelBackend:
-    """Each backend in turn, loaded from a model outside a store."""
+    """Return each backend in turn, loaded from a model outside a store."""
     name = request.param
     paths = {"sklearn": "joblib_path", "spark": "pipeline_model_path"}
     path = request.getfixturevalue(paths.get(name, f"{name}_path"))

@@ -1,4 +1,4 @@
-"""Random customers of the contract, and small models fitted on them."""
+"""Make random customers of the contract, and fit small models on them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NUMBERS = [field.name for field in CUSTOMER.numeric]
 
 
 def build_customers(count: int, seed: int) -> pd.DataFrame:
-    """Valid features, uniform over what the contract allows, as the models are trained on."""
+    """Return valid features, uniform over what the contract allows; models are trained on them."""
     random = np.random.default_rng(seed)
     columns: dict[str, Any] = {}
     for field in CUSTOMER.features:
@@ -42,13 +42,13 @@ def build_customers(count: int, seed: int) -> pd.DataFrame:
 
 
 def build_labels(customers: pd.DataFrame, seed: int = 2) -> Any:
-    """1 the more often, the shorter the tenure; int64 [n_rows]."""
+    """Return labels, int64 [n_rows], which are 1 more often for customers with a shorter tenure."""
     leaving = 1 / (1 + np.exp(customers["tenure"].to_numpy() / 20 - 2))
     return (np.random.default_rng(seed).uniform(size=len(customers)) < leaving).astype("int64")
 
 
 def fit_sklearn_pipeline(training: pd.DataFrame) -> Any:
-    """One-hot logistic regression; refuses nulls in numbers, ignores unseen categories."""
+    """Fit a one-hot logistic regression that refuses null numbers and ignores unseen categories."""
     columns = ColumnTransformer(
         [
             ("categories", OneHotEncoder(handle_unknown="ignore"), CATEGORIES),
@@ -60,7 +60,7 @@ def fit_sklearn_pipeline(training: pd.DataFrame) -> Any:
 
 
 def fit_spark_pipeline(training: DataFrame, invalid_numbers: str = "error") -> PipelineModel:
-    """The same in Spark; ``invalid_numbers`` as VectorAssembler's handleInvalid."""
+    """Fit the same model in Spark; ``invalid_numbers`` is VectorAssembler's handleInvalid."""
     from pyspark.ml import Pipeline
     from pyspark.ml.classification import LogisticRegression as SparkLogisticRegression
     from pyspark.ml.feature import OneHotEncoder as SparkOneHotEncoder

@@ -1,4 +1,4 @@
-"""What every backend does alike: each test runs on all of them."""
+"""All backends do these things alike, so each test runs on all of them."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_stored_version_brings_its_threshold_and_name(
 
 @pytest.fixture
 def frame(spark: SparkSession) -> DataFrame:
-    """Twenty customers among other columns, with names that Spark has to quote."""
+    """Make a frame of twenty customers among other columns, some with names that need quotes."""
     others = CUSTOMERS.copy()
     others["source.offset"] = range(20)
     others["odd name"] = "x"
@@ -246,7 +246,7 @@ def test_streaming_frame_is_scored_like_a_batch(
 
 def test_batch_with_an_unscored_row_is_refused_as_a_whole(sklearn_pipeline: Any) -> None:
     class Undecided:
-        """A model that is sure of nobody in their first month."""
+        """A model that cannot judge customers in their first month."""
 
         def predict_proba(self, features: pd.DataFrame) -> Any:
             probabilities = sklearn_pipeline.predict_proba(features)

@@ -1,4 +1,4 @@
-"""What ``--backend auto`` takes."""
+"""``--backend auto`` chooses the fastest backend that a model has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX graphs over named columns, without Spark."""
+"""ONNX graphs over named columns score without Spark."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_missing_columns_are_named(model: OnnxModel) -> None:
 
 
 def test_text_columns_work_too(training: pd.DataFrame, sklearn_pipeline: Any) -> None:
-    from skl2onnx import to_onnx  # type: ignore[import-untyped]  # ships no types
+    from skl2onnx import to_onnx  # type: ignore[import-untyped]  # skl2onnx has no types
     from skl2onnx.common.data_types import (  # type: ignore[import-untyped]
         FloatTensorType,
         Int64TensorType,

@@ -1,4 +1,4 @@
-"""A backend from outside of ``lib``, by the contract of docs/backends.md: one class and one row."""
+"""A backend outside of ``lib`` takes one class and one row, as docs/backends.md says."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from lib.store import ModelVersion
 
-# The logistic function of -0.05 * tenure + 0.02 * MonthlyCharges.
+# The model is the logistic function of -0.05 * tenure + 0.02 * MonthlyCharges.
 WEIGHTS = '{"tenure": -0.05, "MonthlyCharges": 0.02}'
 CUSTOMERS = [
     {**VALID, "tenure": 10, "MonthlyCharges": 25.0},
@@ -50,7 +50,7 @@ def compute_logistic(weights: dict[str, float], rows: pd.DataFrame) -> Any:
 
 
 class LogisticBackend(ModelBackend):
-    """Scores with weights from a JSON file."""
+    """A backend that scores with weights from a JSON file."""
 
     backend_type = "logistic"
 

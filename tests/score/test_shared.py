@@ -1,4 +1,4 @@
-"""A model's bytes and what a process makes of them."""
+"""A process opens a model once."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.support.telco import CUSTOMER
 
 
 class Instant:
-    """Lists the contract's columns like a fitted pipeline, and takes no time to score one row."""
+    """A model with a pipeline's columns that takes no time to score one row."""
 
     feature_names_in_ = np.array(CUSTOMER.feature_names, dtype=object)
     answer = np.array([[0.4, 0.6]])
@@ -23,8 +23,8 @@ class Instant:
 
 
 def test_predict_adds_less_than_a_tenth_of_a_millisecond() -> None:
-    # Beside a model of 4 ms the difference drowns in the noise of a busy machine; alone it does
-    # not. The benchmark measures it beside a real pipeline.
+    # Beside a model of 4 ms the difference is lost in the noise of a busy machine, so this model
+    # takes no time. The benchmark measures the difference beside a real pipeline.
     backend = SklearnBackend("by-hand")
     backend.model = Instant()
     frame = pd.DataFrame([RECORD])

@@ -1,4 +1,4 @@
-"""What only the scikit-learn backend does. Files, checksums, preprocessors; rows that fail."""
+"""Files, checksums, preprocessors and failing rows concern the scikit-learn backend alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CUSTOMERS = build_customers(10, seed=4)
 
 
 class Trap:
-    """Leaves a trace when it is unpickled."""
+    """An object that leaves a trace when it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -40,7 +40,7 @@ class Trap:
 
 @pytest.fixture
 def copied(sklearn_version: ModelVersion, tmp_path: Path) -> ModelVersion:
-    """A version that may be altered."""
+    """Copy the version, so that a test may change it."""
     path = tmp_path / "churn" / "1"
     shutil.copytree(sklearn_version.path, path)
     return type(sklearn_version)("churn", 1, path, sklearn_version.metadata)
@@ -73,7 +73,7 @@ def test_reference_without_a_store_means_the_folder_models(
     copied: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "models").symlink_to(tmp_path)  # the store itself may lie anywhere
+    (tmp_path / "models").symlink_to(tmp_path)  # the store itself may be anywhere
     backend = load_model("sklearn", "churn@1")
     assert backend.scored_by == "churn@1/sklearn"
 
@@ -93,7 +93,7 @@ def test_altered_file_of_a_version_is_refused_before_it_is_unpickled(
     with pytest.raises(ModelCorruptError, match=r"pipeline\.joblib: found sha256"):
         load_model("sklearn", path)
     assert not trace.exists()
-    # The trap is one: outside a store nothing stands in its way.
+    # The trap works: outside a store, nothing stops it.
     bare = tmp_path / "bare.joblib"
     (copied.path / "pipeline.joblib").rename(bare)
     with pytest.raises(ModelError, match="found a NoneType, expected an object with predict_proba"):
@@ -138,7 +138,7 @@ def test_metadata_of_another_tool_beside_the_file_is_none_of_our_business(
 
 @pytest.fixture
 def two_files(tmp_path: Path, training: pd.DataFrame) -> tuple[Path, Path]:
-    """A preprocessor on the numbers alone, and a model on what that gives."""
+    """Save a preprocessor for the numbers alone, and a model for its results."""
     scaler = StandardScaler().fit(training[NUMBERS])
     model = LogisticRegression().fit(scaler.transform(training[NUMBERS]), training["label"])
     joblib.dump(scaler, tmp_path / "scaler.joblib")
@@ -230,7 +230,8 @@ def test_model_that_lists_no_columns_gets_the_contracts_features(
     backend.model = GaussianNB().fit(training[NUMBERS].to_numpy(), training["label"])
     assert not hasattr(backend.model, "feature_names_in_")
     frame = spark.createDataFrame(customers)
-    # It cannot take all of them, which it says on each row; fewer are refused at once.
+    # The model cannot take all columns, so it fails on each row; too few columns are refused at
+    # once.
     assert backend.with_probability(frame).where("probability is null").count() == 5
     with pytest.raises(ModelMismatchError, match=r"without the columns \['gender'\]"):
         backend.with_probability(frame.drop("gender"))
@@ -251,7 +252,7 @@ def test_model_set_by_hand_scores_frames_and_can_be_replaced(
     )
     second = backend.with_probability(frame)
     assert second.where("probability = 1").count() == 10
-    assert first.where("probability = 1").count() == 0  # what was built stays as it was
+    assert first.where("probability = 1").count() == 0  # the first frame does not change
 
 
 def test_model_is_broadcast_once(joblib_path: Path, spark: SparkSession) -> None:

@@ -1,4 +1,4 @@
-"""What only the Spark backend does: its fallback, its session, its helper columns."""
+"""A fallback, a session and helper columns concern the Spark backend alone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CUSTOMERS = build_customers(10, seed=6)
 
 @pytest.fixture
 def copied(version: ModelVersion, tmp_path: Path) -> ModelVersion:
-    """A version that may be altered."""
+    """Copy the version, so that a test may change it."""
     path = tmp_path / "churn" / "1"
     shutil.copytree(version.path, path)
     return type(version)("churn", 1, path, version.metadata)
@@ -44,7 +44,7 @@ def copied(version: ModelVersion, tmp_path: Path) -> ModelVersion:
 def assert_falls_back(
     backend: SparkBackend, cause: str, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    """It warned once of this cause, and really scores by scikit-learn."""
+    """Check that the backend warned once of this cause, and really scores with scikit-learn."""
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert "Spark model not used, falling back to sklearn: cause=" + cause in caplog.text
@@ -303,7 +303,7 @@ def test_last_stage_adds_the_probability_alone_and_it_is_the_same(
     customers = spark.createDataFrame(CUSTOMERS[columns])
     saved = PipelineModel.load(str(tmp_path / "model"))
     loaded = load_pipeline_model((tmp_path / "model").as_uri(), spark)
-    if name == "LinearSVC":  # gives no probabilities: left as it is
+    if name == "LinearSVC":  # it gives no probabilities, so it is not changed
         assert loaded.transform(customers).columns == saved.transform(customers).columns
         return
     assert loaded.transform(customers).columns == [*columns, "features", "probability"]

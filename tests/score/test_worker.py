@@ -16,7 +16,7 @@ from lib.score.workers.scorer import WorkerScorer
 
 
 class Fussy:
-    """Scores a number as itself, and raises on a batch with a negative one."""
+    """A scorer that returns each number, and raises on a batch with a negative one."""
 
     def __init__(self) -> None:
         self.calls = 0

@@ -1,4 +1,4 @@
-"""The secure broker, its users, and granting and taking away what they may do."""
+"""Run the secure broker with its users, and grant or revoke their rights."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _RESOURCES = {
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who signs in by SCRAM."""
+    """A user who signs in by SCRAM."""
 
     name: str
     password: str
 
     @property
     def principal(self) -> str:
-        """As Kafka names it."""
+        """The user's name as Kafka writes it."""
         return f"User:{self.name}"
 
 
@@ -54,10 +54,10 @@ class SecureBroker:
     """A broker with TLS, SCRAM-SHA-512 and ACLs.
 
     Attributes:
-        admin_servers: of the plain listener, whose clients may do everything.
-        bootstrap_servers: of the listener with TLS and passwords.
-        certificate: of the authority that signed the broker's, in PEM.
-        job_user: whom the job signs in as.
+        admin_servers: address of the plain listener, whose clients may do everything.
+        bootstrap_servers: address of the listener with TLS and passwords.
+        certificate: certificate, in PEM, of the authority that signed the broker's certificate.
+        job_user: user with whose name the job signs in.
     """
 
     admin_servers: str
@@ -68,16 +68,16 @@ class SecureBroker:
     @classmethod
     @contextmanager
     def start(cls, authority: trustme.CA, folder: Path) -> Iterator[Self]:
-        """Run one, with keys in ``folder``."""
+        """Run a secure broker with its keys in ``folder``."""
         key, certificate = folder / "broker.pem", folder / "authority.pem"
         key.write_bytes(as_pkcs8(authority.issue_cert(LOOPBACK)))
         authority.cert_pem.write_to_path(str(certificate))
-        # Nothing in it is like any other text, so that a search for it finds the password alone.
+        # The password is unlike any other text, so that a search for it finds nothing else.
         user = User("churn-job", 'Zq7"x\\V=correct-horse')
         prefix = f"listener.name.{_LISTENER.lower()}"
         settings = {
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            # Whoever comes without a name comes by the plain listener, or is the broker itself.
+            # Anonymous clients come by the plain listener, or are the broker itself.
             "super.users": "User:ANONYMOUS",
             "sasl.enabled.mechanisms": "SCRAM-SHA-512",
             f"{prefix}.scram-sha-512.sasl.jaas.config": _LOGIN,
@@ -93,7 +93,7 @@ class SecureBroker:
             yield cls(broker.bootstrap_servers, secure, certificate, user)
 
     def options(self, **changes: str) -> dict[str, str]:
-        """What the job is told with ``--kafka``; changes have ``_`` for ``.``."""
+        """Return what the job gets with ``--kafka``; changes have ``_`` for ``.``."""
         return {
             "security.protocol": "SASL_SSL",
             "sasl.mechanism": "SCRAM-SHA-512",
@@ -105,7 +105,7 @@ class SecureBroker:
 
 
 def as_pkcs8(certificate: trustme.LeafCert) -> bytes:
-    """Key and chain in PEM, the key in the only form that Java reads."""
+    """Return key and chain in PEM, the key in the only form that Java reads."""
     key = serialization.load_pem_private_key(certificate.private_key_pem.bytes(), password=None)
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
     parts = [key.private_bytes(*form, serialization.NoEncryption())]
@@ -113,7 +113,7 @@ def as_pkcs8(certificate: trustme.LeafCert) -> bytes:
 
 
 def rights_of(deployment: Deployment, **choices: Any) -> tuple[Right, ...]:
-    """What a job needs; the choices are those of ``list_rights``."""
+    """Return the rights that a job needs; the choices are those of ``list_rights``."""
     return list_rights(
         input_topic=deployment.input_topic,
         output_topic=deployment.output_topic,
@@ -140,12 +140,12 @@ def grant(broker: SecureBroker, rights: Iterable[Right]) -> None:
     ]
     for answer in admin.create_acls(bindings, request_timeout=ANSWER_TIMEOUT_S).values():
         answer.result()
-    # Told by the controller, the broker that checks them knows a moment later.
+    # The broker that checks the rights gets them from the controller a moment later.
     wait_until(lambda: set(bindings) <= set(list_acls(broker)))
 
 
 def list_acls(broker: SecureBroker) -> list[AclBinding]:
-    """What the job's user has been granted."""
+    """Return the rights that the job's user has."""
     admin = AdminClient({"bootstrap.servers": broker.admin_servers})
     asked = _everything_of(broker.job_user)
     return list(admin.describe_acls(asked, request_timeout=ANSWER_TIMEOUT_S).result())
@@ -163,10 +163,10 @@ def revoke_all(broker: SecureBroker) -> None:
 def _everything_of(user: User) -> AclBindingFilter:
     return AclBindingFilter(
         ResourceType.ANY,
-        None,  # type: ignore[arg-type]  # any name
+        None,  # type: ignore[arg-type]  # None stands for any name
         ResourcePatternType.ANY,
         user.principal,
-        None,  # type: ignore[arg-type]  # from any host
+        None,  # type: ignore[arg-type]  # None stands for any host
         AclOperation.ANY,
         AclPermissionType.ANY,
     )

@@ -1,4 +1,4 @@
-"""A broker as a company runs it: TLS, passwords, and nobody may do what was not granted."""
+"""Provide a broker as a company runs it: TLS, passwords, and no rights that were not granted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.security.cluster import SecureBroker, User, revoke_all
 
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
-    """Signs the broker's certificate."""
+    """Provide the authority that signs the broker's certificate."""
     return trustme.CA()
 
 
@@ -25,7 +25,7 @@ def authority() -> trustme.CA:
 def secure_broker(
     authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SecureBroker]:
-    """One broker with TLS, SCRAM and ACLs. Its plain listener is the administrator's."""
+    """Run a broker with TLS, SCRAM and ACLs; its plain listener is for the administrator."""
     folder = tmp_path_factory.mktemp("certificates")
     with SecureBroker.start(authority, folder) as running:
         yield running
@@ -33,14 +33,14 @@ def secure_broker(
 
 @pytest.fixture
 def user(secure_broker: SecureBroker) -> Iterator[User]:
-    """The job's user, who may do nothing yet; what a test grants is taken away again."""
+    """Provide the job's user, who has no rights yet, and revoke what the test grants."""
     yield secure_broker.job_user
     revoke_all(secure_broker)
 
 
 @pytest.fixture
 def secure_deployment(secure_broker: SecureBroker, checkpoint: Path) -> Deployment:
-    """A query of one test's own on the secure broker, with fresh topics and no models yet."""
+    """Provide a query on the secure broker for one test, with new topics and no models yet."""
     suffix = uuid.uuid4().hex[:8]
     names = {kind: f"{kind}-{suffix}" for kind in ("input", "output", "dead")}
     for kind, name in names.items():

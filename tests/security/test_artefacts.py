@@ -1,4 +1,4 @@
-"""A model that is not as it was saved is refused before anything of it is unpickled."""
+"""A model that was changed after saving is refused before any of it is unpickled."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tests.support.stored_models import save_version
 
 
 class Harmless:
-    """What a model needs to be loaded."""
+    """A model with no more than loading needs."""
 
     def predict_proba(self, features: Any) -> Any:
         return np.full((len(features), 2), 0.5)
 
 
 class Bomb(Harmless):
-    """Creates a file when it is unpickled, as a hostile model would do worse."""
+    """An object that creates a file when it is unpickled; a hostile model would do worse."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -40,13 +40,13 @@ class Bomb(Harmless):
 
 @pytest.fixture
 def marker(tmp_path: Path) -> Path:
-    """Exists once a bomb went off."""
+    """Return the path that exists once a bomb went off."""
     return tmp_path / "went-off"
 
 
 @pytest.fixture
 def bomb(tmp_path: Path, marker: Path) -> Path:
-    """A hostile file outside of any store."""
+    """Write a hostile file outside of any store."""
     path = tmp_path / "bomb.joblib"
     joblib.dump(Bomb(marker), path)
     return path
@@ -54,7 +54,7 @@ def bomb(tmp_path: Path, marker: Path) -> Path:
 
 @pytest.fixture
 def version(tmp_path: Path) -> ModelVersion:
-    """A version with a nested file beside its pipeline."""
+    """Save a version with a nested file beside its pipeline."""
 
     def write(folder: Path) -> None:
         joblib.dump(Harmless(), folder / "pipeline.joblib")
@@ -66,13 +66,13 @@ def version(tmp_path: Path) -> ModelVersion:
 
 
 def load(model: str, store: Path) -> None:
-    """As the job does with ``--model`` and ``--store``."""
+    """Load a model as the job does with ``--model`` and ``--store``."""
     settings = ScoreStreamSettings(store=store, model=model)
     SklearnBackend(find_model(settings)).load()
 
 
 def test_a_bomb_outside_a_store_goes_off(bomb: Path, marker: Path, tmp_path: Path) -> None:
-    """The control: these tests would see it."""
+    """This control shows that these tests would see a bomb."""
     with pytest.raises(Exception, match="NoneType"):
         load(str(bomb), tmp_path)
     assert marker.exists()

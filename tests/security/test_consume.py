@@ -1,4 +1,4 @@
-"""What ``jobs/consume.py`` needs on a broker with ACLs."""
+"""``jobs/consume.py`` needs only the right to read on a broker with ACLs."""
 
 from __future__ import annotations
 

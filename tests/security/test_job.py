@@ -1,4 +1,4 @@
-"""The real job on a broker with TLS, passwords and ACLs, with the rights of the table alone."""
+"""The real job runs on a broker with TLS, passwords and ACLs, with only the table's rights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def deployment(secure_deployment: Deployment, model_store: Path) -> Deployment:
 
 
 def write_options(broker: SecureBroker, folder: Path, **more: str) -> tuple[Path, Path]:
-    """(the job's settings, its secrets), as an operator keeps them."""
+    """Write (the job's settings, its secrets) to files, as an operator keeps them."""
     settings, secrets = folder / "job.toml", folder / "secrets.toml"
     secrets.touch(0o600)
     lines: dict[bool, list[str]] = {True: [], False: ["[kafka]"]}
@@ -39,7 +39,7 @@ def write_options(broker: SecureBroker, folder: Path, **more: str) -> tuple[Path
 def run_secure_job(
     broker: SecureBroker, deployment: Deployment, folder: Path, **options: str
 ) -> tuple[int, str]:
-    """(exit code, all that was printed)."""
+    """Run the job, and return (exit code, all that was printed)."""
     settings, secrets = write_options(broker, folder)
     arguments = ["--config", str(settings), *deployment.arguments(**options)]
     with start_job(arguments, environment={"SCORE_KAFKA_SECRETS": str(secrets)}) as process:
@@ -59,7 +59,7 @@ def test_the_rights_of_the_table_are_enough(
     delivery: str,
     commit: str,
 ) -> None:
-    """For what the job does, done here; ``test_no_leaks.py`` starts the job itself."""
+    """The job's work runs in this process; ``test_no_leaks.py`` starts the job itself."""
     rights = rights_of(deployment, delivery=delivery, executors_commit=commit == "executor")
     needed = [right for right in rights if not right.is_optional]
     grant(secure_broker, needed)
@@ -88,7 +88,7 @@ def test_a_lacking_right_ends_the_job_with_one_line(
     secure_broker: SecureBroker, user: User, deployment: Deployment, tmp_path: Path
 ) -> None:
     rights = rights_of(deployment)
-    kind = ("transactional id", "WRITE")  # which shows last, when Spark runs
+    kind = ("transactional id", "WRITE")  # it is the last right that is missed, when Spark runs
     taken = next(right for right in rights if (right.kind, right.operation) == kind)
     grant(secure_broker, [right for right in rights if right != taken])
 

@@ -1,4 +1,4 @@
-"""No secret is seen in anything that the job shows or leaves behind."""
+"""No secret can be seen in anything that the job shows or leaves behind."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _PATIENCE_S = 120.0
 
 
 def read_url(address: str) -> str:
-    with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310  of this test's job
+    with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310  the job's own UI
         content: bytes = answer.read()
     return content.decode(errors="replace")
 
 
 def read_ui(port: int) -> Iterator[tuple[str, str]]:
-    """(address, text) of every page, the pages that these name, and the REST API."""
+    """Yield (address, text) of every page, of the pages that it links, and of the REST API."""
     root = f"http://127.0.0.1:{port}"
     found: set[str] = set()
     for page in PAGES:
@@ -64,15 +64,15 @@ def read_files(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_command_lines(pid: int) -> Iterator[tuple[str, str]]:
-    """Of a process and all below it."""
+    """Yield the command lines of a process and of all processes below it."""
     parent = psutil.Process(pid)
     for process in (parent, *parent.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):  # Hadoop starts many that end at once
+        with suppress(psutil.NoSuchProcess):  # Hadoop starts many processes that end at once
             yield f"process {process.pid} {process.name()}", " ".join(process.cmdline())
 
 
 def stop_job(pid: int) -> None:
-    """SIGTERM to the job, which is a child of spark-submit."""
+    """Send SIGTERM to the job, which is a child of spark-submit."""
     for process in psutil.Process(pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             command = process.cmdline()
@@ -108,7 +108,7 @@ def test_no_secret_is_seen_anywhere(
     settings, secrets = write_options(
         secure_broker, tmp_path, **{"ssl.key.pem": key, "ssl.certificate.pem": chain}
     )
-    # Parts that are the same however they are quoted.
+    # These parts of the secrets stay the same however they are quoted.
     hidden = {"password": "correct-horse", "key": key.splitlines()[1]}
     assert all(part in json.dumps(secrets.read_text()) for part in hidden.values())
     events = tmp_path / "events"
@@ -122,7 +122,7 @@ def test_no_secret_is_seen_anywhere(
         "spark.eventLog.compress": "false",
     }
     produce(secure_broker.admin_servers, deployment.input_topic, build_customers(200))
-    # The backend whose plan says most about what it does.
+    # This backend's plan says most about what it does.
     arguments = deployment.arguments(delivery=delivery, trigger="1 second", backend="sql")
 
     shown: dict[str, str] = {}
@@ -140,7 +140,7 @@ def test_no_secret_is_seen_anywhere(
     shown.update(read_files(events))
     shown.update(read_files(deployment.checkpoint))
 
-    # The search is one that finds: what is no secret stands in all these places.
+    # The search works: the topic's name, which is no secret, is found in all these places.
     topic = deployment.input_topic
     places = {re.sub(r"\?.*|\d+ ", "", name) for name, text in shown.items() if topic in text}
     assert {"process java", "offsets/0"} <= places, places

@@ -1,4 +1,4 @@
-"""Each right that the job's user lacks is one line before Spark starts, with the command for it."""
+"""Each missing right is one line before Spark starts, with the command that grants it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets come from the environment or from a file closed to others, and from nowhere else."""
+"""Secrets come only from the environment or from a file that others cannot read."""
 
 from __future__ import annotations
 

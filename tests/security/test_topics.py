@@ -1,4 +1,4 @@
-"""Topics that cannot hold the promise are reported before anything is written."""
+"""Topics that cannot keep the promise are reported before anything is written."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def judge(
     brokers: int = 3,
     is_envelope: bool = False,
 ) -> list[tuple[str, str, str]]:
-    """(severity, text, hint) of each finding."""
+    """Return (severity, text, hint) of each finding."""
     found = judge_topics(
         source,
         output or TopicFacts("out", 3, SAFE),

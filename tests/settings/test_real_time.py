@@ -1,4 +1,4 @@
-"""What real-time mode refuses, and what it says then."""
+"""Real-time mode refuses some settings, and says why."""
 
 from __future__ import annotations
 

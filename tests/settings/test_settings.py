@@ -152,7 +152,7 @@ def test_a_missing_file_is_named() -> None:
         (("--backend", "pmml"), r"--backend: .*found 'pmml'"),
         (("--trigger", "soon"), r'--trigger: expected "available-now" or an interval'),
         (("--query-name", "a b"), r"--query-name: "),
-        # Plain, as in earlier releases.
+        # This plain form is that of earlier releases.
         (
             ("--accept-offsets",),
             r"--accept-offsets: expected TOPIC@SUM, .*refusal prints the value",

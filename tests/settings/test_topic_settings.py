@@ -1,4 +1,4 @@
-"""Topics that loop are refused as settings, by every job that writes."""
+"""Every job that writes refuses settings with which records would go round in a loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lib.settings.registry import JOB_SETTINGS
 from lib.settings.topics import list_topics
 from tests.support.process import run_python
 
-#: It reads either topic, and writes nothing.
+#: This job reads either topic, and writes none.
 ONLY_READS = "consume"
 PAIRS = [
     (job, *pair)
@@ -111,7 +111,7 @@ def test_the_job_ends_with_one_line_and_exit_code_2_before_it_asks_anybody(
 ) -> None:
     done = run_python(
         f"jobs/{job}.py",
-        "--bootstrap-servers=127.0.0.1:1",  # nobody answers there
+        "--bootstrap-servers=127.0.0.1:1",  # no broker answers at this address
         "--input-topic=same",
         "--dead-letter-topic=same",
     )

@@ -1,4 +1,4 @@
-"""What a wheel is built from: the clone's files, in which the package has a name of its own."""
+"""A wheel is built from the clone's files, in which the package gets its own name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cores that a process may use, quotas of containers included."""
+"""Quotas of containers count among the cores that a process may use."""
 
 from __future__ import annotations
 

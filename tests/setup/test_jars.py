@@ -1,4 +1,4 @@
-"""The pinned jars: complete or not, fetched once, and a clear word when they cannot be."""
+"""The pinned jars are complete or not, are fetched once, and a failure says what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lib.setup.jars import IVY_FILE, OPTIONAL_SETS, JarSet, fetch_jars, is_compl
 from lib.setup.places import PROJECT_ROOT
 
 S3_PINS = IVY_FILE.with_name("ivy-s3.xml")
-# (file of pins, one of its sets)
+# (file with pins, one of its sets)
 SETS = [
     *((IVY_FILE, name) for name in JarSet),
     *((IVY_FILE.with_name(f"ivy-{name}.xml"), name) for name in OPTIONAL_SETS),
@@ -25,7 +25,7 @@ SETS = [
 
 
 def read_dependencies(conf: str, pins: Path = IVY_FILE) -> list[dict[str, str]]:
-    tree = ET.parse(pins)  # noqa: S314 - a file of this project
+    tree = ET.parse(pins)  # noqa: S314  own file
     rows = [dict(element.attrib) for element in tree.iter("dependency")]
     return [row for row in rows if row["conf"] == f"{conf}->default"]
 
@@ -51,7 +51,7 @@ def test_every_pin_is_exact_and_alone(pins: Path, jar_set: str) -> None:
 
 
 def list_jars_of_pyspark() -> dict[str, str]:
-    """Name → version."""
+    """Return name → version of pyspark's jars."""
     spec = importlib.util.find_spec("pyspark")
     assert spec is not None
     assert spec.origin is not None
@@ -91,7 +91,7 @@ def test_missing_jars_are_an_error_that_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_offline_the_error_is_one_clear_line_and_nothing_is_left(tmp_path: Path) -> None:
-    # A proxy that nobody listens on: as good as no network.
+    # Nobody listens at this proxy, which is like having no network.
     offline = "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=9"
     program = (
         "import sys; from pathlib import Path; from lib.setup.jars import fetch_jars;"

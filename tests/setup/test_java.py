@@ -1,4 +1,4 @@
-"""Finding Java: one clear line when it is missing or too old."""
+"""Java is found, or one clear line says that it is missing or too old."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HINT = "(install Java 17 or newer, then set JAVA_HOME or put java on PATH)"
 
 
 def install_java(folder: Path, answer: str) -> Path:
-    """Put a ``java`` into ``folder/bin`` that prints the answer, on standard error as Java does."""
+    """Put a ``java`` into ``folder/bin`` that prints the answer to standard error, as Java does."""
     executable = folder / "bin" / "java"
     executable.parent.mkdir(parents=True)
     executable.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{answer}\nEND\n")

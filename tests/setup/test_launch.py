@@ -1,4 +1,4 @@
-"""What Spark's JVM is started with, stated once for the wrapper, local sessions and tests."""
+"""One module states how Spark's JVM starts, for the wrapper, local sessions and tests."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_recorded_archive_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(launch, "locate_archive", lambda _: archive)
     used = [f"-XX:SharedArchiveFile={archive}", "-Xshare:auto"]
     assert list_jvm_options(find_java())[:3] == [LOG_OPTION, *used]
-    # One of the user's own Spark would not fit it.
+    # The archive would not fit a Spark that the user has installed.
     assert list_jvm_options(find_java(), is_installed=False) == [LOG_OPTION]
 
 

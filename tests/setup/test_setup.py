@@ -1,4 +1,4 @@
-"""Set-up as a newcomer meets it: `make` and its checks, and the wrapper around spark-submit."""
+"""A newcomer meets `make`, its checks, and the wrapper around spark-submit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from lib.setup.launch import name_local_master
 from lib.setup.places import PROJECT_ROOT
 
-#: What the shell scripts call: nothing of Python, Java or Spark.
+#: The shell scripts call these programs: nothing of Python, Java or Spark.
 _SHELL_TOOLS = (
     *("awk", "basename", "bash", "cat", "cksum", "cut", "dirname", "env", "find", "make", "mkdir"),
     *("mv", "readlink", "rm", "sh", "sort", "tr", "touch", "uname"),
@@ -24,7 +24,7 @@ _SHELL_TOOLS = (
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
-    """A folder for PATH with a shell's tools alone."""
+    """Make a folder for PATH that has only a shell's tools."""
     folder = tmp_path / "tools"
     folder.mkdir()
     for name in _SHELL_TOOLS:
@@ -36,8 +36,8 @@ def tools(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A copy of what the scripts need, without an environment and without jars."""
-    return make_clone(tmp_path / "a clone")  # people do have blanks in their paths
+    """Copy what the scripts need, without an environment and without jars."""
+    return make_clone(tmp_path / "a clone")  # some folders have blanks in their names
 
 
 def make_clone(folder: Path) -> Path:
@@ -122,7 +122,7 @@ def test_no_java_is_one_clear_line(clone: Path, tools: Path) -> None:
 
 
 def error_lines(text: str) -> list[str]:
-    """What a user reads, less make's own closing line."""
+    """Return the error lines that a user reads, without make's own closing line."""
     return [line for line in text.splitlines() if not line.startswith("make: ***")]
 
 
@@ -137,7 +137,7 @@ def test_every_installed_package_is_pinned() -> None:
 
 @pytest.fixture
 def echoing_spark(clone: Path, tools: Path) -> dict[str, str]:
-    """An environment whose spark-submit tells how it was called."""
+    """Make an environment whose spark-submit prints how it was called."""
     (tools / "python3").symlink_to(sys.executable)
     java = shutil.which("java", path=f"{os.environ.get('JAVA_HOME', '')}/bin:{os.environ['PATH']}")
     assert java is not None
@@ -212,7 +212,7 @@ def test_in_cluster_mode_the_wrapper_sends_what_the_options_name(
     job = ["jobs/score_stream.py", "--config", "my settings.toml", "--model", str(model)]
     echo = tmp_path / "spark-submit"
     write_script(echo, 'printf "%s\\n" "$@"; echo "python ${PYSPARK_DRIVER_PYTHON-none}"')
-    # The clone's environment has a real spark-submit; this one takes its place.
+    # The clone's environment has a real spark-submit, which this script replaces.
     script = (clone / "spark-submit.sh").read_text()
     script = script.replace('exec "$spark_submit"', f'exec "{echo}"')
     (clone / "spark-submit.sh").write_text(script)
@@ -231,7 +231,7 @@ def test_in_cluster_mode_the_wrapper_sends_what_the_options_name(
         *("--archives", f"{packed.as_uri()}#models"),
         f"{clone}/jobs/score_stream.py",
         *("--config", "settings.toml", "--model", "models/model.joblib"),
-        # This machine's own would be looked for over there.
+        # The cluster would not find this machine's own Python.
         "python none",
     ]
 
@@ -265,7 +265,7 @@ def test_the_zip_is_made_again_only_when_lib_changed(
     run(command, clone, **echoing_spark)
     (second,) = set((clone / "build").glob("lib-*.zip")) - {first}
     assert "lib/novelty.py" in zipfile.ZipFile(second).namelist()
-    assert first.exists()  # a job that runs may still start workers from it
+    assert first.exists()  # a running job may still start workers from it
 
 
 def test_concurrent_wrappers_leave_one_whole_zip(
@@ -314,7 +314,8 @@ def test_the_wrapper_refuses_an_old_java(clone: Path, echoing_spark: dict[str, s
 
 @pytest.mark.spark
 def test_a_real_job_runs_from_a_clone_whatever_its_folder_is_called(tmp_path: Path) -> None:
-    # Quotes, blanks, what shells, Java's options and URIs replace, and letters beyond ASCII.
+    # The name has quotes, blanks, letters beyond ASCII, and what shells, Java's options and URIs
+    # replace.
     clone = make_clone(tmp_path / "it's 50% of $HOME & a%41 Größe")
     (clone / ".venv").symlink_to(Path(sys.prefix))
     (clone / "build").mkdir()
@@ -334,7 +335,7 @@ def test_a_real_job_runs_from_a_clone_whatever_its_folder_is_called(tmp_path: Pa
     done = subprocess.run(
         [str(clone / "spark-submit.sh"), "--conf", "spark.ui.enabled=false", "jobs/job.py"],
         cwd=tmp_path,
-        # A locale that cannot write the folder's name, as under cron.
+        # This locale, as under cron, cannot write the folder's name.
         env=os.environ | {"LC_ALL": "C"},
         capture_output=True,
         text=True,
@@ -344,7 +345,7 @@ def test_a_real_job_runs_from_a_clone_whatever_its_folder_is_called(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     (library,) = (clone / "build").glob("lib-*.zip")
     imported, log_settings = done.stdout.splitlines()
-    # The zip that was sent, wherever Spark has put it.
+    # This is the zip that was sent, wherever Spark has put it.
     assert imported.endswith(f"/{library.name}/lib/errors.py")
     assert log_settings == str(clone / "conf" / "log4j2.properties")
 
@@ -385,7 +386,7 @@ def test_a_real_job_runs_from_any_folder_with_lib_and_the_connector(
     assert " |-- offset: long (nullable = true)" in done.stdout
     from lib.exactly_once.checkpoint.files import PLAIN_FILE_SYSTEM
 
-    # Compiled modules rather than a zip, and a file system that starts no processes.
+    # The modules are compiled rather than zipped, and the file system starts no processes.
     home, files = done.stdout.splitlines()[-1].split()
     assert home.endswith("/site-packages/pyspark/__init__.py")
     assert files == PLAIN_FILE_SYSTEM

@@ -1,4 +1,4 @@
-"""The wheel in a fresh environment, beside a project that has a package ``lib`` of its own."""
+"""The wheel works in a new environment, beside a project that has its own package ``lib``."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from tests.conftest import TopicFactory
 from tests.docs.documents import iter_blocks
 from tests.support.topics import produce, read_topic
 
-# Copies a topic twice: with commits on the driver, and by a function of Python with commits on
-# executors. The project's `lib` is imported by the driver and by the workers of the latter.
+# This program copies a topic twice: with commits on the driver, and by a Python function with
+# commits on executors. The driver imports the project's `lib`, and so do the workers of that
+# function.
 _PROGRAM = """
 import sys
 from dataclasses import replace
@@ -87,11 +88,11 @@ drain(on_executors, lambda records: records.drop("source_headers"), copy_signed)
 
 @dataclass(frozen=True)
 class Project:
-    """A project whose environment has the wheel, and the packages that it needs.
+    """A project whose environment has the wheel and the packages that the wheel needs.
 
     Attributes:
-        folder: of the project, with a package ``lib``.
-        environment: the virtual environment.
+        folder: folder of the project, with a package ``lib``.
+        environment: folder of the virtual environment.
     """
 
     folder: Path
@@ -138,7 +139,8 @@ def project(tmp_path: Path) -> Project:
     python = str(environment / "bin" / "python")
     run_pip("--python", python, "install", "--no-deps", "--no-index", str(wheel))
     made = Project(folder, environment)
-    # The folder of the big packages, but not what `.pth` files in it add: the clone's own `lib`.
+    # This adds the folder of the big packages, but not what `.pth` files in it add: the clone's own
+    # `lib`.
     (made.site_packages / "others.pth").write_text(sysconfig.get_path("purelib"))
     return made
 
@@ -176,7 +178,7 @@ def test_a_project_with_a_lib_of_its_own_copies_a_topic_exactly_once(
     ]
     cache = project.folder / "cache" / "spark_kafka_scoring" / __version__
 
-    # Nothing but the project has a `lib`, and the jars have to be fetched.
+    # Only the project has a `lib`, and the jars have to be fetched.
     found = project.run("-P", "-c", "import importlib.util as u; print(u.find_spec('lib'))")
     assert found.stdout == "None\n", found.stderr
     missing = project.run(*program)
@@ -189,7 +191,7 @@ def test_a_project_with_a_lib_of_its_own_copies_a_topic_exactly_once(
     fetched = project.run("-m", "spark_kafka_scoring.setup.jars")
     assert f"jars in {cache}/jars (connector: 5, broker: " in fetched.stdout, fetched.stderr
 
-    # The project comes first on the path, then the wheel does, for driver and workers.
+    # For driver and workers, the project comes first on the path, and then the wheel does.
     produce(broker.bootstrap_servers, source, make_records(0, 40))
     done = project.run(*program)
     assert done.returncode == 0, done.stderr
