@@ -1,4 +1,4 @@
-"""Parquet dumps and tables as records."""
+"""Parquet dumps and tables are read as records."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write(path: Path, columns: dict[str, Any]) -> str:
 
 
 def write_table(path: Path, *rows: dict[str, Any], **types: pa.DataType) -> str:
-    """A table of customers; ``types`` overrules what Arrow makes of Python's values."""
+    """Write a table of customers; ``types`` overrides the types that Arrow infers."""
     names = list(rows[0])
     return write(path, {n: pa.array([row[n] for row in rows], types.get(n)) for n in names})
 

@@ -1,4 +1,4 @@
-"""What Spark's words mean; the words are those of real failures."""
+"""Spark's messages of failures have these meanings; the texts come from real failures."""
 
 from __future__ import annotations
 

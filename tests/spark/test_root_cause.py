@@ -4,7 +4,7 @@ import pytest
 
 from lib.spark.root_cause import find_python_error
 
-# As Spark gives it, shortened.
+# Spark gives this text; it is shortened here.
 TRACE = """o.a.spark.api.python.PythonException: An exception was thrown from the Python worker:
 Traceback (most recent call last):
   File "/spark/python/lib/pyspark.zip/pyspark/worker.py", line 3380, in main

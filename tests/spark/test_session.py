@@ -1,4 +1,4 @@
-"""How a job's Spark session ends."""
+"""A job's Spark session waits for running tasks before it ends."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ GROUP = "stopped"
 
 
 def sleep_in_a_task(context: SparkContext, began: Path) -> None:
-    """As Spark does not interrupt it, the task outlives its job."""
+    """Run a task that outlives its cancelled job, because Spark does not interrupt it."""
 
     def sleep(seconds: float) -> None:
         began.touch()
         time.sleep(seconds)
 
     context.setJobGroup(GROUP, "sleeps", interruptOnCancel=False)
-    with suppress(Exception):  # that it was cancelled
+    with suppress(Exception):  # the job was cancelled
         context.parallelize([60.0], numSlices=1).map(sleep).collect()
 
 
@@ -51,7 +51,8 @@ def test_a_stop_waits_for_tasks_that_are_about_to_begin(spark: SparkSession) -> 
     context: Any = spark.sparkContext._jsc
     began_late = 0
     for _ in range(30):
-        # Submitted and not yet begun, like the first job of a batch when its query is stopped.
+        # The job is submitted but has not begun, like the first job of a batch when its query is
+        # stopped.
         job = context.parallelize(jvm.java.util.Collections.singletonList(0), 1).countAsync()
 
         wait_for_tasks(spark)

@@ -1,4 +1,4 @@
-"""Task slots, as far as settings fix them."""
+"""Task slots are counted where the settings determine them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who ends a Python worker, and whether it says so."""
+"""A broken pipe ends a Python worker in silence, but raises an error inside its model."""
 
 from __future__ import annotations
 

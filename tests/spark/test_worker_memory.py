@@ -1,4 +1,4 @@
-"""When a Python worker looks for garbage."""
+"""A Python worker collects garbage only at chosen moments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SEEN = "frozen bigint"
 
 @pytest.fixture
 def own_exemption() -> Iterator[None]:
-    """As if nothing had been exempted yet, before and after."""
+    """Start and end as if no object had been exempted from collection yet."""
     exempt_what_is_loaded.cache_clear()
     gc.unfreeze()
     yield

@@ -1,4 +1,4 @@
-"""Each progress event is taken once, at a cost that does not grow with those that Spark keeps."""
+"""Each progress event is taken once, at a cost that does not grow with the events Spark keeps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCHES = 12
 
 @pytest.fixture
 def start(spark: SparkSession, tmp_path: Path) -> Callable[[], StreamingQuery]:
-    """Starts a query that reads a file a batch, and ends."""
+    """Return a function that starts a query, which reads one file per batch and ends."""
     for number in range(BATCHES):
         (tmp_path / f"{number}.txt").write_text("a record\n")
     source = spark.readStream.option("maxFilesPerTrigger", 1).text(str(tmp_path))

@@ -1,4 +1,4 @@
-"""An outage is noticed on suspicion only, told in growing intervals, and its end is told too."""
+"""An outage is looked for only on suspicion, and reported at growing intervals until its end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 
 
 class BrokersAway:
-    """Brokers that are away when told so; counts the questions."""
+    """A cluster that is away when told so, and counts the questions to it."""
 
     fault: str | None = None
     questions = 0
@@ -27,7 +27,7 @@ class BrokersAway:
 
 
 class Lines(logging.Handler):
-    """Keeps what is logged, without the times."""
+    """A handler that keeps what is logged, without the times."""
 
     def __init__(self) -> None:
         super().__init__()

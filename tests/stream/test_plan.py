@@ -1,4 +1,4 @@
-"""The plan in batch: what becomes of each record, read back from the messages."""
+"""The plan, run in batch mode, gives each record's message."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KAFKA_TIME = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Formula:
-    """A scorer whose probabilities a test can write down: MonthlyCharges / 1000."""
+    """A scorer with probabilities that a test can compute: MonthlyCharges / 1000."""
 
     threshold: float = 0.5
     scored_by: str = "formula@1/sql"
@@ -51,7 +51,7 @@ class Formula:
 
 @dataclass(frozen=True)
 class FormulaInWorkers(Formula):
-    """The same, in Python workers."""
+    """The same scorer, in Python workers."""
 
     def build_batch_scorer(self, session: SparkSession) -> BatchScorer:
         return compute_formula
@@ -83,7 +83,7 @@ IN_WORKERS = Route("workers", "workers", "driver", "")
     ids=["JVM", "decoded in workers", "workers"],
 )
 def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
-    """Values → messages, by the plan of the JVM, by that of Python workers, and by half of each."""
+    """Return a function from values to messages by one of three plans: JVM, half each, workers."""
     from lib.messages.dead_letter import OutputSettings
     from lib.stream.plan import score_records
 
@@ -163,7 +163,7 @@ def test_times_are_utc_whatever_the_sessions_time_zone(spark: SparkSession, run:
 
 @pytest.fixture(scope="module")
 def broken_rows(run: Run) -> dict[str, Any]:
-    """All broken records in one run of the plan: planning costs more than scoring."""
+    """Return the rows of all broken records, from one run, because planning costs most."""
     return dict(zip(BROKEN, run([value for value, _ in BROKEN.values()]), strict=True))
 
 
@@ -282,7 +282,7 @@ def test_both_plans_give_the_same_message_for_thousands_of_records(spark: SparkS
 
 
 def normalise(row: Any) -> Any:
-    """What two plans have to agree on: all but the clock and the excerpts of what was found."""
+    """Return what two plans must agree on: all but the time and the excerpts of found values."""
     if row.topic == "out":
         prediction = json.loads(row.value)
         del prediction["processed_ts"]

@@ -1,4 +1,4 @@
-"""Who decodes, who scores and who commits: every combination, with the way that is expected."""
+"""Every combination of settings has the expected decoder, scorer and committer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stop is heard at any time, says what it waits for, and ends in time."""
+"""A stop is noticed at any time, says what it waits for, and ends in time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 
 
 class End:
-    """Notes how the process would have been ended."""
+    """A function that notes how the process would have ended."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[int, bool]] = []
@@ -80,7 +80,7 @@ def test_a_stop_that_hangs_ends_the_process_and_its_jvm(
     end = End()
     with StopSignal(0.1, end) as stop, stop.working_on("the batch under way"):
         stop.request("SIGTERM")
-    # After the block: what hangs is Spark's own end.
+    # The block is over, so what hangs is the end of Spark.
     wait_until(lambda: bool(end.calls))
 
     assert end.calls == [(143, True)]

@@ -29,7 +29,7 @@ IN_WORKERS = Route("workers", "workers", "driver", "")
 
 @dataclass(frozen=True)
 class Witness:
-    """Scores in Python workers, each of which leaves a file in a folder."""
+    """A model that scores in Python workers, each of which leaves a file in a folder."""
 
     folder: Path
     threshold: float = 0.5
@@ -84,7 +84,7 @@ def test_workers_have_scored_when_the_block_ends(spark: SparkSession, tmp_path: 
         pass
 
     assert warm_up.failure is None
-    # Two where both slots were free at once, which another job of the session may prevent.
+    # Two workers have scored where both slots were free at once, which another job may prevent.
     assert 1 <= len(list(tmp_path.iterdir())) <= spark.sparkContext.defaultParallelism
 
 
@@ -104,7 +104,7 @@ def test_what_goes_wrong_is_left_to_the_first_batch(
 def test_a_model_in_the_jvm_starts_no_job(
     spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # It would fail in a job.
+    # A job would fail with this model.
     with (
         caplog.at_level(logging.INFO, "lib"),
         WarmUp(spark, Native(tmp_path), CUSTOMER, IN_JVM) as it,
@@ -125,7 +125,7 @@ def test_a_model_in_the_jvm_whose_records_workers_decode_is_warmed_up(
     ):
         pass
 
-    assert "the warm-up failed" in caplog.text  # so it ran
+    assert "the warm-up failed" in caplog.text  # the warm-up has run
 
 
 def test_the_block_waits_for_the_warm_up_even_when_it_fails(

@@ -15,7 +15,7 @@ from lib.training.data import clean_table
 from lib.training.sklearn_pipeline import build_sklearn_pipeline
 from tests.support.telco import CUSTOMER
 
-# One lot for all tests that look at shares; drawing it takes half a second.
+# All tests of shares use the same customers, because drawing them takes half a second.
 CUSTOMERS = make_customers(100_000, seed=1)
 
 
@@ -83,7 +83,7 @@ def test_any_seed_satisfies_the_contract(seed: int, first: int) -> None:
     assert clean_table(customers.astype(str), CUSTOMER, place="synthetic", origin={}).rows == 200
 
 
-# Shares of the public data set.
+# These are the shares of the public data set.
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [

@@ -15,7 +15,7 @@ from tests.support.telco import CUSTOMER
 RECORDS = iter_records(make_customers(50, seed=6), CUSTOMER)
 VALUES = [encode_record(record, CUSTOMER) for record in RECORDS]
 
-# kind → the rules that it breaks; some leave a choice
+# kind → the rules that it may break
 EXPECTED = {
     "null value": {Rule.NULL_VALUE},
     "not JSON": {Rule.NOT_JSON},

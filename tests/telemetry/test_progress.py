@@ -9,7 +9,7 @@ from rich.console import Console
 from lib.telemetry.console import LiveView, PlainView, build_view, format_batch, format_totals
 from lib.telemetry.progress import BatchProgress, MessageCounts, Totals
 
-# Of a real query, shortened.
+# A real query sent this event; it is shortened here.
 EVENT: dict[str, Any] = {
     "batchId": 7,
     "numInputRows": 20000,

@@ -1,4 +1,4 @@
-"""Reading what the job has written, on a real broker."""
+"""The job's output is read on a real broker."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def letters(topic: TopicFactory) -> str:
 
 @pytest.fixture
 def run(broker: Broker, output: str, letters: str, capsys: pytest.CaptureFixture[str]) -> Consume:
-    """Returns the lines that were printed."""
+    """Return a function that runs the job and returns the printed lines."""
 
     def call(**more: Any) -> list[str]:
         options = {
@@ -158,7 +158,7 @@ def test_it_follows_what_comes_from_now_on_until_it_is_told_to_end(
     ) as job:
         assert job.stdout is not None
         sent: list[str] = []
-        # It begins at the end that the topic has when it gets there, which nobody else can see.
+        # The job begins at the topic's end at the moment of its start, which nobody else can see.
         while not select.select([job.stdout], [], [], 0.5)[0]:
             sent += send_numbers(broker, output, 1, start=10 + len(sent))
         line = job.stdout.readline().rstrip()

@@ -16,7 +16,7 @@ CUSTOMERS = make_customers(20, seed=1)
 def write_csv(
     folder: Path, customers: pd.DataFrame = CUSTOMERS, change: tuple[str, str] | None = None
 ) -> Path:
-    """The customers as a file; a change is a column and its value in line 3."""
+    """Write the customers to a file; a change is a column and its value in line 3."""
     path = folder / "customers.csv"
     changed = customers.astype(str)
     if change is not None:

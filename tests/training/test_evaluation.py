@@ -54,7 +54,7 @@ def test_the_deviation_is_that_over_the_folds() -> None:
 def test_the_threshold_has_the_best_f1() -> None:
     labels = np.array([0, 0, 0, 1, 1, 0])
     probabilities = np.array([0.05, 0.1, 0.2, 0.3, 0.6, 0.7])
-    # From 0.3 on: two hits, one false alarm.
+    # From 0.3 on there are two hits and one false alarm.
     threshold, f1 = choose_threshold(labels, probabilities)
     assert threshold == 0.21
     assert f1 == pytest.approx(0.8)

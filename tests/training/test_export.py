@@ -1,4 +1,4 @@
-"""The pipeline as ONNX and as SQL: what is kept, and what is left out and why."""
+"""The pipeline is exported as ONNX and as SQL; a form that does not agree is left out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pipeline() -> Pipeline:
 
 
 def with_tree(pipeline: Pipeline) -> Pipeline:
-    """The same encoding, and a tree behind it: it jumps at exact values."""
+    """Return the same encoding followed by a tree, which jumps at exact values."""
     tree = Pipeline([*pipeline.steps[:-1], ("classify", DecisionTreeClassifier(max_depth=6))])
     return tree.fit(DATA.features, DATA.labels)
 

@@ -1,4 +1,4 @@
-"""What is folded into lookups, and what is left as it is."""
+"""Indicators are folded into lookups, and everything else stays as it is."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def test_small_numbers_keep_every_digit() -> None:
     "text",
     [
         "x + y * 2",
-        "(x & y) + z",  # without parentheses it would be something else
+        "(x & y) + z",  # without parentheses this would mean something else
         "x + (y - z)",
-        "IF(sex = 'F', 1, 0) + 1",  # of integers: a fold would make it a double
+        "IF(sex = 'F', 1, 0) + 1",  # these are integers; folding would make a double
         f"{indicator('sex', 'F')} * x + 1",
         f"TRY_DIVIDE({indicator('sex', 'F')}, 0) + 1",
         f"TRY_DIVIDE(1, {indicator('sex', 'F')}) + 1",

@@ -116,7 +116,7 @@ def test_the_file_loads_where_this_project_is_not_installed(tmp_path: Path) -> N
 
 
 def test_ten_thousand_rows_take_milliseconds() -> None:
-    # A guard against an encoding that works row by row, which takes seconds; not a benchmark.
+    # This is no benchmark, but a guard against an encoding that works row by row and takes seconds.
     import time
 
     rows = pd.concat([DATA.features] * 5, ignore_index=True)

@@ -121,7 +121,7 @@ def test_versions_become_champion_unless_told_otherwise(
 
 
 def test_the_script_trains_from_any_folder(spark: SparkSession, tmp_path: Path) -> None:
-    # Of a name without a champion the first version is it all the same.
+    # If a name has no champion, the first version becomes it nevertheless.
     run = run_script("--rows", "300", "--name", "small", "--no-promote", folder=tmp_path)
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "models" / "small" / "1" / "metadata.json").is_file()

@@ -1,1 +1,1 @@
-"""The job on a real YARN with HDFS; ``python -m tests.yarn``."""
+"""Run the job on a real YARN with HDFS: ``python -m tests.yarn``."""

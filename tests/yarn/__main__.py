@@ -1,10 +1,10 @@
-"""The job on a real YARN, in both deploy modes: ``.venv/bin/python -m tests.yarn``.
+"""Run the job on a real YARN, in both deploy modes: ``.venv/bin/python -m tests.yarn``.
 
 ``--records 600000 --only onnx`` measures how much memory containers need.
 
-A broker with TLS and passwords, a checkpoint on HDFS, executors in containers. The files that the
-job's options name, and the model, are taken away as soon as spark-submit has returned: what a
-driver in a container reads is what was sent.
+The broker has TLS and passwords, the checkpoint is on HDFS, executors run in containers. The files
+that the job's options name, and the model, are moved away as soon as spark-submit has returned, so
+a driver in a container reads only what was sent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from tests.yarn.memory import MemoryWatch
 
 _BATCH = 100_000
 _EXECUTOR_CORES = 2
-# The heap of each JVM, and what its container may use beyond that; the latter is measured.
+# The heap of each JVM is fixed; its container may use this much beyond it, which is measured.
 _HEAP = "1g"
 _OVERHEAD = "2g"
 _TIMEOUT_S = 500.0
@@ -47,12 +47,12 @@ _TIMEOUT_S = 500.0
 
 @dataclass(frozen=True)
 class Run:
-    """One way to start the job.
+    """A way to start the job.
 
     Attributes:
-        name: for the report.
-        mode: of deployment.
-        options: of the job.
+        name: name in the report.
+        mode: deploy mode.
+        options: options of the job.
     """
 
     name: str
@@ -86,10 +86,10 @@ def write_settings(broker: SecureBroker, deployment: Deployment, folder: Path) -
 
 
 def pack_link(folder: Path) -> Path:
-    """An environment of one file, which looks for its packages where this one has them.
+    """Pack a small environment that finds its packages in this environment.
 
-    The whole one has 12,000 files, and without Hadoop's native library YARN starts a process for
-    each. That it is whole is shown by ``tests/tools/deploy``.
+    The whole environment has 12,000 files, and without Hadoop's native library YARN starts a
+    process for each. ``tests/tools/deploy`` shows that the whole environment is complete.
     """
     packages = sysconfig.get_path("purelib")
     home = os.path.realpath(sys.executable)
@@ -167,7 +167,7 @@ def submit(
 
 
 def deploy(broker: SecureBroker, number: int, store: Path, hdfs: str) -> Deployment:
-    """Give a query topics and rights of its own."""
+    """Give a query its own topics and rights."""
     deployment = Deployment(
         broker.bootstrap_servers,
         f"input-{number}",
@@ -196,7 +196,7 @@ def try_run(
     folder: Path,
     environment: Path | None,
 ) -> dict[str, int]:
-    """Do one run over so many records, print what came of it, and return its faults."""
+    """Do one run over this many records, print the result, and return its faults."""
     own = folder / "own"
     own.mkdir()
     shutil.copytree(provide_store(), own / "models")
@@ -237,7 +237,7 @@ def try_run(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do all runs, or those whose names hold ``--only``; 1 if anything was wrong."""
+    """Do all runs, or those whose names contain ``--only``; return 1 if anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.yarn", description=__doc__)
     parser.add_argument("--only", default="", help="a part of a run's name")
     parser.add_argument("--records", type=int, default=2_000, help="of each run")
@@ -250,7 +250,7 @@ def main(arguments: Sequence[str]) -> int:
             SecureBroker.start(trustme.CA(), folder) as broker,
             YarnCluster(folder / "cluster") as cluster,
         ):
-            # In cluster mode the wrapper packs the whole one where none is named.
+            # In cluster mode the wrapper packs the whole environment if none is named.
             environment = None if chosen.whole else pack_link(folder)
             for number, run in enumerate(it for it in RUNS if chosen.only in it.name):
                 faults |= try_run(run, number, chosen.records, broker, cluster, folder, environment)

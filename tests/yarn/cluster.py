@@ -1,4 +1,4 @@
-"""A real YARN with HDFS on this machine: Hadoop's mini cluster, in a JVM driven from here."""
+"""Run a real YARN with HDFS on this machine: Hadoop's mini cluster, in a JVM driven from here."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _END_TIMEOUT_S = 400.0
 _SETTINGS = {
     "yarn.scheduler.capacity.root.queues": "default",
     "yarn.scheduler.capacity.root.default.capacity": "100",
-    # Of one application at a time, the driver may take all it wants.
+    # Only one application runs at a time, so the driver may take all that it wants.
     "yarn.scheduler.capacity.maximum-am-resource-percent": "1.0",
     "yarn.scheduler.minimum-allocation-mb": "128",
     "yarn.minicluster.yarn.nodemanager.resource.memory-mb": "8192",
@@ -45,10 +45,10 @@ _SETTINGS = {
 
 
 class YarnCluster:
-    """One resource manager, one node manager, one data node.
+    """A cluster of one resource manager, one node manager and one data node.
 
     Args:
-        folder: for all that they write; must not be in use.
+        folder: folder for all that the cluster writes; no other cluster may use it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,7 +60,7 @@ class YarnCluster:
     def __enter__(self) -> Self:
         fetch_jars(_JARS, pins=_PINS)
         self._folder.mkdir(parents=True)
-        # The containers' too, which start Java by it.
+        # The containers inherit this variable too, and start Java with it.
         os.environ.setdefault("JAVA_HOME", str(find_java().executable.resolve().parents[1]))
         jars = [*list_jars("yarn", _JARS, _PINS), *list_jars(JarSet.CONNECTOR)]
         jars.append(Path(pyspark.__file__).parent / "jars" / "*")
@@ -89,14 +89,14 @@ class YarnCluster:
         traceback: TracebackType | None,
     ) -> None:
         assert self._process is not None
-        # Objects of a JVM that is gone cannot be released, which Py4J would tell of each.
+        # Objects of a JVM that has ended cannot be released, which Py4J would log for each.
         logging.getLogger("py4j").setLevel(logging.CRITICAL)
         self._process.kill()
         self._process.wait()
 
     @property
     def pid(self) -> int:
-        """The process whose descendants all containers are."""
+        """Process id of the ancestor of all containers."""
         assert self._process is not None
         return self._process.pid
 
@@ -112,7 +112,7 @@ class YarnCluster:
             conf.set(key, value)
         conf.set("hdfs.minidfs.basedir", str(self._folder / "hdfs"))
         conf.set("dfs.replication", "1")
-        # Without Hadoop's native library each unpacked file would cost a process for its mode.
+        # Without Hadoop's native library each unpacked file would cost a process to set its mode.
         conf.set("fs.file.impl", PLAIN_FILE_SYSTEM)
         files = hadoop.hdfs.MiniDFSCluster.Builder(conf).numDataNodes(1).build()
         conf.set("fs.defaultFS", files.getURI().toString())
@@ -122,7 +122,7 @@ class YarnCluster:
         self.conf_folder.mkdir()
         known = hadoop.conf.Configuration(cluster.getConfig())
         for name in ("fs.file.impl", "net.topology.node.switch.mapping.impl"):
-            known.unset(name)  # applications have no such classes
+            known.unset(name)  # applications do not have these classes
         for name in ("core-site.xml", "yarn-site.xml", "hdfs-site.xml"):
             stream = self._jvm.java.io.FileOutputStream(str(self.conf_folder / name))
             known.writeXml(stream)
@@ -132,7 +132,7 @@ class YarnCluster:
         self._client.start()
 
     def await_end(self) -> str:
-        """Wait until no application runs; return the last one's final state, as ``SUCCEEDED``."""
+        """Wait until no application runs; return the last one's final state, like ``SUCCEEDED``."""
         wait_until(lambda: self._last() is not None and self._has_ended(), timeout_s=_END_TIMEOUT_S)
         return str(self._last().getFinalApplicationStatus().toString())
 
@@ -145,6 +145,6 @@ class YarnCluster:
         return max(reports, key=lambda it: it.getStartTime(), default=None)
 
     def read_logs(self) -> str:
-        """What drivers and executors have written to standard error and output."""
+        """Return what drivers and executors have written to standard error and output."""
         paths = sorted(self._folder.rglob("container_*/std*"))
         return "\n".join(f"== {path}\n{path.read_text(errors='replace')}" for path in paths)

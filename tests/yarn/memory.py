@@ -1,4 +1,4 @@
-"""How much memory containers use, counted as YARN counts it: resident pages of the whole tree."""
+"""Measure the memory of containers as YARN does: resident pages of the whole process tree."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from lib.background import Background
 
 _POLL_S = 0.25
 _MIB = 1024 * 1024
-#: Role → what stands in the command line of its JVM.
+#: Role → part of the command line of its JVM.
 _ROLES = {"driver": "deploy.yarn.ApplicationMaster", "executor": "CoarseGrainedExecutorBackend"}
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Memory of one container at one moment, in MiB.
+    """The memory of one container at one moment, in MiB.
 
     Attributes:
         jvm: resident pages of the JVM, its heap included.
-        python: the same of all Python processes below it.
-        processes: how many these are.
+        python: resident pages of all Python processes below the JVM.
+        processes: number of these Python processes.
     """
 
     jvm: float = 0.0
@@ -36,10 +36,10 @@ class Usage:
 
 
 class MemoryWatch(Background):
-    """Keeps the largest usage of driver and executors for as long as a ``with`` block lasts.
+    """A watch that keeps the largest usage of driver and executors while a ``with`` block runs.
 
     Args:
-        root: the process whose descendants the containers are.
+        root: process whose descendants the containers are.
     """
 
     def __init__(self, root: int) -> None:
@@ -54,7 +54,7 @@ class MemoryWatch(Background):
                     role = find_role(process.cmdline())
                     if role is not None:
                         self._note(role, process)
-                except psutil.Error:  # it has just ended
+                except psutil.Error:  # the process has just ended
                     continue
 
     def _note(self, role: str, process: psutil.Process) -> None:

@@ -1,4 +1,4 @@
-"""The embedded broker: what it promises about starting, ending, crashing and coming back."""
+"""The embedded broker keeps its promises about starting, ending, crashing and coming back."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ANSWER_TIMEOUT_S = 20.0
 
 @pytest.fixture(scope="module")
 def own_broker() -> Iterator[EmbeddedBroker]:
-    """A broker of this module's, which may be killed."""
+    """Start a broker for this module, which tests may kill."""
     with EmbeddedBroker() as running:
         yield running
 
@@ -75,10 +75,10 @@ def test_three_brokers_are_one_cluster_that_goes_on_without_one_of_them() -> Non
         create_topics(Cluster(address), {"kept": 3})
         admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
         assert sorted(admin.list_topics(timeout=_ANSWER_TIMEOUT_S).brokers) == [1, 2, 3]
-        # One broker creates them; the others hear of it a moment later.
+        # One broker creates the topics; the others know of them a moment later.
         wait_until(lambda: count_replicas(admin, "kept") == {3}, _ANSWER_TIMEOUT_S)
         assert read_topic_setting(admin, "kept", "min.insync.replicas") == "2"
-        # What tells of old brokers asks each of them.
+        # The check for old brokers asks each broker.
         assert read_versions(admin, list_brokers(admin)) == {1: None, 2: None, 3: None}
         first, second, third = (broker.pid_of(it) for it in broker.node_ids)
 
@@ -127,7 +127,7 @@ def test_a_start_that_takes_too_long_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    # It comes up, but waits for a second controller that does not exist.
+    # The broker comes up, but waits for a second controller that does not exist.
     lonely = {
         "controller.quorum.voters": "1@127.0.0.1:1,2@127.0.0.1:2",
         "controller.quorum.bootstrap.servers": "",
@@ -219,7 +219,7 @@ def count_replicas(admin: AdminClient, topic: str) -> set[int]:
 def list_topics(
     address: str, password: str | None = None, timeout_s: float = _ANSWER_TIMEOUT_S
 ) -> set[str]:
-    """The topics that users made; Kafka's own begin with two underscores."""
+    """Return the topics that users made, not Kafka's own, which begin with two underscores."""
     settings: dict[str, str | int | float | bool] = {"bootstrap.servers": address, "log_level": 0}
     if password is not None:
         settings |= {
@@ -285,7 +285,7 @@ def test_settings_listeners_and_users_are_the_callers() -> None:
         assert broker.port_of("PROXIED") != broker.port
         assert seen.port == advertised
 
-        # A user signs in by SCRAM, and nobody by a wrong password.
+        # A user signs in by SCRAM, but nobody does with a wrong password.
         address = f"127.0.0.1:{broker.port_of('SCRAM')}"
         assert list_topics(address, password="right") == {"made-by-itself"}
         with pytest.raises(KafkaException):

@@ -1,4 +1,4 @@
-"""The guard that clears up after a process that cannot do so any more."""
+"""The guard cleans up after a process that can no longer do so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports that nobody uses."""
+"""Free ports are those that nobody uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose broker is used."""
+"""A named broker is used if there is one, otherwise an embedded one is started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of the differences between two contracts."""
+"""The comparison of two contracts names and judges each difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``jobs/contract.py`` as a process."""
+"""``jobs/contract.py`` works as a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contracts drafted from data and from JSON Schemas."""
+"""Contracts can be drafted from data and from JSON Schemas."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def draft(tmp_path: Path, text: str = CSV, **roles: Any) -> tuple[Contract, list
     path = tmp_path / "orders.csv"
     path.write_text(text)
     found = draft_file(path, None, Roles(**roles))
-    # What is drafted has to be a contract that can be read.
+    # The draft must be a contract that can be read.
     assert parse_contract(write_draft(found, "orders.csv"), "x") == found.contract
     return found.contract, found.notes
 
@@ -54,7 +54,7 @@ def test_a_table_becomes_a_contract(tmp_path: Path) -> None:
         "remark": (Kind.CATEGORY, True),
     }
     assert contract.field("colour").allowed == ("blue", "red")
-    # 3 to 12, with a tenth of the spread on both sides.
+    # The values are 3 to 12; a tenth of the spread is added on both sides.
     assert (contract.field("parts").minimum, contract.field("parts").maximum) == (2, 13)
     assert notes == [
         "order was taken for the identifier.",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-# The fixtures of a whole query.
+# These tests use the fixtures of a whole query.
 from tests.end_to_end.conftest import deployment
 
 __all__ = ["deployment"]

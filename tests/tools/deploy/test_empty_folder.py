@@ -27,7 +27,7 @@ LIBRARY = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-pac
 
 
 def read_submitted_words(options: list[str], folder: Path) -> list[str]:
-    """What the wrapper tells spark-submit."""
+    """Return the words with which the wrapper calls spark-submit."""
     words = folder / "words"
     echo = folder / "spark-class"
     echo.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > '{words}'\n")
@@ -48,21 +48,21 @@ def read_submitted_words(options: list[str], folder: Path) -> list[str]:
 
 
 def find_values(words: list[str], option: str) -> list[str]:
-    """The parts of an option's value."""
+    """Return the parts of an option's value."""
     return words[words.index(option) + 1].split(",")
 
 
 def unpack(words: list[str], folder: Path) -> None:
-    """Lay everything into a driver's folder, as YARN does."""
+    """Unpack everything into a driver's folder, as YARN does."""
     for uri in find_values(words, "--files"):
         shutil.copy2(locate(uri), folder / uri.rpartition("#")[2])
     for uri in find_values(words, "--archives"):
         path, name = locate(uri), uri.rpartition("#")[2]
         if path.suffix == ".zip":
-            zipfile.ZipFile(path).extractall(folder / name)  # noqa: S202 - made by us
+            zipfile.ZipFile(path).extractall(folder / name)  # noqa: S202  own archive
             continue
         with tarfile.open(path) as archive:
-            # Links to this machine's Python are what it is about.
+            # The archive must keep its links to this machine's Python.
             archive.extractall(folder / name, filter="fully_trusted")  # noqa: S202
             for part in ("pyspark/jars/", "mypy/", "pytest/", "pip/", "__editable__"):
                 left = f"{LIBRARY}/{part}"
@@ -77,7 +77,7 @@ def locate(uri: str) -> Path:
 
 
 def run_driver(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """The driver, with Spark and its connector as the cluster has them, and no more."""
+    """Run the driver with Spark and its connector, as a cluster has them, and no more."""
     job = next(index for index, it in enumerate(words) if it.endswith("score_stream.py"))
     jars = ",".join(map(str, list_jars(JarSet.CONNECTOR)))
     options = f"--master local[2] --conf spark.ui.enabled=false --jars {jars} pyspark-shell"
@@ -117,7 +117,7 @@ def test_what_is_sent_is_enough(deployment: Deployment, tmp_path: Path) -> None:
 
     words = read_submitted_words(["--master", "yarn", "--deploy-mode", "cluster", *job], own)
     unpack(words, there)
-    # What is not found any more is not read any more.
+    # Files that no longer exist cannot be read any more.
     shutil.rmtree(own)
     done = run_driver(words, there)
 

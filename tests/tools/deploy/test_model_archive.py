@@ -1,4 +1,4 @@
-"""The model as an archive."""
+"""A model can be packed as an archive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.stored_models import save_version
 
 @pytest.fixture
 def version(tmp_path: Path) -> ModelVersion:
-    """churn@1, the champion, of one file in a folder."""
+    """Save churn@1, the champion, with one file in a folder."""
 
     def write(folder: Path) -> None:
         (folder / "deep").mkdir()

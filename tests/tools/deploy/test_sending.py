@@ -1,4 +1,4 @@
-"""What is sent with a job in cluster mode, and how its command line reads over there."""
+"""In cluster mode files are sent with a job, and its command line names them as they are there."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_variables_become_flags_less_those_that_a_flag_overrules() -> None:
     assert "--verbose" in sending.arguments
     assert "overruled" not in sending.arguments
     assert "/dev/pts/1" not in sending.arguments
-    # They say there what they said here.
+    # The arguments mean on the cluster what they mean here.
     assert load_settings(ScoreStreamSettings, sending.arguments, {}) == load_settings(
         ScoreStreamSettings, ["--output-topic", "of the flag"], environment
     )

@@ -1,4 +1,4 @@
-"""Broken records among valid ones."""
+"""Broken records are mixed among valid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The producer, on a real broker."""
+"""The producer works on a real broker."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_what_is_not_delivered_is_counted_by_its_reason(
 ) -> None:
     name = topic(config={"max.message.bytes": "100000"})
 
-    # One by one and as they are, so that the broker judges each of them.
+    # Records go one by one and without compression, so that the broker judges each of them.
     options = {"compression.type": "none", "batch.num.messages": "1"}
 
     with pytest.raises(SinkError, match=r"1 of 13 records were not delivered .*MSG_SIZE_TOO_LARGE"):
@@ -160,7 +160,7 @@ def test_a_message_that_the_client_refuses_does_not_stop_the_others(
 
 def test_keys_go_where_java_clients_put_them(broker: Broker, topic: TopicFactory) -> None:
     name = topic(4)
-    # Kafka's Utils.toPositive(Utils.murmur2(key)) % 4
+    # These are the results of Kafka's Utils.toPositive(Utils.murmur2(key)) % 4.
     expected = {b"21": 0, b"foobar": 2, b"a-little-bit-long-string": 0}
 
     send_messages([Message(key, b"{}", None) for key in expected], Target(broker.cluster, name))
@@ -181,7 +181,7 @@ def test_a_signal_ends_the_sending_and_everything_sent_is_delivered(
     command = [sys.executable, str(JOB), *arguments, "--rate", "50", "--count", str(count)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as job:
         assert job.stdout is not None
-        assert "sent to" in job.stdout.readline()  # it is under way
+        assert "sent to" in job.stdout.readline()  # the sending has begun
         job.send_signal(number)
         output, _ = job.communicate(timeout=30)
 

@@ -1,4 +1,4 @@
-"""Customers from CSV files and made up."""
+"""Customers come from CSV files or are made up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's correction of dead letters."""
+"""A user's function corrects dead letters."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_failure_names_the_place_and_keeps_the_record_to_itself(tmp_path: Path
 
 def test_text_is_no_value() -> None:
     def correct(letter: DeadLetter) -> bytes | None:
-        return "text"  # type: ignore[return-value]  # what the test is about
+        return "text"  # type: ignore[return-value]  # the test needs the wrong type
 
     with pytest.raises(CorrectionError, match=r"returned str for the dead letter \[0\]@7"):
         apply_correction(correct, GENDER, PLACE)

@@ -1,4 +1,4 @@
-"""Where a run goes on to read the dead letters: the table."""
+"""The table says where a run goes on to read the dead letters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def describe(
     query_id: str | None = None,
     topic_id: str = NOW,
 ) -> GroupState:
-    """A topic of which all partitions hold the same offsets."""
+    """Describe a group and a topic whose partitions all hold the same offsets."""
     stamp = None if query_id is None else Stamp(query_id, "host:1:aa", 0, topic_id)
     return GroupState(
         committed,

@@ -1,4 +1,4 @@
-"""Dead letters sent again, on a real broker."""
+"""Dead letters are sent again, on a real broker."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def letters(topic: TopicFactory) -> str:
 
 @pytest.fixture
 def name(letters: str) -> str:
-    """The consumer group."""
+    """Return the name of the consumer group."""
     return f"resend-{letters}"
 
 
@@ -84,7 +84,7 @@ def options(broker: Broker, source: str, letters: str, name: str) -> dict[str, s
 
 @pytest.fixture
 def flags(options: dict[str, str]) -> list[str]:
-    """The options, for the job as a process of its own."""
+    """Return the options as flags, for the job as a separate process."""
     return [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
 
 
@@ -98,13 +98,13 @@ def run(options: dict[str, str]) -> Resend:
 
 @pytest.fixture
 def send(broker: Broker, source: str, letters: str) -> Callable[..., None]:
-    """Puts the dead letters of records into their topic."""
+    """Return a function that writes the dead letters of records to their topic."""
     return partial(send_letters, broker.bootstrap_servers, source, letters)
 
 
 @pytest.fixture
 def read_back(broker: Broker, source: str) -> ReadBack:
-    """Reads what is in the input topic, by key."""
+    """Return a function that reads what is in the input topic, sorted by key."""
 
     def as_row(message: Message) -> Row:
         return message.key() or b"", message.value(), read_headers(message)
@@ -127,7 +127,7 @@ def write_correction(tmp_path: Path) -> Callable[[str], Path]:
 
 
 def build_rows(count: int) -> list[Row]:
-    """Records with a gender that the contract does not know."""
+    """Build records with a gender that the contract does not know."""
     return [(b"%06d" % it, record(customerID=f"{it:06d}", gender="M"), []) for it in range(count)]
 
 
@@ -138,7 +138,8 @@ def test_records_come_back_byte_for_byte_and_counted(
     read_back: ReadBack,
     style: DeadLetterFormat,
 ) -> None:
-    values = [*(value for value, _ in BROKEN.values()), record()]  # the last has no probability
+    # The last record has no probability.
+    values = [*(value for value, _ in BROKEN.values()), record()]
     rows: list[Row] = [(b"%06d" % it, value, [OWN_HEADER]) for it, value in enumerate(values)]
     send(rows, style)
 
@@ -244,7 +245,7 @@ def test_a_kill_leaves_neither_a_gap_nor_a_second_copy(
     assert run() == 0
 
     assert killed.returncode == -signal.SIGKILL
-    assert first == 2_000  # two whole transactions
+    assert first == 2_000  # these are two whole transactions
     assert [key for key, _, _ in read_back()] == [b"%06d" % it for it in range(3_500)]
 
 
@@ -328,7 +329,8 @@ def test_letters_are_not_sent_twice_because_the_positions_have_expired(
     send(build_rows(10))
     run(from_beginning=True)
     printed = capsys.readouterr().out.splitlines()[-1]
-    delete_group(servers, name)  # what is left is the same as after the offsets' retention
+    # Deleting the group has the same result as the end of the offsets' retention.
+    delete_group(servers, name)
     send(build_rows(20)[10:])
 
     for dry_run in (True, False):
@@ -340,7 +342,7 @@ def test_letters_are_not_sent_twice_because_the_positions_have_expired(
         )
 
     assert len(read_back()) == 10
-    # The way out, as docs/dead_letters.md has it: what the last run printed.
+    # The remedy of docs/dead_letters.md sets the positions that the last run printed.
     command = "kafka-consumer-groups.sh --reset-offsets --execute"
     for partition, offset in re.findall(r"\[(\d)\]@(\d+)", printed):
         place = f"--group {name} --topic {letters}:{partition} --to-offset {offset}"
@@ -383,13 +385,14 @@ def test_every_run_commits_every_partition_and_a_new_one_is_known_as_such(
 ) -> None:
     servers = broker.bootstrap_servers
 
-    assert run() == 0  # no letters, so none can be sent twice
+    assert run() == 0  # there are no letters, so none can be sent twice
 
     assert read_group(servers, name) == {(letters, 0): 0, (letters, 1): 0}
     first = read_metadata(servers, name)
     assert run() == 0
     assert read_metadata(servers, name).keys() == {(letters, 0), (letters, 1)}
-    assert set(read_metadata(servers, name).values()).isdisjoint(first.values())  # renewed
+    # The stamps were renewed.
+    assert set(read_metadata(servers, name).values()).isdisjoint(first.values())
     add_partitions(servers, letters, 3)
     send(build_rows(30))
     assert run() == 0
@@ -450,7 +453,7 @@ def test_the_name_of_a_query_is_refused_before_its_job_is_ended(
         f"--resend-name {query.query_name} is the name of a query that reads {source}: letters that"
         " are sent under it would end its job, run host:1:aa"
     )
-    writer.write(None, {0: 1, 1: 0}, batch_id=0, query_id="d1a9e2b6")  # not fenced
+    writer.write(None, {0: 1, 1: 0}, batch_id=0, query_id="d1a9e2b6")  # the query is not fenced
     writer.close()
 
 
@@ -461,8 +464,8 @@ def test_a_topic_of_dead_letters_that_was_recreated_is_not_read_from_the_old_pos
     send(build_rows(10))
     run(from_beginning=True)
     metadata = read_metadata(servers, name)
-    # As after a topic that was deleted and recreated: Kafka deletes the offsets in the end, but a
-    # run may still meet them.
+    # This is the state after a topic was deleted and recreated: Kafka deletes the offsets in the
+    # end, but a run may still meet them.
     admin = build_admin(Cluster(servers))
     old_id = read_topic_id(admin, letters)
     moved = [

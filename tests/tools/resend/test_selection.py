@@ -1,4 +1,4 @@
-"""Which dead letters are sent again."""
+"""Rules, fields and types of error choose the dead letters that are sent again."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_without_a_choice_all_are_sent(letter: DeadLetter) -> None:
         (Selection(TOPIC, rules=(Rule.OUT_OF_RANGE, Rule.NOT_UTF8)), [GENDER, GARBLED]),
         (Selection(TOPIC, fields=("tenure",)), [GENDER]),
         (Selection(TOPIC, rules=(Rule.NOT_ALLOWED,), fields=("gender",)), [GENDER]),
-        # Each of them is broken, but not the one by the other.
+        # The rule and the field are both broken, but the field does not break this rule.
         (Selection(TOPIC, rules=(Rule.NOT_ALLOWED,), fields=("tenure",)), []),
         (Selection(TOPIC, error_types=(ErrorType.PROCESSING,), fields=("gender",)), []),
         (Selection(TOPIC, fields=("Contract",)), []),
