@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +21,7 @@ import pytest
 from hypothesis import settings
 
 from lib.setup.launch import build_local_settings, build_variables, read_spark_defaults
+from tests.support.name_server import NameServer, NoNameServerError, run_name_server
 
 if TYPE_CHECKING:  # pure tests must not even import them
     from pyspark.sql import SparkSession
@@ -102,6 +105,19 @@ def broker() -> Iterator[Broker]:
         {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000"}
     ) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def name_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NameServer]:
+    """Provide a name server; where there can be none, one that sees no name."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(run_name_server(tmp_path_factory.mktemp("names")))
+        except NoNameServerError as error:
+            server = NameServer(set(), (), str(error))
+        # This process has set the variable itself, and whoever starts a job has not.
+        unset = ("env", "--unset", "ORT_DISABLE_TELEMETRY")
+        yield replace(server, launcher=(*unset, *server.launcher))
 
 
 @pytest.fixture

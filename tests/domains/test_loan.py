@@ -25,6 +25,7 @@ from lib.tools.broker import Broker
 from tests.conftest import TopicFactory
 from tests.end_to_end.jobs import run_job
 from tests.record.random_contracts import draw_values
+from tests.support.name_server import NameServer, list_foreign
 from tests.support.process import run_python
 from tests.support.topics import produce, read_headers, read_topic
 
@@ -40,12 +41,14 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory, name_server: NameServer) -> Path:
     """Provide a store with a version that the job has trained."""
     store = tmp_path_factory.mktemp("store")
     arguments = ("--contract", str(CONTRACT), "--data", str(DATA), "--store", str(store))
-    done = run_python(str(PROJECT_ROOT / "jobs" / "train.py"), *arguments)
+    job = str(PROJECT_ROOT / "jobs" / "train.py")
+    done = run_python(job, *arguments, launcher=name_server.launcher)
     assert done.returncode == 0, done.stderr
+    assert list_foreign(name_server.names) == set()
     assert "champion     loan-default@1" in done.stdout
     return store
 

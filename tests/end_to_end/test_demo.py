@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 from lib.setup.places import PROJECT_ROOT
 from lib.tools.broker import Broker
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, kill_group
+from tests.support.name_server import NameServer, list_foreign
 
 JOB = PROJECT_ROOT / "jobs" / "demo.py"
 SMALL = ("--count", "2000", "--steady-count", "200", "--steady-rate", "100")
@@ -24,10 +25,10 @@ SMALL = ("--count", "2000", "--steady-count", "200", "--steady-rate", "100")
 
 @contextmanager
 def start_demo(
-    broker: Broker, model_store: Path, folder: Path, *options: str
+    broker: Broker, model_store: Path, folder: Path, *options: str, launcher: Sequence[str] = ()
 ) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, str(JOB), "--store", str(model_store), *SMALL, *options],
+        [*launcher, sys.executable, str(JOB), "--store", str(model_store), *SMALL, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -65,9 +66,10 @@ def list_leftovers(broker: Broker, folder: Path) -> list[str]:
 
 
 def test_every_record_comes_back_once_and_nothing_is_left_behind(
-    broker: Broker, model_store: Path, tmp_path: Path
+    broker: Broker, model_store: Path, tmp_path: Path, name_server: NameServer
 ) -> None:
-    with start_demo(broker, model_store, tmp_path) as demo:
+    launcher = name_server.launcher
+    with start_demo(broker, model_store, tmp_path, launcher=launcher) as demo:
         output, _ = demo.communicate(timeout=JOB_TIMEOUT_S)
 
     assert demo.returncode == 0, output
@@ -77,6 +79,8 @@ def test_every_record_comes_back_once_and_nothing_is_left_behind(
     assert re.search(r"\d{4}-[A-Z]{5}  0\.\d{6}  (Yes|No )  churn@1/onnx", output)
     assert "validation_error" in output
     assert list_leftovers(broker, tmp_path) == []
+    # It lasts longer than a library needs to report to its maker.
+    assert list_foreign(name_server.names) == set()
 
 
 @pytest.mark.parametrize(
