@@ -85,6 +85,12 @@ class ResendRefusedError(ScoringError):
     remedy = "see 'Sending them again' in docs/dead_letters.md"
 
 
+class OffsetsInUseError(ScoringError):
+    """The positions of a group cannot be changed now, because somebody moves them."""
+
+    remedy = "stop who uses the group first"
+
+
 class SinkError(ScoringError):
     """The base of all errors that end a query or a write."""
 

@@ -45,6 +45,7 @@ FOLDERS = (
     "tools.demo",
     "tools.deploy",
     "tools.resend",
+    "tools.offsets",
     "tools",
 )
 # These folders import neither Spark nor Kafka's client.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Any, Literal
 
 from confluent_kafka import (
@@ -24,8 +25,9 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from lib.errors import KafkaSetupError
+from lib.errors import KafkaSetupError, SettingsError
 from lib.kafka.cluster import Cluster
+from lib.kafka.partitions import Position
 from lib.kafka.retry import ask_until_answered
 from lib.kafka.secrets import hide_secrets
 
@@ -197,10 +199,52 @@ def read_offsets(
     )
 
 
+def find_offsets(admin: AdminClient, topic: str, position: Position) -> dict[int, int]:
+    """Find partition → offset of a position in a topic.
+
+    A time stands for the first record that is not older; where all are, for the last stable offset.
+
+    Returns:
+        The offsets of all partitions, or of those that the position names.
+
+    Raises:
+        SettingsError: an offset lies outside of what the topic holds, or a partition is missing.
+        KafkaException: the brokers do not tell.
+    """
+    if isinstance(position, str):
+        return read_offsets(admin, topic, position)
+    earliest, latest = read_offsets(admin, topic, "earliest"), read_offsets(admin, topic, "latest")
+    if isinstance(position, datetime):
+        spec = OffsetSpec.for_timestamp(int(position.timestamp() * 1000))
+        found = ask_until_answered(
+            lambda: _ask(admin, topic, spec),
+            lambda error: error.code() in _NO_LEADER_YET,
+            ANSWER_TIMEOUT_S,
+        )
+        return {it: at if at >= 0 else latest.get(it, 0) for it, at in found.items()}
+    named = dict.fromkeys(latest, position) if isinstance(position, int) else dict(position)
+    for partition, offset in sorted(named.items()):
+        if partition not in latest:
+            raise SettingsError(
+                f"topic {topic} has no partition {partition}; found {len(latest)} partitions,"
+                " counted from 0"
+            )
+        if not earliest[partition] <= offset <= latest[partition]:
+            raise SettingsError(
+                f"{topic}[{partition}] has no offset {offset}: its oldest record is"
+                f" @{earliest[partition]}, and it ends @{latest[partition]}",
+                hint="name an offset between them, earliest or latest",
+            )
+    return named
+
+
 def _ask_offsets(
     admin: AdminClient, topic: str, position: Literal["earliest", "latest"]
 ) -> dict[int, int]:
-    spec: OffsetSpec = getattr(OffsetSpec, position)()  # the client's own are untyped
+    return _ask(admin, topic, getattr(OffsetSpec, position)())  # the client's own are untyped
+
+
+def _ask(admin: AdminClient, topic: str, spec: OffsetSpec) -> dict[int, int]:
     asked = {TopicPartition(topic, it): spec for it in list_partitions(admin, topic)}
     answers = admin.list_offsets(
         asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_TIMEOUT_S

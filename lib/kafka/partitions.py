@@ -1,10 +1,24 @@
-"""Parses lists of partitions: ``all``, ``0-31`` or ``0,2,5-7``. Pure."""
+"""Parses lists of partitions, ``0-31`` or ``0,2,5-7``, and positions in them. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+#: A place in each partition of a topic: an end of it, the same offset everywhere, an offset for
+#: each partition, or the first record that is not older than a time.
+Position = Literal["earliest", "latest"] | int | Mapping[int, int] | datetime
 
 ALL_PARTITIONS = "all"
+#: The forms of a position, for descriptions of settings.
+POSITIONS = (
+    "earliest, latest, an offset (120), offsets by partition (0:120,1:95), or a time in UTC"
+    " (2026-11-23 or 2026-11-23T14:30:00Z), which is its first record from then on"
+)
+_PLACES = re.compile(r"\d{1,6}:\d{1,18}(,\d{1,6}:\d{1,18})*", re.ASCII)
+_OFFSET = re.compile(r"\d{1,18}", re.ASCII)
 _PART = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
 
 
@@ -28,3 +42,27 @@ def parse_partitions(text: str) -> frozenset[int] | None:
             raise ValueError(f"the range {part.strip()} ends before it begins")
         numbers.update(range(first, last + 1))
     return frozenset(numbers)
+
+
+def parse_position(text: str) -> Position:
+    """Parse a position, in one of the forms that :data:`POSITIONS` describes.
+
+    Raises:
+        ValueError: the text has none of these forms, or names a partition twice.
+    """
+    match text:
+        case "earliest" | "latest":
+            return text
+    if _OFFSET.fullmatch(text):
+        return int(text)
+    if _PLACES.fullmatch(text):
+        pairs = [pair.split(":") for pair in text.split(",")]
+        offsets = {int(partition): int(offset) for partition, offset in pairs}
+        if len(offsets) < len(pairs):
+            raise ValueError("a partition is named twice")
+        return offsets
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"expected {POSITIONS}") from None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lib.settings.base import JobSettings
 from lib.settings.jobs.consume import ConsumeSettings
 from lib.settings.jobs.demo import DemoSettings
+from lib.settings.jobs.offsets import OffsetsSettings
 from lib.settings.jobs.produce import ProduceSettings
 from lib.settings.jobs.replay import ReplaySettings
 from lib.settings.jobs.resend import ResendSettings
@@ -18,5 +19,6 @@ JOB_SETTINGS: dict[str, type[JobSettings]] = {
     "produce": ProduceSettings,
     "consume": ConsumeSettings,
     "resend": ResendSettings,
+    "offsets": OffsetsSettings,
     "demo": DemoSettings,
 }

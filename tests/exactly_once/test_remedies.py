@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -27,40 +28,47 @@ from confluent_kafka.admin import (
 )
 from pyspark.sql import functions as F
 
+from jobs.offsets import manage_offsets
 from lib.errors import ResumeRefusedError, SinkRejectedError
 from lib.kafka.admin import build_admin
 from lib.messages.columns import HEADERS_TYPE
+from lib.settings.jobs.offsets import OffsetsSettings
+from lib.settings.load import load_settings
 from lib.sink.kafka import write_at_least_once
 from lib.source.kafka import KafkaSourceSettings, read_stream
 from tests.conftest import TopicFactory
 from tests.docs.documents import read_section
 from tests.exactly_once.copying import (
+    COMMITS,
     PARTITIONS,
     Copying,
     answers,
     as_bytes,
     delete_group,
     delete_records,
+    find_set_aside,
     orders,
     recreate_topic,
     small_arrow_batches,
 )
-from tests.support.consumer_groups import read_group, run_consumer_groups
+from tests.support.consumer_groups import read_group
 from tests.support.topics import read_topic
 from tests.support.waiting import wait_until
 
 REFUSALS, MIGRATION = "docs/refused_starts.md", "docs/migration.md"
 TROUBLESHOOTING = "docs/troubleshooting.md"
 STEPS = "Steps"
+COMMAND = ".venv/bin/python jobs/offsets.py "
 REFUSAL_1 = "Refusal 1: records were deleted unscored"
 REFUSAL_2 = "Refusal 2: the group is behind the checkpoint"
+CASES = "Which case is mine"
 LOOKING = "Looking for the first record without an answer"
 
 
 def find_commands(document: str, heading: str) -> list[str]:
-    """Return the lines with ``kafka-consumer-groups.sh`` below a heading."""
+    """Return the lines with ``jobs/offsets.py`` below a heading."""
     lines = map(str.strip, read_section(document, heading).splitlines())
-    return [line for line in lines if line.startswith("kafka-consumer-groups.sh")]
+    return [line for line in lines if line.startswith(COMMAND)]
 
 
 def carry_out(
@@ -70,23 +78,28 @@ def carry_out(
     partition: int | None = None,
     offset: int | None = None,
     names: Mapping[str, str] | None = None,
-) -> str:
+) -> None:
     """Run a command of a document with the test's topic and groups."""
     settings = copying.settings
-    for name, own in {
-        "localhost:9092": settings.bootstrap_servers,
-        "telco.raw.customers": settings.source_topic,
-        "churn-scoring": settings.query_name,
-        **(names or {}),
-    }.items():
+    own_names = {"telco.raw.customers": settings.source_topic, "churn-scoring": settings.query_name}
+    for name, own in {**own_names, **(names or {})}.items():
         command = command.replace(name, own)
     if partition is not None:
-        command = command.replace(
-            f"{settings.source_topic}:0", f"{settings.source_topic}:{partition}"
-        )
+        command = command.replace("--partitions 0", f"--partitions {partition}")
     if offset is not None:
-        command = re.sub(r"--to-offset \d+", f"--to-offset {offset}", command)
-    return run_consumer_groups(command)
+        command = re.sub(r"--to \S+", f"--to {offset}", command)
+    manage(copying, *shlex.split(command.removeprefix(COMMAND)))
+
+
+def manage(copying: Copying, *arguments: str) -> None:
+    """Run ``jobs/offsets.py`` on the test's broker, topic and group."""
+    own = {
+        "--bootstrap-servers": copying.settings.bootstrap_servers,
+        "--query-name": copying.settings.query_name,
+        "--input-topic": copying.settings.source_topic,
+    }
+    named = [f"{flag}={value}" for flag, value in own.items() if flag not in arguments]
+    assert manage_offsets(load_settings(OffsetsSettings, [*arguments, *named], {})) == 0
 
 
 def refuse(copying: Copying, **changes: Any) -> ResumeRefusedError:
@@ -143,37 +156,38 @@ def test_records_that_were_deleted_unscored_are_given_up_and_no_others(copying: 
     }
     delete_records(copying, cut)
     (command,) = find_commands(REFUSALS, REFUSAL_1)
-    accepted = None
 
-    for _ in range(2):  # each partition is refused once
-        refusal = refuse(copying, accept_offsets=accepted)
-        found = re.search(r"\[(\d)\]@\d+, but the oldest record left is @(\d+)", refusal.message)
-        assert found is not None
-        carry_out(copying, command, partition=int(found[1]), offset=int(found[2]))
-        accepted = copying.find_acceptance()
-    copying.drain(accept_offsets=accepted)
+    found = re.search(r"\[(\d)\]@\d+, but the oldest", refuse(copying).message)
+    assert found is not None
+    carry_out(copying, command, partition=int(found[1]))
+    # What the other refusal says does it as well.
+    refusal = refuse(copying)
+    hint = re.search(r"jobs/offsets\.py (set .+)$", refusal.hint)
+    assert hint is not None
+    manage(copying, *hint[1].split())
+    copying.drain()
 
     assert len(lost) == 6
     kept = {it: n for it, n in answers(0, 300).items() if it[0] not in lost}
     assert copying.read() == Counter(kept)
 
 
+@COMMITS
 def test_a_group_that_was_set_back_to_score_records_again_scores_just_these(
-    copying: Copying, checkpoint: Path
+    copying: Copying, checkpoint: Path, commit: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     copying.produce(*orders(0, 200))
-    copying.drain()
+    copying.drain(commit=commit)
     keys = list_keys(copying, 0)
     command = find_commands(REFUSALS, LOOKING)[0]
     carry_out(copying, command, partition=0, offset=0)
 
-    accepted = copying.find_acceptance()
-    refusal = refuse(copying, accept_offsets=accepted)
-    assert "remove the checkpoint to resume at the group's offsets" in str(refusal)
-    shutil.rmtree(checkpoint)
-    copying.drain(accept_offsets=accepted)
+    copying.drain(commit=commit)
     copying.produce(*orders(200, 300))
-    copying.drain()
+    copying.drain(commit=commit)
+
+    assert f"jobs/offsets.py has set {copying.settings.source_topic}[0]@0, and" in caplog.text
+    assert len(find_set_aside(checkpoint)) == 1
 
     twice = {it: n + (it[0] in keys) for it, n in answers(0, 300).items()}
     assert copying.read() == Counter(twice)
@@ -188,12 +202,11 @@ def test_a_group_that_was_set_back_by_mistake_goes_on_where_it_was(
     if not is_noted:
         copying.produce(*orders(200, 300))
         copying.die_in_batch(is_written=True)
+    copying.commit_by_hand({0: 0, 1: 0})
     command = find_commands(REFUSALS, LOOKING)[0]
-    for partition in range(2):
-        carry_out(copying, command, partition=partition, offset=0)
     unanswered = find_unanswered(copying)
 
-    accepted = copying.find_acceptance()
+    accepted: str | None = copying.find_acceptance()
     for partition in range(2):
         refusal = refuse(copying, accept_offsets=accepted)
         found = re.search(
@@ -204,9 +217,9 @@ def test_a_group_that_was_set_back_by_mistake_goes_on_where_it_was(
         # If Spark has not noted the batch, going on from its start would be wrong.
         assert (unanswered[partition] == int(found[2])) == is_noted
         carry_out(copying, command, partition=partition, offset=unanswered[partition])
-        accepted = copying.find_acceptance()
+        accepted = None if partition else copying.find_acceptance()
     copying.produce(*orders(300, 400) if not is_noted else orders(200, 400))
-    copying.drain(accept_offsets=accepted)
+    copying.drain()
 
     assert copying.read() == answers(0, 400)
 
@@ -291,7 +304,7 @@ def follow_refusal_3(copying: Copying, **changes: Any) -> None:
     assert re.search(r"no committed offset for \S+\[\d\]", refusal.message)
     assert "may or may not have been written" in refusal.message
     set_to_unanswered(copying)
-    copying.drain(**changes, accept_offsets=copying.find_acceptance(**changes))
+    copying.drain(**changes)
 
 
 def test_a_query_gets_a_new_name_with_the_offsets_of_the_old_one(copying: Copying) -> None:
@@ -302,21 +315,16 @@ def test_a_query_gets_a_new_name_with_the_offsets_of_the_old_one(copying: Copyin
     copying.produce(*orders(300, 400))
     renamed = copy_offsets(copying, f"{copying.settings.query_name}-new")
 
-    renamed.drain(accept_offsets=renamed.find_acceptance())
+    renamed.drain()
 
     assert renamed.read() == answers(0, 400)
 
 
 def copy_offsets(copying: Copying, name: str, **changes: Any) -> Copying:
-    """Copy all offsets to another group through a file, as docs/migration.md says."""
+    """Copy all positions to another group, as docs/migration.md says."""
     new = replace(copying, settings=replace(copying.settings, query_name=name, **changes))
-    exporting, setting = find_commands(MIGRATION, STEPS)[-2:]
-    command, _, file = exporting.partition(" > ")
-    path = Path(copying.settings.checkpoint).with_name(file)
-    path.write_text(
-        carry_out(copying, command, names={"old-consumer": copying.settings.query_name})
-    )
-    carry_out(new, setting, names={file: str(path)})
+    (command,) = find_commands(MIGRATION, STEPS)
+    carry_out(new, command, names={"old-consumer": copying.settings.query_name})
     return new
 
 
@@ -331,7 +339,7 @@ def test_one_query_becomes_several_that_share_the_topic(copying: Copying, tmp_pa
         one = copy_offsets(
             copying, name, checkpoint=str(tmp_path / name), partitions=frozenset(partitions)
         )
-        one.drain(accept_offsets=one.find_acceptance())
+        one.drain()
 
     assert copying.read() == answers(0, 400)
 
@@ -345,14 +353,10 @@ def test_a_job_takes_over_from_a_consumer_that_was_written_by_hand(copying: Copy
         consumer.subscribe([settings.source_topic])
         seen = {as_bytes(m.key()) for m in consumer.consume(120, timeout=30)}
         consumer.commit(asynchronous=False)
-    describe, set_one, *_ = find_commands(MIGRATION, STEPS)
+    (command,) = find_commands(MIGRATION, STEPS)
 
-    shown = carry_out(copying, describe, names={"old-consumer": old}).splitlines()
-    assert shown
-    for line in shown:
-        _, partition, offset = line.split(",")
-        carry_out(copying, set_one, partition=int(partition), offset=int(offset))
-    copying.drain(accept_offsets=copying.find_acceptance())
+    carry_out(copying, command, names={"old-consumer": old})
+    copying.drain()
 
     assert len(seen) == 120
     assert copying.read() == Counter(
@@ -376,7 +380,7 @@ def test_a_consumer_that_joined_with_the_group_is_stopped_and_the_offsets_set_ri
 
     assert "was not committed by this job" in refuse(copying).message
     set_to_unanswered(copying)
-    copying.drain(accept_offsets=copying.find_acceptance())
+    copying.drain()
 
     assert copying.read() == answers(0, 200)
 
@@ -439,14 +443,12 @@ def test_a_topic_that_was_recreated_is_begun_anew(copying: Copying, checkpoint: 
     assert copying.read() == answers(0, 200)
 
 
-def test_everything_is_scored_anew_from_the_beginning(copying: Copying, checkpoint: Path) -> None:
+def test_everything_is_scored_anew_from_the_beginning(copying: Copying) -> None:
     copying.produce(*orders(0, 100))
     copying.drain()
-    command = find_commands(REFUSALS, LOOKING)[0]
-    for partition in range(PARTITIONS):
-        carry_out(copying, command, partition=partition, offset=0)
-    shutil.rmtree(checkpoint)
-    copying.drain(accept_offsets=copying.find_acceptance())
+    (command,) = find_commands(REFUSALS, CASES)
+    carry_out(copying, command)
+    copying.drain()
 
     assert copying.read() == Counter(dict.fromkeys(answers(0, 100), 2))
 
@@ -516,6 +518,6 @@ def test_a_damaged_checkpoint_without_offsets_of_the_group_is_replaced_by_a_look
 
     set_to_unanswered(copying)
     shutil.rmtree(checkpoint)
-    copying.drain(accept_offsets=copying.find_acceptance())
+    copying.drain()
 
     assert copying.read() == answers(0, 200)

@@ -103,6 +103,11 @@ class DriverCommit:
             self._writer.claim(offsets, query_id=query_id)
             self._is_owner, self._query_id = True, query_id
 
+    def move(self, offsets: Offsets, query_id: str) -> None:
+        """Commit exactly these offsets for a person, once older runs are fenced."""
+        with self._lock:
+            self._writer.move(offsets, query_id=query_id)
+
     def write(self, batch: Batch) -> WriteReport:
         """Collect the batch and write it in one transaction.
 

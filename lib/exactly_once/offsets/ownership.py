@@ -3,7 +3,7 @@
 Anybody can commit for a consumer group: tools set its offsets, other queries use its name by
 mistake, consumers subscribe. Such offsets do not say what this query has answered. So a start
 refuses them until a person accepts them (``--accept-offsets``), and a running query stops when it
-finds them.
+finds them. Offsets that a person has set with ``jobs/offsets.py`` have a stamp, and are taken.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from lib.errors import ResumeRefusedError, SinkOffsetsGoneError, SinkTakenOverError
 from lib.exactly_once.offsets.acceptance import sign_offsets
-from lib.exactly_once.offsets.stamp import UNKNOWN_QUERY, Stamp
+from lib.exactly_once.offsets.stamp import PERSON, UNKNOWN_QUERY, Stamp
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _check_stamp(stamp: Stamp | None, evidence: Evidence, place: str, accept: st
             f" offsets, {accept}",
         )
     expected = evidence.checkpoint_query_id
-    if expected is not None and stamp.query_id not in (expected, UNKNOWN_QUERY):
+    if expected is not None and stamp.query_id not in (expected, UNKNOWN_QUERY, PERSON):
         raise ResumeRefusedError(
             f"{place} was committed by another query: found query id {stamp.query_id} (run"
             f" {stamp.run_id}, batch {stamp.batch_id}), the checkpoint's is {expected}",

@@ -60,12 +60,14 @@ class GroupPosition:
         latest: partition of the topic, read by the query or not → its last stable offset, which is
             the begin of the oldest open transaction or the end of the partition.
         configured: partition → offset of ``--starting-offsets``.
+        chosen: the partitions whose committed offset a person has set with ``jobs/offsets.py``.
     """
 
     committed: Mapping[int, int | None]
     earliest: Offsets
     latest: Offsets
     configured: Offsets
+    chosen: frozenset[int] = frozenset()
 
     @property
     def has_commits(self) -> bool:
@@ -184,7 +186,7 @@ class _Source:
         self._check_extent(checkpoint)
         self.check_stable()
         missing = self._find_missing(checkpoint)
-        set_aside = distrust or self._find_trimmed(checkpoint)
+        set_aside = distrust or self._find_rewound(checkpoint) or self._find_trimmed(checkpoint)
         if set_aside is not None:
             reason = "the group's offsets: Spark cannot go on from its checkpoint"
             return self.resume_at(reason, missing, set_aside=set_aside)
@@ -210,8 +212,7 @@ class _Source:
                     f"group {self.group_id} committed {self.topic}[{partition}]@{committed}, past"
                     f" the last stable offset @{latest}: {_UNSTABLE}",
                     hint=f"{_WAIT}; if there is no open transaction, set the group's offset with"
-                    f" kafka-consumer-groups --group {self.group_id} --reset-offsets; the"
-                    " next start says how to accept it",
+                    f" {self._command(partition, 'OFFSET')}",
                 )
 
     def _check_extent(self, checkpoint: CheckpointPosition) -> None:
@@ -243,7 +244,7 @@ class _Source:
             committed = self.group.committed.get(partition)
             if committed is None:
                 missing[partition] = start
-            elif committed < start:
+            elif committed < start and partition not in self.group.chosen:
                 raise ResumeRefusedError(
                     f"group {self.group_id} committed {self.topic}[{partition}]@{committed}, but"
                     f" the checkpoint's batch {batch} starts @{start}: {start - committed} offsets"
@@ -260,6 +261,17 @@ class _Source:
                 hint=f"the batch starts at {dict(missing)}; {self._look()}",
             )
         return missing
+
+    def _find_rewound(self, checkpoint: CheckpointPosition) -> str | None:
+        """Describe an offset that a person has set to before the next batch, if there is one."""
+        for partition, start in sorted(checkpoint.start.items()):
+            committed = self.group.committed.get(partition)
+            if committed is not None and committed < start:
+                return (
+                    f"jobs/offsets.py has set {self.topic}[{partition}]@{committed}, and batch"
+                    f" {checkpoint.next_batch_id} starts @{start}"
+                )
+        return None
 
     def _find_trimmed(self, checkpoint: CheckpointPosition) -> str | None:
         """Describe records that Spark would miss in its next batch, if retention deleted some.
@@ -281,16 +293,20 @@ class _Source:
             f"group {self.group_id} is at {self.topic}[{partition}]@{start}, but the oldest record"
             f" left is @{earliest}: {earliest - start} offsets were deleted unscored",
             hint="give the topic a longer retention; to go on without them, set the group's offset"
-            f" of this partition to {earliest} with kafka-consumer-groups --group"
-            f" {self.group_id} --reset-offsets",
+            f" of this partition with {self._command(partition, earliest)}",
         )
 
     def _look(self) -> str:
         """Say what to do where only the output tells how far a partition was answered."""
         return (
-            "look for the first record without an answer, and set the group's offset to it"
-            f" with kafka-consumer-groups --group {self.group_id} --reset-offsets, as"
-            " docs/refused_starts.md says"
+            "look for the first record without an answer, as docs/refused_starts.md says, and set"
+            f" the group's offset to it with {self._command('PARTITION', 'OFFSET')}"
+        )
+
+    def _command(self, partition: int | str, offset: int | str) -> str:
+        return (
+            f"jobs/offsets.py set --query-name {self.group_id} --input-topic {self.topic}"
+            f" --partitions {partition} --to {offset}"
         )
 
     def _name(self, partitions: Iterable[int]) -> str:

@@ -16,6 +16,8 @@ from lib.exactly_once.offsets.process_identity import identify_process
 _VERSION = "v2"
 #: It stands for Spark's id of a query whose checkpoint does not exist yet.
 UNKNOWN_QUERY = "-"
+#: It stands for a person, who has set the offset with ``jobs/offsets.py``.
+PERSON = "person"
 #: It stands for a topic id that was not asked for.
 UNKNOWN_TOPIC = "-"
 #: It stands for a batch, in the stamps of offsets that a driver commits when it takes over.
@@ -140,3 +142,9 @@ def has_committed(committer: Committer, stamps: Mapping[int, str | None]) -> boo
     """Tell whether any of the offsets with this metadata was committed in that place."""
     found = (Stamp.from_metadata(metadata) for metadata in stamps.values())
     return any(stamp is not None and stamp.committer is committer for stamp in found)
+
+
+def find_chosen(stamps: Mapping[int, str | None]) -> frozenset[int]:
+    """Find the partitions whose offset a person has set with ``jobs/offsets.py``."""
+    found = ((p, Stamp.from_metadata(metadata)) for p, metadata in stamps.items())
+    return frozenset(p for p, stamp in found if stamp is not None and stamp.query_id == PERSON)

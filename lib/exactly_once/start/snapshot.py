@@ -17,7 +17,7 @@ from lib.exactly_once.offsets.resume import (
     ResumePlan,
     decide_resume,
 )
-from lib.exactly_once.offsets.stamp import Stamp
+from lib.exactly_once.offsets.stamp import Stamp, find_chosen
 from lib.exactly_once.transaction.group_offsets import choose_partitions, look_at_group
 from lib.exactly_once.transaction.settings import ExactlyOnceSettings, TransactionSettings
 from lib.kafka.admin import count_members, list_partitions, read_offsets
@@ -177,6 +177,7 @@ def decide(
         earliest={p: snapshot.earliest[p] for p in mine},
         latest=snapshot.latest,
         configured={p: configured.get(p, 0) for p in mine},
+        chosen=find_chosen(snapshot.stamps),
     )
     return decide_resume(
         snapshot.position,

@@ -174,6 +174,25 @@ class TransactionalWriter:
         if offsets:
             self._retrying.keep(self._retrying.run("keeping the query", commit))
 
+    def move(self, offsets: Offsets, *, query_id: str) -> None:
+        """Commit exactly these offsets, backwards too: a person wants them.
+
+        Args:
+            offsets: partition → offset; other partitions keep their offsets.
+            query_id: the text that stands in the stamp for who wants them.
+
+        Raises:
+            SinkError: see :meth:`write`.
+        """
+        stamp = self._author.sign(query_id, CLAIM).to_metadata()
+
+        def commit(producer: TransactionalProducer) -> TransactionalProducer:
+            producer.begin()
+            producer.send_offsets(offsets, stamp)
+            return self._commit(producer, offsets, stamp)
+
+        self._retrying.keep(self._retrying.run("setting the offsets", commit))
+
     def write(
         self,
         messages: pa.Table | None,

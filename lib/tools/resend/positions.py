@@ -101,8 +101,8 @@ def _check_position(
     place = f"{topic}[{partition}]@{offset} of group {group_id}"
     stamp = found.stamps.get(partition)
     hint = (
-        "if it was recreated, delete the group's offsets (kafka-consumer-groups.sh"
-        f" --delete-offsets --group {group_id} --topic {topic}) and add --from-beginning"
+        "if it was recreated, delete the group's positions (jobs/offsets.py delete --query-name"
+        f" {group_id} --input-topic {topic}) and add --from-beginning"
     )
     if stamp is not None and stamp.topic_id not in (UNKNOWN_TOPIC, found.topic_id):
         raise ResendRefusedError(

@@ -25,10 +25,11 @@ def decide(
     committed: dict[int, int | None],
     configured: dict[int, int] | None = None,
     distrust: str | None = None,
+    chosen: tuple[int, ...] = (),
 ) -> ResumePlan:
     earliest = {partition: EARLIEST.get(partition, 0) for partition in committed}
     latest = dict.fromkeys(committed, 1_000) | LATEST
-    group = GroupPosition(committed, earliest, latest, configured or earliest)
+    group = GroupPosition(committed, earliest, latest, configured or earliest, frozenset(chosen))
     return decide_resume(checkpoint, group, topic="in", group_id="query", distrust=distrust)
 
 
@@ -82,6 +83,21 @@ def test_checkpoint_is_refused_when_the_group_is_behind() -> None:
     assert "remove the checkpoint" in message
 
 
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_position_that_a_person_has_set_back_costs_the_checkpoint_only(complete: bool) -> None:
+    checkpoint = at({0: 50, 1: 60}, complete=complete)
+
+    plan = decide(checkpoint, {0: 50, 1: 40}, chosen=(1,))
+
+    assert plan.starting_offsets == {0: 50, 1: 40}
+    assert plan.set_aside == "jobs/offsets.py has set in[1]@40, and batch 7 starts @60"
+    # One that is set forward costs nothing: the sink leaves out what was committed.
+    assert decide(checkpoint, {0: 55, 1: 60}, chosen=(0,)) == ResumePlan("the checkpoint")
+    # Another partition that somebody else has moved is refused as ever.
+    with pytest.raises(ResumeRefusedError, match=r"in\[0\]@49"):
+        decide(checkpoint, {0: 49, 1: 40}, chosen=(1,))
+
+
 def test_checkpoint_known_to_be_complete_seeds_a_group_without_offsets() -> None:
     plan = decide(at({0: 50, 1: 60}), {0: None, 1: None})
 
@@ -94,7 +110,7 @@ def test_checkpoint_seeds_only_the_partitions_whose_offsets_expired() -> None:
 
 
 def test_checkpoint_with_an_open_batch_and_no_offsets_is_refused_by_name() -> None:
-    with pytest.raises(ResumeRefusedError, match=r"in\[1\], and batch 7 .*reset-offsets"):
+    with pytest.raises(ResumeRefusedError, match=r"in\[1\], and batch 7 .*jobs/offsets.py set"):
         decide(at({0: 50, 1: 60}, complete=False), {0: 50, 1: None})
 
 
@@ -137,7 +153,8 @@ def test_retention_behind_what_was_answered_costs_the_checkpoint_only(complete: 
 def test_retention_of_what_was_not_answered_is_refused(complete: bool) -> None:
     reason = (
         r"group query is at in\[0\]@9, but the oldest record left is @10: 1 offsets were deleted"
-        r" unscored .*set the group's offset of this partition to 10 "
+        r" unscored .*jobs/offsets.py set --query-name query --input-topic in --partitions 0 --to"
+        r" 10\)"
     )
     with pytest.raises(ResumeRefusedError, match=reason):
         decide(at({0: 4, 1: 60}, complete=complete), {0: 9, 1: 60})

@@ -46,8 +46,8 @@ GO_ON = (
     " again"
 )
 RECREATED = (
-    "if it was recreated, delete the group's offsets (kafka-consumer-groups.sh --delete-offsets"
-    " --group repair --topic dead) and add --from-beginning"
+    "if it was recreated, delete the group's positions (jobs/offsets.py delete --query-name"
+    " repair --input-topic dead) and add --from-beginning"
 )
 
 

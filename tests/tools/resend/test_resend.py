@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Message, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
+from jobs.offsets import manage_offsets
 from jobs.resend import resend_dead_letters
 from lib.errors import (
     CorrectionError,
@@ -32,6 +33,7 @@ from lib.messages.dead_letter import (
     DeadLetterFormat,
 )
 from lib.messages.header_text import Header
+from lib.settings.jobs.offsets import OffsetsSettings
 from lib.settings.jobs.resend import ResendSettings
 from lib.tools.resend.resend import resend
 from lib.tools.resend.selection import Selection
@@ -40,7 +42,6 @@ from tests.support.consumer_groups import (
     delete_offsets,
     list_positions,
     read_group,
-    run_consumer_groups,
 )
 from tests.support.letters import Row, send_letters
 from tests.support.process import run_python
@@ -343,10 +344,8 @@ def test_letters_are_not_sent_twice_because_the_positions_have_expired(
 
     assert len(read_back()) == 10
     # The remedy of docs/dead_letters.md sets the positions that the last run printed.
-    command = "kafka-consumer-groups.sh --reset-offsets --execute"
-    for partition, offset in re.findall(r"\[(\d)\]@(\d+)", printed):
-        place = f"--group {name} --topic {letters}:{partition} --to-offset {offset}"
-        run_consumer_groups(f"{command} --bootstrap-server {servers} {place}")
+    positions = re.findall(r"\[(\d)\]@(\d+)", printed)
+    manage_positions(servers, name, letters, "set", to=",".join(map(":".join, positions)))
     assert run() == 0
     assert [key for key, _, _ in read_back()] == [b"%06d" % it for it in range(20)]
 
@@ -477,11 +476,15 @@ def test_a_topic_of_dead_letters_that_was_recreated_is_not_read_from_the_old_pos
     with pytest.raises(ResendRefusedError, match=r"was committed for another topic of that name"):
         run()
 
-    run_consumer_groups(
-        f"kafka-consumer-groups.sh --bootstrap-server {servers} --group {name} --topic {letters}"
-        " --delete-offsets"
-    )
+    manage_positions(servers, name, letters, "delete")
     assert run(from_beginning=True) == 0
+
+
+def manage_positions(servers: str, name: str, letters: str, action: str, **more: str) -> None:
+    """Change the positions of the name with ``jobs/offsets.py``."""
+    named = {"bootstrap_servers": servers, "query_name": name, "input_topic": letters}
+    settings = OffsetsSettings.model_validate({"action": action, **named, **more})
+    assert manage_offsets(settings) == 0
 
 
 def read_metadata(servers: str, group: str) -> dict[tuple[str, int], str]:

@@ -1,0 +1,1 @@
+"""Shows, sets, copies and deletes the positions of a query's consumer group."""
