@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lib.kafka.cluster import Cluster, check_options
 from lib.score.registry import DEFAULT, rank_backends
@@ -49,11 +48,15 @@ def name_flag(setting: str) -> str:
     return f"--{setting.replace('_', '-')}"
 
 
-class JobSettings(BaseSettings):
-    """The settings that all jobs have."""
+def name_variable(setting: str) -> str:
+    """Return the variable of a setting: ``SCORE_INPUT_TOPIC`` for ``input_topic``."""
+    return f"{ENVIRONMENT_PREFIX}{setting.upper()}"
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX,
+
+class JobSettings(BaseModel):
+    """The settings that all jobs have. Only ``lib.settings.load`` reads files and variables."""
+
+    model_config = ConfigDict(
         extra="forbid",
         frozen=True,
         # `model` is the field's proper name here; pydantic guards names that begin with model_.

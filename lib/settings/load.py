@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import itertools
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource
+from pydantic.fields import FieldInfo
 
 from lib.errors import SettingsError
 from lib.exit_codes import describe_exit_codes
@@ -26,13 +26,21 @@ from lib.kafka.secrets import (
     refuse_if_readable,
     refuse_on_command_line,
 )
-from lib.settings.base import ENVIRONMENT_PREFIX, JobSettings, name_flag
+from lib.settings.base import ENVIRONMENT_PREFIX, JobSettings, name_flag, name_variable
 from lib.settings.domain import find_names
 
 Settings = TypeVar("Settings", bound=JobSettings)
 
 # Flags that took no value in earlier releases.
-_ONCE_PLAIN = ("--accept-offsets",)
+_ONCE_PLAIN = ("accept_offsets",)
+# The terminal behind the pipe of spark-submit; ./spark-submit.sh sets it for the job.
+_OWN_VARIABLES = frozenset({f"{ENVIRONMENT_PREFIX}TERMINAL"})
+# Kubernetes tells each container of the services beside it, one of which may be called "score".
+_OF_KUBERNETES = re.compile(
+    r"SCORE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
+)
+# Braces hold alternatives of a pattern of files.
+_COMMA_OUTSIDE_BRACES = re.compile(r",(?![^{}]*\})")
 
 
 def load_settings(
@@ -46,52 +54,29 @@ def load_settings(
         environment: variables; those of this process by default.
 
     Raises:
-        SettingsError: unknown key, unreadable file or invalid value, with the place it came from.
+        SettingsError: unknown key or variable, unreadable file or invalid value, with the place it
+            came from.
         SystemExit: for ``--help``, and for flags that do not exist.
     """
     variables = os.environ if environment is None else environment
-    early, remaining = _parse_early(_complete_plain(arguments))
-    refuse_on_command_line(_guess_keys(remaining))
-    file = _read_file(early.config or variables.get(f"{ENVIRONMENT_PREFIX}CONFIG"))
-    file = _keep_own(kind, file)
+    flags = _parse_flags(kind, arguments)
+    _refuse_unknown_variables(kind, variables)
     found = read_environment(kind, variables)
-    chosen = file | found
-    if early.config:
-        chosen["config"] = early.config
+    file = _keep_own(kind, _read_file(flags.get("config") or found.get("config")))
+    chosen = file | found | flags
     if "kafka" in kind.model_fields:
-        if early.kafka_secrets is not None:
-            chosen["kafka_secrets"] = early.kafka_secrets
-        flags = _read_pairs(early.kafka)
-        refuse_on_command_line(flags)
         secrets = chosen.get("kafka_secrets")
-        # Both are merged, so that a password may come from another place than the other options.
+        # All are merged, so that a password may come from another place than the other options.
         parts = (
             file.get("kafka", {}),
             {} if secrets is None else read_secret_file(Path(str(secrets))),
             found.get("kafka", {}),
-            flags,
+            flags.get("kafka", {}),
         )
         chosen["kafka"] = {key: value for part in parts for key, value in part.items()}
-
-    class Loaded(kind):  # type: ignore[valid-type, misc]
-        """Adds the command line to the settings from file and environment."""
-
-        @classmethod
-        def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], init_settings: Any, **_: Any
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return CliSettingsSource(
-                settings_cls,
-                cli_parse_args=remaining,
-                cli_kebab_case=True,
-                cli_implicit_flags=True,
-                cli_hide_none_type=True,
-                cli_avoid_json=True,
-            ), init_settings
-
-    Loaded.__doc__ = f"{kind.__doc__}\n\n{describe_exit_codes()}"
+    chosen = {name: _split(kind.model_fields[name], value) for name, value in chosen.items()}
     try:
-        settings = kind.model_validate(Loaded(**chosen).model_dump())
+        settings = kind.model_validate(chosen)
         # The names of the domain come last, because they depend on the other settings.
         names = find_names(settings)
         return kind.model_validate(settings.model_dump() | names) if names else settings
@@ -99,28 +84,82 @@ def load_settings(
         raise SettingsError(_describe(error)) from error
 
 
-def _parse_early(arguments: Iterable[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Parse arguments that the settings library cannot: the file, and values with commas."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config")
-    parser.add_argument("--kafka", action="append", default=[])
-    parser.add_argument("--kafka-secrets")
-    return parser.parse_known_args(list(arguments))
+def _parse_flags(kind: type[JobSettings], arguments: Sequence[str]) -> dict[str, Any]:
+    """Parse setting → text of its flag, a list of texts if it can be repeated.
+
+    Raises:
+        SettingsError: an option of Kafka is no KEY=VALUE, or a secret.
+        SystemExit: for ``--help``, and for flags that do not exist.
+    """
+    parser = argparse.ArgumentParser(
+        description=f"{kind.__doc__}\n\n{describe_exit_codes()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    for name, field in kind.model_fields.items():
+        parser.add_argument(name_flag(name), dest=name, **_describe_flag(name, field))
+    found, unknown = parser.parse_known_args(arguments)
+    refuse_on_command_line(_guess_keys(unknown))
+    if unknown:
+        close = _find_nearest(unknown[0].partition("=")[0], map(name_flag, kind.model_fields))
+        hint = "" if close is None else f" (did you mean {close}?)"
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    flags = vars(found)
+    if "kafka" in flags:
+        flags["kafka"] = _read_pairs(flags["kafka"])
+        refuse_on_command_line(flags["kafka"])
+    return flags
 
 
-def _complete_plain(arguments: Sequence[str]) -> Iterator[str]:
-    """Give a former plain flag a value, so that the error says what to write instead."""
-    for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue="--"):
-        is_plain = argument in _ONCE_PLAIN and following.startswith("--")
-        yield f"{argument}=true" if is_plain else argument
+def _describe_flag(name: str, field: FieldInfo) -> dict[str, Any]:
+    """Return the arguments of ``add_argument`` for a setting."""
+    default = "required" if field.is_required() else f"default: {field.get_default()}"
+    if field.is_required() or field.get_default() not in (None, "", ()):
+        text = f"{field.description} ({default})"
+    else:
+        text = f"{field.description}"
+    described: dict[str, Any] = {"help": text.replace("%", "%%")}
+    if field.annotation is bool:
+        return {**described, "action": argparse.BooleanOptionalAction}
+    if get_origin(field.annotation) is Literal:
+        described["metavar"] = f"{{{','.join(map(str, get_args(field.annotation)))}}}"
+    elif name == "kafka":
+        described["metavar"] = "KEY=VALUE"
+    else:
+        described["metavar"] = name.upper()
+    if name in _ONCE_PLAIN:
+        return {**described, "nargs": "?", "const": "true"}
+    return {**described, "action": "append" if name == "kafka" or _is_list(field) else "store"}
 
 
-def _guess_keys(arguments: Sequence[str]) -> Iterator[str]:
+def _is_list(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) in (list, tuple)
+
+
+def _split(field: FieldInfo, value: Any) -> Any:
+    """Split the texts of a list at their commas, except for those within braces."""
+    if not _is_list(field) or not isinstance(value, str | list):
+        return value
+    texts = [value] if isinstance(value, str) else value
+    return [
+        part
+        for text in texts
+        for part in (_COMMA_OUTSIDE_BRACES.split(text) if isinstance(text, str) else [text])
+    ]
+
+
+def _guess_keys(arguments: Iterable[str]) -> Iterator[str]:
     """Find names of Kafka options behind a misspelled flag, whose values must not be shown."""
     for argument in arguments:
         for key in argument.split("=")[:-1]:
             if "." in key and "/" not in key:
                 yield key.lstrip("-")
+
+
+def _find_nearest(name: str, known: Iterable[str]) -> str | None:
+    """Find the known name that may have been meant; None if none is near."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
 
 
 def _read_file(path: str | None) -> dict[str, Any]:
@@ -155,24 +194,55 @@ def _keep_own(kind: type[JobSettings], file: Mapping[str, Any]) -> dict[str, Any
         unknown = foreign.difference(*(other.model_fields for other in JOB_SETTINGS.values()))
         if unknown:
             key = min(unknown)
-            close = difflib.get_close_matches(key, kind.model_fields, n=1)
-            guess = f"did you mean {close[0]}?" if close else None
-            raise SettingsError(f"unknown setting {key!r} in the configuration file", hint=guess)
+            close = _find_nearest(key, kind.model_fields)
+            raise SettingsError(
+                f"unknown setting {key!r} in the configuration file",
+                hint=close and f"did you mean {close}?",
+            )
     return {key: value for key, value in file.items() if key not in foreign}
+
+
+def _refuse_unknown_variables(kind: type[JobSettings], environment: Mapping[str, str]) -> None:
+    """Refuse variables that look like settings and are none of any job.
+
+    Raises:
+        SettingsError: there is one; the error names the variable that may have been meant.
+    """
+    given = {name for name in environment if name.upper().startswith(ENVIRONMENT_PREFIX)}
+    given -= {name_variable(name) for name in kind.model_fields} | _OWN_VARIABLES
+    if not given:
+        return
+    # Imported here: most processes have only variables of their own job.
+    from lib.settings.registry import JOB_SETTINGS
+
+    # The own settings come first among equally near ones.
+    kinds = (kind, *JOB_SETTINGS.values())
+    known = [setting for it in kinds for setting in it.model_fields]
+    for name in sorted(given - set(map(name_variable, known))):
+        setting = name[len(ENVIRONMENT_PREFIX) :].lower()
+        # Names in small letters belong to other programs, unless they spell a setting.
+        is_other = not name.startswith(ENVIRONMENT_PREFIX) and setting not in known
+        if not is_other and _OF_KUBERNETES.fullmatch(name) is None:
+            close = _find_nearest(setting, known)
+            raise SettingsError(
+                f"unknown variable {name} in the environment",
+                hint=close and f"did you mean {name_variable(close)}?",
+            )
 
 
 def read_environment(kind: type[JobSettings], environment: Mapping[str, str]) -> dict[str, Any]:
     """Read setting → text of its variable; Kafka's options become a dictionary.
 
+    An empty variable counts as none, because files of containers often name all that they may set.
+
     Raises:
         SettingsError: an option of Kafka is no KEY=VALUE.
     """
     found: dict[str, Any] = {}
-    if "bootstrap_servers" in kind.model_fields and "KAFKA_BOOTSTRAP_SERVERS" in environment:
+    if "bootstrap_servers" in kind.model_fields and environment.get("KAFKA_BOOTSTRAP_SERVERS"):
         found["bootstrap_servers"] = environment["KAFKA_BOOTSTRAP_SERVERS"]
     for name in kind.model_fields:
-        text = environment.get(f"{ENVIRONMENT_PREFIX}{name.upper()}")
-        if text is not None:
+        if text := environment.get(name_variable(name)):
             found[name] = _read_pairs(text.split(",")) if name == "kafka" else text
     return found
 

@@ -174,14 +174,6 @@ def test_triggers_of_the_documentation_are_accepted(trigger: str) -> None:
     assert load("--trigger", trigger).trigger == trigger
 
 
-def test_an_unknown_flag_ends_with_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ending:
-        load("--input-tpic", "x")
-
-    assert ending.value.code == 2
-    assert "unrecognized arguments: --input-tpic" in capsys.readouterr().err
-
-
 def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ending:
         load("--help")

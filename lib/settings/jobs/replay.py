@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from lib.settings.base import PlanSettings
 
@@ -17,8 +17,3 @@ class ReplaySettings(PlanSettings):
     )
     output: str = Field(description="folder for predictions/ and dead_letters/")
     overwrite: bool = Field(False, description="replace what an earlier replay wrote to --output")
-
-    @field_validator("input", mode="before")
-    @classmethod
-    def _split_input(cls, paths: object) -> object:
-        return [paths] if isinstance(paths, str) else paths

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -56,16 +56,6 @@ class ResendSettings(DistinctTopicSettings):
 
     @field_validator("error_type", "rule", mode="before")
     @classmethod
-    def _split_names(cls, given: Any) -> Any:
+    def _spell_names(cls, given: Iterable[object]) -> tuple[str, ...]:
         """Read names in capitals, which is the form of ``--help``."""
-        return tuple(str(name).lower() for name in _split(given))
-
-    @field_validator("field", mode="before")
-    @classmethod
-    def _split_fields(cls, given: Any) -> Any:
-        return _split(given)
-
-
-def _split(given: Any) -> Any:
-    """Split the value of a variable, which may hold several with commas."""
-    return tuple(given.split(",")) if isinstance(given, str) else given
+        return tuple(str(name).lower() for name in given)
