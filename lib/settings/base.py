@@ -11,6 +11,8 @@ from lib.kafka.cluster import Cluster, check_options
 from lib.score.registry import DEFAULT, rank_backends
 
 ENVIRONMENT_PREFIX = "SCORE_"
+#: Metadata of a setting whose value stands on the command line without a flag.
+IN_PLACE = object()
 #: The end of the description of a setting whose default is the domain's own name.
 OF_THE_DOMAIN = "; the contract's own where not given"
 CONTRACT_OF_RECORDS = (

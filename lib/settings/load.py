@@ -26,7 +26,7 @@ from lib.kafka.secrets import (
     refuse_if_readable,
     refuse_on_command_line,
 )
-from lib.settings.base import ENVIRONMENT_PREFIX, JobSettings, name_flag, name_variable
+from lib.settings.base import ENVIRONMENT_PREFIX, IN_PLACE, JobSettings, name_flag, name_variable
 from lib.settings.domain import find_names
 
 Settings = TypeVar("Settings", bound=JobSettings)
@@ -98,7 +98,10 @@ def _parse_flags(kind: type[JobSettings], arguments: Sequence[str]) -> dict[str,
         argument_default=argparse.SUPPRESS,
     )
     for name, field in kind.model_fields.items():
-        parser.add_argument(name_flag(name), dest=name, **_describe_flag(name, field))
+        if IN_PLACE in field.metadata:
+            parser.add_argument(name, nargs="?", **_describe_flag(name, field))
+        else:
+            parser.add_argument(name_flag(name), dest=name, **_describe_flag(name, field))
     found, unknown = parser.parse_known_args(arguments)
     refuse_on_command_line(_guess_keys(unknown))
     if unknown:

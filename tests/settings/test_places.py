@@ -16,6 +16,7 @@ from tests.support.process import run_python
 
 # Setting → the text of its variable, and the value that it stands for. None is a default.
 VALUES: dict[str, tuple[str, object]] = {
+    "action": ("set", "set"),
     "accept_offsets": ("records@4f1c09ab77d2", "records@4f1c09ab77d2"),
     "backend": ("sklearn", "sklearn"),
     "bad_share": ("0.25", 0.25),
@@ -78,6 +79,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "steady_rate": ("1.5", 1.5),
     "stop_timeout": ("30", 30.0),
     "store": ("other models", "other models"),
+    "to": ("earliest", "earliest"),
     "topic_partitions": ("2", 2),
     "transaction_timeout": ("61", 61.0),
     "trigger": ("available-now", "available-now"),
@@ -85,15 +87,17 @@ VALUES: dict[str, tuple[str, object]] = {
 }
 # These contradict others of the table.
 ALONE: dict[str, tuple[str, object]] = {
+    "action": ("copy", "copy"),
     "data": ("a, b.csv", "a, b.csv"),
     "delivery": ("at-least-once", "at-least-once"),
+    "from_group": ("other", "other"),
     "mode": ("real-time", "real-time"),
 }
 # They name files that have to exist; other tests read them.
 FILES = {"config", "kafka_secrets"}
 CASES = {
     "all that go together": (VALUES, tuple(JOB_SETTINGS)),
-    "the others": (ALONE, ("score_stream", "train")),
+    "the others": (ALONE, ("score_stream", "train", "offsets")),
 }
 # Prints the settings of jobs, whose command lines are separated by "::".
 SCRIPT = """
@@ -133,6 +137,8 @@ def load_by_process(
 def write_flag(name: str, expected: object) -> list[str]:
     flag = f"--{name.replace('_', '-')}"
     match expected:
+        case _ if name == "action":
+            return [str(expected)]
         case bool():
             return [flag if expected else flag.replace("--", "--no-", 1)]
         case list():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import CliPositionalArg
 
 from lib.kafka.partitions import ALL_PARTITIONS, POSITIONS, parse_partitions, parse_position
-from lib.settings.base import CONTRACT_OF_NAMES, OF_THE_DOMAIN, KafkaSettings
+from lib.settings.base import CONTRACT_OF_NAMES, IN_PLACE, OF_THE_DOMAIN, KafkaSettings
 
 
 class OffsetsSettings(KafkaSettings):
@@ -19,7 +18,7 @@ class OffsetsSettings(KafkaSettings):
     with --dry-run it says so, and changes nothing.
     """
 
-    action: CliPositionalArg[Literal["show", "set", "copy", "delete"]] = Field(
+    action: Annotated[Literal["show", "set", "copy", "delete"], IN_PLACE] = Field(
         "show",
         description="show; set the positions with --to; copy those of another group with"
         " --from-group; or delete the group",
