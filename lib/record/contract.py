@@ -311,11 +311,20 @@ def _describe(field: Field) -> dict[str, object]:
     }
 
 
-# The pattern of ISO 8601 that both Spark and Python read: a date, or a date and a time, with or
-# without fraction and offset.
+# The pattern of ISO 8601 that Java, Python and RE2 read: a date, or a date and a time, with or
+# without fraction and offset. It matches days that the Gregorian calendar has, from year 1 to 9999,
+# and offsets of up to 18 hours, which are those of Java and Spark.
+_YEAR = r"(?:\d{3}[1-9]|\d{2}[1-9]0|\d[1-9]00|[1-9]000)"
+_BY_FOUR = r"(?:0[48]|[2468][048]|[13579][26])"
+_DATE = (
+    rf"(?:{_YEAR}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])"
+    r"|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)"
+    r"|02-(?:0[1-9]|1\d|2[0-8]))"
+    rf"|(?:\d{{2}}{_BY_FOUR}|{_BY_FOUR}00)-02-29)"
+)
 ISO_8601 = (
-    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
-    r"(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
+    rf"{_DATE}(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{{1,9}})?)?"
+    r"(?:Z|[+-](?:(?:0\d|1[0-7]):?[0-5]\d|18:?00))?)?"
 )
 
 

@@ -115,6 +115,17 @@ BROKEN: dict[str, tuple[bytes | None, list[tuple[str, str]]]] = {
     "identifier with a line break": (record(customerID="7590\n"), [("customerID", "malformed")]),
     "event time in words": (record(event_ts="yesterday"), [("event_ts", "malformed")]),
     "event time as number": (record(event_ts=1700000000), [("event_ts", "wrong_type")]),
+    **{
+        f"event time {text}": (record(event_ts=text), [("event_ts", "malformed")])
+        for text in (
+            *("2026-02-30T00:00:00Z", "2026-02-29", "1900-02-29", "2026-04-31T12:00:00Z"),
+            *("2026-06-31", "2026-09-31", "2026-11-31", "2026-12-32", "2026-13-01", "2026-00-10"),
+            *("2026-01-00", "0000-01-01T00:00:00Z", "-001-01-01", "10000-01-01", "026-01-01"),
+            *("2026-01-02T24:00:00Z", "2016-12-31T23:59:60Z", "2026-01-02T03:60Z"),
+            *("2026-01-02T03:04:05+18:01", "2026-01-02T03:04:05-19:00", "2026-01-02T03:04+99:99"),
+            *("2026-01-02T03:04:05+02:60", "2026-01-02T03:04:05+1801", "2026-01-02T03:04:05Z\n"),
+        )
+    },
     "several at once": (
         record(gender="X", tenure=-1, MonthlyCharges="29", TotalCharges=None),
         [
@@ -152,5 +163,13 @@ ACCEPTED: dict[str, tuple[bytes, dict[str, Any]]] = {
         record(event_ts="2026-01-02 03:04:05+02:00"),
         {"event_ts": "2026-01-02 03:04:05+02:00"},
     ),
+    **{
+        f"event time {text}": (record(event_ts=text), {"event_ts": text})
+        for text in (
+            *("2024-02-29", "2000-02-29T23:59Z", "0004-02-29", "0001-01-01T00:00:00Z"),
+            *("9999-12-31T23:59:59.999999999Z", "2026-01-31", "2026-04-30", "2026-12-31T00:00"),
+            *("2026-01-02T03:04:05+18:00", "2026-01-02T03:04:05-1800", "2026-01-02T03:04+05:45"),
+        )
+    },
     "event time null": (record(event_ts=None), {}),
 }
