@@ -130,6 +130,19 @@ def test_threshold_is_one_half_where_nobody_states_one(probability: float, label
     assert backend.threshold == 0.5
 
 
+@pytest.mark.parametrize(
+    ("probability", "label"),
+    [(0.3299996, "Yes"), (0.3299994, "No"), (0.33, "Yes"), (0.3300001, "Yes"), (1.0, "Yes")],
+)
+def test_the_label_is_that_of_the_stream_which_rounds_to_six_decimals(
+    probability: float, label: str
+) -> None:
+    backend = by_hand(Half(probability))
+    backend.threshold = 0.33
+
+    assert predict(backend, {"any": 1}) == ([label], [probability])
+
+
 def test_stored_version_states_the_threshold(stored: ModelVersion) -> None:
     backend = load_model("sklearn", stored.path)
     assert backend.threshold == 0.32

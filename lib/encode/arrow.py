@@ -22,7 +22,14 @@ from lib.messages.columns import HEADERS_ARROW, MESSAGE_SCHEMA
 from lib.messages.dead_letter import STAGE_OF, DeadLetterFormat, ErrorType, MessageSettings
 from lib.messages.header_text import Header, parse_headers
 from lib.record.contract import Contract
-from lib.record.prediction import Part, list_fields
+from lib.record.prediction import (
+    LAST_MICROSECOND,
+    MILLION,
+    Part,
+    are_positive,
+    count_millionths,
+    list_fields,
+)
 from lib.record.violations import RECORD_RULES, Violation
 
 _TO_ESCAPE = r'["\\\x00-\x1f]'
@@ -95,7 +102,7 @@ def _encode_predictions(
         Part.IDENTIFIER: _quote(decoded.identifiers),
         Part.PROBABILITY: _format_probabilities(probabilities),
         Part.LABEL: pc.if_else(
-            pa.array(probabilities >= settings.threshold),
+            pa.array(are_positive(probabilities, settings.threshold)),
             _json_text(contract.positive_label),
             _json_text(contract.negative_label),
         ),
@@ -129,10 +136,10 @@ def _join(
 
 def _format_probabilities(probabilities: npt.NDArray[np.float64]) -> pa.StringArray:
     """Format with six decimals and no exponent: 0.000010."""
-    millionths = np.floor(np.nan_to_num(probabilities) * 1e6 + 0.5).astype(np.int64)
+    millionths = count_millionths(probabilities)
     # The leading 1 keeps the zeros: 1000010 for 0.000010.
-    digits = pa.array(1_000_000 + millionths % 1_000_000).cast(pa.string())
-    whole = pa.array(millionths // 1_000_000).cast(pa.string())
+    digits = pa.array(MILLION + millionths % MILLION).cast(pa.string())
+    whole = pa.array(millionths // MILLION).cast(pa.string())
     return pc.binary_join_element_wise(whole, pc.utf8_slice_codeunits(digits, 1), ".")
 
 
@@ -141,7 +148,9 @@ def _find_event_times(records: pa.RecordBatch, decoded: DecodedBatch) -> pa.Stri
     times = decoded.event_times
     if times.null_count:
         kafka = records["source_timestamp"].filter(pa.array(decoded.valid))
-        milliseconds = kafka.cast(pa.timestamp("ms"), safe=False)
+        micros = kafka.cast(pa.int64())
+        is_time = pc.and_(pc.greater_equal(micros, 0), pc.less_equal(micros, LAST_MICROSECOND))
+        milliseconds = pc.if_else(is_time, kafka, None).cast(pa.timestamp("ms"), safe=False)
         times = pc.coalesce(times, pc.strftime(milliseconds, "%Y-%m-%dT%H:%M:%SZ"))
     return _quote(times)
 
@@ -193,6 +202,7 @@ def _encode_dead_letter(
         messages.HEADER_MESSAGE: message,
         messages.HEADER_VIOLATIONS: _json_text(listed),
         messages.HEADER_RETRY_COUNT: str(retries),
+        messages.HEADER_FAILED_TS: _iso_utc(now),
     }
     kept = [(name, content) for name, content in own if not messages.is_ours(name)]
     return value, kept + [(name, text.encode()) for name, text in added.items()]

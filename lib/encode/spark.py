@@ -14,7 +14,7 @@ from lib.messages.dead_letter import (
     MessageSettings,
     OutputSettings,
 )
-from lib.record.prediction import Part, list_fields
+from lib.record.prediction import LAST_MICROSECOND, MILLION, Part, list_fields
 from lib.record.violations import RECORD_RULES
 from lib.spark.quoting import quote
 
@@ -59,13 +59,16 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
 
 def prediction_expr(settings: MessageSettings) -> Column:
     """Build a JSON string of the fields in :mod:`lib.record.prediction`."""
-    contract, probability = settings.contract, F.col("probability")
-    kafka_time = iso_utc_expr("source_timestamp")
+    contract = settings.contract
+    # What ``lib.record.prediction.count_millionths`` does.
+    probability = F.floor(F.col("probability") * MILLION + 0.5) / MILLION
+    is_time = F.unix_micros("source_timestamp").between(0, LAST_MICROSECOND)
+    kafka_time = F.when(is_time, iso_utc_expr("source_timestamp"))
     time = contract.event_time
     parts = {
         Part.IDENTIFIER: F.col(quote(contract.identifier.name)),
         # A decimal keeps JSON free of exponents: 0.000010, not 1.0E-5.
-        Part.PROBABILITY: F.round(probability, 6).cast("decimal(7,6)"),
+        Part.PROBABILITY: probability.cast("decimal(7,6)"),
         Part.LABEL: F.when(probability >= settings.threshold, contract.positive_label).otherwise(
             contract.negative_label
         ),
@@ -141,6 +144,7 @@ def dead_letter_headers_expr(error_type: Column) -> Column:
         messages.HEADER_MESSAGE: error_message_expr(),
         messages.HEADER_VIOLATIONS: F.to_json("violations"),
         messages.HEADER_RETRY_COUNT: retry_count_expr().cast("string"),
+        messages.HEADER_FAILED_TS: now_expr(),
     }
     added = F.array(
         *(

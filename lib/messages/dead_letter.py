@@ -33,6 +33,7 @@ HEADER_CLASS = CONNECT_PREFIX + "exception.class.name"
 HEADER_MESSAGE = CONNECT_PREFIX + "exception.message"
 HEADER_VIOLATIONS = SCORING_PREFIX + "violations"
 HEADER_RETRY_COUNT = SCORING_PREFIX + "retry_count"
+HEADER_FAILED_TS = SCORING_PREFIX + "failed_ts"
 
 
 class Stage(StrEnum):
@@ -114,6 +115,8 @@ class DeadLetter:
             holds the topic only.
         retry_count: the number of times that the record was sent again.
         headers: the record's own headers; an envelope holds none.
+        failed_ts: the time of the failure, UTC in ISO 8601: that of a prediction's ``processed_ts``
+            at the same place; None if the letter does not say.
     """
 
     key: bytes | None
@@ -126,6 +129,7 @@ class DeadLetter:
     source_offset: int | None
     retry_count: int
     headers: tuple[Header, ...] = ()
+    failed_ts: str | None = None
 
     @classmethod
     def from_message(cls, key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter:
@@ -160,6 +164,7 @@ class DeadLetter:
             source_offset=int(text[HEADER_OFFSET]),
             retry_count=int(text[HEADER_RETRY_COUNT]),
             headers=tuple(header for header in headers if not is_ours(header[0])),
+            failed_ts=text.get(HEADER_FAILED_TS),
         )
 
     @classmethod
@@ -176,6 +181,7 @@ class DeadLetter:
             source_partition=None,
             source_offset=None,
             retry_count=envelope["retry_count"],
+            failed_ts=envelope.get("failed_ts"),
         )
 
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from lib.record.contract import Contract
 
 
@@ -19,10 +22,37 @@ class Part(StrEnum):
 
     IDENTIFIER = "identifier"  # the record's
     PROBABILITY = "probability"  # of the positive label, rounded to 6 decimals
-    LABEL = "label"  # by the model's threshold
-    EVENT_TIME = "event_time"  # as it came; Kafka's timestamp where the record has none
+    LABEL = "label"  # by the model's threshold and the rounded probability
+    EVENT_TIME = "event_time"  # as it came; Kafka's timestamp where the record has none, if a time
     PROCESSED = "processed"  # UTC, ISO 8601: start of the micro-batch, or when a worker scored
     MODEL = "model"  # model and backend that scored, like ``model@3/spark``
+
+
+#: The last microsecond since 1970 that has a year of four digits. A Kafka timestamp beyond it is no
+#: time, nor is a negative one: -1 means that there is none.
+LAST_MICROSECOND = 253_402_300_799_999_999
+#: The steps from 0 to 1 that a probability is rounded to: 6 decimals.
+MILLION = 1_000_000
+
+
+def count_millionths(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Round probabilities to 6 decimals, halves up, as predictions hold them.
+
+    The label is decided on these, so that no reader sees a probability that contradicts it.
+
+    Args:
+        probabilities: float64 [n_rows] in [0, 1]; NaN counts as 0.
+
+    Returns:
+        The probabilities in millionths: int64 [n_rows].
+    """
+    rounded = np.floor(np.nan_to_num(probabilities) * MILLION + 0.5)
+    return rounded.astype(np.int64)
+
+
+def are_positive(probabilities: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.bool_]:
+    """Tell which probabilities, rounded to 6 decimals, reach the threshold: bool [n_rows]."""
+    return count_millionths(probabilities) / MILLION >= threshold
 
 
 @dataclass(frozen=True)

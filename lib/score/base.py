@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lib.errors import ModelError, ModelMismatchError
+from lib.record.prediction import are_positive
 from lib.score.artefact import Artefact, find_file
 from lib.score.fallback import NotUsableError, build_fallback, load_fallback
 from lib.score.features import Record, are_numbers_plain, read_features
@@ -53,7 +54,7 @@ class ModelBackend(ABC):
         backend_type: the name of its row in :data:`lib.score.registry.BACKENDS`.
         model_path: the path that was given, or a reference into the store ``models``.
         threshold: the probability in [0, 1] from which the prediction is the positive label: that
-            of the stored version, else 0.5.
+            of the stored version, else 0.5. It is compared with probabilities of 6 decimals.
         version: the stored version that is loaded; None for a model outside a store.
         contract: the contract of the model's records: that of the version; for a model outside a
             store the one that was given, else None.
@@ -285,8 +286,8 @@ class ModelBackend(ABC):
             features: a frame of at least one row, with the columns that the model takes.
 
         Returns:
-            predictions: str [n_rows], the positive label where the probability reaches the
-            threshold, else the negative one;
+            predictions: str [n_rows], the positive label where the probability, rounded to 6
+            decimals as in the stream's messages, reaches the threshold, else the negative one;
             probabilities: float64 [n_rows] in [0, 1], of class 1.
 
         Raises:
@@ -328,7 +329,7 @@ class ModelBackend(ABC):
         negative, positive = DEFAULT_LABELS
         if self.contract is not None:
             negative, positive = self.contract.negative_label, self.contract.positive_label
-        return np.where(probabilities >= self.threshold, positive, negative)
+        return np.where(are_positive(probabilities, self.threshold), positive, negative)
 
     def _require_scorer(self) -> ModelScorer:
         if self._scorer is None or self._scorer.model is None:

@@ -73,6 +73,7 @@ def build_dead_letter_line(message: Message, *, with_original: bool = False) -> 
             "source_topic": letter.source_topic,
             "source_partition": letter.source_partition,
             "source_offset": letter.source_offset,
+            "failed_ts": letter.failed_ts,
             "error_type": letter.error_type,
             "error_message": letter.message,
             "retry_count": letter.retry_count,

@@ -71,6 +71,16 @@ def test_a_dead_letter_with_headers_keeps_any_bytes(key: bytes | None, value: by
     assert letter.violations == (Violation("tenure", Rule.OUT_OF_RANGE, "-1", "0 to 120"),)
     assert (letter.source_topic, letter.source_partition, letter.source_offset) == ("in", 3, 42)
     assert letter.retry_count == 2
+    assert letter.failed_ts is None, "a letter of an older version does not say"
+
+
+def test_headers_say_when_a_record_failed() -> None:
+    headers = [*HEADERS, ("__scoring.failed_ts", b"2026-01-02T03:04:05.678Z")]
+
+    letter = DeadLetter.from_message(b"k", b"v", headers)
+
+    assert letter.failed_ts == "2026-01-02T03:04:05.678Z"
+    assert letter.headers == (("trace", b"\xff"),)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -82,6 +92,7 @@ def test_an_envelope_keeps_any_text(text: str) -> None:
     assert letter.value == text.encode()
     assert (letter.error_type, letter.retry_count) == (ErrorType.PROCESSING, 1)
     assert (letter.source_partition, letter.source_offset) == (None, None)
+    assert letter.failed_ts == "2026-01-02T03:04:05.678Z"
 
 
 @given(st.binary())

@@ -93,9 +93,15 @@ def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
         headers: Any = None,
         dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS,
         threshold: float = 0.5,
+        kafka_micros: Sequence[int | None] | None = None,
     ) -> list[Any]:
+        from pyspark.sql import functions as F
+
         output = OutputSettings("out", "dead", "query", dead_letter_format)
         records = build_records(spark, values, headers)
+        if kafka_micros is not None:
+            each = F.array(*map(F.lit, kafka_micros))[F.col("source_offset").cast("int")]
+            records = records.withColumn("source_timestamp", F.timestamp_micros(each))
         scorer, route = request.param[0](threshold), request.param[1]
         messages = score_records(records, scorer, CUSTOMER, output, route)
         return messages.orderBy("source_offset").collect()
@@ -127,19 +133,32 @@ def test_a_valid_record_becomes_a_prediction(run: Run) -> None:
 
 
 def test_probabilities_have_six_decimals_and_no_exponent(run: Run) -> None:
-    rows = run([record(MonthlyCharges=charges) for charges in (0, 0.01, 1000, 250)])
+    # The plans have to round the last one alike, which is half a millionth in decimals only.
+    rows = run([record(MonthlyCharges=charges) for charges in (0, 0.01, 1000, 250, 0.5045)])
 
     written = [re.search(r'"churn_probability":([^,]+),', row.value.decode()) for row in rows]
     assert [match and match[1] for match in written] == [
-        *("0.000000", "0.000010", "1.000000", "0.250000")
+        *("0.000000", "0.000010", "1.000000", "0.250000", "0.000504")
     ]
 
 
-@pytest.mark.parametrize(("threshold", "label"), [(0.25, "Yes"), (0.2500001, "No")])
-def test_the_threshold_itself_is_positive(run: Run, threshold: float, label: str) -> None:
-    (row,) = run([record(MonthlyCharges=250)], threshold=threshold)
+def test_the_label_follows_from_the_probability_that_is_printed(run: Run) -> None:
+    charges = (330, 329.9996, 330.0004, 329.9994, 0)
+    answers = {
+        threshold: [
+            (prediction.probability, prediction.label)
+            for row in run([record(MonthlyCharges=it) for it in charges], threshold=threshold)
+            for prediction in [Prediction.from_value(row.value, CUSTOMER)]
+        ]
+        for threshold in (0.33, 0.3300001)
+    }
 
-    assert Prediction.from_value(row.value, CUSTOMER).label == label
+    assert answers[0.33] == [
+        *((0.33, "Yes"), (0.33, "Yes"), (0.33, "Yes"), (0.329999, "No"), (0.0, "No")),
+    ]
+    assert answers[0.3300001] == [
+        *((0.33, "No"), (0.33, "No"), (0.33, "No"), (0.329999, "No"), (0.0, "No")),
+    ]
 
 
 def test_event_time_is_copied_and_else_the_kafka_timestamp(run: Run) -> None:
@@ -149,6 +168,31 @@ def test_event_time_is_copied_and_else_the_kafka_timestamp(run: Run) -> None:
         "2025-12-31T23:59:59+01:00",
         "2026-01-02T03:04:05.678Z",
     ]
+
+
+# Microseconds since 1970, as Spark holds a Kafka timestamp → the event time of the prediction.
+KAFKA_TIMES = [
+    (0, "1970-01-01T00:00:00.000Z"),
+    (1_767_323_045_678_000, "2026-01-02T03:04:05.678Z"),
+    (253_402_300_799_999_000, "9999-12-31T23:59:59.999Z"),
+    (None, None),
+    (-1_000, None),  # Kafka's word for no timestamp
+    (-1_767_323_045_678_000, None),
+    (253_402_300_800_000_000, None),  # the year 10000
+    (1_767_323_045_678_901_000, None),  # a producer wrote microseconds
+    (9_223_372_036_854_775_000, None),
+    (-9_223_372_036_854_775_000, None),
+]
+
+
+def test_a_kafka_timestamp_that_is_no_time_is_absent(run: Run) -> None:
+    rows = run([record()] * len(KAFKA_TIMES), kafka_micros=[micros for micros, _ in KAFKA_TIMES])
+
+    assert [json.loads(row.value).get("event_ts", "absent") for row in rows] == [
+        "absent" if text is None else text for _, text in KAFKA_TIMES
+    ]
+    own = run([record(event_ts="2026-01-02T03:04:05Z")], kafka_micros=[-1_000])
+    assert json.loads(own[0].value)["event_ts"] == "2026-01-02T03:04:05Z"
 
 
 def test_times_are_utc_whatever_the_sessions_time_zone(spark: SparkSession, run: Run) -> None:
@@ -239,6 +283,17 @@ def test_all_violations_stand_in_the_message(run: Run) -> None:
     )
 
 
+@pytest.mark.parametrize("style", DeadLetterFormat)
+def test_a_dead_letter_says_when_the_record_failed(run: Run, style: DeadLetterFormat) -> None:
+    before = datetime.now(UTC)
+    (row,) = run([b"hello"], dead_letter_format=style)
+
+    failed = read_dead_letter(row).failed_ts
+    assert failed is not None
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", failed)
+    assert abs((datetime.fromisoformat(failed) - before).total_seconds()) < 60
+
+
 def test_every_record_gives_exactly_one_message(run: Run) -> None:
     values = [*(value for value, _ in BROKEN.values()), *([record()] * 50)]
 
@@ -290,4 +345,5 @@ def normalise(row: Any) -> Any:
     letter = read_dead_letter(row)
     violations = [(v.field, v.rule, v.expected) for v in letter.violations]
     message = None if violations else letter.message
-    return row.key, replace(letter, violations=(), message=""), violations, message
+    same = replace(letter, violations=(), message="", failed_ts=None)
+    return row.key, same, violations, message

@@ -115,6 +115,7 @@ def test_a_dead_letter_is_a_line_that_says_why_and_holds_the_record_if_asked(
     assert {letter["source_topic"] for letter in found} == {"raw"}
     if style is DeadLetterFormat.HEADERS:
         assert [letter["source_offset"] for letter in found] == [0, 1, 2, 3]
+    assert all(letter["failed_ts"][:2] == "20" for letter in found), "when each failed"
     assert not any("original_message" in letter for letter in found)
 
     whole = [json.loads(line) for line in run(show="dead-letters", original=True)]
