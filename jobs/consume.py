@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
-from lib.kafka.admin import connect
+from lib.kafka.connection.connect import connect
 from lib.settings.command import run_job
 from lib.settings.jobs.consume import ConsumeSettings
 from lib.tools.consume import iter_lines

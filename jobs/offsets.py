@@ -15,7 +15,8 @@ from confluent_kafka.admin import AdminClient
 
 from lib.errors import KafkaSetupError
 from lib.exactly_once.transaction.settings import TransactionSettings
-from lib.kafka.admin import connect, has_topic, refuse_missing_topics
+from lib.kafka.admin import has_topic, refuse_missing_topics
+from lib.kafka.connection.connect import connect
 from lib.kafka.partitions import parse_partitions, parse_position
 from lib.settings.command import run_job
 from lib.settings.jobs.offsets import OffsetsSettings

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.errors import SinkError
 from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
-from lib.kafka.admin import connect, has_topic, refuse_missing_topics
+from lib.kafka.admin import has_topic, refuse_missing_topics
+from lib.kafka.connection.connect import connect
 from lib.kafka.topics import create_topics
 from lib.settings.command import run_job
 from lib.settings.domain import choose_contract

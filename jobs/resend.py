@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
-from lib.kafka.admin import connect, has_topic, refuse_missing_topics
+from lib.kafka.admin import has_topic, refuse_missing_topics
+from lib.kafka.connection.connect import connect
 from lib.settings.command import run_job
 from lib.settings.jobs.resend import ResendSettings
 from lib.tools.produce.progress import build_send_view

@@ -149,8 +149,8 @@ def proxied_broker(
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a job wait only 2 s for brokers that do not answer; that shows the same as 10 s."""
-    monkeypatch.setattr("lib.kafka.admin.ANSWER_TIMEOUT_S", 1.0)
+    """Let a job wait for brokers that are not reached for 1 s, which shows the same as 5."""
+    monkeypatch.setattr("lib.kafka.connection.connect.PATIENCE_S", 1.0)
 
 
 @pytest.fixture

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from confluent_kafka import (
     Consumer,
@@ -29,12 +28,9 @@ from lib.errors import KafkaSetupError, SettingsError
 from lib.kafka.cluster import Cluster
 from lib.kafka.partitions import Position
 from lib.kafka.retry import ask_until_answered
-from lib.kafka.secrets import hide_secrets
 
 # A start must fail within 30 s; this limit leaves room for Python and Spark.
 ANSWER_TIMEOUT_S = 10.0
-# The time between two looks whether waiting is of no use.
-_PATIENCE_S = 2.0
 _NO_LEADER_YET = frozenset(
     {
         KafkaError.LEADER_NOT_AVAILABLE,
@@ -51,58 +47,6 @@ def build_admin(cluster: Cluster) -> AdminClient:
     Keep the client in a variable, because its answers are lost with it.
     """
     return AdminClient({"log_level": 0, **cluster.for_librdkafka()})
-
-
-def connect(cluster: Cluster) -> AdminClient:
-    """Build a client, and wait until the brokers have accepted it.
-
-    Raises:
-        KafkaSetupError: an option is wrong, nobody answers, the password or the certificate is
-            refused; the error says which.
-    """
-    failures: list[KafkaError] = []
-    settings: dict[str, Any] = {**cluster.for_librdkafka()}
-    settings |= {"log_level": 0, "error_cb": failures.append}
-    try:
-        admin = AdminClient(settings)
-    except KafkaException as error:
-        # For example, a file of certificates does not exist.
-        reason = hide_secrets(error.args[0].str(), cluster.options)
-        raise KafkaSetupError(
-            f"the Kafka client does not take the --kafka options: {reason}"
-        ) from None
-    deadline = time.monotonic() + ANSWER_TIMEOUT_S
-    while True:
-        try:
-            admin.list_topics(timeout=_PATIENCE_S)
-        except KafkaException as error:
-            admin.poll(0)  # delivers the errors
-            for failure in failures:
-                _raise_if_refused(failure, cluster)
-            if time.monotonic() > deadline:
-                raise KafkaSetupError(
-                    f"no Kafka broker answers at {cluster.bootstrap_servers}: {error.args[0].str()}"
-                ) from error
-        else:
-            return admin
-
-
-def _raise_if_refused(failure: KafkaError, cluster: Cluster) -> None:
-    """Raise an error if a password or a certificate is wrong: waiting does not help then."""
-    reason = hide_secrets(failure.str(), cluster.options)
-    match failure.code():
-        case KafkaError._AUTHENTICATION | KafkaError.SASL_AUTHENTICATION_FAILED:
-            raise KafkaSetupError(
-                f"Kafka at {cluster.bootstrap_servers} refuses the password of"
-                f" {cluster.principal}: {reason}",
-                hint="correct sasl.username, sasl.password or sasl.mechanism",
-            )
-        case KafkaError._SSL:
-            raise KafkaSetupError(
-                f"no trusted connection to Kafka at {cluster.bootstrap_servers}: {reason}",
-                hint="name the certificate (PEM) of the authority that signed the brokers', with"
-                " --kafka ssl.ca.location=FILE",
-            )
 
 
 def refuse_missing_topics(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from lib.errors import SettingsError
 
+_PORT = re.compile(r":\d+$")
 _JAAS_USER = re.compile(r'username="((?:[^"\\]|\\.)*)"')
 # Only the Java client knows these.
 _JAVA_ONLY = (
@@ -76,6 +77,13 @@ class Cluster:
         """
         java = _to_java(self.options) | {"bootstrap.servers": self.bootstrap_servers}
         return {f"kafka.{key}": value for key, value in java.items()}
+
+    @property
+    def servers(self) -> list[str]:
+        """The addresses as ``host:port``, without a protocol; the port is 9092 where none is."""
+        parts = (part.strip() for part in self.bootstrap_servers.split(","))
+        names = (part.rpartition("://")[2] for part in parts if part)
+        return [name if _PORT.search(name) else f"{name}:9092" for name in names]
 
     @property
     def signs_in(self) -> bool:

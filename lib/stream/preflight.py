@@ -19,13 +19,13 @@ from confluent_kafka.admin import (
 from lib.errors import KafkaSetupError
 from lib.kafka.admin import (
     ANSWER_TIMEOUT_S,
-    connect,
     list_brokers,
     list_partitions,
     refuse_missing_topics,
 )
 from lib.kafka.broker_version import warn_of_old_brokers
 from lib.kafka.cluster import Cluster
+from lib.kafka.connection.connect import connect
 from lib.kafka.partitions import parse_partitions
 from lib.kafka.retry import ask_until_answered
 from lib.kafka.rights import Right, list_rights

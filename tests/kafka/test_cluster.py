@@ -111,3 +111,9 @@ def test_the_user_is_named_as_kafka_names_it(options: dict[str, str], principal:
 
 def test_whoever_prints_a_cluster_prints_no_password() -> None:
     assert repr(Cluster("host:1", SCRAM)) == "Cluster(bootstrap_servers='host:1')"
+
+
+def test_the_addresses_are_those_that_clients_speak_of() -> None:
+    cluster = Cluster("kafka-1, SASL_SSL://kafka-2:9093,[::1]:9094,")
+
+    assert cluster.servers == ["kafka-1:9092", "kafka-2:9093", "[::1]:9094"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives import serialization
 
 from lib.kafka.rights import Right, list_rights
 from lib.tools.broker import EmbeddedBroker, Listener
-from lib.tools.broker.ports import LOOPBACK
+from lib.tools.broker.ports import LOOPBACK, pick_free_ports
 from tests.end_to_end.jobs import Deployment
 from tests.support.waiting import wait_until
 
@@ -58,39 +59,63 @@ class SecureBroker:
         bootstrap_servers: address of the listener with TLS and passwords.
         certificate: certificate, in PEM, of the authority that signed the broker's certificate.
         job_user: user with whose name the job signs in.
+        servers: addresses of the other listeners, for clients that come to the wrong one: with TLS
+            alone, with an expired certificate, with one of another host, with client certificates
+            alone, with passwords and no TLS, and one whose advertised port is closed.
     """
 
     admin_servers: str
     bootstrap_servers: str
     certificate: Path
     job_user: User
+    servers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
     def start(cls, authority: trustme.CA, folder: Path) -> Iterator[Self]:
         """Run a secure broker with its keys in ``folder``."""
-        key, certificate = folder / "broker.pem", folder / "authority.pem"
-        key.write_bytes(as_pkcs8(authority.issue_cert(LOOPBACK)))
+        certificate = folder / "authority.pem"
         authority.cert_pem.write_to_path(str(certificate))
+        valid = authority.issue_cert(LOOPBACK)
+        begin, end = (datetime(year, 1, 1, tzinfo=UTC) for year in (2020, 2021))
+        certificates = {
+            _LISTENER: valid,
+            "TLS": valid,
+            "MUTUAL": valid,
+            "EXPIRED": authority.issue_cert(LOOPBACK, not_before=begin, not_after=end),
+            "ELSEWHERE": authority.issue_cert("kafka.example.org"),
+        }
         # The password is unlike any other text, so that a search for it finds nothing else.
         user = User("churn-job", 'Zq7"x\\V=correct-horse')
-        prefix = f"listener.name.{_LISTENER.lower()}"
         settings = {
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             # Anonymous clients come by the plain listener, or are the broker itself.
             "super.users": "User:ANONYMOUS",
             "sasl.enabled.mechanisms": "SCRAM-SHA-512",
-            f"{prefix}.scram-sha-512.sasl.jaas.config": _LOGIN,
-            f"{prefix}.ssl.keystore.type": "PEM",
-            f"{prefix}.ssl.keystore.location": str(key),
+            "listener.name.mutual.ssl.client.auth": "required",
         }
+        for name in (_LISTENER, "PASSWORD"):
+            settings[f"listener.name.{name.lower()}.scram-sha-512.sasl.jaas.config"] = _LOGIN
+        for name, issued in certificates.items():
+            key = folder / f"{name.lower()}.pem"
+            key.write_bytes(as_pkcs8(issued))
+            settings[f"listener.name.{name.lower()}.ssl.keystore.type"] = "PEM"
+            settings[f"listener.name.{name.lower()}.ssl.keystore.location"] = str(key)
+        protocols = {
+            **dict.fromkeys(certificates, "SSL"),
+            _LISTENER: "SASL_SSL",
+            "PASSWORD": "SASL_PLAINTEXT",
+        }
+        (closed,) = pick_free_ports(1)
+        nowhere = Listener("NOWHERE", advertised_ports=[closed])
         with EmbeddedBroker(
             settings,
-            listeners=[Listener(_LISTENER, protocol="SASL_SSL")],
+            listeners=[*(Listener(*pair) for pair in protocols.items()), nowhere],
             scram_users={user.name: user.password},
         ) as broker:
-            secure = f"{LOOPBACK}:{broker.port_of(_LISTENER)}"
-            yield cls(broker.bootstrap_servers, secure, certificate, user)
+            names = (*protocols, nowhere.name)
+            servers = {name: f"{LOOPBACK}:{broker.port_of(name)}" for name in names}
+            yield cls(broker.bootstrap_servers, servers.pop(_LISTENER), certificate, user, servers)
 
     def options(self, **changes: str) -> dict[str, str]:
         """Return what the job gets with ``--kafka``; changes have ``_`` for ``.``."""

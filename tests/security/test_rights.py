@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import trustme
 
 from lib.errors import KafkaSetupError, SinkRejectedError
 from lib.exactly_once.commit.partition_writers import settings_of_partition
@@ -192,58 +190,3 @@ def test_a_topic_that_nothing_can_be_written_to_ends_the_start(
 
     with pytest.raises(KafkaSetupError, match=r"found 1 replica, .* nothing can be written"):
         check_kafka(build_settings(secure_broker, deployment))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"sasl_password": "not-the-password"},
-            r"refuses the password of User:churn-job: .*correct sasl\.username, sasl\.password",
-        ),
-        ({"sasl_username": "nobody"}, r"refuses the password of User:nobody: "),
-        ({"sasl_mechanism": "PLAIN"}, r"refuses the password of User:churn-job: .*PLAIN"),
-        (
-            {"ssl_ca_location": "/etc/hostname"},
-            r"the Kafka client does not take the --kafka options: .*ssl\.ca\.location",
-        ),
-    ],
-)
-def test_whom_the_brokers_do_not_let_in_is_told_why_in_one_line(
-    secure_broker: SecureBroker,
-    secure_deployment: Deployment,
-    changes: dict[str, str],
-    message: str,
-) -> None:
-    options = secure_broker.options(**changes)
-    settings = build_settings(secure_broker, secure_deployment, kafka=options)
-
-    with pytest.raises(KafkaSetupError, match=message) as error:
-        check_kafka(settings)
-
-    assert "\n" not in str(error.value)
-    assert options["sasl.password"] not in str(error.value)
-
-
-def test_a_certificate_of_an_unknown_authority_is_not_trusted(
-    secure_broker: SecureBroker, secure_deployment: Deployment, tmp_path: Path
-) -> None:
-    other = tmp_path / "other.pem"
-    trustme.CA().cert_pem.write_to_path(str(other))
-    options = secure_broker.options(ssl_ca_location=str(other))
-
-    with pytest.raises(KafkaSetupError, match=r"no trusted connection to Kafka at .*certificate"):
-        check_kafka(build_settings(secure_broker, secure_deployment, kafka=options))
-
-
-@pytest.mark.usefixtures("impatient")
-def test_a_port_that_wants_another_protocol_is_no_broker(
-    secure_broker: SecureBroker, secure_deployment: Deployment
-) -> None:
-    options = secure_broker.options(security_protocol="SASL_PLAINTEXT")
-
-    with pytest.raises(KafkaSetupError, match="no Kafka broker answers at ") as error:
-        check_kafka(build_settings(secure_broker, secure_deployment, kafka=options))
-
-    assert "\n" not in str(error.value)
-    assert options["sasl.password"] not in str(error.value)

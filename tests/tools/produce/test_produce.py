@@ -125,7 +125,7 @@ def test_no_broker_is_one_clear_error(capfd: pytest.CaptureFixture[str]) -> None
     (port,) = pick_free_ports(1)
     settings = ProduceSettings(bootstrap_servers=f"127.0.0.1:{port}", count=1)
 
-    with pytest.raises(KafkaSetupError, match=f"no Kafka broker answers at 127.0.0.1:{port}"):
+    with pytest.raises(KafkaSetupError, match=f"nothing listens at 127.0.0.1:{port} "):
         produce(settings)
 
     assert capfd.readouterr().err == ""

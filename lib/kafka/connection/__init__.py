@@ -1,0 +1,1 @@
+"""Connects to brokers, and finds out why they are not reached."""
