@@ -1,1 +1,1 @@
-"""What the project measures of itself; see docs/engineering/benchmarks.md."""
+"""The project measures itself here; see docs/engineering/benchmarks.md."""

@@ -1,4 +1,4 @@
-"""What contestants should answer: the probabilities of the scikit-learn pipeline, in process."""
+"""Compute the answers that contestants must give: probabilities of the scikit-learn pipeline."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from lib.inference_backend import load_model, predict
 from lib.synth import iter_records
 from lib.synth.telco import make_customers
 
-# Compared among all answers: the first customers of every topic that a benchmark fills.
+# This many answers are compared: those for the first customers of every topic that a benchmark
+# fills.
 SAMPLE_RECORDS = 2_000
 #: Compiled forms may differ by 1e-6, and predictions are rounded to six digits.
 TOLERANCE = 1.5e-6
 
 
 def expect_answers(model: Path, seed: int) -> dict[bytes, float]:
-    """Key → probability of the first :data:`SAMPLE_RECORDS` customers.
+    """Return key → probability of the first :data:`SAMPLE_RECORDS` customers.
 
     Args:
         model: folder of a stored version.
-        seed: the seed that the topics are filled with.
+        seed: the seed with which topics are filled.
     """
     customers = make_customers(SAMPLE_RECORDS, seed)
     records = list(iter_records(customers, CUSTOMER))
@@ -32,7 +33,7 @@ def expect_answers(model: Path, seed: int) -> dict[bytes, float]:
 
 
 class Comparison:
-    """Answers of one contestant beside the expected ones.
+    """A comparison of one contestant's answers with the expected ones.
 
     Args:
         expected: key → probability.
@@ -44,7 +45,7 @@ class Comparison:
         self._wrong: set[bytes] = set()
 
     def note(self, key: bytes | str | None, value: bytes | str | None) -> None:
-        """Look at a prediction; most are not in the sample."""
+        """Compare a prediction, if it is in the sample; most are not."""
         name = key.encode() if isinstance(key, str) else key
         if name is None or name not in self._expected:
             return

@@ -1,6 +1,6 @@
-"""How long scoring and committing take in the real job, where they run in turn in each batch.
+"""Measure scoring and committing in the real job, where they run in turn in each batch.
 
-``.venv/bin/python -m benchmarks.batch_parts``; see docs/measured.md.
+Run it with ``.venv/bin/python -m benchmarks.batch_parts``; see docs/measured.md.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from lib.settings.command import run_job
 from lib.settings.jobs.score_stream import AVAILABLE_NOW
 from lib.tools.demo.child import Child
 
-# Not measured: in the first batches workers start, and memory is used for the first time.
+# The first batches are not measured, because workers start and memory is used for the first time.
 _WARM_UP_BATCHES = 2
-# The sink's line in the log of the job with --verbose.
+# With --verbose the sink writes this line to the job's log.
 _LINE = re.compile(
     r"^(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) INFO lib\.exactly_once\.sink"
     r" batch=\d+ written=(?P<written>\{.*\}) already_written=0 duration_ms=(?P<ms>\d+)$",
@@ -55,7 +55,7 @@ class BatchPartsSettings(TrialSettings):
 
 @dataclass(frozen=True)
 class Parts:
-    """What the batches after the first ones took.
+    """The time that the batches after the first ones took.
 
     Attributes:
         records: the number of records in all batches.
@@ -69,7 +69,7 @@ class Parts:
 
     @property
     def scoring_per_s(self) -> float:
-        """Records a second of all that is no transaction: planning, reading, scoring."""
+        """Records a second of everything outside of transactions: planning, reading, scoring."""
         return self.records / (self.duration_s - self.commit_s)
 
     @property
@@ -87,10 +87,10 @@ def split_batches(log: str) -> Parts:
     """Read the log of a job that answered a backlog, with ``--verbose``.
 
     Args:
-        log: its text.
+        log: the text of the log.
 
     Raises:
-        ScoringError: it shows too few batches.
+        ScoringError: the log shows too few batches.
     """
     found = list(_LINE.finditer(log))
     if len(found) <= _WARM_UP_BATCHES:
@@ -137,7 +137,7 @@ def drain(settings: BatchPartsSettings, ground: Ground) -> Parts:
 
 
 def measure(settings: BatchPartsSettings) -> int:
-    """Run the job, print its parts, write the report."""
+    """Run the job, print its parts and write the report; return the exit code."""
     console = Console(highlight=False)
     started, conditions = begin(settings, console)
     with provide_ground(conditions, console) as ground, console.status("draining a topic"):
@@ -150,7 +150,7 @@ def measure(settings: BatchPartsSettings) -> int:
 
 
 def describe(parts: Parts) -> Sequence[str]:
-    """Say in a few lines what the parts took."""
+    """Return a few lines that say what the parts took."""
     in_turn = join_in_turn(parts.scoring_per_s, parts.commit_per_s)
     return (
         f"{parts.records:,} records in {parts.duration_s:.1f} s: {parts.records_per_s:,.0f}/s",

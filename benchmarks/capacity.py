@@ -1,4 +1,4 @@
-"""What a rate of records takes, by arithmetic: the table of docs/scaling.md. Pure.
+"""Compute what a rate of records takes: the table of docs/scaling.md. This module is pure.
 
 ``.venv/bin/python -m benchmarks.capacity --scoring-per-s 50000 --commit-per-s 300000`` prints it
 for the rates of other machines.
@@ -17,15 +17,17 @@ from pydantic import Field
 from lib.settings.base import JobSettings
 from lib.settings.command import run_job
 
-# Bytes of a record, of its prediction, and that a broker's disk or network takes in a second.
+# These are the bytes of a record, of its prediction, and those that a broker's disk or network
+# takes in a second.
 _RECORD_BYTES = 500
 _MESSAGE_BYTES = 200
 _BROKER_BYTES_PER_S = 100_000_000
 _REPLICAS = 3
 _PARTITION_RECORDS_PER_S = 10_000
-# As ``TransactionSettings.part_bytes``: a task on an executor commits its messages in such parts.
+# This is ``TransactionSettings.part_bytes``: a task on an executor commits its messages in such
+# parts.
 _PART_BYTES = 64 * 1024 * 1024
-# What arithmetic with floats may add: 20.000000001 cores are 20.
+# Arithmetic with floats may add this much: 20.000000001 cores are 20.
 _ROUNDING = 1e-6
 
 
@@ -38,13 +40,13 @@ class CapacitySettings(JobSettings):
 
 @dataclass(frozen=True)
 class Layout:
-    """How a job is laid out.
+    """The layout of a job.
 
     Attributes:
         records_per_s: the rate of the input topic, which all queries together answer.
-        commit: where transactions are committed.
+        commit: the place where transactions are committed.
         queries: the number of queries that share the topic by ``--partitions``.
-        batch_s: time from batch to batch.
+        batch_s: the time from batch to batch.
         output_partitions: the partitions of the output topic; by default as many as the source has.
     """
 
@@ -56,19 +58,19 @@ class Layout:
 
     @property
     def source_partitions(self) -> int:
-        """Partitions that the records need in the input topic."""
+        """Number of partitions that the records need in the input topic."""
         return max(1, ceil(self.records_per_s / _PARTITION_RECORDS_PER_S))
 
     @property
     def brokers(self) -> int:
-        """Brokers that records and predictions need, all replicas counted."""
+        """Number of brokers that records and predictions need, all replicas counted."""
         written = self.records_per_s * (_RECORD_BYTES + _MESSAGE_BYTES) * _REPLICAS
         return max(_REPLICAS, ceil(written / _BROKER_BYTES_PER_S))
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a layout takes.
+    """The needs of a layout.
 
     Attributes:
         cores: the cores that score for all queries together, without a reserve.
@@ -85,7 +87,7 @@ class Estimate:
 
 
 def join_in_turn(*rates_per_s: float) -> float:
-    """Compute the rate of parts that run one after the other on the same records.
+    """Compute the rate of stages that run one after the other on the same records.
 
     >>> round(join_in_turn(50_000, 300_000))
     42857
@@ -124,11 +126,12 @@ def estimate(layout: Layout, *, scoring_per_s: float, commit_per_s: float) -> Es
         transactions_per_s = layout.queries / layout.batch_s
         connections_per_s = 0.0
         commit_share = share_per_s / commit_per_s
-    written = (layout.output_partitions or layout.source_partitions) + 1  # and the group's offsets
+    # The group's offsets are one more partition.
+    written = (layout.output_partitions or layout.source_partitions) + 1
     return Estimate(cores, commit_share, transactions_per_s * written, connections_per_s)
 
 
-#: The rows of docs/scaling.md, and what each leaves out.
+#: These are the rows of docs/scaling.md, with what each row leaves out.
 ROWS: tuple[tuple[Layout, str], ...] = (
     (
         Layout(10_000),

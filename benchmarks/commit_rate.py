@@ -1,6 +1,6 @@
-"""How many messages a second one writer commits, without Spark: where one driver ends.
+"""Measure how many messages a second one writer commits without Spark: the limit of one driver.
 
-``.venv/bin/python -m benchmarks.commit_rate``; see docs/measured.md.
+Run it with ``.venv/bin/python -m benchmarks.commit_rate``; see docs/measured.md.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from lib.tools.broker import EmbeddedBroker, provide_broker
 
 _SOURCE_PARTITIONS = 4
 _DEAD_LETTER_HEADERS = 8
-# Before the clock starts: connections, and pages of memory.
+# The first batches open connections and touch memory, so the clock starts after them.
 _WARM_UP_BATCHES = 2
 
 
@@ -49,14 +49,14 @@ class CommitRateSettings(BenchmarkSettings):
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table.
+    """A case, which is one row of the table.
 
     Attributes:
-        batch: messages of a transaction.
+        batch: the number of messages in a transaction.
         value_bytes: the size of each message.
         partitions: the number of partitions of the output topic.
         dead_share: the share of messages that are dead letters, with headers.
-        writers: processes, each with a transactional id of its own.
+        writers: the number of processes, each with its own transactional id.
     """
 
     batch: int
@@ -77,11 +77,11 @@ CASES: tuple[Case, ...] = (
 
 @dataclass(frozen=True)
 class Tally:
-    """What one writer did.
+    """The work of one writer.
 
     Attributes:
         started_s, ended_s: the times by the clock that all processes share.
-        batches: committed in between.
+        batches: the number of batches committed in between.
         transaction_ms: the duration of each transaction.
     """
 
@@ -93,7 +93,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Rate:
-    """A case and what came of it: messages and megabytes a second, milliseconds a transaction."""
+    """A case with its result: messages and megabytes a second, milliseconds a transaction."""
 
     case: Case
     messages_per_s: float
@@ -128,7 +128,7 @@ def build_batch(case: Case, output_topic: str, dead_letter_topic: str, first: in
 def write_batches(
     cluster: Cluster, topics: Sequence[str], case: Case, seconds: float, least_batches: int
 ) -> Tally:
-    """Commit one batch after another, the way a driver does, for some seconds."""
+    """Commit one batch after another for some seconds, as a driver does."""
     source, output, dead_letters = topics
     writer = TransactionalWriter(
         TransactionSettings(
@@ -161,7 +161,7 @@ def write_batches(
 
 
 def measure_case(cluster: Cluster, case: Case, settings: CommitRateSettings) -> Rate:
-    """Run one case on fresh topics."""
+    """Run one case on new topics."""
     name = f"commit-rate-{uuid.uuid4().hex[:8]}"
     topics = [f"{name}.source", f"{name}.out", f"{name}.dead"]
     partitions = (_SOURCE_PARTITIONS, case.partitions, _SOURCE_PARTITIONS)
@@ -178,7 +178,7 @@ def measure_case(cluster: Cluster, case: Case, settings: CommitRateSettings) -> 
     finally:
         clean_up(build_admin(cluster), topics)
     messages = case.batch * sum(tally.batches for tally in tallies)
-    # Writers start a moment apart; what they did together is over the time of all of them.
+    # Writers start a moment apart, so their common time runs from the first start to the last end.
     duration_s = max(t.ended_s for t in tallies) - min(t.started_s for t in tallies)
     per_s = messages / duration_s
     times = [ms for tally in tallies for ms in tally.transaction_ms]
@@ -186,7 +186,7 @@ def measure_case(cluster: Cluster, case: Case, settings: CommitRateSettings) -> 
 
 
 def measure(settings: CommitRateSettings) -> int:
-    """Run all cases, print the table, write the report."""
+    """Run all cases, print the table and write the report; return the exit code."""
     console = Console(highlight=False)
     started = datetime.now(UTC)
     rates = []

@@ -1,4 +1,4 @@
-"""Who drains the topic: the job in its variants, and a hand-written loop."""
+"""Define who drains the topic: the job in its variants, and a hand-written loop."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ LOOP_PROCESSES = 2
 
 @dataclass(frozen=True)
 class Course:
-    """What a contestant is told; nothing of it has been used before, except the input.
+    """The names and places that a contestant gets; all are new except the input.
 
     Attributes:
         cluster: the brokers.
         input_topic: the topic that is drained.
-        output_topic, dead_letter_topic: empty.
-        group: consumer group, query name and prefix of transactional ids.
-        model: folder of a stored version.
-        checkpoint: does not exist.
-        batch_records: size of the job's micro-batches.
-        spark_settings: values of spark-submit's ``--conf``, on top of conf/spark-defaults.conf.
+        output_topic, dead_letter_topic: empty topics for the messages.
+        group: the consumer group, the query name and the prefix of transactional ids.
+        model: the folder of a stored version.
+        checkpoint: a folder that does not exist yet.
+        batch_records: the size of the job's micro-batches.
+        spark_settings: values of spark-submit's ``--conf``, beside those in
+            conf/spark-defaults.conf.
     """
 
     cluster: Cluster
@@ -42,14 +43,15 @@ class Course:
 
 @dataclass(frozen=True)
 class Contestant:
-    """One row of the table.
+    """A contestant, which is one row of the table.
 
     Attributes:
         name: the name for ``--only``.
         guarantee: the guarantee for its output.
         backend: the name of the backend that scores.
-        build_command: program and arguments; the process ends when the topic is drained.
-        is_endless: it does not end then, and has to be stopped.
+        build_command: a function that returns program and arguments; the process ends when the
+            topic is drained.
+        is_endless: whether the process does not end by itself, and has to be stopped.
     """
 
     name: str
@@ -60,10 +62,10 @@ class Contestant:
 
 
 def build_job_command(course: Course, options: Mapping[str, object]) -> list[str]:
-    """Return the job as users start it.
+    """Return the command of the job as users start it.
 
     Args:
-        course: where it reads and writes, and its model.
+        course: the places where the job reads and writes, and its model.
         options: further flags of the job, with their values.
     """
     everything: Mapping[str, object] = {
@@ -110,7 +112,7 @@ def _build_job(
 
 
 def _build_loop(kind: str) -> Contestant:
-    """Return the hand-written loop, with a process for each core."""
+    """Return the hand-written loop, with one process for each core."""
 
     def build_command(course: Course) -> list[str]:
         return [

@@ -1,14 +1,14 @@
-"""Where a record's processor time goes, by backend.
+"""Measure where a record's processor time goes, by backend.
 
     .venv/bin/python -m benchmarks.cost --backend onnx
 
-Reads a topic of synthetic customers with Spark, in one process, once for each stage, each of which
-does all that the one before it did: read, score, collect, commit. The difference between two stages
-is the cost of the later one. Processor time rather than the clock, so that a busy machine disturbs
-less; the broker's is counted apart. Every stage runs twice, and the second run counts. Then both
-ways to commit run in turn, the whole of it, and their processes are counted apart. For backends in
-Python workers the pass over a batch is also taken apart, in this process: decode and check, score,
-encode.
+Spark reads a topic of synthetic customers in one process, once for each stage, and each stage does
+all that the one before it did: read, score, collect, commit. The difference between two stages is
+the cost of the later one. Processor time is measured rather than the clock, because a busy machine
+disturbs it less; the broker's time is counted apart. Every stage runs twice, and the second run
+counts. Then both ways to commit run completely, in turn, and their processes are counted apart. For
+backends in Python workers the parts of the pass over a batch are also measured, in this process:
+decode and check, score, encode.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ from lib.tools.broker.guarded_folder import GuardedFolder
 
 _BATCH_RECORDS = 10_000
 _BATCH_ROUNDS = 30
-# Of both ways to commit; the first one warms up.
+# Both ways to commit run this often; the first round warms up.
 _ROUNDS = 5
 
 
@@ -78,12 +78,12 @@ class CostSettings(BenchmarkSettings):
 
 @dataclass(frozen=True)
 class Stage:
-    """One row of the table.
+    """A stage, which is one row of the table.
 
     Attributes:
         name: the name of the stage.
-        own_us: processor time of Spark, its workers and this process, microseconds a record.
-        broker_us: the time of the broker.
+        own_us: the processor time of Spark, its workers and this process, in microseconds a record.
+        broker_us: the processor time of the broker, in microseconds a record.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Spent:
-    """Processor time by kind of process: of all of them, or microseconds a record."""
+    """Processor time by kind of process, in total or in microseconds a record."""
 
     jvm: float = 0.0
     workers: float = 0.0
@@ -102,7 +102,7 @@ class Spent:
 
     @property
     def own(self) -> float:
-        """All but the broker's."""
+        """Processor time of all processes except the broker."""
         return self.jvm + self.workers + self.driver
 
     def since(self, start: Spent) -> Spent:
@@ -111,7 +111,7 @@ class Spent:
         return Spent(*(now - then for now, then in pairs))
 
     def scale(self, factor: float) -> Spent:
-        """Multiply all times by a factor."""
+        """Return all times multiplied by a factor."""
         return Spent(*(part * factor for part in astuple(self)))
 
 
@@ -120,14 +120,14 @@ def _average(rounds: Sequence[Spent]) -> Spent:
 
 
 class Bench:
-    """A filled topic, and all that may be done with it.
+    """A bench with a filled topic, on which the stages run.
 
     Args:
         spark: the session.
         cluster: the brokers.
         topic: the topic of customers.
         scorer: a loaded backend.
-        route: who decodes and who scores.
+        route: the route, which says who decodes and who scores.
         records: the number of records in the topic.
     """
 
@@ -174,7 +174,7 @@ class Bench:
         return found
 
     def measure_commits(self) -> dict[str, Spent]:
-        """Measure both ways to commit in turn: the mean of some rounds, microseconds a record."""
+        """Measure both ways to commit in turn; return the mean of all rounds but the first."""
         rounds: dict[str, list[Spent]] = {way: [] for way in COMMITS}
         for _ in range(_ROUNDS):
             for way, build in COMMITS.items():
@@ -187,7 +187,7 @@ class Bench:
         return _read_cpu_s().since(start).scale(1e6 / self._records)
 
     def _commit(self, build: Callable[[TransactionSettings, Author], CommitStrategy]) -> None:
-        """Commit by one of the sink's strategies, for a query that has not committed yet."""
+        """Commit with one of the sink's strategies, for a query that has not committed yet."""
         self._batch_id += 1
         settings = TransactionSettings(
             self._cluster.bootstrap_servers, f"cost-{self._batch_id}", self._topic
@@ -209,7 +209,7 @@ class Bench:
 
 
 def measure_batch(scorer: ModelBackend, spark: SparkSession) -> dict[str, float] | None:
-    """Microseconds a record of each part of a worker's pass; None where there is none."""
+    """Return the microseconds a record of each part of a worker's pass; None without workers."""
     if scorer.is_native:
         return None
     score = scorer.build_batch_scorer(spark)
@@ -231,7 +231,7 @@ def measure_batch(scorer: ModelBackend, spark: SparkSession) -> dict[str, float]
 
 
 def _make_batch() -> pa.RecordBatch:
-    """Records as a worker gets them."""
+    """Return records as a worker gets them."""
     now = datetime.now(UTC)
     records = list(iter_records(make_customers(_BATCH_RECORDS, seed=1), CUSTOMER))
     values = encode_records(records)
@@ -250,16 +250,16 @@ def _make_batch() -> pa.RecordBatch:
 
 
 def _drop(frame: DataFrame) -> None:
-    """Compute every column, keep nothing."""
+    """Compute every column, but keep nothing."""
     frame.write.format("noop").mode("overwrite").save()
 
 
 def _read_cpu_s() -> Spent:
-    """Seconds of this process and its descendants, since they started."""
+    """Return the seconds of this process and its descendants since their start."""
     me = psutil.Process()
     found = dict.fromkeys((field.name for field in fields(Spent)), 0.0)
     for process in (me, *me.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):  # gone meanwhile; a zombie counts as that
+        with suppress(psutil.NoSuchProcess):  # the process has ended meanwhile, or is a zombie
             times = process.cpu_times()
             found[_name_kind(process, me)] += times.user + times.system
     return Spent(**found)
@@ -269,7 +269,7 @@ def _name_kind(process: psutil.Process, me: psutil.Process) -> str:
     """Name the field of :class:`Spent` for a process.
 
     Raises:
-        psutil.NoSuchProcess: it is gone.
+        psutil.NoSuchProcess: the process has ended.
     """
     command = process.cmdline()
     if process == me:
@@ -280,7 +280,7 @@ def _name_kind(process: psutil.Process, me: psutil.Process) -> str:
 
 
 def measure(settings: CostSettings) -> int:
-    """Run everything, print, write the report."""
+    """Run everything, print the result and write the report; return the exit code."""
     console = Console(highlight=False)
     started = datetime.now(UTC)
     guard = GuardedFolder.create("churn-cost-")

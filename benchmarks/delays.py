@@ -1,4 +1,7 @@
-"""Latencies from a schedule and what arrived when, with and without batch boundaries. Pure."""
+"""Compute latencies from a schedule and arrivals, with and without batch boundaries.
+
+This module is pure.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-# Around the moment when a batch is in the commit log. Its tasks end, its offsets are written, then
-# the next batch is planned and started: all of that, and catching up, lies in between.
+# The boundary is around the moment at which a batch is in the commit log: its tasks end, its
+# offsets are written, the next batch is planned and started, and the delay is caught up.
 BEFORE_BOUNDARY_S = 0.5
 AFTER_BOUNDARY_S = 1.0
 
@@ -21,10 +24,10 @@ class Latency:
     """Quantiles of some records' delays, in milliseconds.
 
     Attributes:
-        records: how many; the figures are None for none.
+        records: the number of records; the figures are None if it is 0.
         p50_ms: the delay that half of them do not exceed.
         p99_ms: the delay that 99 % of them do not exceed.
-        max_ms: the longest.
+        max_ms: the longest delay.
     """
 
     records: int
@@ -44,19 +47,19 @@ class Latency:
 def compute_latencies(
     start_s: float, rate: float, first: int, arrived_s: Mapping[int, float]
 ) -> tuple[Seconds, Seconds]:
-    """When each record was due, and how long after that its answer was there.
+    """Compute when each record was due, and how long after that its answer was there.
 
-    The clock of a record starts when the schedule says, not when the sender got round to it: a
-    sender that is held up must not make the job look fast.
+    The clock of a record starts at its scheduled time, not when it was sent: a sender that is
+    delayed must not make the job look fast.
 
     Args:
-        start_s: when record 0 was due.
-        rate: records per second.
-        first: records before this one only warm up.
-        arrived_s: record → when its answer was read.
+        start_s: the time at which record 0 was due.
+        rate: the records per second.
+        first: the first record that counts; those before it only warm up.
+        arrived_s: record → the time at which its answer was read.
 
     Returns:
-        due_s, latencies_s: float64 [n_records], in the order of the records.
+        The arrays due_s and latencies_s: float64 [n_records], in the order of the records.
     """
     numbers = np.array(sorted(number for number in arrived_s if number >= first), dtype=np.float64)
     due_s = start_s + numbers / rate

@@ -1,4 +1,4 @@
-"""Describes what was measured on: machine, versions, settings. Unknown facts are None."""
+"""Describe machine, versions and settings of a measurement. Unknown facts are None."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from lib.setup.places import PROJECT_ROOT
 Facts = dict[str, str | int | float | bool | None]
 
 _PACKAGES = ("pyspark", "scikit-learn", "numpy", "pandas", "pyarrow", "orjson", "confluent-kafka")
-# Variables that change how fast things are. Others might hold what is nobody's business.
+# These variables change the speed. Others are not reported, because they might hold private facts.
 _PREFIXES = ("OMP_", "OPENBLAS_", "MKL_", "MALLOC_", "JAVA_HOME", "SPARK_HOME")
 
 
-# The tests' quick compiler and the like: a benchmark measures what users run.
+# The tests set a quick compiler and the like, but a benchmark measures what users run.
 _LEFT_OUT = ("SPARK_SUBMIT_OPTS",)
 
 
 def leave_out_variables() -> list[str]:
-    """Remove from this process's environment what would spoil a measurement; returns the names."""
+    """Remove variables that would spoil a measurement from the environment; return their names."""
     return [name for name in _LEFT_OUT if os.environ.pop(name, None) is not None]
 
 
 def describe_machine() -> Facts:
-    """Processor, cores, memory and system."""
+    """Describe processor, cores, memory and system."""
     return {
         "cpu": _read_cpu_model(),
         "cores": len(os.sched_getaffinity(0))
@@ -45,7 +45,7 @@ def describe_machine() -> Facts:
 
 
 def describe_versions(is_embedded: bool) -> Facts:
-    """Versions of everything in the way of a record; of the broker only where it is ours."""
+    """Return versions of all software that records pass; the broker's only if it is embedded."""
     versions: Facts = {"python": platform.python_version(), "java": find_java().version}
     for package in _PACKAGES:
         try:
@@ -64,7 +64,7 @@ def describe_versions(is_embedded: bool) -> Facts:
 
 
 def read_variables() -> dict[str, str]:
-    """Environment variables that change the speed."""
+    """Return the environment variables that change the speed."""
     return {name: value for name, value in sorted(os.environ.items()) if name.startswith(_PREFIXES)}
 
 

@@ -1,11 +1,11 @@
-"""How the job's rate and memory grow with backlog, partitions, cores and batches.
+"""Measure how the job's rate and memory grow with backlog, partitions, cores and batches.
 
     .venv/bin/python -m benchmarks.growth
 
-One thing varies at a time, from 2,000,000 records in 4 partitions, batches of 100,000 and all
-cores; a backlog always makes at least five batches. Each case is drained by the job as ``make
-bench`` does it, exactly once, and checked the same way. Where the job may use fewer cores, so may
-broker, sender and reader: a machine with fewer cores. Needs Linux.
+The usual case has 2,000,000 records in 4 partitions, batches of 100,000 and all cores; one of these
+varies at a time, and a backlog always makes at least five batches. The job drains each case exactly
+once and is checked as in ``make bench``. With fewer cores, broker, sender and reader have fewer
+too, like a machine with fewer cores. This benchmark needs Linux.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from lib.setup.cores import count_cores
 _BACKLOGS = (100_000, 1_000_000, 10_000_000)
 _PARTITIONS = (1, 16, 64)
 _BATCHES = (1_000, 10_000, 500_000)
-# Of a case with small batches: no more than a rate needs.
+# A case with small batches has at most this many, which is enough for a rate.
 _MOST_BATCHES = 100
 
 
@@ -54,12 +54,12 @@ class GrowthSettings(TrialSettings):
 
 @dataclass(frozen=True)
 class Case:
-    """What varies.
+    """A case, which differs from the usual one in one thing.
 
     Attributes:
         records: the number of records in the backlog.
         partitions: the number of partitions of the input topic.
-        batch: records of a micro-batch.
+        batch: the number of records in a micro-batch.
         cores: the number of cores that job, broker, sender and reader share.
     """
 
@@ -86,13 +86,13 @@ def list_cases(most_records: int, cores: int) -> list[Case]:
 
 
 def _size_backlog(batch: int) -> int:
-    """Records for enough batches, and not too many."""
+    """Return a number of records that makes enough batches, and not too many."""
     return min(max(Case.records, batch * LEAST_BATCHES), batch * _MOST_BATCHES)
 
 
 @contextmanager
 def limited_to(cores: int) -> Iterator[None]:
-    """Let this thread and the processes that it starts share so many cores in the block."""
+    """Let this thread and the processes that it starts share only this many cores in the block."""
     usable = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(usable)[:cores])
     try:
@@ -102,7 +102,7 @@ def limited_to(cores: int) -> Iterator[None]:
 
 
 def run_case(case: Case, name: str, track: Track, console: Console) -> Run:
-    """Fill a topic, let the job drain it, remove it."""
+    """Fill a topic, let the job drain it, and remove it."""
     topic = name_topic("customers")
     settings = ThroughputSettings(
         records=case.records,
@@ -135,7 +135,7 @@ def run_cases(
 
 
 def measure(settings: GrowthSettings) -> int:
-    """Run every case; 0 if each accounts for every record."""
+    """Run every case; return 0 if each accounts for every record."""
     console = Console(highlight=False)
     started, conditions = begin(settings, console)
     found: list[tuple[Case, Run]] = []

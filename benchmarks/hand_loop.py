@@ -1,13 +1,13 @@
-"""The consumer that a good programmer would write by hand, for comparison.
+"""Consume as a program would that a good programmer writes by hand, for comparison.
 
-One loop a process, each with its share of the partitions: consume 10,000 records, parse them, score
-them with one call of the model, and write predictions and offsets in one Kafka transaction. The
-client's settings are the job's, or more generous.
+Each process has one loop and its share of the partitions: it consumes 10,000 records, parses them,
+scores them with one call of the model, and writes predictions and offsets in one Kafka transaction.
+The client's settings are the job's, or more generous.
 
-It does less than the job, in the loop's favour: records are not checked against the contract (only
-those that are no JSON object with all fields become dead letters), nothing is retried, no fenced or
-stuck client is replaced, and nothing is reported. It ends where the topic ended at its start, or
-with ``--endless`` when it is told to.
+The loop does less than the job, which favours the loop: records are not checked against the
+contract (only those that are no JSON object with all fields become dead letters), nothing is
+retried, no fenced or stuck client is replaced, and nothing is reported. The loop ends where the
+topic ended at its start, or with ``--endless`` on a signal.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from lib.score.artefact import find_artefact
 from lib.score.registry import BACKENDS
 
 BATCH_RECORDS = 10_000
-# How long a batch is waited for: more for many records an hour, less for each of them at once.
+# The loop waits this long for a batch: a longer wait gives more records an hour, a shorter one
+# gives each record sooner.
 _PATIENCE_S = 1.0
 _TIMEOUT_S = 30.0
 _ARTEFACTS = {name: BACKENDS[name].artefact for name in ("sklearn", "onnx")}
@@ -37,7 +38,7 @@ _ARTEFACTS = {name: BACKENDS[name].artefact for name in ("sklearn", "onnx")}
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """Attributes: see the command line; ``group`` also begins the transactional ids."""
+    """Settings of the command line; ``group`` also begins the transactional ids."""
 
     bootstrap_servers: str
     input_topic: str
@@ -58,7 +59,7 @@ def find_model(model: Path, kind: str) -> tuple[Path, float, str]:
         kind: "sklearn" or "onnx".
 
     Returns:
-        file, threshold and name.
+        The model's file, threshold and name.
     """
     artefact = find_artefact(model, _ARTEFACTS[kind])
     version = artefact.version
@@ -108,7 +109,7 @@ def run_loop(settings: LoopSettings, member: int, members: int) -> None:
 
 
 def _assign(consumer: Consumer, topic: str, member: int, members: int) -> int:
-    """Take this member's partitions from where the group is; returns how many records are left."""
+    """Take this member's partitions where the group is; return how many records are left."""
     found = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
     partitions = [TopicPartition(topic, number) for number in sorted(found)[member::members]]
     left = 0
@@ -148,7 +149,7 @@ def _write(
 
 
 def main() -> int:
-    """Run all processes to the end; 0 if each of them did its share."""
+    """Run all processes to the end; return 0 if each of them did its share."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("bootstrap_servers", "input_topic", "output_topic", "dead_letter_topic"):
         parser.add_argument(name)
@@ -160,7 +161,7 @@ def main() -> int:
     parser.add_argument("--endless", dest="is_endless", action="store_true")
     arguments = vars(parser.parse_args())
     members = arguments.pop("processes")
-    # One process for each core: threads of numerical libraries would only fight for them.
+    # There is one process for each core, so threads of numerical libraries would only compete.
     os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
     settings = LoopSettings(**arguments)

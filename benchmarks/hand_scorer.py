@@ -1,7 +1,7 @@
-"""What a consumer written by hand scores with: bytes in, text out, one call of the model.
+"""Score in a hand-written consumer: bytes in, text out, one call of the model.
 
-For the hand-written loop and for the peers, whose environments have neither Spark nor this
-project's dependencies: of ``lib`` it takes the contract only.
+The hand-written loop and the peers use this module. The peers' environments have neither Spark nor
+this project's dependencies, so it takes only the contract from ``lib``.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import orjson
 from benchmarks.telco import CUSTOMER, EVENT_TIME
 
 _BLANKS = {field.name: field.blank for field in CUSTOMER.numeric if field.blank is not None}
-# One call in C for all fields of a record.
+# This is one call in C for all fields of a record.
 _read = itemgetter(*CUSTOMER.feature_names, CUSTOMER.identifier.name, EVENT_TIME)
 _UNREADABLE = (orjson.JSONDecodeError, KeyError, TypeError)
-# The fields of lib.record.prediction. Formatting is twice as fast as encoding a dict.
+# These are the fields of lib.record.prediction. Formatting is twice as fast as encoding a dict.
 _PREDICTION = (
     '{"customerID":"%s","churn_probability":%.6f,"prediction":"%s","event_ts":"%s"'
     ',"processed_ts":"%s","model_version":"%s"}'
 )
-# As training writes them: the list of each column's categories, and the model's output.
+# Training writes these names: the list of each column's categories, and the model's output.
 _CATEGORIES_KEY = "categories"
 _OUTPUT = "probabilities"
 
@@ -36,11 +36,11 @@ Columns = dict[str, Sequence[Any]]
 
 class _Model(Protocol):
     def score(self, columns: Columns) -> list[float]:
-        """Probability of each row."""
+        """Return the probability of each row."""
 
 
 class _SklearnModel:
-    """One call of the pipeline for a batch of columns."""
+    """A scikit-learn model that scores a batch of columns with one call of the pipeline."""
 
     def __init__(self, path: Path) -> None:
         import joblib
@@ -48,7 +48,7 @@ class _SklearnModel:
         self._pipeline = joblib.load(path)
 
     def score(self, columns: Columns) -> list[float]:
-        """Probability of each row."""
+        """Return the probability of each row."""
         import pandas as pd
 
         frame = pd.DataFrame(columns)
@@ -59,10 +59,10 @@ class _SklearnModel:
 
 
 class _OnnxModel:
-    """One call of onnxruntime for a batch of columns."""
+    """An ONNX model that scores a batch of columns with one call of onnxruntime."""
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime  # type: ignore[import-untyped]  # ships no types
+        import onnxruntime  # type: ignore[import-untyped]  # onnxruntime has no types
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -78,7 +78,7 @@ class _OnnxModel:
         }
 
     def score(self, columns: Columns) -> list[float]:
-        """Probability of each row."""
+        """Return the probability of each row."""
         feed = {}
         for name, column in columns.items():
             values = column
@@ -93,11 +93,11 @@ class _OnnxModel:
 
 
 class Scorer:
-    """Scores records. One a process.
+    """A scorer of records; each process has one.
 
     Args:
         model: ``pipeline.joblib`` or ``pipeline.onnx`` of a stored version.
-        threshold: smallest probability that is predicted as "Yes".
+        threshold: the smallest probability that is predicted as "Yes".
         scored_by: the predictions' ``model_version``.
     """
 
@@ -116,11 +116,11 @@ class Scorer:
             values: JSON objects.
 
         Returns:
-            JSON of each prediction; None for what is no JSON object with all fields.
+            JSON of each prediction; None for a value that is no JSON object with all fields.
         """
         try:
             return list(self._predict([_read(orjson.loads(value or b"")) for value in values]))
-        except _UNREADABLE:  # seldom: look for the culprits one by one
+        except _UNREADABLE:  # this is rare: look for the unreadable records one by one
             rows = [_read_or_none(value) for value in values]
         readable = [row for row in rows if row is not None]
         predictions = iter(self._predict(readable) if readable else [])

@@ -1,6 +1,7 @@
-"""How long a record takes from its due time to a reader of the output, in each mode.
+"""Measure how long a record takes from its due time to a reader of the output, in each mode.
 
-``make bench-latency``, or ``.venv/bin/python benchmarks/latency.py --help``; see docs/measured.md.
+Run it with ``make bench-latency``, or see ``.venv/bin/python benchmarks/latency.py --help``;
+docs/measured.md has the results.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.real_time import REAL_TIME
 from lib.tools.demo.child import Child
 
-# A start of Spark takes 10 s, on a busy machine several times that.
+# Spark starts in 10 s, or in several times that on a busy machine.
 _START_TIMEOUT_S = 180.0
 _END_TIMEOUT_S = 60.0
 
-# Contestant → its flags, beside those that all of them share.
+# Contestant → its flags, in addition to those that all contestants share.
 MODES: Mapping[str, Mapping[str, str]] = {
     "exactly-once": {"--delivery": "exactly-once", "--trigger": "0 seconds"},
     "at-least-once": {"--delivery": "at-least-once", "--trigger": "0 seconds"},
@@ -55,7 +56,8 @@ MODES: Mapping[str, Mapping[str, str]] = {
 class LatencySettings(TrialSettings):
     """Send records on a schedule, and measure when their answers can be read.
 
-    Starts an embedded broker, or uses that of KAFKA_BOOTSTRAP_SERVERS (without authentication).
+    This starts an embedded broker, or uses that of KAFKA_BOOTSTRAP_SERVERS (without
+    authentication).
     """
 
     contestants = tuple(MODES)
@@ -75,11 +77,11 @@ class LatencySettings(TrialSettings):
 
 @dataclass(frozen=True)
 class Load:
-    """What is sent, on a schedule.
+    """The load that is sent on a schedule.
 
     Attributes:
-        rate: records per second, whatever the contestant does.
-        warm_up: seconds before anything is measured.
+        rate: the records per second, whatever the contestant does.
+        warm_up: the seconds before anything is measured.
         seconds: the seconds that are measured.
         partitions: the number of partitions of each topic, each with a task slot.
     """
@@ -92,17 +94,17 @@ class Load:
 
 @dataclass(frozen=True)
 class LatencyRun:
-    """One contestant.
+    """The result of one contestant.
 
     Attributes:
         contestant: its name.
-        failure: why it does not count; None if it does.
-        batch_ms: the mean time from the end of one batch to the end of the next, of those that the
-            checkpoint remembers, a hundred; None where fewer than two ended.
-        repeated: answers beyond the first of a record.
+        failure: the reason why the run does not count; None if it counts.
+        batch_ms: the mean time from the end of one batch to the end of the next, over the hundred
+            batches that the checkpoint keeps; None where fewer than two ended.
+        repeated: the number of answers to records that had an answer already.
         overall: the delays of all records that were measured.
         away: the delays of records due away from batch boundaries; None for micro-batches, which
-            are nothing but boundaries.
+            have boundaries all the time.
     """
 
     contestant: str
@@ -135,16 +137,17 @@ def measure_latency(
 
     Args:
         name: the name of the contestant; real-time mode is also measured away from boundaries.
-        build_command: program and arguments; it runs until it is told to stop.
-        load: what it gets.
+        build_command: a function that returns program and arguments; the program runs until it is
+            told to stop.
+        load: the load that the contestant gets.
         ground: broker, model and guard.
         spark_settings: settings for spark-submit, if the contestant is the job.
 
     Raises:
-        ScoringError: it does not answer.
+        ScoringError: the contestant does not answer.
     """
     cluster = ground.cluster
-    # A task slot for each partition in every mode, so that they differ in nothing else.
+    # Every mode has a task slot for each partition, so that modes differ in nothing else.
     slots = f"spark.master=local[{load.partitions}]"
     course = plan_course(ground, spark_settings=[slots, *spark_settings])
     topics = (course.input_topic, course.output_topic, course.dead_letter_topic)
@@ -190,7 +193,7 @@ def _measure(
 
 
 def find_boundaries_s(checkpoint: Path) -> list[float]:
-    """When each batch was in Spark's commit log, on the monotonic clock."""
+    """Return when each batch was in Spark's commit log, on the monotonic clock."""
     offset_s = time.monotonic() - time.time()
     commits = (path for path in (checkpoint / "commits").glob("*") if path.name.isdigit())
     return sorted(path.stat().st_mtime + offset_s for path in commits)
@@ -204,7 +207,7 @@ def compute_batch_ms(boundaries_s: Sequence[float]) -> float | None:
 
 
 def measure(settings: LatencySettings) -> int:
-    """Run everything; 0 if every record of every run was answered."""
+    """Run everything; return 0 if every record of every run was answered."""
     console = Console(highlight=False)
     started, conditions = begin(settings, console)
     runs = []

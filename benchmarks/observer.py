@@ -1,4 +1,4 @@
-"""Watches a contestant from outside: the same eye for all of them."""
+"""Watch a contestant from outside, in the same way for all of them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from benchmarks.timeline import Sighting
 
 # A look costs the broker a millisecond.
 _LOOK_INTERVAL_S = 0.05
-# Nothing more comes: transactions of a few seconds are over, and a start of Spark is.
+# After this time nothing more comes: transactions of a few seconds have ended, and so has a start
+# of Spark.
 _CALM_S = 4.0
 _STUCK_S = 90.0
-# Reading the memory of a dozen processes costs more.
+# Memory is read less often, because reading that of a dozen processes costs more than a look.
 _LOOKS_PER_WEIGHING = 10
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen of a contestant.
+    """The observed output and resources of a contestant.
 
     Attributes:
-        sightings: one for each change.
+        sightings: the sightings, one for each change.
         duration_s: the seconds from start to end of its process.
-        peak_bytes: the largest weight of its processes.
+        peak_bytes: the largest memory of its processes together.
         cpu_s: the processor time that its processes have used.
     """
 
@@ -46,7 +47,7 @@ class Family:
         self._cpu_s: dict[psutil.Process, float] = {}
 
     def members(self) -> Iterator[psutil.Process]:
-        """Those that run now."""
+        """Yield the processes that run now."""
         for child in _list_children():
             if child not in self._known:
                 yield child
@@ -55,11 +56,11 @@ class Family:
 
     @property
     def cpu_s(self) -> float:
-        """Processor time of all of them, as far as they were weighed."""
+        """Processor time of all members at the times when their memory was read."""
         return sum(self._cpu_s.values())
 
     def weigh(self) -> int:
-        """Resident bytes of all of them together; what they share counts for each."""
+        """Return the resident bytes of all members; shared memory counts for each of them."""
         total = 0
         for process in self.members():
             with suppress(psutil.NoSuchProcess), process.oneshot():
@@ -74,7 +75,7 @@ def _list_children() -> list[psutil.Process]:
 
 
 class Patience:
-    """Decides when a contestant that never ends has drained its topic, or will not.
+    """A judge of whether a contestant that never ends has drained its topic, or never will.
 
     Args:
         records: the number of records in the topic.
@@ -86,31 +87,32 @@ class Patience:
         self._changed_s = time.monotonic()
 
     def note(self, total: int) -> int:
-        """Return what has come out so far."""
+        """Note how many messages have come out so far, and return that number."""
         if total != self._total:
             self._total, self._changed_s = total, time.monotonic()
         return total
 
     @property
     def is_over(self) -> bool:
-        """All of it is out and nothing more came for a while, or nothing came for long."""
+        """Whether all messages are out and no more came for a while, or none came for long."""
         calm_s = time.monotonic() - self._changed_s
         return calm_s > (_CALM_S if self._total >= self._records else _STUCK_S)
 
 
 def watch(count: Callable[[], int], is_running: Callable[[], bool], family: Family) -> Observation:
-    """Look until the contestant has ended. The clock starts with the call.
+    """Observe the contestant until it has ended. The clock starts with the call.
 
     Args:
-        count: messages that are out.
-        is_running: whether the contestant is.
-        family: its processes.
+        count: a function that returns the number of messages that are out.
+        is_running: a function that tells whether the contestant runs.
+        family: the processes of the contestant.
     """
     started_s = time.monotonic()
     sightings: list[Sighting] = []
     peak_bytes = looks = 0
     while True:
-        was_running = is_running()  # before counting: the last look must see everything
+        # This comes before the count, so that the last look sees everything.
+        was_running = is_running()
         total = count()
         if not sightings or total != sightings[-1].total:
             sightings.append(Sighting(time.monotonic() - started_s, total))

@@ -1,4 +1,4 @@
-"""A load that keeps to its schedule whatever the job does, and a reader that notes arrivals."""
+"""Send a load that keeps to its schedule whatever the job does, and note when answers arrive."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from lib.tools.produce.sending import Target, send_messages
 
 _DIFFERENT_CUSTOMERS = 2_000
 _POLL_S = 0.1
-# A reader that asks again at once: what it waits for is not the broker's timer.
+# The reader asks again at once, so that it does not wait for the broker's timer.
 _FETCH_WAIT_MS = 10
 
 
 class ArrivalReader(Background):
-    """A thread that reads topics, committed messages only, and notes each key's first arrival.
+    """A thread that reads committed messages, and notes when each key arrives for the first time.
 
-    One message is taken at a time, as soon as it is there: a client that waits for several would
-    measure its own patience.
+    It takes one message at a time, as soon as it is there: a client that waits for several messages
+    would measure its own waiting.
 
     Args:
         cluster: the brokers.
         topics: the names of topics with :data:`PARTITIONS` partitions each.
 
     Attributes:
-        arrived_s: number in the key → when its first answer was read, on the monotonic clock.
-        repeated: answers beyond the first.
+        arrived_s: number in the key → time at which its first answer was read, by the monotonic
+            clock.
+        repeated: the number of answers to records that had an answer already.
     """
 
     def __init__(self, cluster: Cluster, topics: Sequence[str]) -> None:
@@ -45,7 +46,7 @@ class ArrivalReader(Background):
         self.repeated = 0
         self._settings = {
             **cluster.for_librdkafka(),
-            "group.id": topics[0],  # never joined
+            "group.id": topics[0],  # the reader joins no group
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "fetch.wait.max.ms": _FETCH_WAIT_MS,
@@ -58,12 +59,13 @@ class ArrivalReader(Background):
         ]
 
     def wait_for_answers(self, expected: int, timeout_s: float, check: Callable[[], None]) -> bool:
-        """Wait until so many records are answered; False if they are not in time.
+        """Wait until enough records are answered; return False if they are not in time.
 
         Args:
-            expected: different records.
-            timeout_s: how long.
-            check: called now and then; raises what makes waiting hopeless.
+            expected: the number of different records.
+            timeout_s: the longest time to wait.
+            check: a function that is called now and then, and raises an error if waiting is
+                useless.
         """
 
         def are_answered() -> bool:
@@ -96,19 +98,19 @@ class ArrivalReader(Background):
 def send_on_schedule(cluster: Cluster, topic: str, records: int, rate: float) -> float:
     """Send customers with the keys 0, 1, …, record n at n / rate seconds after the first.
 
-    No record is early; what is late is sent at once, so the schedule holds.
+    No record is early, and a late record is sent at once, so the schedule holds.
 
     Args:
         cluster: the brokers.
         topic: the name of an existing topic.
-        records: how many.
-        rate: records per second.
+        records: the number of records.
+        rate: the records per second.
 
     Returns:
-        when record 0 was due, on the monotonic clock.
+        The time at which record 0 was due, by the monotonic clock.
 
     Raises:
-        SinkError: not all of them were delivered.
+        SinkError: some records were not delivered.
     """
     started_s: list[float] = []
     values = encode_records(iter_records(make_customers(_DIFFERENT_CUSTOMERS, SEED), CUSTOMER))
@@ -116,11 +118,11 @@ def send_on_schedule(cluster: Cluster, topic: str, records: int, rate: float) ->
     def iter_messages() -> Iterator[Message]:
         started_s.append(time.monotonic())
         for number in range(records):
-            # The sender may ask a millisecond before the time, which is as long as some latencies.
+            # The sender may ask a millisecond too early, which is as long as some latencies.
             time.sleep(max(0.0, started_s[0] + number / rate - time.monotonic()))
             yield Message(str(number).encode(), values[number % len(values)], None)
 
-    # The producer's own patience would be part of every latency.
+    # The producer's own linger time would be part of every latency.
     target = Target(replace(cluster, options={"linger.ms": "0"}), topic)
     report = send_messages(iter_messages(), target, rate=rate)
     if report.delivered != records:

@@ -1,8 +1,8 @@
-"""The rates of a throughput report as a picture.
+"""Draw the rates of a throughput report as a picture.
 
     .venv/bin/python -m benchmarks.plot build/benchmarks/throughput-TIME.json throughput.png
 
-Needs the ``dev`` extra. What stands in the picture stands in the report.
+This needs the ``dev`` extra. The picture shows only what the report contains.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-mpl.use("Agg")  # no display
+mpl.use("Agg")  # there is no display
 
 from matplotlib import pyplot as plt
 
@@ -46,7 +46,8 @@ def draw(report: Mapping[str, Any], target: Path) -> None:
     axes.margins(x=0.1)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("thousand records/s")
-    figure.supxlabel(_describe(report), fontsize="medium")  # as wide as the whole picture
+    # The label is as wide as the whole picture.
+    figure.supxlabel(_describe(report), fontsize="medium")
     figure.savefig(target, dpi=150)
     plt.close(figure)
 
@@ -71,7 +72,7 @@ def _describe(report: Mapping[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw one report."""
+    """Draw one report; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plot", description=__doc__)
     parser.add_argument("report", type=Path)
     parser.add_argument("picture", type=Path)

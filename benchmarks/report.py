@@ -1,4 +1,7 @@
-"""What the runs come to: rows with medians and ratios, as table, Markdown and JSON. Pure."""
+"""Summarise the runs: rows with medians and ratios, as table, Markdown and JSON.
+
+This module is pure.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,21 @@ from benchmarks.contestants import CONTESTANTS, HAND_LOOP, HAND_LOOP_ONNX, Conte
 
 @dataclass(frozen=True)
 class Run:
-    """One contestant, once.
+    """One run of a contestant.
 
     Attributes:
-        contestant: its name.
+        contestant: the contestant's name.
         round: the number of the round, from 1.
-        failure: why it does not count; None if it does.
-        rate: records/s from the first micro-batch's worth to the last record.
+        failure: the reason why the run does not count; None if it counts.
+        rate: the records/s from the end of the first micro-batch to the last record.
         late_rate: the rate of the second half, when compilers have done their work.
         first_s: the seconds from the start of the process to the first record for a reader.
         finish_s: the seconds from the start of the process to the last record.
         wall_s: the seconds from the start of the process to its end.
-        peak_bytes: largest resident memory of all its processes together, sampled.
-        cpu_s: processor time of all its processes, start-up included, sampled.
-        predictions, dead_letters: the messages that a read_committed reader found afterwards.
+        peak_bytes: the largest resident memory of all its processes together, sampled.
+        cpu_s: the processor time of all its processes, with start-up, sampled.
+        predictions, dead_letters: the numbers of messages that a read_committed reader found
+            afterwards.
     """
 
     contestant: str
@@ -45,7 +49,7 @@ class Run:
     dead_letters: int
 
     def describe(self) -> str:
-        """Write the rate, or why there is none."""
+        """Write the rate, or the reason why there is none."""
         if self.failure is not None:
             return f"FAILED: {self.failure}"
         return "too short for a rate" if self.rate is None else f"{self.rate:>9,.0f} records/s"
@@ -71,17 +75,19 @@ class Row:
     """A contestant over all rounds.
 
     Attributes:
-        contestant: its name.
+        contestant: the contestant's name.
         guarantee, backend: the guarantee and the backend of the contestant.
-        failed: runs that do not count.
+        failed: the number of runs that do not count.
         rate, late_rate: see :class:`Run`.
-        rate_to_loop: its rate by that of the hand-written loop with scikit-learn in the same round.
-        rate_to_onnx_loop: the same with ONNX.
-        rate_to_at_least_once: its rate by that of the same backend without transactions in the same
-            round; for exactly-once only.
-        whole_rate: records/s from the start of the process to the last record.
+        rate_to_loop: its rate divided by that of the hand-written loop with scikit-learn in the
+            same round.
+        rate_to_onnx_loop: its rate divided by that of the hand-written loop with ONNX in the same
+            round.
+        rate_to_at_least_once: its rate divided by that of the same backend without transactions in
+            the same round; for exactly-once only.
+        whole_rate: the records/s from the start of the process to the last record.
         first_s: see :class:`Run`.
-        peak_bytes: the largest of all rounds; see :class:`Run`.
+        peak_bytes: the largest memory of all rounds; see :class:`Run`.
     """
 
     contestant: str
@@ -142,7 +148,7 @@ def _compare_unless_same(
 
 
 def _compare(own: Iterable[Run], good: Mapping[tuple[str, int], Run], other: str) -> Spread | None:
-    """Ratios within each round: what slows the machine down slows both down."""
+    """Compute ratios within each round, because a slow machine slows both runs of a round."""
     pairs = ((run, good.get((other, run.round))) for run in own)
     return Spread.over(
         run.rate / against.rate
@@ -191,12 +197,12 @@ def format_markdown(rows: Sequence[Row]) -> str:
 
 
 def format_json(conditions: Mapping[str, Any], rows: Sequence[Any], runs: Sequence[Any]) -> str:
-    """Everything.
+    """Return everything as JSON.
 
     Args:
         conditions: machine, versions and settings.
         rows: the rows of the table; dataclasses, like the runs.
-        runs: behind the rows, failed ones too.
+        runs: the runs from which the rows come, failed ones too.
     """
     report = {
         **conditions,

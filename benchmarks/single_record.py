@@ -1,9 +1,9 @@
-"""What one record costs: the bare scikit-learn pipeline, ``predict`` around it, ONNX and Spark.
+"""Measure one record in the bare scikit-learn pipeline, ``predict`` around it, ONNX and Spark.
 
     .venv/bin/python -m benchmarks.single_record models/churn@champion
 
 Each round times the bare call and ``predict`` one after the other, in alternating order; the
-overhead is the median of the rounds' differences. Driver only, one thread, warm.
+overhead is the median of the rounds' differences. Only the driver runs, with one thread, warmed up.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from benchmarks.telco import CUSTOMER
 from lib.errors import ModelError
 from lib.inference_backend import ModelBackend, OnnxBackend, SparkBackend, load_model, predict
 
-# A customer of a year, as a decoder leaves it: what the bare pipeline takes without help.
+# This is a customer of a year, as a decoder leaves it, so the bare pipeline takes it without help.
 RECORD = {**CUSTOMER.stand_ins, "tenure": 12, "MonthlyCharges": 50.0, "TotalCharges": 600.0}
 WARM_UP_ROUNDS = 20
 
 
 def time_ms(call: Callable[[], object]) -> float:
-    """Milliseconds of one call."""
+    """Return the milliseconds of one call."""
     start = time.perf_counter()
     call()
     return (time.perf_counter() - start) * 1e3
@@ -39,13 +39,14 @@ def measure_overhead_ms(
     """Time two calls in pairs.
 
     Returns:
-        times of ``bare`` and of ``wrapped`` in ms, one for each round, and the median difference.
+        The times of ``bare`` and of ``wrapped`` in ms, one for each round, and the median
+        difference.
     """
     for _ in range(WARM_UP_ROUNDS):
         bare(), wrapped()
     bare_ms, wrapped_ms = [], []
     for number in range(rounds):
-        if number % 2:  # whoever comes second finds warmer caches
+        if number % 2:  # the second call finds warmer caches
             wrapped_ms.append(time_ms(wrapped))
             bare_ms.append(time_ms(bare))
         else:
@@ -56,7 +57,7 @@ def measure_overhead_ms(
 
 
 def measure_sklearn(backend: ModelBackend, rounds: int) -> list[tuple[str, list[float], float]]:
-    """Rows of the table for a scikit-learn model: a ready frame, then a dict."""
+    """Return the table's rows for a scikit-learn model: a ready frame, then a dict."""
     frame = pd.DataFrame([RECORD])
     model = backend.model
     rows = []
@@ -80,7 +81,7 @@ def measure_sklearn(backend: ModelBackend, rounds: int) -> list[tuple[str, list[
 
 
 def measure_alone(backend: ModelBackend, rounds: int) -> list[float]:
-    """Milliseconds of ``predict`` on a dict, warm."""
+    """Return the milliseconds of ``predict`` on a dict, warmed up."""
     for _ in range(WARM_UP_ROUNDS):
         predict(backend, RECORD)
     return [time_ms(lambda: predict(backend, RECORD)) for _ in range(rounds)]
@@ -94,7 +95,7 @@ def format_row(name: str, times_ms: Sequence[float], overhead_ms: float | None =
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print."""
+    """Measure and print; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.single_record")
     parser.add_argument("model", nargs="?", default="models/churn@champion")
     parser.add_argument("--rounds", type=int, default=2_000, help="of scikit-learn")
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for row in measure_sklearn(load_model("sklearn", options.model), options.rounds):
         print(format_row(*row))
     onnx = OnnxBackend(options.model)
-    with suppress(ModelError):  # a model without it
+    with suppress(ModelError):  # the version has no such model
         onnx.load()
         print(format_row("predict(onnx), dict", measure_alone(onnx, options.rounds)))
     if options.spark_rounds:

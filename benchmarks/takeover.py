@@ -1,6 +1,6 @@
-"""What a start with commits on executors takes for each source partition: time and threads.
+"""Measure the time and threads for each source partition at a start with executor commits.
 
-``.venv/bin/python -m benchmarks.takeover``; see docs/measured.md.
+Run it with ``.venv/bin/python -m benchmarks.takeover``; see docs/measured.md.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class TakeoverSettings(BenchmarkSettings):
 
 @dataclass(frozen=True)
 class Taken:
-    """What one start took.
+    """The time and threads of one start.
 
     Attributes:
         partitions: the number of partitions of the topic.
         is_first: whether nothing had been committed for them.
         seconds: the seconds from the first producer to the last.
-        threads: the most of this process at once, those that it had before not counted.
+        threads: the highest number of threads at once, without those that existed before.
     """
 
     partitions: int
@@ -60,7 +60,7 @@ class Taken:
 
 
 def measure_topic(cluster: Cluster, partitions: int) -> list[Taken]:
-    """Measure a first start, and one that finds what it has left, on a topic of their own."""
+    """Measure a first start, and a second one that finds the results of the first."""
     topic = f"takeover-{partitions}-{uuid.uuid4().hex[:8]}"
     create_topics(cluster, {topic: partitions})
     settings = TransactionSettings(cluster.bootstrap_servers, topic, topic)
@@ -85,7 +85,7 @@ def _measure_start(settings: TransactionSettings, partitions: int, *, is_first: 
 
 
 def measure(settings: TakeoverSettings) -> int:
-    """Measure all sizes on one broker and write a report."""
+    """Measure all sizes on one broker, and write a report; return the exit code."""
     console, started, found = Console(), datetime.now(UTC), []
     with provide_broker() as broker:
         versions = describe_versions(isinstance(broker, EmbeddedBroker))

@@ -1,4 +1,4 @@
-"""How many threads something takes."""
+"""Count the threads that something takes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _COUNT_EVERY_S = 0.01
 
 
 class ThreadCount(Background):
-    """Counts the threads of this process for as long as a ``with`` block lasts.
+    """A counter of this process's threads while a ``with`` block lasts.
 
     Attributes:
-        most: the most at once that came on top of those before the block; the thread that counts
-            is one of them.
+        most: the highest number of threads at once beyond those before the block; the thread that
+            counts is one of them.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,8 @@
-"""How fast the job drains a topic, with and without transactions, beside a hand-written loop.
+"""Measure how fast the job drains a topic, with and without transactions, beside a loop.
 
-``make bench``, or ``.venv/bin/python benchmarks/throughput.py --help``; the method stands in
-``docs/engineering/benchmarks.md``.
+The loop is written by hand. Run it with ``make bench``, or see
+``.venv/bin/python benchmarks/throughput.py --help``; ``docs/engineering/benchmarks.md`` describes
+the method.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ LEAST_BATCHES = 5
 class ThroughputSettings(TrialSettings):
     """Drain a topic with the job and with a hand-written loop, and compare.
 
-    Starts an embedded broker, or uses that of KAFKA_BOOTSTRAP_SERVERS (without authentication).
+    This starts an embedded broker, or uses that of KAFKA_BOOTSTRAP_SERVERS (without
+    authentication).
     """
 
     contestants = tuple(CONTESTANTS)
@@ -76,13 +78,13 @@ class ThroughputSettings(TrialSettings):
 
 @dataclass(frozen=True)
 class Track:
-    """What all runs share.
+    """The settings, brokers and topic that all runs share.
 
     Attributes:
         settings: the settings of the benchmark.
         ground: broker, model and guard.
         admin: the broker's client.
-        input_topic: filled.
+        input_topic: the filled topic.
     """
 
     settings: ThroughputSettings
@@ -154,7 +156,7 @@ def _is_running(child: Child) -> bool:
 
 
 def measure(settings: ThroughputSettings) -> int:
-    """Run everything; 0 if every run accounts for every record."""
+    """Run everything; return 0 if every run accounts for every record."""
     console = Console(highlight=False)
     started, conditions = begin(settings, console)
     with provide_ground(conditions, console) as ground:
@@ -173,7 +175,7 @@ def measure(settings: ThroughputSettings) -> int:
 
 
 def run_rounds(track: Track, console: Console) -> list[Run]:
-    """Yield all contestants in turn, in every other round backwards."""
+    """Run all contestants in turn, in reverse order in every other round, and return the runs."""
     contestants = [CONTESTANTS[name] for name in track.settings.only]
     runs = []
     for number in range(1, track.settings.rounds + 1):

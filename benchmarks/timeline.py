@@ -1,4 +1,7 @@
-"""Rates from what an observer saw: how many records were out at which moment. Pure."""
+"""Compute rates from what an observer saw: how many records were out at which moment.
+
+This module is pure.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ class Sighting(NamedTuple):
     """One look at the output topics.
 
     Attributes:
-        at_s: the time on the monotonic clock; 0 is the start of the contestant's process.
-        total: messages that a read_committed reader could read.
+        at_s: the time by the monotonic clock; 0 is the start of the contestant's process.
+        total: the number of messages that a read_committed reader could read.
     """
 
     at_s: float
@@ -19,7 +22,7 @@ class Sighting(NamedTuple):
 
 
 def find_finish_s(sightings: Sequence[Sighting]) -> float | None:
-    """When the last message had come out; None where there was none."""
+    """Return when the last message had come out; None where there was none."""
     if not sightings or sightings[-1].total == 0:
         return None
     final = sightings[-1].total
@@ -27,15 +30,15 @@ def find_finish_s(sightings: Sequence[Sighting]) -> float | None:
 
 
 def find_first_s(sightings: Sequence[Sighting]) -> float | None:
-    """When the first message was out; None where there was none."""
+    """Return when the first message was out; None where there was none."""
     return next((sighting.at_s for sighting in sightings if sighting.total > 0), None)
 
 
 def compute_rate(sightings: Sequence[Sighting], records: int, share: float) -> float | None:
-    """Records per second from the moment when a share of them was out until all of them were.
+    """Compute the records per second from when a share of them was out until all were.
 
-    A transaction adds a marker to the offsets of each partition, so that counts are a little above
-    the number of records: they are scaled.
+    A transaction adds a marker to the offsets of each partition, so counts are a little above the
+    number of records; they are scaled down.
 
     Args:
         sightings: the sightings in the order of time.
@@ -43,7 +46,7 @@ def compute_rate(sightings: Sequence[Sighting], records: int, share: float) -> f
         share: the share in (0, 1) of the first records, which are left out of the rate.
 
     Returns:
-        None where all of them came out in one go, so that nothing is left to measure.
+        The rate; None where all records came out at once, so that nothing is left to measure.
     """
     finish_s = find_finish_s(sightings)
     if finish_s is None:

@@ -1,4 +1,4 @@
-"""The benchmark's topics: filled, looked at from outside, read back, removed."""
+"""Fill the benchmark's topics, observe them from outside, read them back and remove them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lib.synth import encode_record, iter_records
 from lib.synth.telco import iter_customers
 
 PARTITIONS = 4
-#: Of all customers that are sent.
+#: This seed draws all customers that are sent.
 SEED = 1
 _CHUNK_RECORDS = 10_000
 _TIMEOUT_S = 60.0
@@ -38,17 +38,17 @@ _NOT_YET = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._NOENT,  # "no leaders found"
+    KafkaError._NOENT,  # the text is "no leaders found"
 }
 
 
 @dataclass(frozen=True)
 class Count:
-    """What a reader finds in the output topics.
+    """The numbers that a reader finds in the output topics.
 
     Attributes:
-        predictions, dead_letters: messages.
-        keys: different keys in both topics together.
+        predictions, dead_letters: the numbers of messages.
+        keys: the number of different keys in both topics together.
     """
 
     predictions: int
@@ -56,7 +56,7 @@ class Count:
     keys: int
 
     def check(self, records: int) -> str | None:
-        """Say what is wrong with the answer to so many records; None if nothing is."""
+        """Say what is wrong with the answer to this many records; None if nothing is."""
         answers = self.predictions + self.dead_letters
         if answers == self.keys == records:
             return None
@@ -69,7 +69,7 @@ def name_topic(purpose: str) -> str:
 
 
 def encode_records(records: Iterable[Mapping[str, Any]]) -> list[bytes]:
-    """JSON of customers, each with the time of now as its event time."""
+    """Return the JSON of customers, each with the present time as its event time."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return [encode_record(record, CUSTOMER, event_time=now) for record in records]
 
@@ -86,15 +86,15 @@ def fill_topic(
     Args:
         cluster: the brokers.
         topic: the name of a topic that does not exist.
-        records: how many.
+        records: the number of records.
         on_sent: a function that gets the number of sent records.
         partitions: the number of partitions of the topic.
 
     Returns:
-        bytes of all values.
+        The size of all values in bytes.
 
     Raises:
-        SinkError: not all of them were delivered.
+        SinkError: some records were not delivered.
     """
     create_topics(cluster, {topic: partitions})
     failures: list[KafkaError] = []
@@ -137,7 +137,7 @@ def fill_topic(
 
 
 class EndWatcher:
-    """Asks how many messages a read_committed reader could read: the topics' last stable offsets.
+    """A watcher of the topics' last stable offsets, up to which read_committed readers can read.
 
     Args:
         cluster: the brokers.
@@ -155,10 +155,10 @@ class EndWatcher:
         }
 
     def count(self) -> int:
-        """Messages and, where there are transactions, a marker for each and partition.
+        """Count the messages, and one marker for each partition of each transaction.
 
         Raises:
-            KafkaException: the broker does not tell.
+            KafkaException: the broker does not answer.
         """
         deadline_s = time.monotonic() + _TIMEOUT_S
         while True:
@@ -174,7 +174,7 @@ class EndWatcher:
                 if error.args[0].code() not in _NOT_YET or time.monotonic() > deadline_s:
                     raise
             time.sleep(_RETRY_S)
-            # A client may go on for minutes to believe that there is no leader.
+            # A client may believe for minutes that there is no leader.
             self._admin = self._connect()
 
     def _connect(self) -> AdminClient:
@@ -187,7 +187,7 @@ Note = Callable[[bytes | str | None, bytes | str | None], None]
 def count_messages(
     cluster: Cluster, output_topic: str, dead_letter_topic: str, on_prediction: Note
 ) -> Count:
-    """Read both topics from beginning to end, as any read_committed reader does.
+    """Read both topics from beginning to end, as every read_committed reader does.
 
     Args:
         cluster: the brokers.
@@ -196,7 +196,7 @@ def count_messages(
         on_prediction: a function that gets key and value of each message of the output topic.
 
     Raises:
-        KafkaException: they cannot be read.
+        KafkaException: the topics cannot be read.
     """
     keys: set[bytes | str | None] = set()
     predictions = _read_keys(cluster, output_topic, keys, on_prediction)
@@ -210,7 +210,7 @@ def _read_keys(
     consumer = Consumer(
         {
             **cluster.for_librdkafka(),
-            "group.id": topic,  # never joined
+            "group.id": topic,  # the reader joins no group
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
@@ -238,8 +238,8 @@ def clean_up(admin: AdminClient, topics: Sequence[str], groups: Sequence[str] = 
     """Delete topics and groups of this benchmark.
 
     Raises:
-        KafkaException: one of them exists still, but for a group that still has a member: a client
-            that was killed is one until its session times out.
+        KafkaException: a topic or group still exists. A group that has a member is left without an
+            error: a client that was killed is a member until its session times out.
     """
     for failure in remove_topics(admin, topics, groups).values():
         has_member = (

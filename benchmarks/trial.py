@@ -1,4 +1,4 @@
-"""What benchmarks of several contestants share: settings, conditions, and where the report goes."""
+"""Share settings, conditions and the place of the report among benchmarks of contestants."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _MODEL = "churn"
 
 
 class BenchmarkSettings(JobSettings):
-    """What every benchmark takes."""
+    """Settings that every benchmark has."""
 
     output: Path = Field(FOLDER, description="folder for the JSON report")
 
 
 class TrialSettings(BenchmarkSettings):
-    """What those take that start the job; each says who its contestants are."""
+    """Settings of benchmarks that start the job; each of them lists its contestants."""
 
     contestants: ClassVar[Sequence[str]] = ()
 
@@ -63,13 +63,13 @@ class TrialSettings(BenchmarkSettings):
 
 
 def begin(settings: TrialSettings, console: Console) -> tuple[datetime, dict[str, Any]]:
-    """Leave out what would spoil the figures; returns the time and the conditions so far."""
+    """Remove variables that would spoil the figures; return the time and the conditions so far."""
     for name in leave_out_variables():
         console.print(f"{name} is left out of the measurement")
     started = datetime.now(UTC)
     return started, {
         "started": started.isoformat(timespec="seconds"),
-        # Where the report lies says nothing about the figures.
+        # The place of the report does not change the figures.
         "settings": settings.model_dump(mode="json", exclude={"output"}),
         "machine": describe_machine(),
         "environment": read_variables(),
@@ -79,11 +79,11 @@ def begin(settings: TrialSettings, console: Console) -> tuple[datetime, dict[str
 
 @dataclass(frozen=True)
 class Ground:
-    """What contestants run on.
+    """The brokers and the model with which contestants run.
 
     Attributes:
         cluster: the brokers.
-        model: folder of a stored version.
+        model: the folder of a stored version.
         guard: the guard of processes and scratch files.
     """
 
@@ -108,9 +108,9 @@ def plan_course(
 
     Args:
         ground: the ground that the contestant runs on.
-        input_topic: one that exists; by default it gets a new name as well.
+        input_topic: the name of an existing topic; by default it gets a new name as well.
         batch_records: see :class:`benchmarks.contestants.Course`.
-        spark_settings: see there.
+        spark_settings: see :class:`benchmarks.contestants.Course`.
     """
     group = name_topic("group")
     return Course(

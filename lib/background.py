@@ -16,7 +16,7 @@ class Background(ABC):
 
     Args:
         name: the name of the thread.
-        patience_s: how long the end of the block waits for the thread; None for as long as it
+        patience_s: the time that the end of the block waits for the thread; None for as long as it
             takes.
 
     Attributes:

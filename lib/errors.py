@@ -7,7 +7,7 @@ class ScoringError(Exception):
     """The base of all errors that a user can act on.
 
     Args:
-        message: what went wrong, where, and what was found against what was expected.
+        message: the failure, its place, and what was found against what was expected.
         hint: the way out, as one sentence. The class's ``remedy`` stands in when none is given.
     """
 

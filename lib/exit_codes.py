@@ -35,7 +35,7 @@ class Meaning:
 
     Attributes:
         code: the number.
-        text: what has happened.
+        text: the event that the code stands for.
         restarts: whether a supervisor starts the job again.
     """
 

@@ -12,7 +12,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, *, poll_s: float
     """Wait until a condition holds, and tell whether it does.
 
     Args:
-        condition: called at least once, then every ``poll_s`` seconds.
+        condition: a function that is called at least once, then every ``poll_s`` seconds.
         timeout_s: the longest wait; a call of ``condition`` that is under way is not cut short.
         poll_s: the pause between two calls.
     """

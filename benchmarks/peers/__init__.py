@@ -1,1 +1,1 @@
-"""The job beside what a team might choose instead: ``make bench-peers``; see docs/peers.md."""
+"""Compare the job with alternatives: ``make bench-peers``; see docs/peers.md."""

@@ -1,6 +1,7 @@
-"""The job beside its alternatives: rate, latency, memory and lines of code.
+"""Compare the job with its alternatives: rate, latency, memory and lines of code.
 
-``make bench-peers``, or ``.venv/bin/python -m benchmarks.peers --help``; see docs/peers.md.
+Run it with ``make bench-peers``, or see ``.venv/bin/python -m benchmarks.peers --help``;
+docs/peers.md has the results.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ _HEADINGS = (
 
 
 class PeersSettings(TrialSettings):
-    """Drain a topic, then answer a load, with the job and with what else there is.
+    """Drain a topic, then answer a load, with the job and with its alternatives.
 
-    Each peer gets an environment of its own, made at the first run. Starts an embedded broker, or
-    uses that of KAFKA_BOOTSTRAP_SERVERS (without authentication).
+    Each peer gets its own environment, which is made at the first run. This starts an embedded
+    broker, or uses that of KAFKA_BOOTSTRAP_SERVERS (without authentication).
     """
 
     contestants = tuple(PEERS)
@@ -48,17 +49,18 @@ class PeersSettings(TrialSettings):
 
 @dataclass(frozen=True)
 class PeerResult:
-    """One row.
+    """The result of one peer, which is one row of the table.
 
     Attributes:
-        peer: its name.
+        peer: the peer's name.
         guarantee, model: the guarantee for its output, and the model that scores.
-        tool: name and version; None for the job and the loops.
+        tool: the tool's name and version; None for the job and the loops.
         lines: the number of lines of code that its user has written.
-        drain: how it drained its backlog; None where it has none, or failed before.
-        offered: records per second of the load.
+        drain: the run that drained the backlog; None where there was none, or the peer failed
+            before.
+        offered: the records per second of the load.
         p50_ms, p99_ms: the time from a record's due time to a read_committed reader.
-        failures: what went wrong.
+        failures: the failures of the peer's runs.
     """
 
     peer: str
@@ -79,7 +81,7 @@ class PeerResult:
 
 
 def measure_peer(peer: Peer, settings: PeersSettings, ground: Ground) -> PeerResult:
-    """Its backlog, then its load."""
+    """Measure how a peer drains its backlog, and then how it answers its load."""
     failures: list[str] = []
     drain, latency = None, None
     load = Load(min(settings.rate, peer.most_rate), settings.warm_up, settings.seconds)
@@ -144,7 +146,7 @@ def list_cells(result: PeerResult, slowest: float | None) -> tuple[str, ...]:
 
 
 def measure(settings: PeersSettings) -> int:
-    """Run everything; 0 if each answered every record."""
+    """Run everything; return 0 if each peer answered every record."""
     console = Console(highlight=False)
     peers = [PEERS[name] for name in settings.only]
     for name in {peer.environment: None for peer in peers if peer.environment}:

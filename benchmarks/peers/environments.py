@@ -1,4 +1,4 @@
-"""A peer's own Python environment, made from its pinned requirements."""
+"""Make a peer's own Python environment from its pinned requirements."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def find_version(name: str, package: str) -> str:
     """Read the pinned version of a package.
 
     Raises:
-        SetupError: it is not in the requirements.
+        SetupError: the package is not in the requirements.
     """
     path = find_requirements(name)
     for line in path.read_text().splitlines():
@@ -44,10 +44,10 @@ def is_ready(name: str, root: Path = _ROOT) -> bool:
 
 
 def provide_environment(name: str, console: Console, root: Path = _ROOT) -> None:
-    """Make the environment, unless that has been done.
+    """Make the environment, unless it is there already.
 
     Raises:
-        SetupError: pip failed; quotes the end of its output.
+        SetupError: pip failed; the message has the end of its output.
     """
     if not is_ready(name, root):
         folder = root / name

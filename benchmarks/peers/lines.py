@@ -1,4 +1,4 @@
-"""How much code a user writes. Pure."""
+"""Count how much code a user writes. This module is pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NO_CODE = {
 
 
 def count_code_lines(source: str) -> int:
-    """Lines of Python that are neither blank nor comment nor docstring."""
+    """Count the lines of Python that are neither blank nor comment nor docstring."""
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in _NO_CODE:

@@ -1,4 +1,4 @@
-"""Who takes part: the job, and what a team might choose instead."""
+"""Define who takes part: the job, and what a team might choose instead."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PROGRAMS = Path(__file__).parent / "programs"
 _SCORER = _BENCHMARKS / "hand_scorer.py"
 
 ALL_RECORDS = sys.maxsize
-#: What one call for each record leaves time for: a topic that takes half a minute.
+#: One call for each record leaves time for this many: a topic that takes half a minute.
 FEW_RECORDS = 3_000
 FEW_RECORDS_A_SECOND = 50.0
 _SOME_RECORDS = 100_000
@@ -30,17 +30,18 @@ Build = Callable[[Course], list[str]]
 
 @dataclass(frozen=True)
 class Peer:
-    """One row of the table.
+    """A peer, which is one row of the table.
 
     Attributes:
-        contestant: how it drains a topic; its name, guarantee and model.
-        build_server: program and arguments that answer as soon as they can, until told to stop.
+        contestant: the contestant that drains a topic, with the peer's name, guarantee and model.
+        build_server: a function that returns program and arguments; the program answers as soon as
+            it can, until it is told to stop.
         drains: whether its rate is measured; real-time mode is not made for backlogs.
-        sources: what its user has written.
-        environment: its requirements; None where it needs no environment of its own.
+        sources: the files that its user has written.
+        environment: the name of its environment; None where it needs none.
         package: the package whose version is reported, in that environment.
         most_records: the largest number of records in its topic.
-        most_rate: records per second that it is offered where latency is measured.
+        most_rate: the highest number of records per second for measuring its latency.
     """
 
     contestant: Contestant
@@ -58,7 +59,7 @@ class Peer:
         return self.contestant.name
 
     def count_lines(self) -> int:
-        """Lines of code that its user has written; none for the job, which takes options."""
+        """Count the lines of code that its user has written; the job takes options and no code."""
         return sum(count_code_lines(source.read_text()) for source in self.sources)
 
 
@@ -113,14 +114,14 @@ def _build_program(
     Args:
         name: the name of the contestant.
         guarantee: the guarantee for its output.
-        kind: "sklearn" or "onnx": which artefact it gets.
-        environment: its requirements.
-        program: its file.
-        package: the tool.
+        kind: "sklearn" or "onnx", the artefact that the program gets.
+        environment: the name of its environment.
+        program: the program's file.
+        package: the package of the tool.
         drain_options: the options for the highest rate.
         server_options: the options for short latencies.
-        jars: whether it is told where Spark's Kafka connector is.
-        uses_scorer: whether ``hand_scorer.py`` is part of it.
+        jars: whether the program gets the place of Spark's Kafka connector.
+        uses_scorer: whether ``hand_scorer.py`` is part of the program.
         most_records: see :class:`Peer`.
         most_rate: see :class:`Peer`.
     """
@@ -165,7 +166,7 @@ def _build_quix(guarantee: str) -> Peer:
         "quix-streams",
         "quix_streams.py",
         package="quixstreams",
-        # Seconds between commits.
+        # These are the seconds between commits.
         drain_options=(guarantee, "1.0"),
         server_options=(guarantee, "0.1"),
         most_records=_SOME_RECORDS,

@@ -126,7 +126,7 @@ def _to_java(options: Mapping[str, str]) -> dict[str, str]:
     """Return the options in the form of the Java client.
 
     Raises:
-        SettingsError: it has no form for one of them.
+        SettingsError: the Java client has no form for one of them.
     """
     java = {key: value for key, value in options.items() if not key.startswith(_LIBRDKAFKA_ONLY)}
     username, password = options.get("sasl.username"), options.get("sasl.password")

@@ -24,8 +24,8 @@ def ask_until_answered(
 
     Args:
         ask: the question; called at least once.
-        may_pass: tells whether asking again may help after an error.
-        timeout_s: how long the question is repeated; an error after that time is raised.
+        may_pass: a function that tells whether asking again may help after an error.
+        timeout_s: the time for which the question is repeated; an error after it is raised.
         poll_s: the pause after an error.
 
     Raises:

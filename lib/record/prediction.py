@@ -20,10 +20,10 @@ from lib.record.contract import Contract
 class Part(StrEnum):
     """The contents that a field of a prediction may have."""
 
-    IDENTIFIER = "identifier"  # the record's
-    PROBABILITY = "probability"  # of the positive label, rounded to 6 decimals
-    LABEL = "label"  # by the model's threshold and the rounded probability
-    EVENT_TIME = "event_time"  # as it came; Kafka's timestamp where the record has none, if a time
+    IDENTIFIER = "identifier"  # the record's identifier
+    PROBABILITY = "probability"  # that of the positive label, rounded to 6 decimals
+    LABEL = "label"  # it follows from the model's threshold and the rounded probability
+    EVENT_TIME = "event_time"  # the record's own, or else Kafka's timestamp if that is a time
     PROCESSED = "processed"  # UTC, ISO 8601: start of the micro-batch, or when a worker scored
     MODEL = "model"  # model and backend that scored, like ``model@3/spark``
 

@@ -21,7 +21,7 @@ def read_table(path: Path) -> Columns:
             producer would send as JSON: numbers, booleans, texts, ISO 8601 for times.
 
     Raises:
-        OSError, ValueError: it cannot be read.
+        OSError, ValueError: the file cannot be read.
     """
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
@@ -39,7 +39,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     """Read a CSV file as a frame of text, so that checks see the text of its cells.
 
     Raises:
-        OSError, ValueError: it cannot be read.
+        OSError, ValueError: the file cannot be read.
     """
     import pandas as pd
 

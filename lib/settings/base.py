@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 else:
     BackendChoice = Literal[("auto", *(kind.name for kind in rank_backends()))]
 DecoderChoice = Literal["auto", "spark", "python"]
-# Who makes messages last: Kafka transactions of the driver or the executors, or Spark's own sink.
+# Transactions of the driver or the executors commit the messages, or Spark's own sink does.
 Committer = Literal["driver", "executor", "spark"]
 OnnxProvider = Literal["cpu", "cuda"]
 
@@ -116,7 +116,7 @@ class PlanSettings(ModelSettings):
 
     @property
     def committer(self) -> Committer:
-        """Who makes the messages last."""
+        """The side that commits the messages."""
         return "spark"
 
 

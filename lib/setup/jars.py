@@ -55,7 +55,7 @@ def list_jars(jar_set: str, root: Path = JARS_ROOT, pins: Path = IVY_FILE) -> li
     """Return the fetched jars of one set, sorted by name.
 
     Raises:
-        SetupError: they have not been fetched, or were fetched with older pins.
+        SetupError: the jars have not been fetched, or were fetched with older pins.
     """
     folder = root / jar_set
     jars = sorted(folder.glob("*.jar"))

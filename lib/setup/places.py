@@ -1,4 +1,4 @@
-"""Where the delivered files and Spark are, and where fetched and recorded files go.
+"""Locates the delivered files and Spark, and the folders for fetched and recorded files.
 
 In a clone these are its folders ``conf`` and ``build``. An installed package has its ``conf``
 inside, and keeps what it fetches in the user's cache, ``$XDG_CACHE_HOME`` or ``~/.cache``, below
@@ -32,7 +32,7 @@ def locate_pyspark() -> Path:
     """Return the folder of the installed pyspark, which holds Spark, without importing it.
 
     Raises:
-        SetupError: it is not installed.
+        SetupError: pyspark is not installed.
     """
     spec = importlib.util.find_spec("pyspark")
     if spec is None or spec.origin is None:

@@ -48,7 +48,7 @@ def check_connector(session: SparkSession) -> None:
     """Make sure that Spark's Kafka connector is on the class path.
 
     Raises:
-        SetupError: it is not; the error says how to configure it.
+        SetupError: the connector is missing; the error says how to configure it.
     """
     jvm: Any = session._jvm
     loader = jvm.org.apache.spark.util.Utils.getContextOrSparkClassLoader()

@@ -76,7 +76,7 @@ def check_hash(path: Path, found: str | None, expected: str | None) -> None:
     """Compare one file's sha256 with the saved one; None stands for a file that does not exist.
 
     Raises:
-        ModelCorruptError: they differ.
+        ModelCorruptError: the two differ.
     """
     if found != expected:
         raise ModelCorruptError(f"{path}: found {_state(found)}, expected {_state(expected)}")

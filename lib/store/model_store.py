@@ -149,7 +149,7 @@ class ModelStore:
             SettingsError: the text is no reference.
             ModelNotFoundError: there is no such model or version.
             ModelCorruptError: the version is damaged, or does not belong to its folder.
-            ModelMismatchError: it was made for another contract.
+            ModelMismatchError: the version was made for another contract.
         """
         parsed = ModelReference.parse(reference)
         if parsed.path is not None:

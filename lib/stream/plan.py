@@ -87,7 +87,7 @@ def plan_scoring(
         scorer: a loaded model backend.
         contract: the contract of the records.
         output: the topics and the format of the messages.
-        route: who decodes and who scores.
+        route: the route, which says who decodes and who scores.
     """
     settings = MessageSettings(contract, output, scorer.threshold, scorer.scored_by)
     if route.score == "workers":

@@ -37,7 +37,7 @@ class RunningQuery:
     Args:
         start: a function that starts the query; called again after each failure.
         restarts: the number of restarts and their delays.
-        guard: tells when the query has to be given up, and which failures do not count.
+        guard: the guard, which tells when to give up the query, and which failures do not count.
         sink: the exactly-once sink, which knows why the query failed; None without it.
         count: a function that counts the messages of a batch, if Spark does not observe them.
     """
@@ -64,7 +64,7 @@ class RunningQuery:
         """Start the query once.
 
         Raises:
-            ScoringError: it does not start; the error tells whether that may pass.
+            ScoringError: the query does not start; the error tells whether that may pass.
         """
         give_up = None if self.sink is None else self.sink.give_up
         try:

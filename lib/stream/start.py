@@ -52,8 +52,8 @@ def start_stream(
         settings: the settings of the job.
         scorer: a loaded model backend.
         contract: the contract of the records.
-        route: who decodes, who scores, who commits.
-        on_step: called at each step of a transaction; see ``TransactionSettings``.
+        route: the route, which says who decodes, who scores and who commits.
+        on_step: a function that is called at each step; see ``TransactionSettings``.
         stop: the request to stop, which ends the start too.
 
     Raises:

@@ -62,7 +62,7 @@ def build_dead_letter_line(message: Message, *, with_original: bool = False) -> 
     key, value = message.key(), message.value()
     facts: dict[str, Any]
     try:
-        headers = cast("Headers", message.headers())  # what a consumer gives
+        headers = cast("Headers", message.headers())  # consumers give this type
         letter = DeadLetter.from_message(key, value, headers)
     except ValueError as error:
         place = f"{message.topic()}[{message.partition()}]@{message.offset()}"

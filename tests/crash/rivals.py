@@ -32,7 +32,7 @@ _PACE_S = 1.0
 
 @dataclass
 class Rivalry:
-    """What happened to two jobs that were left alone.
+    """The results of two jobs that were left alone.
 
     Attributes:
         account: comparison of all records with their answers, after the last answer.

@@ -234,7 +234,7 @@ def test_ctrl_c_finishes_the_batch_and_exits_0(deployment: Deployment) -> None:
 
 
 def test_a_signal_leaves_no_traceback_where_it_interrupts_a_batch(deployment: Deployment) -> None:
-    """With at-least-once delivery the current batch is interrupted, Python workers included."""
+    """At-least-once delivery interrupts the current batch, Python workers included."""
     records = build_customers(5_000)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     arguments = deployment.arguments(

@@ -67,9 +67,9 @@ def measure_growth(
     """Fit a line through a quantity over time.
 
     Args:
-        name: of the quantity.
-        times_s: ascending; the start of the process should be left out.
-        values: one for each time.
+        name: name of the quantity.
+        times_s: ascending times, best without the start of the process.
+        values: values of the quantity, one for each time.
         bound: bound of the allowed growth.
     """
     step = max(len(values) // _MAX_POINTS, 1)

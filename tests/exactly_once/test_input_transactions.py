@@ -1,4 +1,4 @@
-"""In a topic that a transactional producer writes, only stable records are read."""
+"""Only stable records are read from a topic that a transactional producer writes."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _MAX_EXAMPLES = 20
 
 @dataclass
 class HostileAccount:
-    """What became of the records of one topic.
+    """The account of one topic's records and their answers.
 
     Attributes:
         seed: seed of the records.

@@ -19,7 +19,7 @@ _METADATA_TIMEOUT_S = 30.0
 
 @dataclass
 class Watch:
-    """What readers see after an event.
+    """The answers that readers see after an event.
 
     Attributes:
         since_s: time of the event, by the clock (``time.time``).

@@ -88,7 +88,7 @@ class Ledger:
         self._keys = array("i")  # the key by number, or _BROKEN or _ABORTED
         self._aborted = 0
         self._numbering = threading.Lock()
-        self._predictions = bytearray()  # how often each number was answered, at most 255
+        self._predictions = bytearray()  # number of answers to each record, at most 255
         self._dead_letters = bytearray()
         self._last_of_key: dict[int, int] = {}
         self._last_of_partitions: dict[tuple[int, int], int] = {}

@@ -112,7 +112,7 @@ def iter_topic(
 
 @dataclass
 class Account:
-    """What became of each record, by its key.
+    """The outcomes of the records, by key.
 
     Attributes:
         missing: keys without any answer.

@@ -1,5 +1,5 @@
-"""What users of other tools would write, one file for each tool; see docs/peers.md.
+"""Programs as users of other tools would write them, one file for each; see docs/peers.md.
 
-Each takes the same arguments: bootstrap servers, input topic, output topic, group, model, threshold
-and a folder of its own, then what else it needs. It runs until SIGTERM.
+Each program takes the same arguments: bootstrap servers, input topic, output topic, group, model,
+threshold and its own folder, and then what else it needs. It runs until SIGTERM.
 """

@@ -1,4 +1,4 @@
-"""Bytewax: batches through a function, at least once, its progress kept in a folder."""
+"""Score with Bytewax: batches pass a function, at least once, and a folder keeps the progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faust: an agent that takes batches, at least once."""
+"""Score with Faust: an agent takes batches, at least once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MLflow's ``spark_udf`` in a Structured Streaming query, at least once."""
+"""Score with MLflow's ``spark_udf`` in a Structured Streaming query, at least once."""
 
 from __future__ import annotations
 

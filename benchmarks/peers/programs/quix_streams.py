@@ -1,4 +1,4 @@
-"""Quix Streams: each record through a function, at least or exactly once."""
+"""Score with Quix Streams: each record passes a function, at least or exactly once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.hand_scorer import Scorer
 
 
 def main() -> None:
-    """Consume, score, produce; Quix commits."""
+    """Consume, score and produce; Quix commits."""
     servers, source, sink, group, model, threshold, folder, guarantee, interval_s = sys.argv[1:]
     scorer = Scorer(Path(model), float(threshold), "quix-streams")
     application = Application(

@@ -1,4 +1,4 @@
-"""A consumer that scores record by record, at least once: confluent-kafka and scikit-learn."""
+"""Score record by record, at least once, with confluent-kafka and scikit-learn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMMIT_INTERVAL_S = 0.1
 
 
 def main() -> None:
-    """Consume, score, produce; commit what was delivered."""
+    """Consume, score, produce, and commit what was delivered."""
     servers, source, sink, group, model, threshold, _ = sys.argv[1:]
     scorer = Scorer(Path(model), float(threshold), "record-by-record")
     consumer = Consumer(

@@ -51,7 +51,7 @@ class Refusal:
 
 
 class SparkReader(Protocol):
-    """How Spark reads the column ``source_value``, which is binary and never null here."""
+    """A reader of the column ``source_value`` in Spark, which is binary and never null here."""
 
     def parse_expr(self, contract: Contract) -> Column:
         """Build a struct with the contract's fields at their places: string, double or boolean.

@@ -45,7 +45,7 @@ class CheckpointFiles:
     """The folder of one checkpoint, through Hadoop's file system API. Runs on the driver.
 
     Args:
-        spark: gives the JVM and Hadoop's configuration.
+        spark: the session, which gives the JVM and Hadoop's configuration.
         location: path or URL of the checkpoint.
     """
 
@@ -87,7 +87,7 @@ class CheckpointFiles:
         """Read the whole file.
 
         Raises:
-            CheckpointDamagedError: it is empty or missing, or differs from its checksum.
+            CheckpointDamagedError: the file is empty or missing, or differs from its checksum.
             QueryFailedError: the file system cannot be read now.
         """
         if not self.exists(relative):
@@ -153,7 +153,7 @@ class CheckpointFiles:
             The new path or URL.
 
         Raises:
-            SinkError: it cannot be renamed.
+            SinkError: the checkpoint cannot be renamed.
         """
         name, parent = self._root.getName(), self._root.getParent()
         target = f"{name}.set-aside-{now:%Y%m%dT%H%M%S%fZ}"

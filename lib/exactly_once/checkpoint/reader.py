@@ -32,7 +32,7 @@ class CheckpointReader:
     """Reads one checkpoint, keeps two notes in it, and sets it aside. Runs on the driver.
 
     Args:
-        spark: gives the JVM and Hadoop's configuration.
+        spark: the session, which gives the JVM and Hadoop's configuration.
         location: path or URL of the checkpoint.
         topic: the source topic.
     """

@@ -45,7 +45,7 @@ class PreparedMap:
         if self._column is None:
             # Names find the columns in each frame.
             self._column = self._udf(*(F.col(quote(name)) for name in frame.columns))
-        made = frame._jdf.mapInArrow(self._column._jc, False, None)  # what mapInArrow itself calls
+        made = frame._jdf.mapInArrow(self._column._jc, False, None)  # mapInArrow itself calls this
         return DataFrame(made, frame.sparkSession)
 
 

@@ -29,7 +29,7 @@ class Batch:
         query_id: Spark's id of the query.
         starts: partition → first offset; new partitions are absent.
         ends: partition → end offset (exclusive).
-        watch: tells whether the topic is still the one that the run began with.
+        watch: the watch, which tells whether the topic is still the one that the run began with.
         is_suspect: whether the batch was begun more than once and never finished.
         map_in_arrow: a function that makes messages of the frame in its tasks.
     """
@@ -56,7 +56,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class RenewalTimes:
-    """How often an idle run commits offsets, in seconds.
+    """The intervals in seconds at which an idle run commits offsets.
 
     Attributes:
         one_s: the time between two commits of any offset, which renews the run's lease.

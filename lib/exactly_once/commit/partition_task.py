@@ -53,7 +53,7 @@ _REPORTED = {
 
 @dataclass(frozen=True)
 class PartitionReport:
-    """What a task has written, or why it has not.
+    """The report of a task: the messages that it has written, or its error.
 
     Attributes:
         partition: the source partition.
@@ -95,7 +95,7 @@ class PartitionReport:
 
 @dataclass(frozen=True)
 class PartitionTask:
-    """What a task does with the messages of its source partition. Runs in a Python worker.
+    """The work of a task on its source partition's messages. Runs in a Python worker.
 
     Attributes:
         settings, author: the settings of the query, and the run that signs its offsets.

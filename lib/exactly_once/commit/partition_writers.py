@@ -63,16 +63,17 @@ def count_parallel(brokers: int) -> int:
 
 @dataclass(frozen=True)
 class Predecessors:
-    """What a start knows of older runs before it fences them.
+    """The facts that a start knows of older runs before it fences them.
 
     Attributes:
         stamps: partition → metadata of the group's offset.
         brokers: the number of brokers in the cluster.
         query_id: Spark's id of the query, for this run's stamps.
-        find_partitions: returns the topic's partitions, and those that older runs have claimed. It
-            is called after older drivers are fenced, because they can claim no partition then.
-        check: called with a partition, its offset and the offset's metadata before this run claims
-            them; raises if this query has not committed them.
+        find_partitions: a function that returns the topic's partitions, and those that older runs
+            have claimed. It is called after older drivers are fenced, because they can claim no
+            partition then.
+        check: a function that is called with a partition, its offset and the offset's metadata
+            before this run claims them; it raises if this query has not committed them.
     """
 
     stamps: Mapping[int, str | None]
@@ -84,7 +85,7 @@ class Predecessors:
 
 @dataclass(frozen=True)
 class Found:
-    """What older runs have committed for each partition.
+    """The offsets that older runs have committed for each partition.
 
     Attributes:
         committed: partition → the group's offset, None where it has none.
@@ -112,7 +113,7 @@ def take_partitions(
     Args:
         settings: the settings of the query.
         author: the run that signs the offsets.
-        predecessors: what is known of older runs and of their partitions.
+        predecessors: the facts that are known of older runs and of their partitions.
         seen: partition → stamp that this run knows; None at its start.
 
     Raises:

@@ -49,7 +49,7 @@ class Owner:
 
 
 class Life(Enum):
-    """Whether a run is alive; if not, how that is known."""
+    """The verdict that a run is alive, or the reason why it is not."""
 
     ALIVE = "alive"
     ENDED = "its process has ended"
@@ -75,7 +75,7 @@ def find_owner(metadata: Iterable[str | None], own_run_id: str) -> Owner | None:
     ]
     if not leases:
         return None
-    # Of two stamps in one second, the one without a lease is the later one: no other follows it.
+    # Among stamps of one second, the one without a lease is the last one: no other follows it.
     stamp = max(leases, key=lambda found: found[:2])[2]
     assert stamp.lease is not None
     return Owner(stamp.run_id, stamp.lease) if stamp.lease.lasts_s else None

@@ -51,7 +51,7 @@ CheckpointFinding = CheckpointPosition | CheckpointDamage | None
 
 @dataclass(frozen=True)
 class GroupPosition:
-    """What Kafka says about the source topic and the consumer group.
+    """The offsets that Kafka has for the source topic and the consumer group.
 
     Attributes:
         committed: partition that the query reads → the group's committed offset, None where it has
@@ -77,7 +77,7 @@ class GroupPosition:
 
 @dataclass(frozen=True)
 class ResumePlan:
-    """What to do before the query starts.
+    """The plan for the start of a query.
 
     Attributes:
         reason: the reason, for the log.

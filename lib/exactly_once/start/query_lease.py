@@ -47,7 +47,7 @@ class QueryLease:
         settings: the settings of the sink.
         run_id: the id of this run.
         commit: the commit strategy.
-        on_fenced: called when another run has replaced this one while it was idle.
+        on_fenced: a function for the case that another run has replaced this one while it was idle.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ def stand_by(
     """Wait until no other run of the query is alive, without changing anything.
 
     Args:
-        find_owner: asks the brokers for the run that has committed last.
+        find_owner: a function that asks the brokers for the run that has committed last.
         query_name: the name of the query, for messages.
         timeout_s: the longest wait; inf for no end.
         given_up: an event that ends the wait.

@@ -67,10 +67,10 @@ def take_over(
         commit: the commit strategy, which this opens.
         admin: a client that is asked for topic and group.
         topic_id: Kafka's id of the source topic.
-        stand_by: waits until no other run is alive, and returns whether it had to wait.
-        find_rival: returns the run that has signed offsets between a snapshot and later stamps, if
-            this start has to wait for it. This start has fenced that run, which opens its producer
-            again unless it finds this start's claim.
+        stand_by: a function that waits until no other run is alive, and tells whether it had to.
+        find_rival: a function that returns the run that has signed offsets between a snapshot and
+            later stamps, if this start has to wait for it. This start has fenced that run, which
+            opens its producer again unless it finds this start's claim.
         distrust: the reason, if Spark has said that it cannot go on from its checkpoint.
 
     Raises:

@@ -32,7 +32,7 @@ _NO_COORDINATOR = (
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
 )
-# What the client reports when its time is over and a transaction is still open.
+# The client reports these errors when its time is over and a transaction is still open.
 _NOT_STABLE_YET = (KafkaError.UNSTABLE_OFFSET_COMMIT, KafkaError._TIMED_OUT)
 # So many partitions beyond the last known one are asked for: another run may have claimed them.
 _BEYOND = 64
@@ -78,7 +78,7 @@ def read_committed(
 
 @dataclass(frozen=True)
 class GroupOffsets:
-    """What a group has committed for the source topic.
+    """The offsets that a group has committed for the source topic.
 
     Attributes:
         offsets: partition → offset; partitions without one are absent.
@@ -169,7 +169,7 @@ def _ask(
         asked: the partitions of the topic.
         timeout_s: the time limit of each question.
         deadline_s: the time, by time.monotonic, after which nothing is asked again.
-        may_pass: tells whether asking again may help after an error.
+        may_pass: a function that tells whether asking again may help after an error.
 
     Raises:
         KafkaException: the brokers do not tell the offset of one of the partitions.

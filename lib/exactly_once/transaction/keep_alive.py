@@ -17,9 +17,9 @@ class KeepAlive(Background):
     """Calls a function again and again, until it is told to end or another run has taken over.
 
     Args:
-        act: commits what has to be committed by now, if anything has.
+        act: a function that commits what has to be committed by now, if anything has.
         every_s: the pause between two calls; the first one comes after it.
-        on_fenced: called once, when another run has taken over.
+        on_fenced: a function that is called once, when another run has taken over.
     """
 
     def __init__(

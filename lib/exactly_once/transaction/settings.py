@@ -10,7 +10,7 @@ from typing import Literal
 from lib.errors import SettingsError
 from lib.kafka.cluster import Cluster
 
-# What a transaction needs beside its own time: the last answers, and the client's timers.
+# Beside its own time, a transaction needs this much for last answers and the client's timers.
 _STUCK_MARGIN_S = 15.0
 
 OnStep = Callable[[str], None]
@@ -44,8 +44,8 @@ class TransactionSettings:
             knowing why it was fenced.
         part_bytes: the bytes of messages that a task on an executor holds at once, and that the
             driver collects at once from a batch that has failed twice, maybe for its size.
-        on_step: called on the driver with the name of each step that a writer reaches; crash tests
-            end the process in it.
+        on_step: a function that is called on the driver with the name of each step that a writer
+            reaches; crash tests end the process in it.
     """
 
     bootstrap_servers: str

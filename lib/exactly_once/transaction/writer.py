@@ -28,7 +28,7 @@ from lib.exactly_once.transaction.settings import TransactionSettings
 
 @dataclass(frozen=True)
 class WriteReport:
-    """What one call of ``write`` did.
+    """The result of one call of ``write``.
 
     Attributes:
         batch_id: Spark's number of the batch.

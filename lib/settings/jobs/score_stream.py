@@ -193,7 +193,7 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
 
     @property
     def committer(self) -> Committer:
-        """Who makes the messages last; at least once, that is Spark's own sink."""
+        """The side that commits the messages; with at-least-once delivery, Spark's own sink."""
         return "spark" if self.delivery == "at-least-once" else self.commit
 
     def _unless_default(self, name: str) -> Any:

@@ -106,8 +106,8 @@ class OutageWatch(Background):
     """Notes outages of the brokers. It asks them only while the query shows no sign of life.
 
     Args:
-        find_fault: asks the brokers; see ``Brokers.find_fault``.
-        find_silence_s: returns the seconds since the query's last sign of life.
+        find_fault: a function that asks the brokers; see ``Brokers.find_fault``.
+        find_silence_s: a function that returns the seconds since the query's last sign of life.
     """
 
     def __init__(

@@ -48,7 +48,7 @@ class StopSignal:
 
     Args:
         patience_s: the time that the batch under way may take after a signal.
-        end: ends the process if the job does not end by itself; None to leave it running.
+        end: a function that ends the process if the job does not end by itself; None for none.
     """
 
     def __init__(self, patience_s: float = 60.0, end: ProcessEnd | None = None) -> None:

@@ -96,7 +96,7 @@ class Node:
             timeout_s: the longest wait.
 
         Raises:
-            SetupError: it does not answer, or ends; the message has the last lines of its log.
+            SetupError: the broker does not answer, or ends; the message has the end of its log.
         """
         # The client stays in a variable, because its answers are lost with it.
         admin = AdminClient(

@@ -68,7 +68,7 @@ class Child:
         """Wait until the process ends by itself.
 
         Raises:
-            ScoringError: it failed; the error quotes the end of its output.
+            ScoringError: the process failed; the error quotes the end of its output.
         """
         if self._running.wait() != 0:
             raise self._failure()
@@ -77,7 +77,7 @@ class Child:
         """Make sure that the process runs.
 
         Raises:
-            ScoringError: it has ended; the error quotes the end of its output.
+            ScoringError: the process has ended; the error quotes the end of its output.
         """
         if self._running.poll() is not None:
             raise self._failure()

@@ -1,4 +1,4 @@
-"""What the demonstration prints: steps with their time, and predictions as they arrive.
+"""Prints the demonstration: steps with their time, and predictions as they arrive.
 
 Predictions are a live table on a terminal, a line now and then elsewhere.
 """

@@ -41,7 +41,7 @@ def run_demo(settings: DemoSettings, output: Output) -> int:
             try:
                 is_complete = _run(settings, output, stack)
             finally:
-                # What was started has to be stopped, so further signals are ignored.
+                # All that was started has to be stopped, so further signals are ignored.
                 signals.enter_context(handle_signals(signal.SIG_IGN))
     output.print_step("done" if is_complete else "FAILED: the counts do not add up")
     return 0 if is_complete else 1
@@ -76,7 +76,7 @@ def provide_model(settings: DemoSettings, guard: GuardedFolder, output: Output) 
     """Find the model that the settings name; train one where the store has no such name.
 
     Raises:
-        ScoringError: it cannot be used, or the training failed.
+        ScoringError: the model cannot be used, or the training failed.
     """
     try:
         path = find_model(settings)

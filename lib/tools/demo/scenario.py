@@ -1,4 +1,4 @@
-"""What the demonstration does once the job is started."""
+"""Runs the demonstration once the job is started."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Scenario:
     Args:
         settings: the numbers of records and their rate.
         topics: the topics of the job.
-        output: prints each step.
+        output: the output, which prints each step.
         job: the process that scores the records.
-        reader: reads the job's messages as they arrive.
+        reader: the reader of the job's messages as they arrive.
         contract: the contract of the records.
     """
 
@@ -101,7 +101,7 @@ class Scenario:
         """End the job as an operator does.
 
         Raises:
-            ScoringError: it did not end well.
+            ScoringError: the job did not end well.
         """
         self._output.print_step("stopping the job with SIGTERM: it finishes its batch")
         self._job.check()

@@ -21,7 +21,7 @@ _MAX_MESSAGE_CHARS = 96
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured while the job ran.
+    """The figures that were measured while the job ran.
 
     Attributes:
         backlog: the number of records that were sent at once.

@@ -118,12 +118,12 @@ def open_consumer(topics: Topics, *names: str) -> AbstractContextManager[Consume
 
 @dataclass
 class Arrivals:
-    """What has arrived so far. The reader's thread writes it, others read it.
+    """The messages that have arrived so far. The reader's thread writes it, others read it.
 
     Attributes:
         predictions, dead_letters: numbers of messages.
         recent: the newest predictions, newest last.
-        letters: what is wrong → the first dead letter of that kind.
+        letters: kind of fault → the first dead letter of that kind.
         arrived_s: key → time of arrival, on the monotonic clock.
     """
 
@@ -174,7 +174,7 @@ class ArrivalReader(Background):
             arrivals.recent.append(Prediction.from_value(value or b"", self._contract))
             arrivals.predictions += 1
         else:
-            headers = cast("Headers", message.headers())  # what a consumer gives
+            headers = cast("Headers", message.headers())  # consumers give this type
             letter = DeadLetter.from_message(message.key(), value, headers)
             reason = letter.violations[0].rule if letter.violations else letter.error_type
             arrivals.letters.setdefault(reason, letter)

@@ -50,7 +50,7 @@ def mix_messages(
         contract: the contract, which names the field for the event time.
         bad_share: the share of broken messages in [0, 1].
         seed: the seed for the choices within faults.
-        clock: returns the event time in UTC; called when a message is taken to be sent.
+        clock: a function that returns the event time in UTC when a message is taken to be sent.
     """
     share = Fraction(str(bad_share))
     step, whole = share.numerator, share.denominator

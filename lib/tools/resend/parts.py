@@ -22,7 +22,7 @@ Position = tuple[int, int]
 
 @dataclass
 class ResendReport:
-    """What became of the dead letters that were read.
+    """The report of a run: the outcomes of the dead letters that were read.
 
     Attributes:
         counts: (what is wrong with the record, what became of the letter) → number of letters.
@@ -110,7 +110,7 @@ def iter_parts(
 def _enter(part: Part, message: Message, selection: Selection, correct: Correction | None) -> None:
     position = (cast("int", message.partition()), cast("int", message.offset()))
     try:
-        headers = cast("Headers", message.headers())  # what a consumer gives
+        headers = cast("Headers", message.headers())  # consumers give this type
         letter = DeadLetter.from_message(message.key(), message.value(), headers)
     except ValueError:
         part.note(position, Outcome.UNREADABLE, str(Outcome.UNREADABLE))

@@ -16,7 +16,7 @@ from tests.crash.supervisor import choose_workers, list_below
 
 # Only a start has these steps.
 _START_STEPS = ("opening", "initialised")
-# Where tasks commit, a driver sends offsets only when it claims the group.
+# If tasks commit, a driver sends offsets only when it claims the group.
 _START_STEPS_ABOVE_TASKS = (*_START_STEPS, "offsets_sent")
 # At this step of a start, the job has taken the query over from the run before it.
 _CLAIMED = "committed-1"
@@ -148,7 +148,7 @@ def kill_process(process: psutil.Process) -> None:
     """Send SIGKILL to a process.
 
     Raises:
-        NotPossibleError: it has ended by itself.
+        NotPossibleError: the process has ended by itself.
     """
     try:
         process.kill()

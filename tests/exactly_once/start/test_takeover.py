@@ -1,4 +1,4 @@
-"""How a run takes a query over: what it claims, what it refuses before, and what it costs."""
+"""A run that takes a query over claims some things, refuses others before, and costs little."""
 
 from __future__ import annotations
 

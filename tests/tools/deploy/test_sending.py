@@ -1,4 +1,4 @@
-"""In cluster mode files are sent with a job, and its command line names them as they are there."""
+"""A job in cluster mode gets files, and its command line names them as they are called there."""
 
 from __future__ import annotations
 
