@@ -60,7 +60,7 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
 def prediction_expr(settings: MessageSettings) -> Column:
     """Build a JSON string of the fields in :mod:`lib.record.prediction`."""
     contract = settings.contract
-    # What ``lib.record.prediction.count_millionths`` does.
+    # This does the same as ``lib.record.prediction.count_millionths``.
     probability = F.floor(F.col("probability") * MILLION + 0.5) / MILLION
     is_time = F.unix_micros("source_timestamp").between(0, LAST_MICROSECOND)
     kafka_time = F.when(is_time, iso_utc_expr("source_timestamp"))

@@ -101,7 +101,7 @@ def make_features(source: random.Random) -> dict[str, Any]:
 
 
 def without_time(headers: Any) -> list[Any]:
-    """A dead letter's headers without the one that says when the record failed."""
+    """Return a dead letter's headers without the one that says when the record failed."""
     kept = [header for header in headers if header[0] != HEADER_FAILED_TS]
     assert len(kept) == len(headers) - 1
     return kept

@@ -160,7 +160,7 @@ def test_records_that_were_deleted_unscored_are_given_up_and_no_others(copying: 
     found = re.search(r"\[(\d)\]@\d+, but the oldest", refuse(copying).message)
     assert found is not None
     carry_out(copying, command, partition=int(found[1]))
-    # What the other refusal says does it as well.
+    # The remedy in the other refusal works as well.
     refusal = refuse(copying)
     hint = re.search(r"jobs/offsets\.py (set .+)$", refusal.hint)
     assert hint is not None

@@ -253,9 +253,9 @@ def test_an_unknown_variable_is_refused_with_a_guess(variable: str, hint: str) -
 @pytest.mark.parametrize(
     "variable",
     [
-        "SCORE_TERMINAL",  # set by ./spark-submit.sh
-        "SCORE_SHOW",  # of another job
-        "score_board",  # of another program
+        "SCORE_TERMINAL",  # ./spark-submit.sh sets this
+        "SCORE_SHOW",  # another job has this setting
+        "score_board",  # another program reads this
         # Kubernetes sets these for services that are called score and score-stream.
         *("SCORE_SERVICE_HOST", "SCORE_SERVICE_PORT", "SCORE_SERVICE_PORT_HTTP", "SCORE_PORT"),
         *("SCORE_PORT_80_TCP", "SCORE_PORT_80_TCP_ADDR", "SCORE_STREAM_PORT_80_UDP_PROTO"),

@@ -31,11 +31,11 @@ def set_positions(
     Args:
         admin: a client of the cluster.
         settings: ``query_name`` is the group, ``source_topic`` the topic.
-        view: what was there before.
+        view: the positions that were there before.
         targets: partition → position; other partitions are left alone.
 
     Returns:
-        What was changed.
+        The positions that were changed.
 
     Raises:
         OffsetsInUseError: a job or a consumer uses the group.

@@ -21,7 +21,7 @@ from lib.tools.offsets.moves import spell
 
 @dataclass(frozen=True)
 class GroupView:
-    """What brokers tell about a topic and the positions of a group in it.
+    """The state of a topic and of a group's positions in it, as brokers tell it.
 
     Attributes:
         committed: partition → the group's position, None where it has none.
