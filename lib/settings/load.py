@@ -39,6 +39,10 @@ _OWN_VARIABLES = frozenset({f"{ENVIRONMENT_PREFIX}TERMINAL"})
 _OF_KUBERNETES = re.compile(
     r"SCORE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 )
+_PRECEDENCE = (
+    "A flag wins over the environment variable in parentheses, that one over the file of --config,"
+    "\nand the file over the default. docs/settings.md has all settings."
+)
 # Braces hold alternatives of a pattern of files.
 _COMMA_OUTSIDE_BRACES = re.compile(r",(?![^{}]*\})")
 
@@ -93,6 +97,7 @@ def _parse_flags(kind: type[JobSettings], arguments: Sequence[str]) -> dict[str,
     """
     parser = argparse.ArgumentParser(
         description=f"{kind.__doc__}\n\n{describe_exit_codes()}",
+        epilog=_PRECEDENCE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
@@ -117,11 +122,12 @@ def _parse_flags(kind: type[JobSettings], arguments: Sequence[str]) -> dict[str,
 
 def _describe_flag(name: str, field: FieldInfo) -> dict[str, Any]:
     """Return the arguments of ``add_argument`` for a setting."""
-    default = "required" if field.is_required() else f"default: {field.get_default()}"
-    if field.is_required() or field.get_default() not in (None, "", ()):
-        text = f"{field.description} ({default})"
-    else:
-        text = f"{field.description}"
+    facts = [name_variable(name)]
+    if field.is_required():
+        facts.insert(0, "required")
+    elif (default := field.get_default(call_default_factory=True)) not in (None, "", (), {}):
+        facts.insert(0, f"default: {default}")
+    text = f"{field.description} ({'; '.join(facts)})"
     described: dict[str, Any] = {"help": text.replace("%", "%%")}
     if field.annotation is bool:
         return {**described, "action": argparse.BooleanOptionalAction}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from lib.errors import SettingsError
 from lib.record.contract_file import read_contract
 from lib.record.violations import Rule
+from lib.settings.base import IN_PLACE
 from lib.settings.jobs.resend import ResendSettings
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
@@ -174,14 +176,24 @@ def test_triggers_of_the_documentation_are_accepted(trigger: str) -> None:
     assert load("--trigger", trigger).trigger == trigger
 
 
-def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("job", JOB_SETTINGS)
+def test_help_names_the_flag_and_the_variable_of_every_setting_and_which_wins(
+    job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ending:
-        load("--help")
+        load_settings(JOB_SETTINGS[job], ["--help"], {})
 
     assert ending.value.code == 0
-    text = capsys.readouterr().out
-    for name in ScoreStreamSettings.model_fields:
-        assert f"--{name.replace('_', '-')}" in text
+    text = " ".join(capsys.readouterr().out.split())
+    for name, field in JOB_SETTINGS[job].model_fields.items():
+        if IN_PLACE not in field.metadata:
+            assert f"--{name.replace('_', '-')}" in text
+        assert re.search(rf"\((default: [^;]*; |required; )?SCORE_{name.upper()}\)", text), name
+    assert "Undefined" not in text
+    assert text.endswith(
+        "A flag wins over the environment variable in parentheses, that one over the file of"
+        " --config, and the file over the default. docs/settings.md has all settings."
+    )
 
 
 def test_an_error_never_shows_a_kafka_option() -> None:
