@@ -78,7 +78,7 @@ def test_a_line_that_names_no_broker_is_none() -> None:
 
 @pytest.fixture
 def server() -> Iterator[socket.socket]:
-    """Takes connections, and says nothing."""
+    """Run a server that takes connections and says nothing."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -138,7 +138,7 @@ def test_a_web_server_is_no_broker(
         while True:
             try:
                 connection, _ = server.accept()
-            except OSError:  # closed by the test
+            except OSError:  # the test has closed the listener
                 return
             with connection:
                 connection.recv(1000)

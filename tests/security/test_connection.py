@@ -1,4 +1,4 @@
-"""Whom the brokers do not let in is told why in one sentence of its own, before Spark starts."""
+"""A client that is not let in gets a sentence with the reason, before Spark starts."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ UNTRUSTED = (
 
 
 def refuse(bootstrap_servers: str, options: dict[str, str]) -> str:
-    """The sentence, which comes soon, holds no password and no line break."""
+    """Return the sentence, which must come soon and hold no password and no line break."""
     started = time.monotonic()
     with pytest.raises(KafkaSetupError) as error:
         connect(Cluster(bootstrap_servers, options))
@@ -137,7 +137,7 @@ def refuse(bootstrap_servers: str, options: dict[str, str]) -> str:
 
 
 def find_server(broker: SecureBroker, listener: str) -> str:
-    """The address of a listener."""
+    """Return the address of a listener."""
     own = {"PLAIN": broker.admin_servers, "SECURE": broker.bootstrap_servers}
     return {**broker.servers, **own}[listener]
 
@@ -189,7 +189,7 @@ def test_a_file_that_holds_no_certificate_is_named(secure_broker: SecureBroker) 
 
 
 def test_an_advertised_address_that_is_not_reached_is_named(secure_broker: SecureBroker) -> None:
-    """As in a container whose broker gives itself a name that only other containers know."""
+    """A broker in a container may give itself a name that only other containers know."""
     server = secure_broker.servers["NOWHERE"]
 
     message = refuse(server, {})

@@ -1,4 +1,4 @@
-"""Each setting of each job by file, by environment and by command line, through real processes."""
+"""Each setting of each job is read from file, environment and command line in real processes."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "trigger": ("available-now", "available-now"),
     "verbose": ("true", True),
 }
-# These contradict others of the table.
+# These settings contradict others of the table.
 ALONE: dict[str, tuple[str, object]] = {
     "action": ("copy", "copy"),
     "data": ("a, b.csv", "a, b.csv"),
@@ -93,13 +93,13 @@ ALONE: dict[str, tuple[str, object]] = {
     "from_group": ("other", "other"),
     "mode": ("real-time", "real-time"),
 }
-# They name files that have to exist; other tests read them.
+# These settings name files that have to exist; other tests read them.
 FILES = {"config", "kafka_secrets"}
 CASES = {
     "all that go together": (VALUES, tuple(JOB_SETTINGS)),
     "the others": (ALONE, ("score_stream", "train", "offsets")),
 }
-# Prints the settings of jobs, whose command lines are separated by "::".
+# This script prints the settings of jobs, whose command lines are separated by "::".
 SCRIPT = """
 import itertools, json, sys
 from lib.errors import SettingsError

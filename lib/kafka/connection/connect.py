@@ -34,7 +34,7 @@ PATIENCE_S = 5.0
 # The time for brokers that say nothing at all: they may be busy.
 _SILENCE_S = 7.0
 _POLL_S = 0.1
-# So many addresses are tried, one after the other.
+# At most this many addresses are tried, one after the other.
 _MOST_TRIED = 3
 
 

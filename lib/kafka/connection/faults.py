@@ -130,7 +130,7 @@ def _judge_sign_in(reason: str) -> tuple[Cause, str]:
 
 @dataclass(frozen=True)
 class Client:
-    """What a client says of itself, for messages.
+    """The settings of a client that messages name.
 
     Attributes:
         protocol: its ``security.protocol``.
@@ -153,12 +153,12 @@ class Client:
 
     @property
     def has_tls(self) -> bool:
-        """Whether it encrypts."""
+        """Whether the client encrypts."""
         return self.protocol.endswith("SSL")
 
     @property
     def signs_in(self) -> bool:
-        """Whether it signs in by SASL."""
+        """Whether the client signs in by SASL."""
         return self.protocol.startswith("SASL_")
 
     def name_protocol(self, *, tls: bool, sasl: bool) -> str:

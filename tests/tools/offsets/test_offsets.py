@@ -55,7 +55,7 @@ def writing(broker: Broker, source: str, group: str) -> TransactionSettings:
 
 @pytest.fixture
 def run(broker: Broker, source: str, group: str, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command; return the lines that it prints, but for the first, without padding."""
+    """Return a function that runs the command and returns its lines after the first, stripped."""
 
     def call(*arguments: str) -> list[str]:
         own = {
