@@ -25,8 +25,8 @@ class Latency:
 
     Attributes:
         records: the number of records; the figures are None if it is 0.
-        p50_ms: the delay that half of them do not exceed.
-        p99_ms: the delay that 99 % of them do not exceed.
+        p50_ms: the delay that half of the records do not exceed.
+        p99_ms: the delay that 99 % of the records do not exceed.
         max_ms: the longest delay.
     """
 

@@ -95,7 +95,7 @@ def format_row(name: str, times_ms: Sequence[float], overhead_ms: float | None =
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; return the exit code."""
+    """Measure one record in each way and print the table; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.single_record")
     parser.add_argument("model", nargs="?", default="models/churn@champion")
     parser.add_argument("--rounds", type=int, default=2_000, help="of scikit-learn")

@@ -1,4 +1,4 @@
-"""The face: its functions, its command, and that it needs no PySpark."""
+"""The functions and the command of the face work, and it needs no PySpark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Define who takes part: the job, and what a team might choose instead."""
+"""List the participants: the job, and what a team might choose instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say where a contestant reads and writes, for tests that start none."""
+"""Provide the places where a contestant reads and writes, for tests that start none."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def wrap(fields: Fields, chance: Random) -> bytes:
 
 
 def write_noise(fields: Fields, chance: Random) -> bytes:
-    """Write bytes that are no record, among them those of other formats."""
+    """Write bytes that are not a record, some of them in other formats."""
     if chance.random() < 0.5:
         return chance.choice(_FOREIGN) + chance.randbytes(chance.randrange(40))
     return chance.randbytes(chance.choice((0, 1, 2, 10, 500, 2_000)))

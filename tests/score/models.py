@@ -60,7 +60,7 @@ def fit_sklearn_pipeline(training: pd.DataFrame) -> Any:
 
 
 def fit_spark_pipeline(training: DataFrame, invalid_numbers: str = "error") -> PipelineModel:
-    """Fit the same model in Spark; ``invalid_numbers`` is VectorAssembler's handleInvalid."""
+    """Fit a one-hot logistic regression in Spark; ``invalid_numbers`` is ``handleInvalid``."""
     from pyspark.ml import Pipeline
     from pyspark.ml.classification import LogisticRegression as SparkLogisticRegression
     from pyspark.ml.feature import OneHotEncoder as SparkOneHotEncoder

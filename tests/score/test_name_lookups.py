@@ -1,4 +1,4 @@
-"""No process of ours talks to anybody but those it was told of."""
+"""None of our processes talks to a server that it was not told of."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from tests.support.stored_models import save_version
 
 
 class Harmless:
-    """A model with no more than loading needs."""
+    """A model that has only what loading needs."""
 
     def predict_proba(self, features: Any) -> Any:
         return np.full((len(features), 2), 0.5)

@@ -1,4 +1,4 @@
-"""Spark's messages of failures have these meanings; the texts come from real failures."""
+"""Spark's messages of failures are classified; the texts come from real failures."""
 
 from __future__ import annotations
 

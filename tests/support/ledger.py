@@ -54,7 +54,7 @@ class Account:
     """The faults found so far.
 
     Attributes:
-        counts: kind of fault → how many; kinds without any are left out.
+        counts: kind of fault → count; kinds without any are left out.
         examples: kind of fault → places where it was found first.
     """
 

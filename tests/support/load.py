@@ -98,7 +98,7 @@ class Load(Background):
         self._is_paused.set()
 
     def resume(self) -> None:
-        """Send again after :meth:`pause`."""
+        """Send records again after :meth:`pause`."""
         self._is_paused.clear()
 
     def allow(self, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Records for tests: a valid one, variations of it, and broken ones."""
+"""Define records for tests: a valid one, variations of it, and broken ones."""
 
 from __future__ import annotations
 

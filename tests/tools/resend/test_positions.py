@@ -1,4 +1,4 @@
-"""The table says where a run goes on to read the dead letters."""
+"""Each row of the table decides where a run goes on to read dead letters."""
 
 from __future__ import annotations
 
