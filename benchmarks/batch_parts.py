@@ -55,7 +55,7 @@ class BatchPartsSettings(TrialSettings):
 
 @dataclass(frozen=True)
 class Parts:
-    """The time that the batches after the first ones took.
+    """The time that all batches but the first ones took.
 
     Attributes:
         records: the number of records in all batches.
@@ -79,7 +79,7 @@ class Parts:
 
     @property
     def records_per_s(self) -> float:
-        """Records a second that the job answers, scoring and commits together."""
+        """Records a second that the job answers, with scoring and commits."""
         return self.records / self.duration_s
 
 

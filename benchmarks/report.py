@@ -65,7 +65,7 @@ class Spread:
 
     @classmethod
     def over(cls, values: Iterable[float | None]) -> Spread | None:
-        """Compute the spread of the known values; None without any."""
+        """Compute the spread of the known values; return None without any."""
         known = [value for value in values if value is not None]
         return cls(median(known), min(known), max(known)) if known else None
 

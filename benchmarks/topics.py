@@ -147,7 +147,7 @@ class EndWatcher:
     def __init__(self, cluster: Cluster, topics: Sequence[str]) -> None:
         self._cluster = cluster
         self._admin = self._connect()
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client's own
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client has no type for it
         self._asked = {
             TopicPartition(topic, partition): latest
             for topic in topics

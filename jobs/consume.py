@@ -25,7 +25,7 @@ def consume(settings: ConsumeSettings) -> int:
     Raises:
         ScoringError: the topic cannot be read.
     """
-    connect(settings.cluster)  # reports errors of brokers and login
+    connect(settings.cluster)  # this reports errors of brokers and login
     count = 0
     with Interruption() as interruption:
         try:

@@ -47,9 +47,9 @@ class Stage(StrEnum):
 class ErrorType(StrEnum):
     """The kinds of errors, in the words of the dead-letter envelope."""
 
-    PROCESSING = "processing_error"  # its bytes are no JSON object
-    VALIDATION = "validation_error"  # a JSON object that breaks the contract
-    INFERENCE = "inference_error"  # valid, but the model gave no probability
+    PROCESSING = "processing_error"  # the bytes are no JSON object
+    VALIDATION = "validation_error"  # the JSON object breaks the contract
+    INFERENCE = "inference_error"  # the record is valid, but the model gave no probability
 
 
 STAGE_OF = {

@@ -35,7 +35,7 @@ class Condition(StrEnum):
 
     IS_TEXT = "is_text"
     IS_BOOLEAN = "is_boolean"
-    IS_NUMBER = "is_number"  # or text that holds one, where the field takes numeric text
+    IS_NUMBER = "is_number"  # a number, or text that holds one, where the field takes numeric text
     IS_IN = "is_in"  # the limit: the allowed texts
     IS_SHORT = "is_short"  # the limit: the largest number of characters
     MATCHES = "matches"  # the limit: a pattern for the whole text

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lib.record.contract import Contract
 
 try:
-    import pyspark as _pyspark  # noqa: F401 - only whether it is there; starts no JVM
+    import pyspark as _pyspark  # noqa: F401 - tells whether it is there; starts no JVM
 except ImportError:
     SPARK_AVAILABLE = False
 else:

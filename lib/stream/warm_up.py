@@ -62,7 +62,7 @@ class WarmUp(Background):
             return
         try:
             self._score_stand_ins()
-        except Exception as error:  # noqa: BLE001 - of any kind; the first batch reports it
+        except Exception as error:  # noqa: BLE001 - the first batch reports it
             logger.info("the warm-up failed error=%s", name_error(error))
 
     def _score_stand_ins(self) -> None:

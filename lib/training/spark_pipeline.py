@@ -45,7 +45,7 @@ def build_encoding_stages(contract: Contract) -> tuple[SQLTransformer, VectorAss
     expressions = list_expressions(build_encoding(contract))
     names = [f"{ENCODED_COLUMN}_{position}" for position in range(len(expressions))]
     selected = ", ".join(f"{text} AS {name}" for text, name in zip(expressions, names, strict=True))
-    statement = f"SELECT *, {selected} FROM __THIS__"  # noqa: S608 - of the contract, and quoted
+    statement = f"SELECT *, {selected} FROM __THIS__"  # noqa: S608 - names are quoted
     return (
         SQLTransformer(statement=statement),
         VectorAssembler(inputCols=names, outputCol=ENCODED_COLUMN, handleInvalid="keep"),

@@ -107,7 +107,7 @@ class TestPrograms:
 
     @pytest.mark.parametrize("path", sorted(PROGRAMS.glob("*.py")), ids=lambda path: path.stem)
     def test_none_borrows_how_the_project_works(self, path: Path) -> None:
-        """They may borrow only the names of the fields and the hand-written scorer."""
+        """Programs may borrow only the names of the fields and the hand-written scorer."""
         borrowed = {
             node.module
             for node in ast.walk(ast.parse(path.read_text()))

@@ -102,7 +102,7 @@ def test_a_failure_that_passes_costs_nothing_but_time(
 def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(
     spark: SparkSession, deployment: Deployment
 ) -> None:
-    """It does not wait for all attempts either: the batch is given up, the next start writes it."""
+    """A stop does not wait for all attempts: the batch is given up, the next start writes it."""
     records = build_customers(50)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     # This process lives on, so the next start waits until the lease of this start has ended.

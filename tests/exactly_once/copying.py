@@ -47,7 +47,7 @@ class Copying:
     failed: str
 
     def change(self, **changes: Any) -> Copying:
-        """Return the same query with other settings."""
+        """Return this query with other settings."""
         return replace(self, settings=replace(self.settings, **changes))
 
     def build_sink(self, **changes: Any) -> ExactlyOnceSink:

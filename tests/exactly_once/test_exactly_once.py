@@ -647,7 +647,7 @@ def test_a_plan_that_moves_rows_is_refused_for_commits_on_executors(
 def test_a_plan_with_state_is_refused_before_the_query_starts(
     copying: Copying, commit: str
 ) -> None:
-    """Its counts come a batch late, and would be taken for messages that were written before."""
+    """Counts of a window come a batch late, and would be taken for messages written before."""
     sink = copying.start_sink(commit=commit)
     records = sink.read_stream().withWatermark("source_timestamp", "0 seconds")
     window = F.window("source_timestamp", "1 second")

@@ -22,7 +22,7 @@ _FIRST_LABEL = 12  # bytes before the name in a question (RFC 1035, 4.1.1)
 
 
 class NoNameServerError(Exception):
-    """This machine lets no name server be started; the text says why."""
+    """An error for a machine on which no name server can be started; the text says why."""
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ def _parse_headers(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch
 
 def _is_first_attempt() -> bool:
     """Tell whether this is the first attempt of the task; true outside of a task."""
-    from pyspark import TaskContext  # imported here: the driver only needs the report
+    from pyspark import TaskContext  # the driver, which needs only the report, does without
 
     context = TaskContext.get()
     return context is None or context.attemptNumber() == 0

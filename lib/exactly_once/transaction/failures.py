@@ -19,7 +19,7 @@ class Failure(Enum):
     """
 
     FENCED = auto()  # another producer has this transactional.id: stop, never initialise again
-    REJECTED = auto()  # will fail for ever: stop, tell what to change
+    REJECTED = auto()  # it will fail for ever: stop, tell what to change
     TRANSIENT = auto()  # discard the producer, build a new one, try again
 
 

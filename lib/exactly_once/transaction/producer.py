@@ -94,7 +94,7 @@ class TransactionalProducer:
         The first copy of the request may still arrive, and would then change the next transaction
         of this producer instead of its own.
         """
-        self.client.poll(0)  # delivers queued log lines
+        self.client.poll(0)  # this delivers queued log lines
         return self.log.loss
 
     def find_first_error(self, error: KafkaError | None) -> KafkaError | None:

@@ -280,7 +280,7 @@ class TransactionalWriter:
         try:
             confirm()
         except SinkError:
-            producer.abort()  # or readers would wait for its timeout
+            producer.abort()  # readers would wait for its timeout
             raise
         producer.send_offsets(targets, stamp)
         self._on_step("offsets_sent")

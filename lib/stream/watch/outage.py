@@ -96,7 +96,7 @@ class Brokers:
 
     def _is_refused(self) -> bool:
         if self._client is not None:
-            self._client.poll(0)  # delivers the errors
+            self._client.poll(0)  # this delivers the errors
         refused = any(failure.code() in _REFUSALS for failure in self._failures)
         self._failures.clear()
         return refused

@@ -101,7 +101,7 @@ class Child:
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:
-        assert self._process is not None  # within the context only
+        assert self._process is not None  # it runs within the context only
         return self._process
 
     def _failure(self) -> ScoringError:

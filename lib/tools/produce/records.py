@@ -55,7 +55,7 @@ def iter_source(
     else:
         wanted = 0 if count is None else count
         records = iter_csv(Path(source), contract, cycle=count is not None)
-        first = next(records, None)  # opens the file, so that errors show at once
+        first = next(records, None)  # this opens the file, so errors show at once
         if first is None:
             raise SourceError(f"{source}: found no rows, expected records", hint=_CSV_HINT)
         records = _prepend(first, records)

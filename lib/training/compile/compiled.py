@@ -139,7 +139,7 @@ def _verify(
         for name, rows in samples.items():
             differences = np.abs(score(rows) - reference[name])
             worst = float(np.max(differences))
-            if not worst <= MAX_DIFFERENCE:  # true for NaN too
+            if not worst <= MAX_DIFFERENCE:  # this is true for NaN too
                 raise _LeftOutError(
                     f"found a difference of {worst:.2g} from scikit-learn on {name}, expected at"
                     f" most {MAX_DIFFERENCE:g}: {int(np.sum(~(differences <= MAX_DIFFERENCE)))} of"

@@ -37,7 +37,7 @@ def export_onnx(pipeline: Pipeline, contract: Contract) -> bytes:
     Raises:
         Exception: the error of skl2onnx for a step that it cannot convert.
     """
-    from skl2onnx import to_onnx  # type: ignore[import-untyped]  # ships no types
+    from skl2onnx import to_onnx  # type: ignore[import-untyped]  # it ships no types
     from skl2onnx.common.data_types import (  # type: ignore[import-untyped]
         FloatTensorType,
         Int64TensorType,
@@ -80,7 +80,7 @@ def export_sql(pipeline: Pipeline, contract: Contract) -> str:
     Raises:
         Exception: the error of orbital or sqlglot for a step that they cannot translate.
     """
-    import orbital  # type: ignore[import-untyped]  # ships no types
+    import orbital  # type: ignore[import-untyped]  # it ships no types
     import orbital.types  # type: ignore[import-untyped]
 
     inner = copy.deepcopy(pipeline[1:])

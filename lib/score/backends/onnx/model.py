@@ -219,7 +219,7 @@ def _read_array(array: pa.Array, spec: Input) -> Values:
 
 def _open_session(content: bytes, name: str, provider: str) -> Any:
     try:
-        import onnxruntime  # type: ignore[import-untyped]  # ships no types
+        import onnxruntime  # type: ignore[import-untyped]  # it ships no types
     except ImportError as error:
         raise SetupError(
             "onnxruntime is not installed", hint="pip install onnxruntime, or use another backend"

@@ -49,7 +49,7 @@ class SparkBackend(JvmBackend):
 def _find(model_path: ModelPath) -> tuple[str, Artefact]:
     """Find the URI and the artefact of the PipelineModel, and verify a version."""
     text = os.fspath(model_path)
-    if "://" in text:  # on a remote file system: Spark finds out whether it exists
+    if "://" in text:  # Spark finds out whether it exists there
         return text, Artefact(Path(text), None)
     try:
         artefact = find_artefact(model_path, BACKENDS[SparkBackend.backend_type].artefact)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from py4j.protocol import Py4JError  # type: ignore[import-untyped]  # ships no types
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]  # it ships no types
 from pyspark.errors import PySparkException
 from pyspark.ml import PipelineModel
 from pyspark.ml.functions import vector_to_array
@@ -30,7 +30,7 @@ def load_pipeline_model(location: str, session: SparkSession) -> PipelineModel:
         # Classifiers of other packages may need the column.
         if type(last).__module__ == _SPARKS_CLASSIFIERS and last.hasParam("probabilityCol"):
             for name in ("rawPredictionCol", "predictionCol"):
-                last.set(last.getParam(name), "")  # no such column
+                last.set(last.getParam(name), "")  # there is no such column
     return model
 
 

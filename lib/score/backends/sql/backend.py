@@ -47,7 +47,7 @@ class SqlBackend(JvmBackend):
 
     def append_probability(self, frame: DataFrame, model: SqlExpression, name: str) -> DataFrame:
         """See :meth:`JvmBackend.append_probability`."""
-        from py4j.protocol import Py4JError  # type: ignore[import-untyped]  # ships no types
+        from py4j.protocol import Py4JError  # type: ignore[import-untyped]  # it ships no types
         from pyspark.errors import PySparkException
         from pyspark.sql import functions as F
 
