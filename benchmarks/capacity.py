@@ -76,7 +76,7 @@ class Estimate:
         cores: the cores that score for all queries together, without a reserve.
         commit_share: the share of a batch's time that commits take; the cores of a query rest
             meanwhile if its driver commits.
-        markers_per_s: control records of transactions, one for each partition that each wrote to.
+        markers_per_s: the control records, one for each partition that a transaction wrote to.
         connections_per_s: the connections that producers of tasks open, each to every broker.
     """
 
@@ -100,8 +100,8 @@ def estimate(layout: Layout, *, scoring_per_s: float, commit_per_s: float) -> Es
 
     Args:
         layout: the layout of the job.
-        scoring_per_s: records that one core scores.
-        commit_per_s: messages that one writer commits.
+        scoring_per_s: the records that one core scores in a second.
+        commit_per_s: the messages that one writer commits in a second.
 
     Raises:
         ValueError: one writer of each query commits less than its share of the records.
@@ -153,8 +153,8 @@ def format_rows(*, scoring_per_s: float, commit_per_s: float) -> Iterator[str]:
     """Write the table's rows in Markdown.
 
     Args:
-        scoring_per_s: records that one core scores.
-        commit_per_s: messages that one writer commits.
+        scoring_per_s: the records that one core scores in a second.
+        commit_per_s: the messages that one writer commits in a second.
     """
     for layout, left_out in ROWS:
         strategy = "one driver" if layout.queries == 1 else f"{layout.queries} queries"

@@ -1,4 +1,4 @@
-"""Consume as a program would that a good programmer writes by hand, for comparison.
+"""Consume with a loop that a good programmer would write by hand, for comparison.
 
 Each process has one loop and its share of the partitions: it consumes 10,000 records, parses them,
 scores them with one call of the model, and writes predictions and offsets in one Kafka transaction.

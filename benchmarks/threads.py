@@ -1,4 +1,4 @@
-"""Count the threads that something takes."""
+"""Count the threads that a block of code takes."""
 
 from __future__ import annotations
 

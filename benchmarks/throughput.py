@@ -72,7 +72,7 @@ class ThroughputSettings(TrialSettings):
 
     @property
     def batch_records(self) -> int:
-        """Size of the micro-batches, so that there are several."""
+        """Size of the micro-batches, small enough for several of them."""
         return min(self.max_offsets_per_trigger, self.records // LEAST_BATCHES)
 
 

@@ -55,7 +55,7 @@ class Peer:
 
     @property
     def name(self) -> str:
-        """The name for ``--only``."""
+        """The peer's name, as ``--only`` takes it."""
         return self.contestant.name
 
     def count_lines(self) -> int:

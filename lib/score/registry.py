@@ -55,7 +55,7 @@ class BackendKind:
         artefact: the file or folder of a stored version that it scores with.
         suffix: the suffix of a model's file outside a store; None if the model is a folder, which
             Spark reads itself, on the executors too.
-        build: builds the backend from the model's path and the options, and loads nothing.
+        build: a function that builds the backend from path and options, and loads nothing.
         is_native: whether Spark's JVM evaluates its models, without Python workers.
         workers_decode: whether Python workers decode by default for a native backend: that is
             faster, but needs Python on the executors.

@@ -54,7 +54,7 @@ class LegReport:
         faults: kind of fault → count, from reading everything again at the end.
         faults_live: kind of fault → count, from the reader that followed while the leg ran.
         examples: kind of fault → places where it was found first.
-        replays: number of batches that were written again, because Kafka had all of them or a part.
+        replays: number of batches that were repeated although Kafka had all or a part of them.
         starts: number of the job's starts.
         models: model version → number of predictions.
         duration_s: length of the leg in seconds.

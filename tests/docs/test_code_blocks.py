@@ -46,7 +46,7 @@ def workspace(model_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def substitutes(broker: Broker, topic: TopicFactory, tmp_path: Path) -> dict[str, str]:
-    """Return what the text says → what is there; the input and dead-letter topics hold records."""
+    """Return text of documents → its replacement; input and dead-letter topics hold records."""
     wide = {"max.message.bytes": "2097152"}
     names = {INPUT: topic(2, wide), OUTPUT: topic(2), DEAD_LETTERS: topic(1, wide)}
     produce(broker.bootstrap_servers, names[INPUT], build_customers(200, bad_share=0.05))

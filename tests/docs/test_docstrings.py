@@ -27,6 +27,7 @@ _NO_SUBJECT = re.compile(r"(says|names|lists|quotes|tells|shows|likewise|it|they
 # An argument does nothing by itself: "a function that returns", and not "returns".
 _VERB = re.compile(
     r"(gets|gives|takes|makes|says|tells|returns|calls|asks|waits|reads|writes|ends)\b"
+    r"|\w+s (the|an?|each|every|all|both|it|them)\b"
 )
 # A function does something, so its docstring begins with a verb, not with an article, a pronoun, a
 # plural, an abstract noun, an abbreviation or code.
@@ -121,6 +122,7 @@ def test_no_comment_is_a_fragment() -> None:
         ("Send.\n\nArgs:\n    delivery: of the job.\n", "delivery: of the job."),
         ("Send.\n\nArgs:\n    topic: which exists.\n    n: rows.\n", "topic: which exists."),
         ("Send.\n\nArgs:\n    tell: gets each line.\n", "tell: gets each line."),
+        ("Send.\n\nArgs:\n    ledger: notes the rows.\n", "ledger: notes the rows."),
         ("Send.\n\nReturns:\n    what was sent.\n", "what was sent."),
         ("Row.\n\nAttributes:\n    key: for the stamp.\n", "key: for the stamp."),
         ("Check.\n\nRaises:\n    ModelError: names the file.\n", "ModelError: names the file."),

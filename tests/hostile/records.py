@@ -72,7 +72,7 @@ def name_record(index: int) -> str:
 
 
 def find_index(text: str) -> int | None:
-    """Return the number of the record with an identifier; None where it is none of ours."""
+    """Return the number of the record with an identifier; None if the identifier is not ours."""
     match = _IDENTIFIER.fullmatch(text)
     return None if match is None else int(match[1])
 

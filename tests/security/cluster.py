@@ -118,7 +118,7 @@ class SecureBroker:
             yield cls(broker.bootstrap_servers, servers.pop(_LISTENER), certificate, user, servers)
 
     def options(self, **changes: str) -> dict[str, str]:
-        """Return what the job gets with ``--kafka``; changes have ``_`` for ``.``."""
+        """Return the job's ``--kafka`` options; names of changes have ``_`` instead of ``.``."""
         return {
             "security.protocol": "SASL_SSL",
             "sasl.mechanism": "SCRAM-SHA-512",

@@ -1,4 +1,4 @@
-"""Quotas of containers count among the cores that a process may use."""
+"""Quotas of containers limit the cores that a process may use."""
 
 from __future__ import annotations
 

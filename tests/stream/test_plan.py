@@ -83,7 +83,7 @@ IN_WORKERS = Route("workers", "workers", "driver", "")
     ids=["JVM", "decoded in workers", "workers"],
 )
 def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
-    """Return a function from values to messages by one of three plans: JVM, half each, workers."""
+    """Return a function from values to messages, by the plan of the JVM, workers, or both."""
     from lib.messages.dead_letter import OutputSettings
     from lib.stream.plan import score_records
 

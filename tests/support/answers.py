@@ -40,7 +40,7 @@ class AnswerReader(Background):
         bootstrap_servers: address of the broker.
         output_topic, dead_letter_topic: topics that the job writes; their partitions must not
             change.
-        ledger: notes every message.
+        ledger: ledger that notes every message.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ class Load(Background):
         bootstrap_servers: address of the broker itself, not of the proxy that disturbs the job.
         topic: topic to which records are sent.
         partitions: number of the topic's partitions.
-        ledger: registers each record before it is sent.
+        ledger: ledger that registers each record before it is sent.
         rate: highest number of records per second.
         backlog: number of unanswered records at which the load waits; None never waits.
     """

@@ -31,7 +31,7 @@ class TransactionalLoad:
         bootstrap_servers: addresses of the brokers.
         topic: topic to which records are sent.
         partitions: number of partitions to use.
-        ledger: registers each record before it is sent, and whether an answer is due.
+        ledger: ledger that registers each record first, and whether an answer is due.
     """
 
     def __init__(self, bootstrap_servers: str, topic: str, partitions: int, ledger: Ledger) -> None:

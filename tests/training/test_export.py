@@ -34,7 +34,7 @@ def pipeline() -> Pipeline:
 
 
 def with_tree(pipeline: Pipeline) -> Pipeline:
-    """Return the same encoding followed by a tree, which jumps at exact values."""
+    """Return a pipeline with the same encoding and a tree, which jumps at exact values."""
     tree = Pipeline([*pipeline.steps[:-1], ("classify", DecisionTreeClassifier(max_depth=6))])
     return tree.fit(DATA.features, DATA.labels)
 
