@@ -15,10 +15,10 @@ RUN := $(VENV)/bin/python
 PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 
-# Named after what it was installed from: other pins are another stamp, the same pins (a fresh checkout, a
-# touched file) the same one.
+# Named after what it was installed from, and where: other pins are another stamp, and so is a clone that was
+# copied or moved, whose environment still points to the old place. A touched file is the same one.
 LOCK := requirements/runtime.txt requirements/compiled.txt requirements/dev.txt setup.cfg pyproject.toml
-STAMP := $(VENV)/.installed-$(shell cat $(LOCK) | cksum | tr ' ' '-')
+STAMP := $(VENV)/.installed-$(shell { pwd -P; cat $(LOCK); } | cksum | tr ' ' '-')
 
 # Options for the program behind a target: make test ARGS='-k decode'
 ARGS ?=
@@ -100,6 +100,8 @@ wheel: $(STAMP) ## Build a wheel in dist/, for projects of your own: there lib i
 setup: $(STAMP) ## Install everything, no more
 	@$(RUN) -m lib.setup.jars
 	@$(RUN) -m lib.setup.class_archive record
+	@# What a start would make, so that one by another user, or in a folder without write access, makes nothing.
+	@$(RUN) -m lib.setup.launch --installed >/dev/null
 
 $(STAMP): | check-python check-java
 	@echo "installing pinned packages into $(VENV) (about 600 MB the first time) ..."

@@ -55,32 +55,10 @@ driver_python=${PYSPARK_DRIVER_PYTHON:-}
 export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$python}
 export PYSPARK_DRIVER_PYTHON=${PYSPARK_DRIVER_PYTHON:-$python}
 
-# One clear line when Java is missing or too old; the options name the log settings and map Spark's classes from an
-# archive, which saves seconds of every start.
+# One clear line when Java is missing or too old. `lib` is packed, unless it has been; the options name the log
+# settings and map Spark's classes from an archive, which saves seconds of every start.
 answer=$(cd "$root" && "$python" -m lib.setup.launch ${own:+--installed}) || exit 1
-{ read -r jvm_options && read -r class_path && read -r local_master; } <<<"$answer"
-
-# --- lib as a zip, named after its contents: a running job keeps the one it was started with ---
-checksum=$(cd "$root" && find lib -name '*.py' -exec cksum {} + | LC_ALL=C sort | cksum | tr ' ' '-')
-library=$root/build/lib-$checksum.zip
-if [ ! -f "$library" ]; then
-  mkdir -p "$root/build"
-  # Made under a name of its own and renamed, so that nobody ever opens half a zip.
-  (cd "$root" && "$python" - "$library.$$" <<'PYTHON'
-import sys
-import zipfile
-from pathlib import Path
-
-with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as archive:
-    for source in sorted(Path("lib").rglob("*.py")):
-        archive.write(source)
-PYTHON
-  )
-  mv "$library.$$" "$library"
-  # Those of a week ago belong to no job that still starts workers from them. Another wrapper may rename or
-  # remove a file just while it is looked at: nothing that would keep this job from starting.
-  find "$root/build" -maxdepth 1 -name 'lib-*.zip*' -mtime +7 -delete 2>/dev/null || true
-fi
+{ read -r library && read -r jvm_options && read -r class_path && read -r local_master; } <<<"$answer"
 
 # --- the caller's options: everything before the job is spark-submit's ---
 jars= files= archives=
@@ -172,6 +150,8 @@ if [ -z "$master" ]; then
   fi
 fi
 if [ -n "$in_process" ]; then
+  # Hadoop sets the rights of files by a mask of its own, whatever that of this process is.
+  options=("--conf" "spark.hadoop.fs.permissions.umask-mode=$(umask)" ${options[@]+"${options[@]}"})
   # The installed Spark without its zip of Python modules, which every start would compile anew.
   if [ -n "$own" ] && [ "$PYSPARK_PYTHON" = "$python" ] && [ "$PYSPARK_DRIVER_PYTHON" = "$python" ]; then
     export SPARK_HOME=$root/build/spark-home

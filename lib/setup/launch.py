@@ -1,10 +1,11 @@
 """Prepares the start of Spark's JVM: Java, options, class path, settings and variables.
 
 ``spark-submit.sh``, the sessions of training and replay, the recording of the class archive and the
-session of the tests use this module. ``python -m lib.setup.launch`` prints three lines for
-the wrapper: the JVM's options, the class path that goes before Spark's, and the local master. With
-``--installed`` the options and the class path are those of the Spark in this Python's environment;
-without, the Spark is the user's own, and gets neither an archive of classes nor a class path.
+session of the tests use this module. ``python -m lib.setup.launch`` prints four lines for the
+wrapper: the zip of ``lib``, the JVM's options, the class path that goes before Spark's, and the
+local master. With ``--installed`` the options and the class path are those of the Spark in this
+Python's environment; without, the Spark is the user's own, and gets neither an archive of classes
+nor a class path.
 
 The module imports without PySpark, because every start of a job waits for the answer.
 """
@@ -16,6 +17,7 @@ import importlib.metadata
 import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +26,9 @@ from lib.errors import SetupError
 from lib.setup.cores import count_cores
 from lib.setup.jars import JarSet, list_jars
 from lib.setup.java import Java, find_java
+from lib.setup.library import provide_library
 from lib.setup.places import BUILD_ROOT, CONF, PROJECT_ROOT, locate_pyspark
+from lib.setup.whole_file import need_written_folder
 
 LOG_SETTINGS = CONF / "log4j2.properties"
 SPARK_DEFAULTS = CONF / "spark-defaults.conf"
@@ -37,6 +41,7 @@ QUIET = ("-Xlog:disable", "-Xlog:all=error:stderr")
 # each core, a quarter of the processor time was idle.
 _SLOTS_PER_CORE = 2
 _LOOPBACK = "127.0.0.1"
+_JAVA_TEMPORARY = "/tmp"  # noqa: S108  Java's default
 # One of the delivered settings. Over TCP each Python task waits 40 ms for its first batch.
 _KEPT = ("spark.driver.memory", "spark.python.unix.domain.socket.enabled")
 
@@ -76,6 +81,9 @@ def list_jvm_options(java: Java, *, is_installed: bool = True) -> list[str]:
     """
     # It is a URI, because Log4j decodes %41 in a plain path, and a URI has no blank and no quote.
     options = [f"-Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}"]
+    # Java does not read TMPDIR; Spark's own scratch folder is in Java's.
+    if (temporary := tempfile.gettempdir()) != _JAVA_TEMPORARY:
+        options.append(f"-Djava.io.tmpdir={temporary}")
     if is_installed and (archive := locate_archive(java)).is_file():
         options += [f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", *QUIET]
     return options
@@ -110,9 +118,16 @@ def build_local_settings() -> dict[str, str]:
         "spark.driver.extraJavaOptions": " ".join(
             [defaults["spark.driver.extraJavaOptions"], *options]
         ),
+        "spark.hadoop.fs.permissions.umask-mode": f"{_read_umask():04o}",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
+
+
+def _read_umask() -> int:
+    umask = os.umask(0o077)  # it can be read only by setting it
+    os.umask(umask)
+    return umask
 
 
 def build_variables(inherited: Mapping[str, str]) -> dict[str, str]:
@@ -151,12 +166,16 @@ def lend_variables(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+@need_written_folder()
 def provide_spark_home(view: Path = BUILD_ROOT / "spark-home") -> Path:
     """Return a home of the installed Spark for local sessions, and make it if it is missing.
 
     It is pyspark's own without ``python/lib/pyspark.zip``: from the zip, every driver and every
     Python worker would compile pyspark's modules again, 0.5 s each; without it they find the
     installed, compiled ones.
+
+    Raises:
+        SetupError: it is missing and cannot be made.
     """
     installed = locate_pyspark()
     for name in ("bin", "jars"):
@@ -173,12 +192,17 @@ def main() -> int:
     """Answer ``spark-submit.sh``, and return the exit code."""
     is_installed = sys.argv[1:] == ["--installed"]
     try:
-        print(shlex.join(list_jvm_options(find_java(), is_installed=is_installed)))
-        print(join_class_path() if is_installed else "")
+        java = find_java()
+        answer = [
+            str(provide_library()),
+            shlex.join(list_jvm_options(java, is_installed=is_installed)),
+            join_class_path() if is_installed else "",
+            name_local_master(),
+        ]
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(name_local_master())
+    print("\n".join(answer))
     return 0
 
 

@@ -1,0 +1,48 @@
+"""Packs the folder ``lib`` into a zip, which spark-submit gives to the driver and the executors."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
+from lib.setup.whole_file import make_whole, need_written_folder
+
+# A job that runs for longer than this keeps its own copy; Spark makes one at the start.
+_KEPT_S = 7 * 24 * 3600.0
+
+
+@need_written_folder()
+def provide_library() -> Path:
+    """Pack ``lib``, unless that has been done, and remove the zips of a week ago.
+
+    The zip is named after its contents, so that a running job keeps the one that it was started
+    with.
+
+    Raises:
+        SetupError: the zip is missing and cannot be written.
+    """
+    sources = sorted((PROJECT_ROOT / "lib").rglob("*.py"))
+    names = [str(path.relative_to(PROJECT_ROOT)) for path in sources]
+    contents = [path.read_bytes() for path in sources]
+    digest = hashlib.sha256()
+    for name, content in zip(names, contents, strict=True):
+        digest.update(f"{name} {len(content)} ".encode() + content)
+    library = BUILD_ROOT / f"lib-{digest.hexdigest()[:16]}.zip"
+    if library.is_file():
+        return library
+    with make_whole(library) as fresh, zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in zip(names, contents, strict=True):
+            archive.writestr(name, content)
+    _remove_old()
+    return library
+
+
+def _remove_old() -> None:
+    for path in BUILD_ROOT.glob("lib-*.zip"):
+        with suppress(OSError):  # another start has removed it, or it belongs to another user
+            if time.time() - path.stat().st_mtime > _KEPT_S:
+                path.unlink()
