@@ -58,7 +58,7 @@ export PYSPARK_DRIVER_PYTHON=${PYSPARK_DRIVER_PYTHON:-$python}
 # One clear line when Java is missing or too old. `lib` is packed, unless it has been; the options name the log
 # settings and map Spark's classes from an archive, which saves seconds of every start.
 answer=$(cd "$root" && "$python" -m lib.setup.launch ${own:+--installed}) || exit 1
-{ read -r library && read -r jvm_options && read -r class_path && read -r local_master; } <<<"$answer"
+{ read -r library && read -r jvm_options && read -r class_path && read -r local_master && read -r sockets; } <<<"$answer"
 
 # --- the caller's options: everything before the job is spark-submit's ---
 jars= files= archives=
@@ -152,6 +152,8 @@ fi
 if [ -n "$in_process" ]; then
   # Hadoop sets the rights of files by a mask of its own, whatever that of this process is.
   options=("--conf" "spark.hadoop.fs.permissions.umask-mode=$(umask)" ${options[@]+"${options[@]}"})
+  # On a cluster the folder is that of the delivered settings.
+  options=("--conf" "spark.python.unix.domain.socket.dir=$sockets" ${options[@]+"${options[@]}"})
   # The installed Spark without its zip of Python modules, which every start would compile anew.
   if [ -n "$own" ] && [ "$PYSPARK_PYTHON" = "$python" ] && [ "$PYSPARK_DRIVER_PYTHON" = "$python" ]; then
     export SPARK_HOME=$root/build/spark-home

@@ -1,11 +1,11 @@
 """Prepares the start of Spark's JVM: Java, options, class path, settings and variables.
 
 ``spark-submit.sh``, the sessions of training and replay, the recording of the class archive and the
-session of the tests use this module. ``python -m lib.setup.launch`` prints four lines for the
-wrapper: the zip of ``lib``, the JVM's options, the class path that goes before Spark's, and the
-local master. With ``--installed`` the options and the class path are those of the Spark in this
-Python's environment; without, the Spark is the user's own, and gets neither an archive of classes
-nor a class path.
+session of the tests use this module. ``python -m lib.setup.launch`` prints five lines for the
+wrapper: the zip of ``lib``, the JVM's options, the class path that goes before Spark's, the local
+master, and the folder of its sockets. With ``--installed`` the options and the class path are those
+of the Spark in this Python's environment; without, the Spark is the user's own, and gets neither an
+archive of classes nor a class path.
 
 The module imports without PySpark, because every start of a job waits for the answer.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import pwd
 import shlex
 import sys
 import tempfile
@@ -41,8 +42,10 @@ QUIET = ("-Xlog:disable", "-Xlog:all=error:stderr")
 # each core, a quarter of the processor time was idle.
 _SLOTS_PER_CORE = 2
 _LOOPBACK = "127.0.0.1"
-_JAVA_TEMPORARY = "/tmp"  # noqa: S108  Java's default
-# One of the delivered settings. Over TCP each Python task waits 40 ms for its first batch.
+_JAVA_TEMPORARY = "/tmp"  # noqa: S108  Java's default, whatever TMPDIR says
+# A socket's path has at most 107 bytes, of which Spark's name for it takes 43.
+_LONGEST_FOLDER = 64
+# Two of the delivered settings. Over TCP each Python task waits 40 ms for its first batch.
 _KEPT = ("spark.driver.memory", "spark.python.unix.domain.socket.enabled")
 
 
@@ -94,6 +97,33 @@ def name_local_master() -> str:
     return f"local[{count_cores() * _SLOTS_PER_CORE}]"
 
 
+def choose_socket_folder() -> str:
+    """Return the folder of the sockets between the local JVM and Python: that of temporary files.
+
+    Where its path is too long for a socket, this is Java's own folder of temporary files.
+    """
+    temporary = tempfile.gettempdir()
+    return temporary if len(os.fsencode(temporary)) <= _LONGEST_FOLDER else _JAVA_TEMPORARY
+
+
+def check_user() -> None:
+    """Check that this process's user has a name, without which Hadoop's login ends a Spark.
+
+    Raises:
+        SetupError: the user has none.
+    """
+    user = os.geteuid()
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        raise SetupError(
+            f"the user id {user} has no name on this machine, and Hadoop, a part of Spark, "
+            "starts for no user without one",
+            hint=f"add the line `scoring:x:{user}:0::/tmp:/bin/sh` to /etc/passwd, in a "
+            "container when its image is built or by its entry point",
+        ) from None
+
+
 def read_spark_defaults(path: Path = SPARK_DEFAULTS) -> dict[str, str]:
     """Read the settings that the wrapper gives spark-submit: key → value, maybe empty."""
     lines = (line.strip() for line in path.read_text().splitlines())
@@ -105,8 +135,9 @@ def build_local_settings() -> dict[str, str]:
     """Build the settings of a quiet session whose JVM this process starts.
 
     Raises:
-        SetupError: there is no Java that Spark runs on.
+        SetupError: there is no Java that Spark runs on, or this process's user has no name.
     """
+    check_user()
     defaults = read_spark_defaults()
     options = (f'"{option}"' for option in list_jvm_options(find_java()))
     return {
@@ -118,6 +149,7 @@ def build_local_settings() -> dict[str, str]:
         "spark.driver.extraJavaOptions": " ".join(
             [defaults["spark.driver.extraJavaOptions"], *options]
         ),
+        "spark.python.unix.domain.socket.dir": choose_socket_folder(),
         "spark.hadoop.fs.permissions.umask-mode": f"{_read_umask():04o}",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -193,11 +225,13 @@ def main() -> int:
     is_installed = sys.argv[1:] == ["--installed"]
     try:
         java = find_java()
+        check_user()
         answer = [
             str(provide_library()),
             shlex.join(list_jvm_options(java, is_installed=is_installed)),
             join_class_path() if is_installed else "",
             name_local_master(),
+            choose_socket_folder(),
         ]
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from lib.setup.launch import name_local_master
 from lib.setup.places import PROJECT_ROOT
+from tests.support.process import run_python
 
 #: The shell scripts call these programs: nothing of Python, Java or Spark.
 _SHELL_TOOLS = (
@@ -176,6 +178,7 @@ def test_the_wrapper_ships_lib_and_settings_and_passes_on_the_exit_code(
     assert done.stdout.splitlines() == [
         *("--properties-file", f"{clone}/conf/spark-defaults.conf"),
         *("--py-files", str(library)),
+        *("--conf", "spark.python.unix.domain.socket.dir=/tmp"),
         *("--conf", "spark.hadoop.fs.permissions.umask-mode=0022"),
         *("--master", name_local_master()),
         *job,
@@ -310,14 +313,37 @@ def test_files_of_spark_get_the_rights_that_the_umask_leaves(
     assert f"spark.hadoop.fs.permissions.umask-mode={umask:04o}" in done.stdout.splitlines()
 
 
+@pytest.mark.parametrize(("name", "sockets"), [("short", "short"), ("long" * 20, None)])
 def test_java_takes_the_folder_of_temporary_files_that_python_takes(
-    clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
+    clone: Path, echoing_spark: dict[str, str], name: str, sockets: str | None
 ) -> None:
-    write_script(Path(echoing_spark["PATH"]) / "spark-submit", 'echo "$SPARK_SUBMIT_OPTS"')
+    script = 'echo "$SPARK_SUBMIT_OPTS"; printf "%s\\n" "$@"'
+    write_script(Path(echoing_spark["PATH"]) / "spark-submit", script)
     command = [str(clone / "spark-submit.sh"), "job.py"]
-    options = run(command, clone, **echoing_spark, TMPDIR=str(tmp_path)).stdout.split()
-    assert f"-Djava.io.tmpdir={tmp_path}" in options
-    assert "-Djava.io.tmpdir" not in run(command, clone, **echoing_spark).stdout
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="t") as short:
+        folder = Path(short) / name
+        folder.mkdir()
+        done = run(command, clone, **echoing_spark, TMPDIR=str(folder))
+    assert f"-Djava.io.tmpdir={folder}" in done.stdout.splitlines()[0].split()
+    expected = folder if sockets else "/tmp"
+    assert f"spark.python.unix.domain.socket.dir={expected}" in done.stdout.splitlines()
+
+    done = run(command, clone, **echoing_spark)
+    assert "-Djava.io.tmpdir" not in done.stdout
+    assert "spark.python.unix.domain.socket.dir=/tmp" in done.stdout.splitlines()
+
+
+def test_a_user_without_a_name_is_told_how_to_get_one() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    become = "import os, lib.setup.launch as launch; os.seteuid(54321); launch.check_user()"
+    done = run_python("-c", become)
+    assert done.stderr.splitlines()[-1] == (
+        "lib.errors.SetupError: the user id 54321 has no name on this machine, and Hadoop, a part "
+        "of Spark, starts for no user without one (add the line "
+        "`scoring:x:54321:0::/tmp:/bin/sh` to /etc/passwd, in a container when its image is built "
+        "or by its entry point)"
+    )
 
 
 def test_no_spark_is_one_clear_line(clone: Path, echoing_spark: dict[str, str]) -> None:
