@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
-import pwd
 import shlex
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from lib.setup.cores import count_cores
 from lib.setup.jars import JarSet, list_jars
 from lib.setup.java import Java, find_java
 from lib.setup.library import provide_library
+from lib.setup.machine import LOOPBACK, check_loopback, check_user
 from lib.setup.places import BUILD_ROOT, CONF, PROJECT_ROOT, locate_pyspark
 from lib.setup.whole_file import need_written_folder
 
@@ -41,7 +41,6 @@ QUIET = ("-Xlog:disable", "-Xlog:all=error:stderr")
 # The two processes of a task that scores in Python wait for each other in turn: with one task for
 # each core, a quarter of the processor time was idle.
 _SLOTS_PER_CORE = 2
-_LOOPBACK = "127.0.0.1"
 _JAVA_TEMPORARY = "/tmp"  # noqa: S108  Java's default, whatever TMPDIR says
 # A socket's path has at most 107 bytes, of which Spark's name for it takes 43.
 _LONGEST_FOLDER = 64
@@ -106,24 +105,6 @@ def choose_socket_folder() -> str:
     return temporary if len(os.fsencode(temporary)) <= _LONGEST_FOLDER else _JAVA_TEMPORARY
 
 
-def check_user() -> None:
-    """Check that this process's user has a name, without which Hadoop's login ends a Spark.
-
-    Raises:
-        SetupError: the user has none.
-    """
-    user = os.geteuid()
-    try:
-        pwd.getpwuid(user)
-    except KeyError:
-        raise SetupError(
-            f"the user id {user} has no name on this machine, and Hadoop, a part of Spark, "
-            "starts for no user without one",
-            hint=f"add the line `scoring:x:{user}:0::/tmp:/bin/sh` to /etc/passwd, in a "
-            "container when its image is built or by its entry point",
-        ) from None
-
-
 def read_spark_defaults(path: Path = SPARK_DEFAULTS) -> dict[str, str]:
     """Read the settings that the wrapper gives spark-submit: key → value, maybe empty."""
     lines = (line.strip() for line in path.read_text().splitlines())
@@ -135,15 +116,16 @@ def build_local_settings() -> dict[str, str]:
     """Build the settings of a quiet session whose JVM this process starts.
 
     Raises:
-        SetupError: there is no Java that Spark runs on, or this process's user has no name.
+        SetupError: there is no Java that Spark runs on, or the machine lacks what Spark needs.
     """
     check_user()
+    check_loopback()
     defaults = read_spark_defaults()
     options = (f'"{option}"' for option in list_jvm_options(find_java()))
     return {
         "spark.master": name_local_master(),
-        "spark.driver.bindAddress": _LOOPBACK,
-        "spark.driver.host": _LOOPBACK,
+        "spark.driver.bindAddress": LOOPBACK,
+        "spark.driver.host": LOOPBACK,
         **{name: defaults[name] for name in _KEPT},
         "spark.driver.extraClassPath": join_class_path(),
         "spark.driver.extraJavaOptions": " ".join(
@@ -170,7 +152,7 @@ def build_variables(inherited: Mapping[str, str]) -> dict[str, str]:
     """
     own = {
         "SPARK_HOME": str(provide_spark_home()),
-        "SPARK_LOCAL_IP": _LOOPBACK,
+        "SPARK_LOCAL_IP": LOOPBACK,
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
     }
@@ -207,7 +189,7 @@ def provide_spark_home(view: Path = BUILD_ROOT / "spark-home") -> Path:
     installed, compiled ones.
 
     Raises:
-        SetupError: it is missing and cannot be made.
+        SetupError: the home is missing and cannot be made.
     """
     installed = locate_pyspark()
     for name in ("bin", "jars"):
@@ -226,6 +208,7 @@ def main() -> int:
     try:
         java = find_java()
         check_user()
+        check_loopback()
         answer = [
             str(provide_library()),
             shlex.join(list_jvm_options(java, is_installed=is_installed)),

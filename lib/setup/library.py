@@ -8,7 +8,7 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
-from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
+from lib.setup.places import BUILD_ROOT, PACKAGE
 from lib.setup.whole_file import make_whole, need_written_folder
 
 # A job that runs for longer than this keeps its own copy; Spark makes one at the start.
@@ -23,10 +23,10 @@ def provide_library() -> Path:
     with.
 
     Raises:
-        SetupError: the zip is missing and cannot be written.
+        SetupError: the zip is missing and nobody may write it here.
     """
-    sources = sorted((PROJECT_ROOT / "lib").rglob("*.py"))
-    names = [str(path.relative_to(PROJECT_ROOT)) for path in sources]
+    sources = sorted(PACKAGE.rglob("*.py"))
+    names = [str(path.relative_to(PACKAGE.parent)) for path in sources]
     contents = [path.read_bytes() for path in sources]
     digest = hashlib.sha256()
     for name, content in zip(names, contents, strict=True):

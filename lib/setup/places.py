@@ -14,18 +14,19 @@ from pathlib import Path
 from lib import __version__
 from lib.errors import SetupError
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+#: The folder of this package.
+PACKAGE = Path(__file__).resolve().parents[1]
 # Not Path.home(), which raises where a process has no home folder.
 _CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
 
 #: Whether this is an installed package, as a wheel holds it, and no clone.
-IS_INSTALLED = (_PACKAGE / "conf").is_dir()
+IS_INSTALLED = (PACKAGE / "conf").is_dir()
 #: The folder that has the package in it: the clone, or where packages are installed.
-PROJECT_ROOT = _PACKAGE.parent
+PROJECT_ROOT = PACKAGE.parent
 #: The folder of the delivered settings, contracts and pins.
-CONF = (_PACKAGE if IS_INSTALLED else PROJECT_ROOT) / "conf"
+CONF = (PACKAGE if IS_INSTALLED else PROJECT_ROOT) / "conf"
 #: The folder of what is fetched and recorded; it may be missing.
-BUILD_ROOT = Path(_CACHE) / _PACKAGE.name / __version__ if IS_INSTALLED else PROJECT_ROOT / "build"
+BUILD_ROOT = Path(_CACHE) / PACKAGE.name / __version__ if IS_INSTALLED else PROJECT_ROOT / "build"
 
 
 def locate_pyspark() -> Path:

@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lib.setup.machine import LOOPBACK
 from lib.tools.broker import EmbeddedBroker
 from lib.tools.broker.configuration import Listener
-from lib.tools.broker.ports import LOOPBACK
 from tests.crash.network import Member, Network
 from tests.crash.proxy import Proxy
 from tests.crash.schedule import Site

@@ -17,7 +17,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from lib.tools.broker.ports import LOOPBACK
+from lib.setup.machine import LOOPBACK
 
 _CHUNK_BYTES = 256 * 1024
 # The broker has this much time to act on a request whose response will be lost.

@@ -22,8 +22,9 @@ from confluent_kafka.admin import (
 from cryptography.hazmat.primitives import serialization
 
 from lib.kafka.rights import Right, list_rights
+from lib.setup.machine import LOOPBACK
 from lib.tools.broker import EmbeddedBroker, Listener
-from lib.tools.broker.ports import LOOPBACK, pick_free_ports
+from lib.tools.broker.ports import pick_free_ports
 from tests.end_to_end.jobs import Deployment
 from tests.support.waiting import wait_until
 

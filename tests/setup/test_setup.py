@@ -16,7 +16,6 @@ import pytest
 
 from lib.setup.launch import name_local_master
 from lib.setup.places import PROJECT_ROOT
-from tests.support.process import run_python
 
 #: The shell scripts call these programs: nothing of Python, Java or Spark.
 _SHELL_TOOLS = (
@@ -331,19 +330,6 @@ def test_java_takes_the_folder_of_temporary_files_that_python_takes(
     done = run(command, clone, **echoing_spark)
     assert "-Djava.io.tmpdir" not in done.stdout
     assert "spark.python.unix.domain.socket.dir=/tmp" in done.stdout.splitlines()
-
-
-def test_a_user_without_a_name_is_told_how_to_get_one() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
-    become = "import os, lib.setup.launch as launch; os.seteuid(54321); launch.check_user()"
-    done = run_python("-c", become)
-    assert done.stderr.splitlines()[-1] == (
-        "lib.errors.SetupError: the user id 54321 has no name on this machine, and Hadoop, a part "
-        "of Spark, starts for no user without one (add the line "
-        "`scoring:x:54321:0::/tmp:/bin/sh` to /etc/passwd, in a container when its image is built "
-        "or by its entry point)"
-    )
 
 
 def test_no_spark_is_one_clear_line(clone: Path, echoing_spark: dict[str, str]) -> None:

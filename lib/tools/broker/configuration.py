@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.tools.broker.ports import LOOPBACK
+from lib.setup.machine import LOOPBACK
 
 PLAIN_LISTENER = "PLAINTEXT"
 _CONTROLLER_LISTENER = "CONTROLLER"

@@ -16,9 +16,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from lib.errors import SetupError
+from lib.setup.machine import LOOPBACK
 from lib.tools.broker.configuration import PLAIN_LISTENER, Address
 from lib.tools.broker.kafka_process import LOG_FILE, launch_kafka
-from lib.tools.broker.ports import LOOPBACK
 from lib.waiting import wait_until
 
 logger = logging.getLogger(__name__)

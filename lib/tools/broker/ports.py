@@ -6,7 +6,7 @@ import random
 import socket
 from collections.abc import Iterator
 
-LOOPBACK = "127.0.0.1"
+from lib.setup.machine import LOOPBACK, check_loopback
 
 # The ports are below the ephemeral ranges of Linux (from 32768) and macOS (from 49152). The system
 # could give a port of these ranges to any client while a killed broker is down, and a client that
@@ -22,7 +22,11 @@ def pick_free_ports(count: int) -> tuple[int, ...]:
 
     Another process may still take one before it is used; whoever starts a server must be ready to
     pick again.
+
+    Raises:
+        SetupError: this machine has no address to listen on.
     """
+    check_loopback()
     ports: list[int] = []
     for port in _candidates():
         if port not in ports and is_free(port):
