@@ -42,9 +42,11 @@ def check_kafka(settings: ScoreStreamSettings) -> None:
     id: the sink's first step shows it.
 
     Raises:
+        SettingsError: one of the two families of clients does not take the options.
         KafkaSetupError: the job would fail; the error names everything that is missing, and the
             commands to change it.
     """
+    settings.cluster.for_spark()
     admin = connect(settings.cluster)
     rights = list_rights(
         input_topic=settings.input_topic,

@@ -48,9 +48,11 @@ def test_java_only_options_stay_away_from_librdkafka() -> None:
     assert Cluster("host:1", options).for_spark()["kafka.sasl.jaas.config"] == "x"
 
 
-def test_an_unknown_login_mechanism_needs_javas_form_too() -> None:
-    with pytest.raises(SettingsError, match=r"sasl\.mechanism=OAUTHBEARER .*sasl\.jaas\.config"):
-        Cluster("host:1", {**SCRAM, "sasl.mechanism": "OAUTHBEARER"}).for_spark()
+def test_a_login_that_is_not_translated_needs_javas_form_too() -> None:
+    kerberos = {"security.protocol": "SASL_SSL", "sasl.mechanism": "GSSAPI"}
+
+    with pytest.raises(SettingsError, match=r"sasl\.mechanism=GSSAPI .*sasl\.jaas\.config"):
+        Cluster("host:1", kerberos).for_spark()
 
 
 @pytest.mark.parametrize("key", sorted(RESERVED))
@@ -97,7 +99,7 @@ def test_a_client_certificate_in_two_files_is_refused_with_the_way_out() -> None
 @pytest.mark.parametrize(
     ("options", "principal"),
     [
-        ({"security.protocol": "SASL_SSL", "sasl.username": "ada"}, "User:ada"),
+        (SCRAM, "User:job"),
         ({"sasl.jaas.config": 'x.Module required username="ada" password="p";'}, "User:ada"),
         ({}, "User:ANONYMOUS"),
         ({"security.protocol": "PLAINTEXT"}, "User:ANONYMOUS"),

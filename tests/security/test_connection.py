@@ -179,15 +179,6 @@ def test_a_certificate_of_an_unknown_authority_is_not_trusted(
     assert message.endswith(UNTRUSTED)
 
 
-def test_a_file_that_holds_no_certificate_is_named(secure_broker: SecureBroker) -> None:
-    options = secure_broker.options(ssl_ca_location="/etc/hostname")
-
-    message = refuse(secure_broker.bootstrap_servers, options)
-
-    assert message.startswith("the Kafka client does not take the --kafka options: ")
-    assert "ssl.ca.location" in message
-
-
 def test_an_advertised_address_that_is_not_reached_is_named(secure_broker: SecureBroker) -> None:
     """A broker in a container may give itself a name that only other containers know."""
     server = secure_broker.servers["NOWHERE"]

@@ -77,12 +77,14 @@ def test_a_secret_may_come_from_the_environment() -> None:
 
 def test_a_file_of_secrets_may_be_named_in_every_place(tmp_path: Path) -> None:
     secrets = write(tmp_path / "secrets.toml", '"sasl.password" = "a,b=c"\n')
-    config = write(tmp_path / "job.toml", f'kafka_secrets = "{secrets}"\n[kafka]\n"a" = "b"\n')
+    config = write(
+        tmp_path / "job.toml", f'kafka_secrets = "{secrets}"\n[kafka]\n"client.id" = "b"\n'
+    )
 
     expected = {"sasl.password": "a,b=c"}
     assert load("--kafka-secrets", str(secrets)).kafka == expected
     assert load(SCORE_KAFKA_SECRETS=str(secrets)).kafka == expected
-    assert load("--config", str(config)).kafka == {"a": "b", **expected}
+    assert load("--config", str(config)).kafka == {"client.id": "b", **expected}
 
 
 def test_the_environment_wins_over_the_file_of_secrets(tmp_path: Path) -> None:

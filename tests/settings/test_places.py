@@ -43,8 +43,8 @@ VALUES: dict[str, tuple[str, object]] = {
     "input": ("days/{1,2}/*.parquet,[ab].parquet", ["days/{1,2}/*.parquet", "[ab].parquet"]),
     "input_topic": ("in", "in"),
     "kafka": (
-        "security.protocol=SASL_SSL,client.id=a=b",
-        {"security.protocol": "SASL_SSL", "client.id": "a=b"},
+        "security.protocol=SSL,client.id=a=b",
+        {"security.protocol": "SSL", "client.id": "a=b"},
     ),
     "keep": ("true", True),
     "keep_alive": ("0.5", 0.5),
@@ -181,7 +181,7 @@ def test_every_setting_is_read_from_a_file(case: str, tmp_path: Path) -> None:
     # JSON writes texts, numbers and lists as TOML does.
     lines = [f"{name} = {json.dumps(it)}" for name, (_, it) in values.items() if name != "kafka"]
     if "kafka" in values:
-        lines += ["[kafka]", '"security.protocol" = "SASL_SSL"', '"client.id" = "a=b"']
+        lines += ["[kafka]", '"security.protocol" = "SSL"', '"client.id" = "a=b"']
     file.write_text("\n".join(lines))
 
     found = load_by_process(jobs, {job: ["--config", str(file)] for job in jobs})

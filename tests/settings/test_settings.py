@@ -81,10 +81,12 @@ def test_kafka_options_from_every_place(write_config: Any) -> None:
     file = write_config('[kafka]\n"security.protocol" = "SSL"\n')
 
     assert load(file=file).kafka == {"security.protocol": "SSL"}
-    assert load(environment={"SCORE_KAFKA": "a=1,b=2=3"}).kafka == {"a": "1", "b": "2=3"}
-    both = load("--kafka", "c=3", file=file, environment={"SCORE_KAFKA": "b=2"})
-    assert both.kafka == {"security.protocol": "SSL", "b": "2", "c": "3"}
-    assert load("--kafka", "a.b=c", "--kafka", "d=e=f,g").kafka == {"a.b": "c", "d": "e=f,g"}
+    expected = {"client.id": "1", "client.rack": "2=3"}
+    assert load(environment={"SCORE_KAFKA": "client.id=1,client.rack=2=3"}).kafka == expected
+    both = load("--kafka", "client.id=3", file=file, environment={"SCORE_KAFKA": "client.rack=2"})
+    assert both.kafka == {"security.protocol": "SSL", "client.rack": "2", "client.id": "3"}
+    given = load("--kafka", "retries=5", "--kafka", "client.id=e=f,g").kafka
+    assert given == {"retries": "5", "client.id": "e=f,g"}
 
 
 def test_the_usual_kafka_variable_is_heard() -> None:

@@ -1,4 +1,4 @@
-"""A job's Spark session waits for running tasks before it ends."""
+"""A job's Spark session waits for running tasks before it ends; its Kafka clients are known."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import pytest
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+from lib.errors import SettingsError
+from lib.kafka.options import java_list
+from lib.kafka.options.java_values import check_java_values
 from lib.spark.session import count_running_tasks, wait_for_tasks
+from tests.kafka.client_options import list_java_definitions, read_java_options
 from tests.support.waiting import wait_until
 
 GROUP = "stopped"
@@ -61,3 +66,37 @@ def test_a_stop_waits_for_tasks_that_are_about_to_begin(spark: SparkSession) -> 
             began_late += count_running_tasks(spark)
 
     assert began_late == 0
+
+
+def test_the_list_of_javas_options_is_that_of_the_connectors_client(spark: SparkSession) -> None:
+    version, options = read_java_options(spark)
+
+    # If this fails: .venv/bin/python -m tests.kafka.write_options
+    assert version == java_list.VERSION
+    assert options == java_list.OPTIONS
+
+
+@pytest.mark.parametrize("value", ["", "abc", " 7 ", "-1", "1.5", "99999999999", "TRUE", "none"])
+def test_javas_client_refuses_the_same_values(spark: SparkSession, value: str) -> None:
+    given = spark._jvm.java.util.HashMap()  # type: ignore[union-attr]
+    for name in java_list.OPTIONS:
+        given.put(name, value)
+    refused: set[str] = set()
+    asked: set[str] = set()
+    for definition in list_java_definitions(spark):
+        verdicts = {it.name(): bool(it.errorMessages()) for it in definition.validate(given)}
+        asked |= verdicts.keys()
+        refused |= {name for name, is_refused in verdicts.items() if is_refused}
+
+    # They name classes, which this session may not have; Java looks for them at the start.
+    classes = {name for name, (kind, _) in java_list.OPTIONS.items() if kind == "CLASS"}
+    assert java_list.OPTIONS.keys() <= asked
+    assert {name for name in java_list.OPTIONS if is_refused(name, value)} == refused - classes
+
+
+def is_refused(name: str, value: str) -> bool:
+    try:
+        check_java_values({name: value})
+    except SettingsError:
+        return True
+    return False

@@ -27,6 +27,7 @@ from lib.kafka.connection.probe import (
     find_connection_fault,
     speaks_tls,
 )
+from lib.kafka.options.librdkafka_check import check_librdkafka
 from lib.kafka.secrets import hide_secrets
 
 # Brokers that are not reached may just be starting, or their name service may be.
@@ -55,19 +56,14 @@ def connect(cluster: Cluster) -> AdminClient:
     """Build a client, and wait until the brokers have accepted it.
 
     Raises:
-        KafkaSetupError: an option is wrong, no broker is reached, or the password or a certificate
-            is refused; the error says which.
+        SettingsError: librdkafka does not take an option.
+        KafkaSetupError: no broker is reached, or the password or a certificate is refused; the
+            error says which.
     """
+    check_librdkafka(cluster.options)
     log = _FaultLog()
     settings: dict[str, Any] = {**cluster.for_librdkafka(), "log_level": 6, "logger": log}
-    try:
-        admin = AdminClient(settings)
-    except KafkaException as error:
-        # For example, a file of certificates does not exist.
-        reason = hide_secrets(error.args[0].str(), cluster.options)
-        raise KafkaSetupError(
-            f"the Kafka client does not take the --kafka options: {reason}"
-        ) from None
+    admin = AdminClient(settings)
     metadata = _await_metadata(admin, cluster, log.faults)
     _check_advertised(cluster, list(metadata.brokers.values()))
     return admin

@@ -16,7 +16,7 @@ import pytest
 
 from jobs.produce import produce
 from lib.decode.engines.python import decode_value
-from lib.errors import KafkaSetupError, SinkError
+from lib.errors import KafkaSetupError, SettingsError, SinkError
 from lib.kafka.cluster import Cluster
 from lib.settings.jobs.produce import ProduceSettings
 from lib.setup.places import PROJECT_ROOT
@@ -116,7 +116,7 @@ def test_a_missing_topic_is_refused_or_created(run: Produce, broker: Broker) -> 
 def test_a_certificate_that_is_not_there_is_one_clear_error(run: Produce, tmp_path: Path) -> None:
     options = {"security.protocol": "SSL", "ssl.ca.location": str(tmp_path / "none.pem")}
 
-    with pytest.raises(KafkaSetupError, match="does not take the --kafka options"):
+    with pytest.raises(SettingsError, match="librdkafka does not take the --kafka options"):
         run(input_topic="customers", count=1, kafka=options)
 
 
