@@ -61,7 +61,7 @@ class ThroughputSettings(TrialSettings):
     contestants = tuple(CONTESTANTS)
 
     records: int = Field(1_000_000, ge=1_000, description="how many each contestant scores")
-    rounds: int = Field(3, ge=1, description="how often each one runs, in turn")
+    rounds: int = Field(5, ge=1, description="how often each one runs, in turn")
     max_offsets_per_trigger: int = Field(
         100_000,
         ge=100,
