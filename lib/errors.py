@@ -212,7 +212,7 @@ class PlanRefusedError(SinkError):
 class SinkRejectedError(SinkError):
     """Kafka refuses a message for good, for example because it is larger than the topic allows."""
 
-    remedy = "raise max.message.bytes of the topic, then start the job again"
+    remedy = "see the reason, then start the job again"
 
 
 def first_line(text: str | None) -> str:

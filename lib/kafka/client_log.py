@@ -43,7 +43,8 @@ class ClientLog:
     """Gets a client's log lines, like a ``logging.Logger``, while the client is polled.
 
     Args:
-        passed_level: lines of this level of ``logging`` and above go to this module's logger.
+        passed_level: lines of this level of ``logging`` and above go to this module's logger, no
+            higher than INFO: what they tell is an error of a call too.
 
     Attributes:
         loss: the first line since the last :meth:`forget` after which a request may have been
@@ -65,7 +66,7 @@ class ClientLog:
             line: the text of the line.
         """
         if level >= self._passed_level:
-            logger.log(level, text, facility, client, line)
+            logger.log(min(level, logging.INFO), text, facility, client, line)
         if self.loss is None and _may_repeat(facility, line):
             self.loss = line
 

@@ -43,10 +43,10 @@ def load_fallback(backend: ModelBackend, cause: NotUsableError) -> ModelBackend:
         raise ModelUnavailableError(
             f"{backend.kind} model {backend.model_path}: {cause}; no fallback path specified"
         ) from cause
+    fallback = build_fallback(backend)
+    fallback.load()  # only then: a warning before an error would name something else
     logger.warning(
         "%s model not used, falling back to %s: cause=%s model=%s fallback=%s",
         *(backend.kind, DEFAULT, cause, backend.model_path, backend.fallback_path),
     )
-    fallback = build_fallback(backend)
-    fallback.load()
     return fallback

@@ -68,10 +68,13 @@ def check_connector(session: SparkSession) -> None:
 
 
 def stop_session(session: SparkSession) -> None:
-    """Stop Spark, after waiting for tasks that are about to end.
+    """Stop Spark without a line of its own, after waiting for tasks that are about to end.
 
-    Spark logs an error for each task that ends after its scheduler.
+    Spark logs an error for each task that ends after its scheduler, and for each worker that it
+    kills, such as those of a warm-up when the start is refused. Whatever ends the job is told in
+    the job's own line.
     """
+    session.sparkContext.setLogLevel("OFF")
     wait_for_tasks(session)
     session.stop()
 

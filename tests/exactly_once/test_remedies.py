@@ -480,7 +480,7 @@ def test_a_message_that_was_too_large_is_written_once_its_topic_takes_it(
     with narrow.running(sink) as query:
         wait_until(lambda: not query.isActive)
     assert isinstance(sink.failure, SinkRejectedError)
-    assert "raise max.message.bytes of the topic" in str(sink.failure)
+    assert f"raise max.message.bytes of topic {narrow.output}" in str(sink.failure)
 
     raise_limit(copying, narrow.output)
     narrow.drain()

@@ -58,9 +58,12 @@ def test_the_first_loss_is_told_until_it_is_forgotten() -> None:
     assert found == [LOST, None, "a call was repeated after _TIMED_OUT"]
 
 
-def test_errors_are_passed_on_as_the_client_words_them(caplog: pytest.LogCaptureFixture) -> None:
+def test_errors_are_passed_on_as_the_client_words_them_and_alarm_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with caplog.at_level(logging.DEBUG, "lib.kafka.client_log"):
         tell("FAIL", LOST, logging.INFO)
         tell("ERROR", "fenced", logging.ERROR)
 
     assert caplog.messages == [f"ERROR [{CLIENT}] fenced"]
+    assert [record.levelname for record in caplog.records] == ["INFO"]

@@ -131,6 +131,18 @@ def test_missing_onnxruntime_falls_back(
     assert "ONNX model not used, falling back to sklearn: cause=onnxruntime is not" in caplog.text
 
 
+def test_a_file_that_is_missing_is_an_error_without_a_warning_before_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What would stand in is missing too, so nothing falls back to anything."""
+    backend = OnnxBackend(tmp_path / "none.onnx", tmp_path / "none.onnx")
+
+    with pytest.raises(FileNotFoundError, match=r"none\.onnx"):
+        backend.load()
+
+    assert caplog.messages == []
+
+
 def test_a_version_without_it_falls_back_to_its_pipeline(
     sklearn_pipeline: Any, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,3 +100,5 @@ def test_a_lacking_right_ends_the_job_with_one_line(
     assert len(errors) == 1, printed
     assert taken.command(user.principal) in errors[0]
     assert "Traceback" not in printed
+    # The warm-up of the workers ends with the start that is refused, and is no error of its own.
+    assert not re.findall(r"^\S+ ERROR .*", printed, re.MULTILINE)

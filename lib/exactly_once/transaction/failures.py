@@ -32,10 +32,10 @@ _FENCED = frozenset(
 )
 
 _REJECTED = {
-    KafkaError.MSG_SIZE_TOO_LARGE: "raise max.message.bytes of the topic",
-    KafkaError.RECORD_LIST_TOO_LARGE: "raise max.message.bytes of the topic",
+    KafkaError.MSG_SIZE_TOO_LARGE: "raise max.message.bytes of {topic}",
+    KafkaError.RECORD_LIST_TOO_LARGE: "raise max.message.bytes of {topic}",
     KafkaError.TOPIC_AUTHORIZATION_FAILED: (
-        "grant {principal} READ on the input topic and WRITE on the output topics"
+        "grant {principal} READ on the input topic and WRITE on {topic}"
     ),
     KafkaError.GROUP_AUTHORIZATION_FAILED: "{grant}",
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "{grant}",
@@ -46,13 +46,13 @@ _REJECTED = {
     KafkaError._AUTHENTICATION: "check the credentials among the --kafka options",
     KafkaError.SASL_AUTHENTICATION_FAILED: "check the credentials among the --kafka options",
     KafkaError.INVALID_RECORD: (
-        "give every record a key, or take cleanup.policy=compact from the output topics"
+        "give every record a key, or take cleanup.policy=compact from {topic}"
     ),
-    KafkaError.INVALID_TIMESTAMP: "raise message.timestamp.after.max.ms of the topic",
+    KafkaError.INVALID_TIMESTAMP: "raise message.timestamp.after.max.ms of {topic}",
     KafkaError.POLICY_VIOLATION: "ask who runs the brokers for their policy of messages",
-    KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topic",
-    KafkaError._UNKNOWN_TOPIC: "create the topic",
-    KafkaError.TOPIC_EXCEPTION: "correct the topic's name",
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "create {topic}, which is not there or was deleted",
+    KafkaError._UNKNOWN_TOPIC: "create {topic}, which is not there or was deleted",
+    KafkaError.TOPIC_EXCEPTION: "correct the name of {topic}",
 }
 
 
@@ -63,6 +63,8 @@ _CONSEQUENCES = frozenset(
         KafkaError._CONFLICT,
         KafkaError._PURGE_QUEUE,
         KafkaError._PURGE_INFLIGHT,
+        # "Messages failed delivery": each of them has its own error.
+        KafkaError._INCONSISTENT,
     }
 )
 
@@ -81,16 +83,18 @@ def classify(error: KafkaError) -> Failure:
     return Failure.TRANSIENT
 
 
-def way_out(error: KafkaError, settings: TransactionSettings) -> str:
+def way_out(error: KafkaError, settings: TransactionSettings, topic: str | None = None) -> str:
     """Say what to change after an error that is :attr:`Failure.REJECTED`, if possible as a command.
 
     Args:
         error: the first error of the transaction.
         settings: the settings of the writer; they name the job's user and what it asked for.
+        topic: the topic of the message that failed; None if it was none, or is not known.
     """
     principal = settings.cluster.principal
     return _REJECTED[error.code()].format(
         principal=principal,
+        topic="the output topic" if topic is None else f"topic {topic}",
         grant=_find_right(error, settings).command(principal),
         timeout_ms=round(settings.transaction_timeout_s * 1000),
     )
@@ -108,11 +112,20 @@ def _find_right(error: KafkaError, settings: TransactionSettings) -> Right:
     return Right("WRITE", "transactional id", name, "writes in transactions", of_partition)
 
 
-def build_sink_error(what: str, error: KafkaError, settings: TransactionSettings) -> SinkError:
-    """Build the error to raise after a client call has failed, unless the call was fenced."""
-    reason = f"{error.name()} {error.str()}"
+def build_sink_error(
+    what: str, error: KafkaError, settings: TransactionSettings, topic: str | None = None
+) -> SinkError:
+    """Build the error to raise after a client call has failed, unless the call was fenced.
+
+    Args:
+        what: the beginning of the message.
+        error: the first error of the transaction.
+        settings: the settings of the writer.
+        topic: the topic of the message that failed; None if it was none, or is not known.
+    """
+    reason = f"{error.name()} {error.str()}" + ("" if topic is None else f", topic {topic}")
     if classify(error) is Failure.REJECTED:
         return SinkRejectedError(
-            f"{what}: Kafka refuses it: {reason}", hint=way_out(error, settings)
+            f"{what}: Kafka refuses it: {reason}", hint=way_out(error, settings, topic)
         )
     return SinkRetryExhaustedError(f"{what}: {reason}")

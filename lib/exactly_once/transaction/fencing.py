@@ -67,12 +67,12 @@ class Fencing:
         if seen is not None and not is_own_doing and self._reopened < self._settings.reopen_limit:
             self._reopened += 1
             may_open_again = True
-        signer = self._find_signer(seen or {}, waits=may_open_again)
+        signer = self._find_signer(seen or {})
         return signer or (None if may_open_again else "another producer")
 
-    def _find_signer(self, seen: Mapping[int, str | None], *, waits: bool) -> str | None:
+    def _find_signer(self, seen: Mapping[int, str | None]) -> str | None:
         """Name who has signed the offsets; a new driver signs them as soon as it has started."""
-        deadline = time.monotonic() + (self._settings.claim_wait_s if waits else 0.0)
+        deadline = time.monotonic() + self._settings.claim_wait_s
         while True:
             stamps = self._peek_stamps()
             found = find_foreign(stamps, seen, self._run_id)

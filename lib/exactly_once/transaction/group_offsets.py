@@ -217,7 +217,9 @@ def build_client_settings(settings: TransactionSettings) -> dict[str, str | int 
         # After all brokers were gone, the default "rebootstrap" leaves a stale coordinator behind
         # and send_offsets_to_transaction never returns (librdkafka issue 5511).
         "metadata.recovery.strategy": "none",
-        "log_level": 3,
+        # In an outage the client would write several lines a second, which only repeat the errors
+        # of its calls.
+        "log_level": 0,
         **settings.cluster.for_librdkafka(),
     }
 

@@ -49,7 +49,7 @@ class TransactionalProducer:
         request_timeout_s: the time limit of each call except :meth:`commit`.
         commit_timeout_s: the time limit of a call of :meth:`commit`, which may be repeated.
         log: the client's log; it tells whether a request may have been repeated.
-        delivery_errors: the errors of messages, in the order in which they failed.
+        delivery_errors: (error, topic) of messages, in the order in which they failed.
         owns_consumer: whether the consumer is closed with the producer.
     """
 
@@ -61,7 +61,7 @@ class TransactionalProducer:
     request_timeout_s: float
     commit_timeout_s: float
     log: ClientLog = field(default_factory=ClientLog)
-    delivery_errors: list[KafkaError] = field(default_factory=list)
+    delivery_errors: list[tuple[KafkaError, str]] = field(default_factory=list)
     owns_consumer: bool = True
 
     def begin(self) -> None:
@@ -110,12 +110,19 @@ class TransactionalProducer:
             error = self._find_fatal() or error
         return error
 
+    def find_topic(self, error: KafkaError) -> str | None:
+        """Find the topic of the first message that failed with an error; None if there is none."""
+        if not self.delivery_errors:
+            self.client.poll(_REPORT_TIMEOUT_S)
+        topics = (topic for failure, topic in self.delivery_errors if failure == error.code())
+        return next(topics, None)
+
     def _find_delivery_error(self) -> KafkaError | None:
         """Return the error of the first message that failed, if one did."""
         if not self.delivery_errors:
             # The client reports errors with a delay, and calls fail in between.
             self.client.poll(_REPORT_TIMEOUT_S)
-        return next(iter(self.delivery_errors), None)
+        return self.delivery_errors[0][0] if self.delivery_errors else None
 
     def _find_fatal(self) -> KafkaError | None:
         """Return the error that ended the producer for good, if one did; call before dispose."""
@@ -178,11 +185,11 @@ def open_producer(
         check(read_stamps(settings))
     consumer = reader or Consumer(build_consumer_settings(settings, waits=waits))
     settings.on_step("opening")
-    delivery_errors: list[KafkaError] = []
+    delivery_errors: list[tuple[KafkaError, str]] = []
 
     def note_failure(error: KafkaError | None, message: Message) -> None:
         if error is not None and error.code() != KafkaError._PURGE_QUEUE:
-            delivery_errors.append(error)
+            delivery_errors.append((error, message.topic() or ""))
 
     log = ClientLog(logging.DEBUG if "debug" in settings.cluster.options else logging.ERROR)
     client_settings = _producer_settings(settings)

@@ -169,10 +169,12 @@ class RetryingProducer:
             except (KafkaException, BufferError) as error:
                 duration_s = time.monotonic() - started_s
                 first = _first_error(producer, error)
+                topic = None
                 if first is not None and classify(first) is Failure.REJECTED:
+                    topic = None if producer is None else producer.find_topic(first)
                     self._abort(producer)  # after other failures the next producer does it
                 self.close()
-                reason = self._judge(first, what, error, duration_s)
+                reason = self._judge(first, what, error, duration_s, topic)
             except BaseException:
                 # The producer knows offsets of before a commit that may have happened.
                 if self._may_have_committed:
@@ -253,7 +255,12 @@ class RetryingProducer:
         return time.time() - self._known_s >= retention_s
 
     def _judge(
-        self, first: KafkaError | None, what: str, error: Exception, duration_s: float
+        self,
+        first: KafkaError | None,
+        what: str,
+        error: Exception,
+        duration_s: float,
+        topic: str | None,
     ) -> str:
         """Raise an error if the failure is final, else return its text."""
         if first is None:
@@ -272,7 +279,9 @@ class RetryingProducer:
                     )
                     raise self._final from error
             case Failure.REJECTED:
-                self._final = build_sink_error(f"{what} of query {query}", first, self._settings)
+                self._final = build_sink_error(
+                    f"{what} of query {query}", first, self._settings, topic
+                )
                 raise self._final from error
         return f"{first.name()} {first.str()}"
 

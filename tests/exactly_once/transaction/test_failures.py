@@ -53,6 +53,7 @@ def test_each_error_has_one_consequence(code: int, failure: Failure) -> None:
         (KafkaError._CONFLICT, True),
         (KafkaError._PURGE_QUEUE, True),
         (KafkaError._PURGE_INFLIGHT, True),
+        (KafkaError._INCONSISTENT, True),
         (KafkaError._FENCED, False),
         (KafkaError._TIMED_OUT, False),
         (KafkaError.MSG_SIZE_TOO_LARGE, False),
@@ -67,8 +68,33 @@ def test_a_call_on_a_transaction_that_has_failed_does_not_tell_why(
 SETTINGS = TransactionSettings("kafka:9092", "churn", "in", {"sasl.username": "ada"})
 
 
-def test_a_final_error_names_what_to_change() -> None:
-    assert "max.message.bytes" in way_out(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), SETTINGS)
+@pytest.mark.parametrize(
+    ("code", "topic", "hint"),
+    [
+        (KafkaError.MSG_SIZE_TOO_LARGE, "dead", "raise max.message.bytes of topic dead"),
+        (KafkaError.MSG_SIZE_TOO_LARGE, None, "raise max.message.bytes of the output topic"),
+        (
+            KafkaError.UNKNOWN_TOPIC_OR_PART,
+            "out",
+            "create topic out, which is not there or was deleted",
+        ),
+        (KafkaError._UNKNOWN_TOPIC, "out", "create topic out, which is not there or was deleted"),
+        (
+            KafkaError.TOPIC_AUTHORIZATION_FAILED,
+            "out",
+            "grant User:ada READ on the input topic and WRITE on topic out",
+        ),
+        (
+            KafkaError.INVALID_RECORD,
+            "out",
+            "give every record a key, or take cleanup.policy=compact from topic out",
+        ),
+    ],
+)
+def test_a_final_error_names_the_topic_and_what_to_change(
+    code: int, topic: str | None, hint: str
+) -> None:
+    assert way_out(KafkaError(code), SETTINGS, topic) == hint
 
 
 def test_a_timeout_that_the_brokers_do_not_allow_names_their_setting_and_its_value() -> None:

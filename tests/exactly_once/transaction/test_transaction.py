@@ -25,6 +25,7 @@ from lib.errors import (
 )
 from lib.exactly_once.offsets.stamp import Stamp
 from lib.exactly_once.transaction.writer import TransactionalWriter, WriteReport
+from lib.kafka.admin import build_admin
 from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.tools.broker import Broker, EmbeddedBroker
@@ -166,9 +167,15 @@ def test_a_message_that_its_topic_refuses_is_final_and_leaves_nothing(
 ) -> None:
     small = setting.messages([0])
     large = setting.messages([1], value=random.Random(1).randbytes(3_000_000))
-    with pytest.raises(SinkRejectedError, match=r"MSG_SIZE_TOO_LARGE.*max\.message\.bytes"):
+    with pytest.raises(SinkRejectedError) as error:
         write(writer, pa.concat_tables([small, large]), {0: 2, 1: 0})
 
+    query = setting.transaction.query_name
+    refused = f"batch 0 of query {query}: Kafka refuses it: MSG_SIZE_TOO_LARGE "
+    assert str(error.value).startswith(refused)
+    assert str(error.value).endswith(
+        f", topic {setting.output} (raise max.message.bytes of topic {setting.output})"
+    )
     assert setting.keys() == []
     assert setting.committed()[0][0] < 0
     # The transaction was aborted: readers see the next message at once, not after a timeout.
@@ -176,6 +183,20 @@ def test_a_message_that_its_topic_refuses_is_final_and_leaves_nothing(
     assert setting.keys() == [b"next"]
     with pytest.raises(SinkRejectedError):  # the error stays final
         write(writer, small, {0: 1, 1: 0})
+
+
+def test_an_output_topic_that_is_deleted_is_named(setting: Setting) -> None:
+    # The client looks for a topic that is gone for 30 s by default.
+    kafka = {"topic.metadata.propagation.max.ms": "500"}
+    with closing(setting.writer(kafka=kafka, transaction_timeout_s=6.0)) as writer:
+        writer.open()
+        write(writer, setting.messages([0]), {0: 1, 1: 0})
+        admin = build_admin(setting.transaction.cluster)
+        admin.delete_topics([setting.output])[setting.output].result()
+        with pytest.raises(SinkRejectedError) as error:
+            write(writer, setting.messages([1]), {0: 2, 1: 0}, batch_id=1)
+
+    assert f", topic {setting.output} (create topic {setting.output}, which" in str(error.value)
 
 
 def test_a_refusal_is_final_at_once_whichever_call_comes_next(setting: Setting) -> None:
