@@ -24,6 +24,7 @@ from lib.stream.mode_check import check_mode
 from lib.stream.preflight import check_kafka
 from lib.stream.route import choose_route
 from lib.stream.start import start_stream
+from lib.stream.start_log import StartLog
 from lib.stream.warm_up import WarmUp
 from lib.stream.watch.process_end import end_process, has_jvm
 from lib.stream.watch.stop_signal import StopSignal
@@ -32,15 +33,19 @@ from lib.telemetry.console import build_view
 
 def score_stream(settings: ScoreStreamSettings, on_step: OnStep = ignore_step) -> int:
     """Check the settings, start the query and follow it; ``on_step``: see TransactionSettings."""
-    with StopSignal(settings.stop_timeout, end_process) as stop:
+    with StopSignal(settings.stop_timeout, end_process) as stop, StartLog() as log:
         if has_jvm():
             stop.watch_jvm()
-        check_kafka(settings)
-        spark = build_session(settings.query_name)
+        with log.waiting_for("answers of the brokers"):
+            facts = check_kafka(settings)
+        log.tell_program()
+        log.tell_kafka(settings, facts)
+        with log.waiting_for("Spark's session"):
+            spark = build_session(settings.query_name)
         stop.watch_jvm()
         code = ExitCode.DONE
         try:
-            run_stream(spark, settings, stop, on_step)
+            run_stream(spark, settings, stop, on_step, log)
         except QueryHungError as error:
             if not stop.is_requested:
                 report_error(error)
@@ -58,7 +63,11 @@ def score_stream(settings: ScoreStreamSettings, on_step: OnStep = ignore_step) -
 
 
 def run_stream(
-    spark: SparkSession, settings: ScoreStreamSettings, stop: StopSignal, on_step: OnStep
+    spark: SparkSession,
+    settings: ScoreStreamSettings,
+    stop: StopSignal,
+    on_step: OnStep,
+    log: StartLog,
 ) -> None:
     """Load the model, start the query and follow it to its end.
 
@@ -66,13 +75,20 @@ def run_stream(
         ScoringError: a model, topic or setting cannot be used, or the query failed.
     """
     check_connector(spark)
-    path = find_model(settings)
-    contract = find_contract(settings, path)
-    scorer = load_backend(spark, settings, path)
+    with log.waiting_for("the model"):
+        path = find_model(settings)
+        contract = find_contract(settings, path)
+        scorer = load_backend(spark, settings, path)
     route = choose_route(spark, settings, scorer)
+    log.tell_model(scorer, route)
     check_mode(spark, settings, scorer, route)
-    with WarmUp(spark, scorer, contract, route):
+    with (
+        log.waiting_for("the Python workers"),
+        WarmUp(spark, scorer, contract, route),
+        log.waiting_for("Kafka and the checkpoint, to take the query over"),
+    ):
         stream = start_stream(spark, settings, scorer, contract, route, on_step, stop)
+    log.tell_query(spark, settings, route, stream)
     stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import NoReturn, Self
 
@@ -178,6 +178,11 @@ class ExactlyOnceSink:
         if self._plan is None:
             raise PlanRefusedError("the sink has not been started", hint="call start() first")
         return self._plan
+
+    @property
+    def positions(self) -> Mapping[int, int | None]:
+        """Partition → the first offset without an answer; after :meth:`start`."""
+        return {} if self._commit is None else dict(self._commit.committed)
 
     def read_stream(self) -> DataFrame:
         """Read the source topic from the first record without an answer; after :meth:`start`.

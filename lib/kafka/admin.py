@@ -188,11 +188,32 @@ def _ask_offsets(
     return _ask(admin, topic, getattr(OffsetSpec, position)())  # the client's own are untyped
 
 
-def _ask(admin: AdminClient, topic: str, spec: OffsetSpec) -> dict[int, int]:
+def read_ends(admin: AdminClient, topic: str) -> dict[int, tuple[int, int]]:
+    """Read partition → (last stable offset, end), which differ while a transaction is open.
+
+    The end is asked for first, so that records that come meanwhile make no difference.
+
+    Raises:
+        KafkaException: the brokers do not tell.
+    """
+    spec: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+    def ask() -> dict[int, tuple[int, int]]:
+        ends = _ask(admin, topic, spec, IsolationLevel.READ_UNCOMMITTED)
+        stable = _ask(admin, topic, spec)
+        return {it: (stable[it], ends[it]) for it in sorted(stable.keys() & ends.keys())}
+
+    return ask_until_answered(ask, lambda error: error.code() in _NO_LEADER_YET, ANSWER_TIMEOUT_S)
+
+
+def _ask(
+    admin: AdminClient,
+    topic: str,
+    spec: OffsetSpec,
+    isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+) -> dict[int, int]:
     asked = {TopicPartition(topic, it): spec for it in list_partitions(admin, topic)}
-    answers = admin.list_offsets(
-        asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_TIMEOUT_S
-    )
+    answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=ANSWER_TIMEOUT_S)
     return {asked_of.partition: future.result().offset for asked_of, future in answers.items()}
 
 

@@ -43,8 +43,8 @@ class ClientLog:
     """Gets a client's log lines, like a ``logging.Logger``, while the client is polled.
 
     Args:
-        passed_level: lines of this level of ``logging`` and above go to this module's logger, no
-            higher than INFO: what they tell is an error of a call too.
+        passed_level: lines of this level of ``logging`` and above go to this module's logger, and
+            no line with a level above INFO, because a call fails with the same error.
 
     Attributes:
         loss: the first line since the last :meth:`forget` after which a request may have been

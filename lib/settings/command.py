@@ -11,6 +11,9 @@ from lib.exit_codes import ExitCode, find_exit_code
 from lib.settings.base import JobSettings
 from lib.settings.load import Settings, load_settings
 
+#: The logger of the lines about a start, which are told without --verbose too.
+START_LOGGER = f"{__name__.partition('.')[0]}.start"
+
 
 def run_job(
     kind: type[Settings],
@@ -71,6 +74,7 @@ def configure_logging(settings: JobSettings) -> None:
     )
     package = __name__.partition(".")[0]
     logging.getLogger(package).setLevel(logging.DEBUG if settings.verbose else logging.WARNING)
+    logging.getLogger(START_LOGGER).setLevel(logging.INFO)
     if not settings.verbose:
         # These loggers print traces of errors that the job reports in one line.
         for name in ("py4j", "SQLQueryContextLogger"):

@@ -67,14 +67,19 @@ def check_connector(session: SparkSession) -> None:
         ) from error
 
 
-def stop_session(session: SparkSession) -> None:
-    """Stop Spark without a line of its own, after waiting for tasks that are about to end.
+def silence(session: SparkSession) -> None:
+    """Let Spark log nothing more, because the job ends.
 
-    Spark logs an error for each task that ends after its scheduler, and for each worker that it
+    Spark logs an error for each task and write that the end interrupts, and for each worker that it
     kills, such as those of a warm-up when the start is refused. Whatever ends the job is told in
     the job's own line.
     """
     session.sparkContext.setLogLevel("OFF")
+
+
+def stop_session(session: SparkSession) -> None:
+    """Stop Spark in silence, after waiting for tasks that are about to end."""
+    silence(session)
     wait_for_tasks(session)
     session.stop()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from enum import Enum
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -35,7 +36,20 @@ from lib.settings.jobs.score_stream import ScoreStreamSettings
 logger = logging.getLogger(__name__)
 
 
-def check_kafka(settings: ScoreStreamSettings) -> None:
+@dataclass(frozen=True)
+class KafkaFacts:
+    """The facts about the cluster that the checks have found.
+
+    Attributes:
+        brokers: the ids of the brokers.
+        partitions: topic → number of its partitions.
+    """
+
+    brokers: Sequence[int]
+    partitions: Mapping[str, int]
+
+
+def check_kafka(settings: ScoreStreamSettings) -> KafkaFacts:
     """Make sure that the job can sign in, has its rights, and that its topics take its messages.
 
     Findings that do not stop the job are logged. Brokers do not tell the right to the transactional
@@ -60,6 +74,7 @@ def check_kafka(settings: ScoreStreamSettings) -> None:
     brokers = list_brokers(admin)
     report_findings(check_limits(admin, settings, topics, brokers=len(brokers)))
     warn_of_old_brokers(admin, brokers)
+    return KafkaFacts(brokers, {name: len(it.partitions) for name, it in topics.items()})
 
 
 def count_partitions(settings: ScoreStreamSettings) -> int:

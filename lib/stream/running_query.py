@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
 from pyspark.errors import PySparkException, StreamingQueryException
@@ -15,8 +16,10 @@ from lib.errors import BatchTimeoutError, QueryHungError, ScoringError, SinkFenc
 from lib.exactly_once.sink import ExactlyOnceSink
 from lib.spark.failed_query import build_query_error
 from lib.spark.hung_workers import end_hung_workers
+from lib.spark.session import silence
 from lib.stream.new_progress import NewProgress
 from lib.stream.watch.guard import QueryGuard
+from lib.stream.watch.held_back import HeldBack
 from lib.stream.watch.restarts import RestartPolicy
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.console import ProgressView
@@ -40,6 +43,7 @@ class RunningQuery:
         guard: the guard, which tells when to give up the query, and which failures do not count.
         sink: the exactly-once sink, which knows why the query failed; None without it.
         count: a function that counts the messages of a batch, if Spark does not observe them.
+        held_back: the count of records behind open transactions; None without it.
     """
 
     query: StreamingQuery
@@ -51,11 +55,13 @@ class RunningQuery:
         guard: QueryGuard,
         sink: ExactlyOnceSink | None = None,
         count: Callable[[int], MessageCounts | None] = lambda _: None,
+        held_back: HeldBack | None = None,
     ) -> None:
         self._start = start
         self._restarts = restarts
         self._guard = guard
         self._count = count
+        self._held_back = held_back
         self._totals = Totals()
         self._seen = -1
         self.sink = sink
@@ -86,7 +92,11 @@ class RunningQuery:
         """
         failures = 0
         try:
-            with stop.working_on("the batch under way"), self._guard.outage:
+            with (
+                stop.working_on("the batch under way"),
+                self._guard.outage,
+                self._held_back or nullcontext(),
+            ):
                 while (failure := self._watch(view, stop)) is not None:
                     failures = 1 if self._has_progress() else failures + 1
                     failures = self._restart(failure, failures, stop)
@@ -103,6 +113,8 @@ class RunningQuery:
             self._show_new(view)
             if time.monotonic() - looked_s >= _LOOK_S:
                 overdue, looked_s = self._guard.judge(self.query), time.monotonic()
+        if stop.is_requested:
+            silence(self._guard.signs.spark)
         if self.query.isActive:
             if overdue is not None or not self._finish_batch(stop):
                 self._give_up()
@@ -194,7 +206,9 @@ class RunningQuery:
     def _show_new(self, view: ProgressView) -> None:
         for event in self._new_progress.take():
             self._guard.signs.note()
-            batch = BatchProgress.from_event(event, self._count(int(event["batchId"])))
+            held_back = None if self._held_back is None else self._held_back.records
+            counts = self._count(int(event["batchId"]))
+            batch = BatchProgress.from_event(event, counts, held_back)
             if batch.batch_id > self._seen and batch.records:
                 self._totals, self._seen = self._totals.add(batch), batch.batch_id
                 view.show(batch, self._totals)

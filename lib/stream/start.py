@@ -27,6 +27,7 @@ from lib.stream.plan import ScoringPlan, plan_scoring
 from lib.stream.route import Route
 from lib.stream.running_query import RunningQuery
 from lib.stream.watch.guard import QueryGuard
+from lib.stream.watch.held_back import HeldBack
 from lib.stream.watch.life_signs import LifeSigns
 from lib.stream.watch.outage import Brokers, OutageWatch
 from lib.stream.watch.restarts import RestartPolicy
@@ -96,12 +97,14 @@ def start_stream(
         )
 
     restarts, guard = RestartPolicy(settings.restart_limit), build_guard(spark, settings)
+    chosen_partitions = parse_partitions(settings.partitions)
+    held_back = HeldBack(settings.cluster, settings.input_topic, chosen_partitions)
     if route.commit == "spark":
-        stream = RunningQuery(start_at_least_once, restarts, guard)
+        stream = RunningQuery(start_at_least_once, restarts, guard, held_back=held_back)
     else:
         chosen = replace(_exactly_once(settings, route.commit), on_step=on_step)
         sink = ExactlyOnceSink(spark, chosen)
-        stream = RunningQuery(start_exactly_once, restarts, guard, sink, count_written)
+        stream = RunningQuery(start_exactly_once, restarts, guard, sink, count_written, held_back)
     stream.start(stop or StopSignal())
     return stream
 

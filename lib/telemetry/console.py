@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -12,8 +13,8 @@ from rich.text import Text
 
 from lib.telemetry.progress import BatchProgress, Totals
 
-# The shortest time between two lines in a log file.
-_PLAIN_INTERVAL_S = 2.0
+# The shortest time between two lines in a log file, and the longest that a line waits.
+_PLAIN_INTERVAL_S = 10.0
 
 
 class ProgressView(Protocol):
@@ -48,10 +49,10 @@ def build_view(stream: TextIO, terminal: str | None = None) -> ProgressView:
 
 def format_batch(batch: BatchProgress, totals: Totals) -> str:
     """Format a batch as one line: rate, lag, duration, predictions, dead letters."""
-    lag = "unknown" if batch.lag_records is None else f"{batch.lag_records:,}"
+    lag, end_lag = _format_count(batch.lag_records), _format_count(batch.end_lag_records)
     return (
         f"batch {batch.batch_id}: {batch.records:,} records in {batch.duration_ms:,} ms"
-        f" | {batch.rate:,.0f}/s | lag {lag}"
+        f" | {batch.rate:,.0f}/s | lag {lag}, to the end {end_lag}"
         f" | predictions {totals.predictions:,} | dead letters {totals.dead_letters:,}"
     )
 
@@ -64,8 +65,17 @@ def format_totals(totals: Totals) -> str:
     )
 
 
+def stamp(line: str) -> str:
+    """Put the local time before a line, as the log has it."""
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}"
+
+
+def _format_count(count: int | None) -> str:
+    return "unknown" if count is None else f"{count:,}"
+
+
 class PlainView:
-    """Writes lines for logs, at most one in two seconds.
+    """Writes lines for logs, at most one in ten seconds; the last one of a burst waits no longer.
 
     Args:
         stream: the stream that the lines go to.
@@ -75,19 +85,35 @@ class PlainView:
         self._stream = stream
         self._last_s = float("-inf")
         self._pending: str | None = None
+        # The timer that writes the pending line, unless it has been written before.
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
 
     def show(self, batch: BatchProgress, totals: Totals) -> None:
         """Show the newest batch."""
-        self._pending = format_batch(batch, totals)
-        if time.monotonic() - self._last_s >= _PLAIN_INTERVAL_S:
-            self._flush()
+        with self._lock:
+            self._pending = stamp(format_batch(batch, totals))
+            wait_s = self._last_s + _PLAIN_INTERVAL_S - time.monotonic()
+            if wait_s <= 0:
+                self._write_pending()
+            elif self._timer is None:
+                self._timer = threading.Timer(wait_s, self._flush)
+                self._timer.daemon = True
+                self._timer.start()
 
     def close(self, totals: Totals) -> None:
         """Show the end."""
         self._flush()
-        self._write(format_totals(totals))
+        self._write(stamp(format_totals(totals)))
 
     def _flush(self) -> None:
+        with self._lock:
+            self._write_pending()
+
+    def _write_pending(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._pending is not None:
             self._write(self._pending)
             self._pending, self._last_s = None, time.monotonic()
@@ -111,9 +137,10 @@ class LiveView:
 
     def show(self, batch: BatchProgress, totals: Totals) -> None:
         """Show the newest batch."""
-        self._live.update(Text(format_batch(batch, totals), no_wrap=True, overflow="ellipsis"))
+        line = stamp(format_batch(batch, totals))
+        self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))
 
     def close(self, totals: Totals) -> None:
         """Show the end."""
         self._live.stop()
-        self._console.print(format_totals(totals), highlight=False)
+        self._console.print(stamp(format_totals(totals)), highlight=False)

@@ -33,8 +33,10 @@ class BatchProgress:
         predictions, dead_letters: see :class:`MessageCounts`.
         rate: records per second; 0 for an empty batch.
         duration_ms: the milliseconds from trigger to commit.
-        lag_records: the number of records in the topic that are not read yet; None if Spark does
-            not know it.
+        lag_records: the number of records up to the last stable offset of each partition that are
+            not read yet; None if Spark does not know it.
+        end_lag_records: the number up to the end of each partition, which also counts the records
+            that wait for the end of an open transaction; None if it is not known.
     """
 
     batch_id: int
@@ -44,27 +46,34 @@ class BatchProgress:
     rate: float
     duration_ms: int
     lag_records: int | None
+    end_lag_records: int | None = None
 
     @classmethod
     def from_event(
-        cls, event: Mapping[str, Any], counts: MessageCounts | None = None
+        cls,
+        event: Mapping[str, Any],
+        counts: MessageCounts | None = None,
+        held_back: int | None = None,
     ) -> BatchProgress:
         """Read a ``StreamingQueryProgress``.
 
         Args:
             event: Spark's event as a JSON object.
             counts: the sink's counts; None to take those that Spark has observed.
+            held_back: the number of records behind the last stable offsets; None if not known.
         """
         # Spark counts rows at each reading: a batch that is written in parts is read several times.
         read = int(event.get("numInputRows") or 0)
         rate = float(event.get("processedRowsPerSecond") or 0.0)
         if counts is None:
-            counts = _read_observation((event.get("observedMetrics") or {}).get(OBSERVATION) or {})
-            records = read
-        else:
+            counts = _read_observation(event)
+        records = read
+        if counts is not None:
             records = counts.predictions + counts.dead_letters
             rate = rate * records / read if read else 0.0
-        sources = event.get("sources") or []
+        else:
+            counts = MessageCounts()
+        lag = _sum_lag(event.get("sources") or [])
         return cls(
             batch_id=int(event["batchId"]),
             records=records,
@@ -72,7 +81,8 @@ class BatchProgress:
             dead_letters=counts.dead_letters,
             rate=rate,
             duration_ms=int((event.get("durationMs") or {}).get("triggerExecution") or 0),
-            lag_records=_sum_lag(sources),
+            lag_records=lag,
+            end_lag_records=None if lag is None or held_back is None else lag + held_back,
         )
 
 
@@ -95,7 +105,11 @@ class Totals:
         )
 
 
-def _read_observation(observed: Mapping[str, Any]) -> MessageCounts:
+def _read_observation(event: Mapping[str, Any]) -> MessageCounts | None:
+    """Read the counts that Spark has observed; None if the event has none."""
+    observed = (event.get("observedMetrics") or {}).get(OBSERVATION)
+    if not observed:
+        return None
     return MessageCounts(
         int(observed.get("predictions") or 0), int(observed.get("dead_letters") or 0)
     )

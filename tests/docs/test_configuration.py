@@ -110,4 +110,6 @@ def test_every_logger_that_is_quieted_exists() -> None:
             classes.update(archive.namelist())
 
     assert len(names) > 5
-    assert [it for it in names if f"{it.replace('.', '/')}.class" not in classes] == []
+    packages = {name.rpartition("/")[0] for name in classes}
+    paths = [name.replace(".", "/") for name in names]
+    assert [it for it in paths if f"{it}.class" not in classes and it not in packages] == []

@@ -129,6 +129,19 @@ def start_job(
             kill_group(process)
 
 
+def read_start(process: subprocess.Popen[str]) -> tuple[list[str], str]:
+    """Return (what a job has told of its start, the line of its first batch), without the times."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        _, _, text = line.rstrip().partition(" ")
+        text = text.partition(" ")[2]
+        if text.startswith("batch "):
+            return lines, text
+        lines.append(text.removeprefix("INFO lib.start "))
+    raise AssertionError(f"the job has ended: {lines}")
+
+
 def kill_group(process: subprocess.Popen[str]) -> None:
     """Send SIGKILL to the job's process group: wrapper, JVM, driver and Python workers."""
     try:

@@ -23,17 +23,21 @@ from lib.settings.command import run_job as run_job_here
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.setup.places import PROJECT_ROOT
 from lib.stream.preflight import check_kafka
+from lib.stream.start_log import StartLog
 from lib.stream.watch.stop_signal import StopSignal
 from tests.end_to_end.jobs import (
     JOB_TIMEOUT_S,
     SCORE_STREAM,
     Deployment,
     read_account,
+    read_start,
     run_job,
     start_job,
 )
 from tests.support.topics import Record, build_customers, produce
 
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+INCUBATOR = "WARNING: Using incubator modules: jdk.incubator.vector\n"
 # The documents promise this time.
 FAIL_WITHIN_S = 30.0
 
@@ -50,7 +54,9 @@ def assert_one_line(done: subprocess.CompletedProcess[str], message: str) -> Non
 
 
 def report(
-    capsys: pytest.CaptureFixture[str], work: Callable[[ScoreStreamSettings], None], **options: Any
+    capsys: pytest.CaptureFixture[str],
+    work: Callable[[ScoreStreamSettings], object],
+    **options: Any,
 ) -> str:
     """Run a part of the job in this process, and return the one line with which it fails."""
     settings = ScoreStreamSettings(**options)
@@ -98,7 +104,7 @@ def test_an_unreachable_broker_is_one_line(
 def stream(spark: SparkSession) -> Iterator[Callable[[ScoreStreamSettings], None]]:
     """Provide what the job does once it has a session."""
     with StopSignal() as stop:
-        yield lambda settings: run_stream(spark, settings, stop, ignore_step)
+        yield lambda settings: run_stream(spark, settings, stop, ignore_step, StartLog())
 
 
 def test_a_model_of_another_contract_is_one_line(
@@ -167,11 +173,14 @@ def test_plain_spark_submit_without_the_connector_says_how_to_add_it(
     assert_one_line(done, r"connector .*--packages org\.apache\.spark:spark-sql-kafka-0-10_2\.13:4")
 
 
-def stop_after_first_batch(arguments: list[str], number: signal.Signals) -> str:
-    """Start the job, stop it by a signal, check its clean end, and return what it printed."""
+def stop_after_first_batch(arguments: list[str], number: signal.Signals) -> tuple[list[str], str]:
+    """Start the job, stop it by a signal, check its clean end and that nothing alarms anybody.
+
+    Returns:
+        The lines of the start, and the output after the first batch.
+    """
     with start_job(arguments) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
+        started, first = read_start(process)
         assert first.startswith("batch 0: "), first
         if number is signal.SIGINT:
             os.killpg(process.pid, number)  # a terminal signals the whole foreground group
@@ -182,8 +191,11 @@ def stop_after_first_batch(arguments: list[str], number: signal.Signals) -> str:
     assert process.returncode == 0, errors
     assert "Traceback" not in output + errors
     assert "Exception" not in output + errors
-    assert "Failed to cancel" not in errors  # Spark warns so when there was nothing to cancel
-    return output
+    # The one warning of the start is that of Java about a module of Spark's.
+    assert errors in ("", INCUBATOR)
+    told = [line for line in output.splitlines() if " WARNING " in line or " ERROR " in line]
+    assert all(": stopping, " in line or ": waiting for " in line for line in told), told
+    return started, output
 
 
 def send_customers(deployment: Deployment) -> tuple[list[Record], list[str]]:
@@ -198,21 +210,37 @@ def test_sigterm_finishes_the_batch_and_the_next_start_drains_and_tells_what_it_
 ) -> None:
     records, arguments = send_customers(deployment)
 
-    output = stop_after_first_batch(arguments, signal.SIGTERM)
+    started, output = stop_after_first_batch(arguments, signal.SIGTERM)
 
-    assert output.splitlines()[-1].startswith("stopped after ")
+    assert [re.sub(r"\d+\.\d+ s", "N s", line) for line in started[1:]] == [
+        f"brokers 1 at {deployment.bootstrap_servers}, PLAINTEXT",
+        f"topics {deployment.input_topic} (partitions: 4) -> {deployment.output_topic} (partitions:"
+        f" 4), dead letters {deployment.dead_letter_topic} (partitions: 2)",
+        "model churn@1/onnx, threshold 0.4, records read by Python workers, scored by Python"
+        " workers",
+        "guarantee exactly-once: the driver commits each batch in a transaction",
+        f"group {deployment.query_name} at 0:0,1:0,2:0,3:0 (first start: the configured position)",
+        "Spark's UI is switched off",
+        "ready after N s: the query runs",
+    ]
+    assert re.fullmatch(
+        r"version 0\.1\.0, commit ([0-9a-f]{12}|unknown), Spark 4\.2\.0, Python 3\.\d+\.\d+",
+        started[0],
+    )
+    assert re.match(rf"{TIME} stopped after ", output.splitlines()[-1])
     before = read_account(deployment, records)
     done = run_job(deployment.arguments())
     assert done.returncode == 0, done.stderr
+    assert done.stderr in ("", INCUBATOR)
     account = read_account(deployment, records)
     assert account.faults == {}
     lines = done.stdout.splitlines()
     left = len(before.missing)
-    batch = r"batch \d: [\d,]+ records in [\d,]+ ms \| [\d,]+/s \| lag 0 \| "
-    assert re.match(batch, lines[-2])
+    batch = r"batch \d: [\d,]+ records in [\d,]+ ms \| [\d,]+/s \| lag 0, to the end 0 \| "
+    assert re.match(f"{TIME} {batch}", lines[-2])
     # A batch that Spark had planned when the signal came is done first, without other records.
-    batches = 1 if lines[-2].split()[2] == f"{left:,}" else 2
-    assert lines[-1] == (
+    batches = 1 if lines[-2].split()[4] == f"{left:,}" else 2
+    assert re.sub(f"^{TIME} ", "", lines[-1]) == (
         f"stopped after {batches} batches: {left:,} records,"
         f" {len(account.predictions) - len(before.predictions):,} predictions,"
         f" {len(account.dead_letters) - len(before.dead_letters):,} dead letters"
@@ -227,9 +255,9 @@ def test_sigterm_finishes_the_batch_and_the_next_start_drains_and_tells_what_it_
 def test_ctrl_c_finishes_the_batch_and_exits_0(deployment: Deployment) -> None:
     records, arguments = send_customers(deployment)
 
-    output = stop_after_first_batch(arguments, signal.SIGINT)
+    _, output = stop_after_first_batch(arguments, signal.SIGINT)
 
-    assert output.splitlines()[-1].startswith("stopped after ")
+    assert re.match(rf"{TIME} stopped after ", output.splitlines()[-1])
     assert read_account(deployment, records).faults.keys() <= {"missing"}
 
 

@@ -23,7 +23,14 @@ from lib.stream.route import choose_route
 from lib.stream.start import start_stream
 from lib.stream.watch.stop_signal import StopSignal
 from tests.conftest import TopicFactory
-from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, kill_group, read_account, start_job
+from tests.end_to_end.jobs import (
+    JOB_TIMEOUT_S,
+    Deployment,
+    kill_group,
+    read_account,
+    read_start,
+    start_job,
+)
 from tests.end_to_end.test_stream import RecordingView, score
 from tests.support.telco import CUSTOMER
 from tests.support.topics import Record, build_customers, produce, read_topic
@@ -118,8 +125,10 @@ def test_a_kill_loses_nothing_and_a_signal_ends_it(narrow: Deployment) -> None:
 
     produce(servers, narrow.input_topic, first)
     with start_job(arguments, spark_options=options) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("batch 0: 200 records in ")
+        started, batch = read_start(process)
+        assert "guarantee at-least-once, real-time: Spark's own sink writes" in started
+        assert f"positions are those of the checkpoint {narrow.checkpoint}" in started
+        assert batch.startswith("batch 0: 200 records in ")
         produce(servers, narrow.input_topic, second)
         wait_for_answers(narrow, [key for key, _ in second])
         kill_group(process)  # the checkpoint does not have the second part
@@ -132,7 +141,7 @@ def test_a_kill_loses_nothing_and_a_signal_ends_it(narrow: Deployment) -> None:
     assert process.returncode == 0, errors
     assert "Traceback" not in output + errors
     assert "Exception" not in output + errors
-    assert output.splitlines()[-1].startswith("stopped after ")
+    assert " stopped after " in output.splitlines()[-1]
     account = read_account(narrow, [*first, *second, *third])
     assert account.faults.keys() <= {"duplicated"}
     # With at-least-once delivery, records that the checkpoint did not have are written again, and

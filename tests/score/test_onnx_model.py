@@ -134,7 +134,7 @@ def test_missing_onnxruntime_falls_back(
 def test_a_file_that_is_missing_is_an_error_without_a_warning_before_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What would stand in is missing too, so nothing falls back to anything."""
+    """The model that would stand in is missing too, so there is no fallback to warn of."""
     backend = OnnxBackend(tmp_path / "none.onnx", tmp_path / "none.onnx")
 
     with pytest.raises(FileNotFoundError, match=r"none\.onnx"):

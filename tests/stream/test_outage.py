@@ -79,6 +79,31 @@ def test_lines_about_an_outage_come_at_growing_intervals(
     assert told == [5, 15, 30, 60, 120, 240, 480, 960, 1560, 2160, 2760, 3360]
 
 
+def test_repeated_transactions_are_told_of_unless_brokers_are_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    retries = logging.getLogger("lib.exactly_once.transaction.retry")
+    cluster = BrokersAway()
+    with (
+        caplog.at_level(logging.WARNING, retries.name),
+        OutageWatch(cluster.find_fault, lambda: 0.0) as watch,
+    ):
+        retries.warning("before")
+        cluster.fault = "no broker answers"
+        watch.ask()
+        retries.warning("meanwhile")
+        cluster.fault = None
+        watch.ask()
+        retries.warning("after")
+    cluster.fault = "no broker answers"
+    watch.ask()
+    with caplog.at_level(logging.WARNING, retries.name):
+        retries.warning("when nobody watches")
+
+    told = [record.message for record in caplog.records if record.name == retries.name]
+    assert told == ["before", "after", "when nobody watches"]
+
+
 def test_failures_since_an_outage_are_told_from_those_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

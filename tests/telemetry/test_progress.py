@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from rich.console import Console
 
 from lib.telemetry.console import LiveView, PlainView, build_view, format_batch, format_totals
 from lib.telemetry.progress import BatchProgress, MessageCounts, Totals
+from tests.support.waiting import wait_until
 
 # A real query sent this event; it is shortened here.
 EVENT: dict[str, Any] = {
@@ -40,6 +43,25 @@ def test_a_batch_that_is_read_several_times_counts_its_records_once() -> None:
     assert (batch.records, batch.rate) == (20000, 4119.5)
 
 
+def test_spark_counts_messages_where_no_sink_does_and_each_is_a_record() -> None:
+    """A plan may read its source twice, which Spark counts twice: 44 records instead of 22."""
+    observed = {"observedMetrics": {"messages": {"predictions": 20, "dead_letters": 2}}}
+
+    batch = BatchProgress.from_event(
+        {**EVENT, **observed, "numInputRows": 44, "processedRowsPerSecond": 88.0}
+    )
+
+    assert (batch.records, batch.predictions, batch.dead_letters) == (22, 20, 2)
+    assert batch.rate == 44.0
+
+
+def test_the_lag_to_the_end_counts_what_waits_behind_open_transactions() -> None:
+    batch = BatchProgress.from_event(EVENT, None, 120)
+
+    assert (batch.lag_records, batch.end_lag_records) == (80, 200)
+    assert BatchProgress.from_event({**EVENT, "sources": []}, None, 120).end_lag_records is None
+
+
 def test_offsets_may_come_as_text() -> None:
     source = {"endOffset": '{"in":{"0":5}}', "latestOffset": '{"in":{"0":9,"1":4}}'}
 
@@ -64,9 +86,11 @@ def test_totals_add_up() -> None:
 
 def test_the_line_has_rate_lag_time_and_counts() -> None:
     assert format_batch(BATCH, Totals().add(BATCH)) == (
-        "batch 7: 20,000 records in 4,853 ms | 4,120/s | lag 80"
+        "batch 7: 20,000 records in 4,853 ms | 4,120/s | lag 80, to the end unknown"
         " | predictions 19,600 | dead letters 400"
     )
+    hanging = replace(BATCH, lag_records=0, end_lag_records=1_200)
+    assert " | lag 0, to the end 1,200 | " in format_batch(hanging, Totals())
 
 
 def test_plain_lines_are_few_and_end_with_totals() -> None:
@@ -79,8 +103,27 @@ def test_plain_lines_are_few_and_end_with_totals() -> None:
 
     lines = stream.getvalue().splitlines()
     assert len(lines) == 3  # the first, the last, the totals
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d batch 7: 20,000 records in ", lines[0])
     assert lines[1].endswith("dead letters 40,000")
-    assert lines[-1] == format_totals(totals)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (.*)", lines[-1])
+    assert lines[-1].endswith(f" {format_totals(totals)}")
+
+
+def test_the_last_batch_of_a_burst_is_shown_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else comes after it: the line must not stay behind the truth."""
+    monkeypatch.setattr("lib.telemetry.console._PLAIN_INTERVAL_S", 0.3)
+    stream = io.StringIO()
+    view, totals = PlainView(stream), Totals()
+    for _ in range(3):
+        totals = totals.add(BATCH)
+        view.show(BATCH, totals)
+    assert len(stream.getvalue().splitlines()) == 1
+
+    wait_until(lambda: len(stream.getvalue().splitlines()) == 2)
+
+    assert stream.getvalue().splitlines()[1].endswith("predictions 58,800 | dead letters 1,200")
+    view.close(totals)
+    assert len(stream.getvalue().splitlines()) == 3
 
 
 def test_a_terminal_gets_a_live_line(monkeypatch: pytest.MonkeyPatch) -> None:

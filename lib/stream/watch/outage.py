@@ -7,14 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from math import inf
+from types import TracebackType
+from typing import Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from lib.background import Background
 from lib.errors import first_line
+from lib.exactly_once.transaction import retry
 from lib.kafka.cluster import Cluster
 
 logger = logging.getLogger(__name__)
+_RETRIES = logging.getLogger(retry.__name__)
 
 # A broker whose garbage collection pauses is silent for a second or two.
 _SUSPICIOUS_S = 3.0
@@ -105,6 +109,8 @@ class Brokers:
 class OutageWatch(Background):
     """Notes outages of the brokers. It asks them only while the query shows no sign of life.
 
+    While they last, the lines about transactions that are tried again are held back.
+
     Args:
         find_fault: a function that asks the brokers; see ``Brokers.find_fault``.
         find_silence_s: a function that returns the seconds since the query's last sign of life.
@@ -128,6 +134,23 @@ class OutageWatch(Background):
         """The seconds for which the brokers have been away; 0 if they are not."""
         began_s = self._began_s
         return 0.0 if began_s is None else time.monotonic() - began_s
+
+    def __enter__(self) -> Self:
+        _RETRIES.addFilter(self._is_news)
+        return super().__enter__()
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super().__exit__(exception_type, exception, traceback)
+        _RETRIES.removeFilter(self._is_news)
+
+    def _is_news(self, record: logging.LogRecord) -> bool:
+        """Tell whether a line about a repeated transaction says more than that brokers are away."""
+        return self._began_s is None or _RETRIES.isEnabledFor(logging.DEBUG)
 
     def ask(self) -> None:
         """Ask the brokers now, whatever signs of life there are."""

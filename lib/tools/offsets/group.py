@@ -15,7 +15,13 @@ from lib.exactly_once.offsets.process_identity import has_ended
 from lib.exactly_once.offsets.stamp import CLAIM, PERSON, Stamp
 from lib.exactly_once.transaction.group_offsets import choose_partitions, look_at_group
 from lib.exactly_once.transaction.settings import TransactionSettings
-from lib.kafka.admin import count_members, list_partitions, read_offsets, read_topic_id
+from lib.kafka.admin import (
+    count_members,
+    list_partitions,
+    read_ends,
+    read_offsets,
+    read_topic_id,
+)
 from lib.tools.offsets.moves import spell
 
 
@@ -28,6 +34,7 @@ class GroupView:
         stamps: partition → metadata of that position.
         earliest: partition → oldest offset that still exists.
         latest: partition → last stable offset.
+        held_back: partition → number of offsets behind it, which wait for the end of a transaction.
         topic_id: Kafka's id of the topic.
         members: the number of consumers that have joined the group.
         owner: the run that answers the query now; None if there is none.
@@ -38,6 +45,7 @@ class GroupView:
     stamps: Mapping[int, str | None]
     earliest: Mapping[int, int]
     latest: Mapping[int, int]
+    held_back: Mapping[int, int]
     topic_id: str
     members: int
     owner: Owner | None
@@ -56,6 +64,12 @@ class GroupView:
             numbers = (str(oldest), spell(position), str(end), lag)
             author = describe_author(self.stamps[partition], self.topic_id)
             yield f"{partition:>9} | {' | '.join(f'{it:>12}' for it in numbers)} | {author}"
+        for partition, count in sorted(self.held_back.items()):
+            if count and partition in self.committed:
+                yield (
+                    f"partition {partition}: {count} offsets behind the end above wait for the end"
+                    " of an open transaction, and are no part of the lag"
+                )
         if self.owner is not None:
             yield f"the query is answered by {self.owner}, which is alive"
         if self.members:
@@ -81,11 +95,13 @@ def look(admin: AdminClient, settings: TransactionSettings) -> GroupView:
     group = look_at_group(admin, settings)
     if not group.is_stable:  # a broker that has just loaded the group answers late
         group = look_at_group(admin, settings)
+    ends = read_ends(admin, topic)
     return GroupView(
         committed={it: group.offsets.get(it) for it in partitions},
         stamps={it: group.stamps.get(it) for it in partitions},
         earliest=earliest,
-        latest=read_offsets(admin, topic, "latest"),
+        latest={partition: stable for partition, (stable, _) in ends.items()},
+        held_back={partition: max(0, end - stable) for partition, (stable, end) in ends.items()},
         topic_id=read_topic_id(admin, topic),
         members=count_members(admin, settings.query_name),
         owner=find_living_owner(group.stamps),

@@ -85,7 +85,7 @@ def commit(
 
 
 def test_positions_are_shown_with_who_has_committed_them(
-    run: Run, writing: TransactionSettings
+    run: Run, writing: TransactionSettings, source: str
 ) -> None:
     assert run("show") == [
         "partition|oldest|position|end|lag|committed by",
@@ -93,13 +93,25 @@ def test_positions_are_shown_with_who_has_committed_them(
         "1|0|none|24|unknown|–",
     ]
 
+    producer = Producer(
+        {"bootstrap.servers": writing.bootstrap_servers, "transactional.id": f"{source}-open"}
+    )
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(source, b"open", partition=1)
+    producer.flush()
     with closing(commit(writing, {0: 20, 1: 24}, lease_s=30)):
         shown = run("show")
+    producer.abort_transaction()
 
     run_id = r"run [^ ]+:\d+:[0-9a-f.]+"
     assert re.fullmatch(rf"0\|0\|20\|24\|4\|{run_id}, batch 7, \d{{4}}-.*Z", shown[1])
     assert re.fullmatch(rf"1\|0\|24\|24\|0\|{run_id}, batch 7, \d{{4}}-.*Z", shown[2])
-    assert re.fullmatch(rf"the query is answered by {run_id} \(.*\), which is alive", shown[3])
+    assert shown[3] == (
+        "partition 1: 1 offsets behind the end above wait for the end of an open transaction, and"
+        " are no part of the lag"
+    )
+    assert re.fullmatch(rf"the query is answered by {run_id} \(.*\), which is alive", shown[4])
 
 
 def test_positions_are_set_to_every_kind_of_place(
