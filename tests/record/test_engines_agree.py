@@ -19,6 +19,7 @@ from lib.errors import SourceError
 from lib.inference_backend import SklearnBackend, predict
 from lib.record.checks import CHECKS, Condition, check_value
 from lib.record.contract import Contract, Field, Kind
+from lib.record.contract_file import parse_contract
 from lib.record.place import put
 from lib.record.types import is_float
 from lib.record.violations import Rule
@@ -178,6 +179,86 @@ def test_training_data_read_numeric_text_as_the_stream_does(seed: int) -> None:
             else:
                 with pytest.raises(SourceError, match="in 1 row"):
                     clean_table(table, only, place="here", origin={})
+
+
+INTEGERS = """
+name = "texts"
+[identifier]
+name = "id"
+[label]
+name = "label"
+negative = "n"
+positive = "p"
+[[features]]
+name = "months"
+kind = "integer"
+minimum = 0
+maximum = 120
+"""
+# A value of the field months → what the model gets, or the rule that it breaks.
+NUMERIC_TEXTS: list[tuple[Any, Any]] = [
+    *((12, 12), ("12", 12), (" 12\t", 12), ("12.0", 12), ("1.2e1", 12), ("+7", 7), ("007", 7)),
+    *(("-0", 0), ("120", 120), ("121", "out_of_range"), ("-1", "out_of_range")),
+    *(("9007199254740993", "out_of_range"), ("1e999", "out_of_range"), ("12.5", "wrong_type")),
+    *(("", "wrong_type"), (" ", "wrong_type"), ("twelve", "wrong_type"), ("0x10", "wrong_type")),
+    *(("1_000", "wrong_type"), ("NaN", "wrong_type"), ("\u0661", "wrong_type")),
+    *((True, "wrong_type"), (12.5, "wrong_type"), (["12"], "wrong_type"), (None, "missing")),
+]
+
+
+def build_texts(*, takes_text: bool) -> tuple[Contract, list[bytes], list[Any]]:
+    """Build a contract, values of messages, and what becomes of the field months in each."""
+    more = "numeric_text = true" if takes_text else ""
+    contract = parse_contract(INTEGERS + more, "texts.toml")
+    values = [json.dumps({"id": "a", "months": it}).encode() for it, _ in NUMERIC_TEXTS]
+    expected = [
+        found if takes_text or not isinstance(value, str) else "wrong_type"
+        for value, found in NUMERIC_TEXTS
+    ]
+    return contract, values, expected
+
+
+@pytest.mark.parametrize("takes_text", [True, False])
+def test_integers_come_as_text_where_the_contract_says_so(*, takes_text: bool) -> None:
+    contract, values, expected = build_texts(takes_text=takes_text)
+
+    decoded = [decode_value(value, contract) for value in values]
+    batch = decode_batch(pa.array(values, pa.binary()), contract)
+
+    assert expected == [
+        it.features["months"] if it.is_valid else str(it.violations[0].rule) for it in decoded
+    ]
+    numbers = [it for it in expected if isinstance(it, int)]
+    assert batch.features["months"].tolist() == numbers  # type: ignore[union-attr]
+    assert batch.violations == {
+        row: it.violations for row, it in enumerate(decoded) if not it.is_valid
+    }
+    backend = SklearnBackend("by hand", contract=contract)
+    backend.model = echo = Echo()
+    for (value, _), found in zip(NUMERIC_TEXTS, expected, strict=True):
+        if isinstance(value, str) and found == "wrong_type":
+            with pytest.raises(FeaturesValueError, match="months in row 0"):
+                predict(backend, {"months": value})
+        elif isinstance(found, int):
+            predict(backend, {"months": value})
+            assert echo.features["months"].tolist() == [found]
+
+
+@pytest.mark.parametrize("takes_text", [True, False])
+def test_spark_takes_integers_as_text_where_the_contract_says_so(
+    spark: SparkSession, *, takes_text: bool
+) -> None:
+    from lib.decode.engines.spark import decode_records
+
+    contract, values, expected = build_texts(takes_text=takes_text)
+    rows = [(b"k", value, None, "t", 0, offset, None) for offset, value in enumerate(values)]
+
+    decoded = decode_records(spark.createDataFrame(rows, RECORDS_TYPE), contract)
+
+    assert expected == [
+        row.violations[0].rule if row.violations else row.months
+        for row in decoded.orderBy("source_offset").collect()
+    ]
 
 
 @pytest.mark.parametrize("engine", ["spark", "workers"])

@@ -158,7 +158,7 @@ def _draft_number(name: str, numbers: Sequence[float], *, nullable: bool, blanks
     return add_stand_in(
         Field(
             name,
-            Kind.INTEGER if is_whole and not blanks else Kind.NUMBER,
+            Kind.INTEGER if is_whole else Kind.NUMBER,
             "",
             None,
             minimum=bounds[0],

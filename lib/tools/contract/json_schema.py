@@ -24,6 +24,7 @@ from lib.tools.contract.drafting import Draft, Roles
 # A property's place, its schema, and whether it is required.
 _Property = tuple[Place, Mapping[str, Any], bool]
 _NULL = "null"
+_NUMBERS = {"integer", "number"}
 
 
 def draft_from_schema(name: str, schema: Mapping[str, Any], roles: Roles) -> Draft:
@@ -123,9 +124,10 @@ def _draft_field(
         kind, facts["allowed"] = Kind.CATEGORY, tuple(dict.fromkeys(values))
     elif types == {"boolean"}:
         kind = Kind.BOOLEAN
-    elif types and types <= {"integer", "number"}:
-        kind = Kind.INTEGER if types == {"integer"} else Kind.NUMBER
+    elif types & _NUMBERS and types <= _NUMBERS | {"string"}:
+        kind = Kind.NUMBER if "number" in types else Kind.INTEGER
         facts |= _read_bounds(schema, kind)
+        facts["numeric_text"] = "string" in types
         if kind is Kind.NUMBER and ("exclusiveMinimum" in schema or "exclusiveMaximum" in schema):
             notes.append(f"{name}: the bounds of a contract are inclusive.")
     elif types == {"string"}:

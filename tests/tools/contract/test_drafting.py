@@ -100,6 +100,14 @@ def test_a_blank_is_in_the_range_of_its_number(tmp_path: Path) -> None:
     assert notes[-1] == "balance has blanks, which were taken for 0."
 
 
+def test_an_integer_may_have_blanks(tmp_path: Path) -> None:
+    contract, notes = draft(tmp_path, "id,months,label\na,5,no\nb,3,yes\nc, ,no\n")
+
+    months = contract.field("months")
+    assert (months.kind, months.numeric_text, months.blank) == (Kind.INTEGER, True, 0.0)
+    assert notes[-1] == "months has blanks, which were taken for 0."
+
+
 def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     path = tmp_path / "orders.parquet"
     columns = {
@@ -137,6 +145,8 @@ SCHEMA = {
                 "age": {"type": "integer", "exclusiveMinimum": 17, "maximum": 120},
                 "income": {"type": ["number", "null"]},
                 "employed": {"type": "boolean"},
+                "months": {"type": ["integer", "string"], "maximum": 120},
+                "share": {"type": ["null", "string", "number"]},
             },
         },
         "tags": {"type": "array", "items": {"type": "string"}},
@@ -162,6 +172,11 @@ def test_a_json_schema_becomes_a_contract(tmp_path: Path) -> None:
         "applicant_age": (Kind.INTEGER, False, "applicant.age", 18, 120),
         "applicant_income": (Kind.NUMBER, True, "applicant.income", None, None),
         "applicant_employed": (Kind.BOOLEAN, True, "applicant.employed", None, None),
+        "applicant_months": (Kind.INTEGER, True, "applicant.months", None, 120),
+        "applicant_share": (Kind.NUMBER, True, "applicant.share", None, None),
+    }
+    assert {it.name for it in contract.features if it.numeric_text} == {
+        *("applicant_months", "applicant_share"),
     }
     assert found.notes == [
         "at was taken for the event time.",
