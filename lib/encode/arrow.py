@@ -20,6 +20,7 @@ from lib.decode.engines.arrow import DecodedBatch
 from lib.messages import dead_letter as messages
 from lib.messages.columns import HEADERS_ARROW, MESSAGE_SCHEMA
 from lib.messages.dead_letter import STAGE_OF, DeadLetterFormat, ErrorType, MessageSettings
+from lib.messages.framing import find_framing
 from lib.messages.header_text import Header, parse_headers
 from lib.record.contract import Contract
 from lib.record.prediction import (
@@ -46,7 +47,7 @@ def encode_batch(
     """Encode exactly one message for each record, in their order.
 
     Args:
-        records: n rows with the columns of ``lib.decode.engines.spark.SOURCE_COLUMNS``; the
+        records: n rows with the columns of ``lib.messages.columns.SOURCE_COLUMNS``; the
             headers are text, see ``lib.messages.header_text``.
         decoded: the decoded values of the records.
         probabilities: the probabilities of the m valid records, float64 [m]; NaN where the model
@@ -175,7 +176,7 @@ def _encode_dead_letter(
     value: bytes | None = records["source_value"][position].as_py()
     own = parse_headers(records["source_headers"][position].as_py())
     error = _find_error(violations)
-    message = "; ".join(map(_describe, violations)) if violations else messages.NO_PROBABILITY
+    message = _describe_all(violations, value, settings.contract)
     listed = [violation.to_dict() for violation in violations]
     topic: str = records["source_topic"][position].as_py()
     retries = _count_retries(own)
@@ -213,6 +214,13 @@ def _find_error(violations: Sequence[Violation]) -> ErrorType:
         return ErrorType.INFERENCE
     is_whole = violations[0].rule in RECORD_RULES
     return ErrorType.PROCESSING if is_whole else ErrorType.VALIDATION
+
+
+def _describe_all(violations: Sequence[Violation], value: bytes | None, contract: Contract) -> str:
+    if not violations:
+        return messages.NO_PROBABILITY
+    framing = find_framing(value, contract)
+    return "; ".join([*map(_describe, violations), *([framing.hint] if framing else ())])
 
 
 def _describe(violation: Violation) -> str:

@@ -14,6 +14,9 @@ from lib.messages.dead_letter import (
     MessageSettings,
     OutputSettings,
 )
+from lib.messages.framing import HEAD_BYTES, list_framings
+from lib.record.checks import anchor
+from lib.record.contract import Contract
 from lib.record.prediction import LAST_MICROSECOND, MILLION, Part, list_fields
 from lib.record.violations import RECORD_RULES
 from lib.spark.quoting import quote
@@ -39,11 +42,11 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
     rows = scored.withColumn("is_scored", is_scored)
     is_prediction = F.col("is_scored")
     prediction = prediction_expr(settings)
-    error = error_type_expr()
+    error, message = error_type_expr(), error_message_expr(settings.contract)
     if output.dead_letter_format is DeadLetterFormat.HEADERS:
-        dead_value, dead_headers = F.col("source_value"), dead_letter_headers_expr(error)
+        dead_value, dead_headers = F.col("source_value"), dead_letter_headers_expr(error, message)
     else:
-        dead_value, dead_headers = envelope_expr(error, output), F.lit(None)
+        dead_value, dead_headers = envelope_expr(error, message, output), F.lit(None)
     value = F.when(is_prediction, prediction.cast("binary")).otherwise(dead_value)
     topic = F.when(is_prediction, output.output_topic).otherwise(output.dead_letter_topic)
     return rows.select(
@@ -110,8 +113,8 @@ def error_type_expr() -> Column:
     )
 
 
-def error_message_expr() -> Column:
-    """Build one sentence that lists all violations."""
+def error_message_expr(contract: Contract) -> Column:
+    """Build one sentence that lists all violations, and the framing of the value if it has one."""
 
     def sentence(violation: Column) -> Column:
         subject = F.when(violation["field"] == "", "record").otherwise(violation["field"])
@@ -122,7 +125,22 @@ def error_message_expr() -> Column:
 
     no_probability = F.lit(messages.NO_PROBABILITY)
     listed = F.array_join(F.transform("violations", sentence), "; ")
-    return F.when(F.size("violations") == 0, no_probability).otherwise(listed)
+    explained = F.concat_ws("; ", listed, hint_expr(contract))
+    return F.when(F.size("violations") == 0, no_probability).otherwise(explained)
+
+
+def hint_expr(contract: Contract) -> Column:
+    """Build what :func:`lib.messages.framing.find_framing` finds as text; null for nothing."""
+    head = F.decode(F.substring("source_value", 1, HEAD_BYTES), "ISO-8859-1")
+    # One lambda over a constant keeps the plan small.
+    known = F.array(
+        *(
+            F.struct(F.lit(anchor(it.pattern)).alias("pattern"), F.lit(it.hint).alias("hint"))
+            for it in list_framings(contract)
+        )
+    )
+    found = F.filter(known, lambda it: F.rlike(head, it["pattern"]))
+    return F.try_element_at(found, F.lit(1))["hint"]
 
 
 def retry_count_expr() -> Column:
@@ -132,7 +150,7 @@ def retry_count_expr() -> Column:
     return F.coalesce(text.try_cast("int"), F.lit(0))
 
 
-def dead_letter_headers_expr(error_type: Column) -> Column:
+def dead_letter_headers_expr(error_type: Column, message: Column) -> Column:
     """Build the headers: the record's own, then the error, which replaces an earlier one."""
     stage = F.create_map(*(F.lit(str(part)) for pair in STAGE_OF.items() for part in pair))
     error_headers = {
@@ -141,7 +159,7 @@ def dead_letter_headers_expr(error_type: Column) -> Column:
         messages.HEADER_OFFSET: F.col("source_offset").cast("string"),
         messages.HEADER_STAGE: F.try_element_at(stage, error_type),
         messages.HEADER_CLASS: error_type,
-        messages.HEADER_MESSAGE: error_message_expr(),
+        messages.HEADER_MESSAGE: message,
         messages.HEADER_VIOLATIONS: F.to_json("violations"),
         messages.HEADER_RETRY_COUNT: retry_count_expr().cast("string"),
         messages.HEADER_FAILED_TS: now_expr(),
@@ -163,7 +181,7 @@ def dead_letter_headers_expr(error_type: Column) -> Column:
     return F.concat(kept, added)
 
 
-def envelope_expr(error_type: Column, output: OutputSettings) -> Column:
+def envelope_expr(error_type: Column, message: Column, output: OutputSettings) -> Column:
     """Build a binary: the JSON envelope; bytes that are no UTF-8 are kept as base64."""
     text = F.col("source_value").cast("string")
     is_text = F.is_valid_utf8(text)
@@ -171,7 +189,7 @@ def envelope_expr(error_type: Column, output: OutputSettings) -> Column:
         F.when(is_text, text).otherwise(F.base64("source_value")).alias("original_message"),
         F.when(is_text, "utf-8").when(~is_text, "base64").alias("original_encoding"),
         error_type.alias("error_type"),
-        error_message_expr().alias("error_message"),
+        message.alias("error_message"),
         F.col("violations").alias("validation_errors"),
         F.col("source_topic"),
         now_expr().alias("failed_ts"),

@@ -16,10 +16,12 @@ import pytest
 from chispa import assert_df_equality
 
 from lib.messages.dead_letter import DeadLetter, DeadLetterFormat, ErrorType
+from lib.messages.framing import FRAMINGS
 from lib.record.prediction import Prediction
 from lib.stream.route import Route
 from tests.decode.test_decoders_agree import RECORDS_TYPE
 from tests.hostile.mutations import mutate_value
+from tests.messages.test_framing import FRAMED
 from tests.support.records import BROKEN, VALID, record, record_with_raw
 from tests.support.telco import CUSTOMER
 
@@ -281,6 +283,18 @@ def test_all_violations_stand_in_the_message(run: Run) -> None:
         'gender not_allowed: found "X", expected one of "Female", "Male"; '
         'tenure wrong_type: found "12", expected an integer from 0 to 120'
     )
+
+
+def test_a_dead_letter_says_what_a_known_framing_looks_like(run: Run) -> None:
+    framed = [*FRAMED.values(), (b"hello", None), (record(tenure=-1), None), (None, None)]
+    hints = {it.name: it.hint for it in FRAMINGS}
+
+    rows = run([value for value, _ in framed])
+
+    for row, (value, name) in zip(rows, framed, strict=True):
+        message = read_dead_letter(row).message
+        assert (name is not None) == ("looks like" in message), value
+        assert name is None or message.endswith(f"; {hints[name]}"), value
 
 
 @pytest.mark.parametrize("style", DeadLetterFormat)
