@@ -151,6 +151,15 @@ class SourceRecordsGoneError(SinkError):
     )
 
 
+class SourceTimestampError(SinkError):
+    """Spark cannot read a record, because its Kafka timestamp exceeds what Spark can hold."""
+
+    remedy = (
+        "correct the producer: Kafka's timestamps are milliseconds, and this one seems to be"
+        " nanoseconds"
+    )
+
+
 class ResumeRefusedError(SinkError):
     """Checkpoint, committed offsets and their stamps contradict each other."""
 

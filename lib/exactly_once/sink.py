@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from typing import NoReturn, Self
 
@@ -28,6 +29,7 @@ from lib.errors import (
     SinkRetryExhaustedError,
     SinkTopicChangedError,
     SourceRecordsGoneError,
+    SourceTimestampError,
 )
 from lib.exactly_once.checkpoint.files import prefer_plain_files
 from lib.exactly_once.checkpoint.planned_offsets import read_planned_batch
@@ -46,6 +48,7 @@ from lib.exactly_once.transaction.writer import WriteReport
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.messages.columns import COLLECTED_COLUMNS, COLUMN_TYPES, REQUIRED_COLUMNS, SOURCE_POSITION
 from lib.source.kafka import KafkaSourceSettings, read_stream
+from lib.source.ranges import read_ranges
 from lib.spark.failed_query import build_query_error
 from lib.spark.session import check_connector
 
@@ -57,7 +60,14 @@ logger = logging.getLogger(__name__)
 _JUDGE_TIMEOUT_S = 3.0
 # The number of progress events that Spark keeps by default.
 _KEPT_REPORTS = 100
+# The number of batches that are read without Spark's Kafka source after one that it cannot read.
+# A producer that writes nanoseconds does so in all records, and each failure of a task costs time
+# and a long trace in the log.
+_REREAD_BATCHES = 100
 
+
+# A function that makes the frame of messages of a frame of records.
+Remake = Callable[[DataFrame], DataFrame]
 
 #: ``ExactlyOnceSettings.commit`` → the strategy that commits batches.
 COMMITS: dict[str, Callable[[TransactionSettings, Author], CommitStrategy]] = {
@@ -112,6 +122,8 @@ class ExactlyOnceSink:
         # Whether a start that was given up still uses the clients, on its own thread.
         self._is_abandoned = False
         self._map_in_arrow: ArrowMap | None = None
+        self._remake: Remake | None = None
+        self._rereads_left = 0
         self._reports: dict[int, WriteReport] = {}
         self.failure: ScoringError | None = None
 
@@ -128,6 +140,7 @@ class ExactlyOnceSink:
             SinkError: Kafka cannot be written to.
         """
         self.failure = None
+        self._rereads_left = 0
         check_connector(self._spark)
         prefer_plain_files(self._spark, self._settings.checkpoint)
         self._checkpoint.check_writable()
@@ -202,7 +215,10 @@ class ExactlyOnceSink:
         return read_stream(self._spark, source)
 
     def write_stream(
-        self, messages: DataFrame, map_in_arrow: ArrowMap | None = None
+        self,
+        messages: DataFrame,
+        map_in_arrow: ArrowMap | None = None,
+        remake: Remake | None = None,
     ) -> DataStreamWriter:
         """Return a writer for messages, with name and checkpoint set; start it with any trigger.
 
@@ -216,12 +232,16 @@ class ExactlyOnceSink:
                 only ``source_partition`` and ``source_offset``. It is faster than
                 ``messages.mapInArrow``: fewer tasks run it where partitions are many, and with
                 commits on executors the worker that writes runs it, without a way through the JVM.
+            remake: a function that makes ``messages`` of the records of one batch, which has the
+                columns of :meth:`read_stream`. With it the sink reads a batch by itself that
+                Spark's Kafka source cannot read: one with a timestamp in nanoseconds. Without it
+                such a record ends the query.
 
         Raises:
             PlanRefusedError: a column is missing, the plan has state, or it does not suit commits
                 on executors.
         """
-        self._map_in_arrow = map_in_arrow
+        self._map_in_arrow, self._remake = map_in_arrow, remake
         _check_columns(messages, REQUIRED_COLUMNS if map_in_arrow is None else SOURCE_POSITION)
         frame = _select_columns(messages) if map_in_arrow is None else messages
         check_plan(frame, is_by_tasks=self._settings.commit == "executor")
@@ -247,7 +267,7 @@ class ExactlyOnceSink:
                 is_suspect=batch_id == self._suspect_batch,
                 map_in_arrow=self._map_in_arrow,
             )
-            report = self._commit.write(batch)
+            report = self._write(self._commit, batch)
             self._note(report)
         except ScoringError as error:
             self._fail(error)
@@ -260,6 +280,29 @@ class ExactlyOnceSink:
             sum(report.already_written.values()),
             report.duration_s * 1000,
         )
+
+    def _write(self, commit: CommitStrategy, batch: Batch) -> WriteReport:
+        """Write a batch, which is read without Spark's source if that cannot."""
+        is_repeated = False
+        if self._rereads_left:
+            self._rereads_left -= 1
+        else:
+            try:
+                return commit.write(batch)
+            except SourceTimestampError as error:
+                if self._remake is None:
+                    raise
+                is_repeated, self._rereads_left = True, _REREAD_BATCHES
+                logger.warning(
+                    "%s; this batch and the next %d are read without Spark's Kafka source (%s)",
+                    *(error.message, _REREAD_BATCHES, error.hint),
+                )
+        assert self._remake is not None
+        cluster, topic = self._settings.cluster, self._settings.source_topic
+        records = read_ranges(self._spark, cluster, topic, batch.starts, batch.ends)
+        frame = self._remake(records)
+        frame = _select_columns(frame) if batch.map_in_arrow is None else frame
+        return commit.write(replace(batch, frame=frame, is_repeated=is_repeated))
 
     def find_report(self, batch_id: int) -> WriteReport | None:
         """Return the report of a batch; None if it was not written, or is not among the last."""

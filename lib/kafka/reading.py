@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from confluent_kafka import (
@@ -40,16 +40,7 @@ def open_reader(
         KafkaException: the brokers cannot be asked.
         KafkaSetupError: there is no such topic.
     """
-    consumer = Consumer(
-        {
-            "log_level": 3,
-            **cluster.for_librdkafka(),
-            "group.id": f"reader-{uuid.uuid4().hex[:8]}",  # the consumer never joins it
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
-            **TELLS_END,
-        }
-    )
+    consumer = _build_consumer(cluster)
     try:
         found = consumer.list_topics(timeout=_ANSWER_TIMEOUT_S).topics
         missing = [topic for topic in topics if topic not in found]
@@ -64,6 +55,42 @@ def open_reader(
         yield consumer
     finally:
         consumer.close()
+
+
+def iter_range(
+    cluster: Cluster, topic: str, partition: int, start: int, end: int
+) -> Iterator[Message]:
+    """Yield the committed messages of a partition from one offset up to another (exclusive).
+
+    Raises:
+        KafkaException: the brokers refuse to be read, or have no message at the start any more.
+    """
+    consumer = _build_consumer(cluster, {"auto.offset.reset": "error"})
+    try:
+        consumer.assign([TopicPartition(topic, partition, start)])
+        for event in _iter_events(consumer, lambda: False):
+            # The end of the partition counts too: markers of transactions may stand before it.
+            if (event.offset() or 0) >= end:
+                return
+            if event.error() is None:
+                yield event
+    finally:
+        consumer.close()
+
+
+def _build_consumer(cluster: Cluster, options: Mapping[str, str] | None = None) -> Consumer:
+    """Build a consumer of committed messages, which joins no group and commits nothing."""
+    return Consumer(
+        {
+            "log_level": 3,
+            **cluster.for_librdkafka(),
+            "group.id": f"reader-{uuid.uuid4().hex[:8]}",  # the consumer never joins it
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            **TELLS_END,
+            **(options or {}),
+        }
+    )
 
 
 def iter_as_they_come(consumer: Consumer, is_stopped: Callable[[], bool]) -> Iterator[Message]:

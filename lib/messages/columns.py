@@ -1,4 +1,4 @@
-"""The columns of a message for every sink of this project. Needs no Spark."""
+"""The columns of a record from every source, and of a message for every sink. Needs no Spark."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ import pyarrow as pa
 
 HEADERS_ARROW = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
 HEADERS_TYPE = "array<struct<key: string, value: binary>>"
+
+#: The columns of a record and their types in Spark's words.
+SOURCE_TYPES = {
+    "source_key": "binary",
+    "source_value": "binary",
+    "source_headers": HEADERS_TYPE,
+    "source_topic": "string",
+    "source_partition": "int",
+    "source_offset": "bigint",
+    "source_timestamp": "timestamp",
+}
+SOURCE_COLUMNS = tuple(SOURCE_TYPES)
 
 #: The columns of a message, and the position of the record that it answers.
 MESSAGE_SCHEMA = pa.schema(

@@ -7,6 +7,8 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.kafka.cluster import Cluster
 
+_COLUMNS = ("topic", "key", "value", "headers")
+
 
 def write_at_least_once(messages: DataFrame, cluster: Cluster) -> DataStreamWriter:
     """Return a writer that is not started yet.
@@ -16,9 +18,14 @@ def write_at_least_once(messages: DataFrame, cluster: Cluster) -> DataStreamWrit
 
     Runs on the executors, one producer for each.
     """
-    columns = messages.select("topic", "key", "value", "headers")
-    return (
-        columns.writeStream.format("kafka")
-        .options(**cluster.for_spark())
-        .option("includeHeaders", "true")
-    )
+    columns = messages.select(*_COLUMNS)
+    return columns.writeStream.format("kafka").options(**_options(cluster))
+
+
+def write_batch_at_least_once(messages: DataFrame, cluster: Cluster) -> None:
+    """Write the messages of a batch, with the guarantee of :func:`write_at_least_once`."""
+    messages.select(*_COLUMNS).write.format("kafka").options(**_options(cluster)).save()
+
+
+def _options(cluster: Cluster) -> dict[str, str]:
+    return {**cluster.for_spark(), "includeHeaders": "true"}

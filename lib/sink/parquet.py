@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
-from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
@@ -19,6 +16,7 @@ from lib.messages import dead_letter as messages
 from lib.messages.dead_letter import DeadLetterFormat, OutputSettings
 from lib.record.contract import Contract
 from lib.record.prediction import list_fields
+from lib.sink.kept import keep_on_disk
 from lib.spark.quoting import quote
 from lib.spark.root_cause import find_root_cause
 
@@ -107,7 +105,7 @@ class ParquetSink:
         # This file is written last and means that all is there; one of an older replay has to go.
         _Place(frame.sparkSession, self._root).remove(f"{PREDICTIONS}/_SUCCESS")
         predictions = F.col("topic") == output.output_topic
-        with _kept(frame) as kept:
+        with keep_on_disk(frame) as kept:
             dead_letters_count = self._write_folder(
                 DEAD_LETTERS, _dead_letters(kept.where(~predictions), output)
             )
@@ -122,16 +120,6 @@ class ParquetSink:
         mode = "overwrite" if self._overwrite else "errorifexists"
         counted.write.mode(mode).parquet(f"{self._root}/{folder}")
         return int(observation.get["rows"])
-
-
-@contextmanager
-def _kept(frame: DataFrame) -> Iterator[DataFrame]:
-    """Compute the rows of a frame once, and keep them on local disks within the block."""
-    kept = frame.persist(StorageLevel.DISK_ONLY)
-    try:
-        yield kept
-    finally:
-        kept.unpersist()
 
 
 def _predictions(frame: DataFrame, contract: Contract) -> DataFrame:

@@ -1,1 +1,1 @@
-"""The sources of records, which give the columns ``lib.decode.engines.spark.SOURCE_COLUMNS``."""
+"""The sources of records, which give the columns ``lib.messages.columns.SOURCE_COLUMNS``."""

@@ -8,7 +8,7 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it sh
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, DataType, StringType, TimestampType
+from pyspark.sql.types import BinaryType, DataType, IntegralType, StringType, TimestampType
 
 from lib.errors import SourceError, first_line
 from lib.messages.columns import HEADERS_TYPE
@@ -19,6 +19,8 @@ from lib.spark.quoting import quote
 
 # The partition of a record that is in no topic; librdkafka's PARTITION_UA.
 NO_PARTITION = -1
+# Spark holds a timestamp as microseconds in 64 bits.
+_MAX_MILLISECONDS = 2**63 // 1_000 - 1
 _POSITION_COLUMNS = ("topic", "partition", "offset")
 
 
@@ -28,7 +30,8 @@ def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) 
     Two kinds of files are understood:
 
     - dumps of a topic, with a column ``value`` (binary or string) and, if they have them, the
-      other columns of Spark's Kafka source: key, headers, topic, partition, offset, timestamp;
+      other columns of Spark's Kafka source: key, headers, topic, partition, offset, timestamp,
+      which may be an integer of milliseconds too;
     - tables of records, with the contract's columns (in any case) and any others; each is named
       like its field, wherever that is in the JSON object. Each row becomes the JSON object that a
       producer would have sent, so that the same plan checks and scores it: a null is a missing
@@ -47,7 +50,7 @@ def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) 
         contract: the contract, which names the columns of a table.
 
     Returns:
-        The columns of ``lib.decode.engines.spark.SOURCE_COLUMNS``.
+        The columns of ``lib.messages.columns.SOURCE_COLUMNS``.
 
     Raises:
         SourceError: there are no such files, or their columns are of neither kind.
@@ -66,7 +69,7 @@ def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) 
             value.cast("binary").alias("value"),
             _optional_expr(names, "headers", HEADERS_TYPE),
             *_position_exprs(names),
-            _optional_expr(names, "timestamp", "timestamp"),
+            _timestamp_expr(frame, names).alias("timestamp"),
         )
     )
 
@@ -98,6 +101,20 @@ def _key_expr(frame: DataFrame, names: dict[str, str]) -> Column:
 def _optional_expr(names: dict[str, str], name: str, type_name: str) -> Column:
     column = F.col(names[name]) if name in names else F.lit(None)
     return column.cast(type_name).alias(name)
+
+
+def _timestamp_expr(frame: DataFrame, names: dict[str, str]) -> Column:
+    """Build a timestamp: the dump's; null for one that Spark cannot hold or read.
+
+    Integers are milliseconds, like those of Kafka.
+    """
+    if "timestamp" not in names:
+        return F.lit(None).cast("timestamp")
+    column = F.col(names["timestamp"])
+    if isinstance(frame.schema[names["timestamp"]].dataType, IntegralType):
+        is_held = column.between(-_MAX_MILLISECONDS, _MAX_MILLISECONDS)
+        return F.when(is_held, F.timestamp_millis(column))
+    return column.try_cast("timestamp")
 
 
 def _position_exprs(names: dict[str, str]) -> list[Column]:

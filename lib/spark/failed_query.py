@@ -11,14 +11,17 @@ from lib.errors import (
     SinkError,
     SinkFencedError,
     SourceRecordsGoneError,
+    SourceTimestampError,
     WorkerError,
 )
-from lib.spark.root_cause import find_root_cause
+from lib.spark.root_cause import find_root_cause, list_causes
 
 # Words of the root cause → the error. All other errors may pass: executors and brokers come and go,
 # and a restart costs seconds.
 _SECOND_DRIVER = ("CONCURRENT_STREAM_LOG_UPDATE", "Concurrent update to the log")
 _DATA_LOSS = ("failOnDataLoss", "KAFKA_DATA_LOSS", "OffsetOutOfRange", "data may have been lost")
+# The words of Spark's Kafka source about a timestamp that exceeds 64 bits in microseconds.
+_BAD_TIMESTAMP = re.compile(r"topic (\S+) partition (\d+) offset (\d+) has timestamp value (-?\d+)")
 _TOO_LARGE = ("spark.driver.maxResultSize",)
 _NEVER_PASSES = (
     "AnalysisException",
@@ -52,6 +55,10 @@ def build_query_error(what: str, error: BaseException) -> SinkError:
         )
     if _mentions(cause, _DATA_LOSS):
         return SourceRecordsGoneError(message)
+    if found := next(filter(None, map(_BAD_TIMESTAMP.search, list_causes(error))), None):
+        topic, partition, offset, value = found.groups()
+        place = f"{topic}[{partition}]@{offset}"
+        return SourceTimestampError(f"{what}: {place} has the Kafka timestamp {value}")
     if _mentions(whole, _TOO_LARGE):
         return BatchTooLargeError(message)
     if _mentions(cause, _NEVER_PASSES):

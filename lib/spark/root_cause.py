@@ -22,14 +22,23 @@ def find_root_cause(error: BaseException) -> str:
     Args:
         error: the error that PySpark has raised; it wraps one of the JVM, and that one of a task.
     """
+    text = list_causes(error)[-1]
+    return find_python_error(text) or first_line(text)[:_MAX_CHARS]
+
+
+def list_causes(error: BaseException) -> list[str]:
+    """List class and message of the errors in the chain, the root cause last.
+
+    The messages may quote records.
+    """
     java: Any = getattr(error, "java_exception", None)
     if java is None:
-        text = f"{type(error).__name__}: {error}"
-    else:
-        while java.getCause() is not None:
-            java = java.getCause()
-        text = str(java.toString())
-    return find_python_error(text) or first_line(text)[:_MAX_CHARS]
+        return [f"{type(error).__name__}: {error}"]
+    causes = []
+    while java is not None:
+        causes.append(str(java.toString()))
+        java = java.getCause()
+    return causes
 
 
 def find_python_error(text: str) -> str | None:

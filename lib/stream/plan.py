@@ -83,7 +83,7 @@ def plan_scoring(
     stand-in values, so that no model stage can fail on it, and addressed to the dead letters.
 
     Args:
-        records: the columns of ``lib.decode.engines.spark.SOURCE_COLUMNS``.
+        records: the columns of ``lib.messages.columns.SOURCE_COLUMNS``.
         scorer: a loaded model backend.
         contract: the contract of the records.
         output: the topics and the format of the messages.

@@ -20,6 +20,7 @@ from lib.spark.session import silence
 from lib.stream.new_progress import NewProgress
 from lib.stream.watch.guard import QueryGuard
 from lib.stream.watch.held_back import HeldBack
+from lib.stream.watch.rejections import RejectionWatch
 from lib.stream.watch.restarts import RestartPolicy
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.console import ProgressView
@@ -44,6 +45,8 @@ class RunningQuery:
         sink: the exactly-once sink, which knows why the query failed; None without it.
         count: a function that counts the messages of a batch, if Spark does not observe them.
         held_back: the count of records behind open transactions; None without it.
+        judge: a function that finds the error that a failure of the query stands for.
+        rejections: counts dead letters, to say why there are many; None for nobody.
     """
 
     query: StreamingQuery
@@ -56,12 +59,16 @@ class RunningQuery:
         sink: ExactlyOnceSink | None = None,
         count: Callable[[int], MessageCounts | None] = lambda _: None,
         held_back: HeldBack | None = None,
+        judge: Callable[[ScoringError], ScoringError] = lambda failure: failure,
+        rejections: RejectionWatch | None = None,
     ) -> None:
         self._start = start
         self._restarts = restarts
         self._guard = guard
         self._count = count
         self._held_back = held_back
+        self._judge = judge
+        self._rejections = rejections
         self._totals = Totals()
         self._seen = -1
         self.sink = sink
@@ -165,9 +172,6 @@ class RunningQuery:
                 failure, failures = self._judge(error), failures + 1
         return failures
 
-    def _judge(self, failure: ScoringError) -> ScoringError:
-        return failure if self.sink is None else self.sink.judge(failure)
-
     def _finish_batch(self, stop: StopSignal) -> bool:
         """Wait until no batch is under way, and tell whether that is so."""
         running, deadline_s = self._latest_batch(), time.monotonic() + stop.patience_left_s
@@ -212,6 +216,8 @@ class RunningQuery:
             if batch.batch_id > self._seen and batch.records:
                 self._totals, self._seen = self._totals.add(batch), batch.batch_id
                 view.show(batch, self._totals)
+                if self._rejections is not None:
+                    self._rejections.note(event, batch)
 
     def _find_failure(self) -> ScoringError | None:
         if self.sink is not None and self.sink.failure is not None:

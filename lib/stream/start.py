@@ -7,12 +7,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from lib.exactly_once.checkpoint.files import prefer_plain_files
-from lib.exactly_once.checkpoint.reader import CheckpointReader
 from lib.exactly_once.sink import ExactlyOnceSettings, ExactlyOnceSink
 from lib.exactly_once.transaction.settings import OnStep, ignore_step
 from lib.kafka.partitions import parse_partitions
@@ -21,8 +18,8 @@ from lib.record.contract import Contract
 from lib.score.base import ModelBackend
 from lib.settings.jobs.score_stream import AVAILABLE_NOW, Commit, ScoreStreamSettings
 from lib.settings.real_time import parse_interval_ms
-from lib.sink.kafka import write_at_least_once
-from lib.source.kafka import KafkaSourceSettings, read_stream
+from lib.source.kafka import KafkaSourceSettings
+from lib.stream.at_least_once import AtLeastOnceQuery
 from lib.stream.plan import ScoringPlan, plan_scoring
 from lib.stream.route import Route
 from lib.stream.running_query import RunningQuery
@@ -30,9 +27,10 @@ from lib.stream.watch.guard import QueryGuard
 from lib.stream.watch.held_back import HeldBack
 from lib.stream.watch.life_signs import LifeSigns
 from lib.stream.watch.outage import Brokers, OutageWatch
+from lib.stream.watch.rejections import RejectionWatch, build_reader
 from lib.stream.watch.restarts import RestartPolicy
 from lib.stream.watch.stop_signal import StopSignal
-from lib.telemetry.progress import OBSERVATION, MessageCounts
+from lib.telemetry.progress import MessageCounts
 
 _WHOLE_STAGE = "spark.sql.codegen.wholeStage"
 
@@ -74,18 +72,13 @@ def start_stream(
         with _planned_for(spark, route):
             return _with_trigger(writer, settings).start()
 
-    def start_at_least_once() -> StreamingQuery:
-        prefer_plain_files(spark, settings.checkpoint)
-        CheckpointReader(spark, settings.checkpoint, settings.input_topic).refuse_damage()
-        records = read_stream(spark, _source(settings))
-        messages = observe_messages(plan(records).to_messages(), output)
-        writer = write_at_least_once(messages, settings.cluster)
-        writer = writer.queryName(settings.query_name)
-        return start(writer.option("checkpointLocation", settings.checkpoint))
-
     def start_exactly_once() -> StreamingQuery:
         planned = plan(sink.start().read_stream())
-        return start(sink.write_stream(planned.frame, planned.map_in_arrow))
+        return start(
+            sink.write_stream(
+                planned.frame, planned.map_in_arrow, lambda records: plan(records).frame
+            )
+        )
 
     def count_written(batch_id: int) -> MessageCounts | None:
         report = sink.find_report(batch_id)
@@ -99,12 +92,26 @@ def start_stream(
     restarts, guard = RestartPolicy(settings.restart_limit), build_guard(spark, settings)
     chosen_partitions = parse_partitions(settings.partitions)
     held_back = HeldBack(settings.cluster, settings.input_topic, chosen_partitions)
+    reader = build_reader(settings.cluster, settings.input_topic)
+    rejections = RejectionWatch(contract, reader)
     if route.commit == "spark":
-        stream = RunningQuery(start_at_least_once, restarts, guard, held_back=held_back)
+        query = AtLeastOnceQuery(spark, settings, _source(settings), output, plan)
+        stream = RunningQuery(
+            lambda: start(query.build_writer()),
+            restarts,
+            guard,
+            count=query.count,
+            held_back=held_back,
+            judge=query.judge,
+            rejections=rejections,
+        )
     else:
         chosen = replace(_exactly_once(settings, route.commit), on_step=on_step)
         sink = ExactlyOnceSink(spark, chosen)
-        stream = RunningQuery(start_exactly_once, restarts, guard, sink, count_written, held_back)
+        stream = RunningQuery(
+            *(start_exactly_once, restarts, guard, sink),
+            *(count_written, held_back, sink.judge, rejections),
+        )
     stream.start(stop or StopSignal())
     return stream
 
@@ -141,15 +148,6 @@ def _planned_for(spark: SparkSession, route: Route) -> Iterator[None]:
         yield
     finally:
         spark.conf.set(_WHOLE_STAGE, before)
-
-
-def observe_messages(messages: DataFrame, output: OutputSettings) -> DataFrame:
-    """Let Spark count predictions and dead letters; see ``BatchProgress``."""
-    return messages.observe(
-        OBSERVATION,
-        F.count_if(F.col("topic") == output.output_topic).alias("predictions"),
-        F.count_if(F.col("topic") == output.dead_letter_topic).alias("dead_letters"),
-    )
 
 
 def _source(settings: ScoreStreamSettings) -> KafkaSourceSettings:

@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lib.background import Background
-from lib.decode.engines.spark import SOURCE_TYPES
 from lib.errors import name_error
+from lib.messages.columns import SOURCE_TYPES
 from lib.messages.dead_letter import OutputSettings
 from lib.record.contract import Contract
 from lib.spark.session import is_local

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lib.decode.engines.python import decode_value
+from lib.messages.columns import SOURCE_COLUMNS
 from tests.hostile.mutations import mutate_value
 from tests.support.records import ACCEPTED, BROKEN, VALID, record
 from tests.support.telco import CUSTOMER
@@ -74,7 +75,7 @@ def test_on_thousands_of_mutated_records(decode: Decode, seed: int) -> None:
 
 
 def test_both_give_the_same_columns_and_pass_on_what_they_got(spark: SparkSession) -> None:
-    from lib.decode.engines.spark import SOURCE_COLUMNS, decode_records
+    from lib.decode.engines.spark import decode_records
     from lib.decode.engines.workers import decode_in_workers
 
     headers = [("a", b"\x00\xff"), ("a", None), ("", b"")]

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from pyspark.sql import SparkSession
 
 from lib.decode.engines.python import decode_value
 from lib.inference_backend import load_model, predict
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.progress import BatchProgress, Totals
+from lib.waiting import wait_until
 from tests.end_to_end.jobs import Deployment, read_account
 from tests.end_to_end.query import start_query
+from tests.support.records import record
 from tests.support.telco import CONTRACT_FILE, CUSTOMER
 from tests.support.topics import Record, build_customers, produce, read_topic
+
+if TYPE_CHECKING:
+    from tests.conftest import TopicFactory
 
 
 class RecordingView:
@@ -93,6 +99,93 @@ def test_stream_and_predict_give_the_same_probability(
         assert prediction.model == f"churn@1/{backend}"
 
 
+ANY_TIMESTAMP = {"message.timestamp.after.max.ms": str(2**63 - 1)}
+# Kafka timestamps in milliseconds → the event time of the prediction; None where there is none.
+KAFKA_TIMES = {
+    1_767_323_045_678: "2026-01-02T03:04:05.678Z",
+    1_767_323_045_678_901: None,  # a producer wrote microseconds
+    1_767_323_045_678_901_234: None,  # nanoseconds, which Spark's Kafka source cannot hold
+    253_402_300_799_999: "9999-12-31T23:59:59.999Z",
+    253_402_300_800_000: None,
+    9_223_372_036_854_775_807: None,
+}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"backend": "onnx"},
+        {"backend": "onnx", "commit": "executor"},
+        {"backend": "sql", "decoder": "spark"},
+        {"backend": "spark", "decoder": "python", "commit": "executor"},
+    ],
+    ids=lambda options: "-".join(options.values()),
+)
+def test_timestamps_that_no_calendar_holds_end_no_job(
+    spark: SparkSession,
+    deployment: Deployment,
+    topic: TopicFactory,
+    caplog: pytest.LogCaptureFixture,
+    options: dict[str, str],
+) -> None:
+    deployment = replace(deployment, input_topic=topic(2, ANY_TIMESTAMP))
+    valid, broken = record(), record(tenure=-1)
+    sent: list[Record] = []
+    settings = {"bootstrap.servers": deployment.bootstrap_servers, "transactional.id": "times"}
+    producer = Producer(settings)
+    producer.init_transactions(60)
+    for number, is_kept in enumerate((True, False, True, False)):
+        producer.begin_transaction()
+        for partition in (0, 1):
+            for place, milliseconds in enumerate(KAFKA_TIMES):
+                for kind, value in (("good", valid), ("bad", broken)):
+                    key = f"{number}/{partition}/{place}/{kind}".encode()
+                    producer.produce(
+                        *(deployment.input_topic, value, key, partition),
+                        timestamp=milliseconds,
+                        headers=[("trace", b"\x01\xff"), ("empty", None)],
+                    )
+                    sent += [(key, value)] if is_kept else []
+        assert producer.flush(60) == 0
+        (producer.commit_transaction if is_kept else producer.abort_transaction)(60)
+
+    view = score(spark, deployment, **options, max_offsets_per_trigger=30, restart_limit=0)
+
+    account = read_account(deployment, sent)
+    assert account.faults == {}
+    times = list(KAFKA_TIMES.values())
+    assert {key: it.event_time for key, it in account.predictions.items()} == {
+        key: times[int(key.split(b"/")[2])] for key, _ in sent if key.endswith(b"good")
+    }
+    assert len(account.dead_letters) == len(account.predictions) == 24
+    letters = read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic)
+    assert all(
+        list(it.headers() or ())[:2] == [("trace", b"\x01\xff"), ("empty", None)] for it in letters
+    )
+    assert view.totals == Totals(view.totals.batches, 48, 24, 24)
+    (line,) = [it for it in caplog.messages if "without Spark's Kafka source" in it]
+    verb = "written" if options.get("commit") == "executor" else "scored"
+    assert line.startswith(f"batch 0 was not {verb}: {deployment.input_topic}["), line
+    assert "]@4 has the Kafka timestamp 1767323045678901234; this batch and the next 100" in line
+
+
+def test_nanoseconds_end_no_job_that_answers_at_least_once(
+    spark: SparkSession, deployment: Deployment, topic: TopicFactory
+) -> None:
+    deployment = replace(deployment, input_topic=topic(1, ANY_TIMESTAMP))
+    records = build_customers(30, bad_share=0.5)
+    producer = Producer({"bootstrap.servers": deployment.bootstrap_servers})
+    for key, value in records:
+        producer.produce(deployment.input_topic, value, key, timestamp=1_767_323_045_678_901_234)
+    assert producer.flush(60) == 0
+
+    options = {"delivery": "at-least-once", "backend": "sql"}
+    view = score(spark, deployment, **options, max_offsets_per_trigger=10, restart_limit=1)
+
+    assert read_account(deployment, records).faults == {}
+    assert (view.totals.batches, view.totals.records) == (3, 30)
+
+
 def explain_stream(spark: SparkSession, deployment: Deployment, backend: str) -> str:
     """Return Spark's plan of a query that has scored a few records."""
     produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(100))
@@ -138,8 +231,11 @@ def test_the_fallback_is_visible_in_every_prediction(
     assert {p.model for p in account.predictions.values()} == {"alone/sklearn"}
 
 
-def test_envelopes_hold_the_original_message(spark: SparkSession, deployment: Deployment) -> None:
+def test_envelopes_hold_the_original_message_and_their_common_framing_is_told(
+    spark: SparkSession, deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
     records: list[Record] = [(b"a", b"hello"), (b"b", b"\xff\x00"), (b"c", None), (b"d", b"[]")]
+    records += [(b"%d" % number, gzip.compress(b"%d" % number)) for number in range(20)]
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
 
     score(spark, deployment, dead_letter_format="envelope")
@@ -149,6 +245,8 @@ def test_envelopes_hold_the_original_message(spark: SparkSession, deployment: De
     letters = read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic)
     groups = {json.loads(letter.value() or b"")["consumer_group"] for letter in letters}
     assert groups == {deployment.query_name}
+    line = "most records become dead letters; their value looks like compressed bytes: "
+    assert wait_until(lambda: any(it.startswith(line) for it in caplog.messages), 20)
 
 
 def test_at_least_once_answers_every_record_too(

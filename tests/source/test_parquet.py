@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib.decode.engines.python import decode_value
-from lib.decode.engines.spark import SOURCE_COLUMNS
 from lib.errors import SourceError
+from lib.messages.columns import SOURCE_COLUMNS
 from lib.source.parquet import read_parquet
 from tests.support.records import VALID
 from tests.support.telco import CUSTOMER
@@ -65,6 +65,31 @@ def test_a_dump_keeps_every_byte_and_position(spark: SparkSession, tmp_path: Pat
     assert first.source_timestamp.astimezone(UTC) == moment
     assert (second.source_key, second.source_value, second.source_headers) == (None, None, None)
     assert second.source_offset == 19
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (
+            pa.array([1_767_323_045_678, 1_767_323_045_678_901_234, -(2**63), None], pa.int64()),
+            [datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC), None, None, None],
+        ),
+        (
+            pa.array(["2026-01-02T03:04:05.678Z", "yesterday", "", None]),
+            [datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC), None, None, None],
+        ),
+    ],
+    ids=["milliseconds", "text"],
+)
+def test_a_timestamp_of_a_dump_that_is_no_time_is_null(
+    spark: SparkSession, tmp_path: Path, times: Any, expected: list[datetime | None]
+) -> None:
+    path = write(tmp_path / "dump.parquet", {"value": ["{}"] * 4, "timestamp": times})
+
+    rows = read(spark, path)
+
+    found = [row.source_timestamp for row in rows]
+    assert [it and it.astimezone(UTC) for it in found] == expected
 
 
 def test_values_alone_are_a_dump_whose_positions_are_rows_of_the_file(

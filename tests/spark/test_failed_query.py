@@ -11,6 +11,7 @@ from lib.errors import (
     SinkError,
     SinkFencedError,
     SourceRecordsGoneError,
+    SourceTimestampError,
     WorkerError,
 )
 from lib.spark.failed_query import build_query_error
@@ -22,6 +23,13 @@ def worker_trace(raised: str) -> str:
         f'  File "/app/lib/stream/one_pass.py", line 51, in score_batch\n'
         f"    raise error\n{raised}\n"
     )
+
+
+NANOSECONDS = (
+    "org.apache.spark.sql.kafka010.KafkaIllegalStateException: Record at topic in partition 3"
+    " offset 42 has timestamp value 1767323045678901234 that overflows when converting to Spark's"
+    " microsecond-precision TimestampType."
+)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +66,7 @@ def worker_trace(raised: str) -> str:
             True,
         ),
         ("Python worker exited unexpectedly (crashed)", QueryFailedError, True),
+        (NANOSECONDS, SourceTimestampError, False),
         (worker_trace("ModuleNotFoundError: No module named 'onnxruntime'"), WorkerError, False),
         (worker_trace("ValueError: customer 7590-VHVEG"), WorkerError, False),
         (worker_trace("MemoryError"), QueryFailedError, True),
@@ -70,6 +79,14 @@ def test_only_what_may_pass_is_tried_again(words: str, kind: type[SinkError], pa
     assert type(error) is kind
     assert error.is_transient is passes
     assert error.message.startswith("the query failed: ")
+
+
+def test_a_timestamp_that_spark_cannot_hold_is_named_with_its_place() -> None:
+    error = build_query_error("the query failed", RuntimeError(NANOSECONDS))
+
+    assert error.message == (
+        "the query failed: in[3]@42 has the Kafka timestamp 1767323045678901234"
+    )
 
 
 def test_a_missing_package_names_the_way_out_and_no_error_quotes_a_record() -> None:

@@ -17,30 +17,18 @@ from lib.decode.engines.conditions import HOLDS, Value, matches_expr
 from lib.decode.engines.spark_violations import VIOLATION_TYPE, kind_expr, violations_expr
 from lib.decode.formats import find_format
 from lib.decode.formats.base import SparkReader
-from lib.messages.columns import HEADERS_TYPE
+from lib.messages.columns import SOURCE_COLUMNS
 from lib.record.checks import BLANK_TEXT, NUMERIC_TEXT, Condition, find_limits
 from lib.record.contract import Contract, Field
 from lib.record.types import find_spark_type, is_text
 from lib.spark.quoting import quote
-
-# The columns of a record from :mod:`lib.source`.
-SOURCE_TYPES = {
-    "source_key": "binary",
-    "source_value": "binary",
-    "source_headers": HEADERS_TYPE,
-    "source_topic": "string",
-    "source_partition": "int",
-    "source_offset": "bigint",
-    "source_timestamp": "timestamp",
-}
-SOURCE_COLUMNS = tuple(SOURCE_TYPES)
 
 
 def decode_records(records: DataFrame, contract: Contract) -> DataFrame:
     """Turn Kafka values into typed features and a list of violations; no row is dropped.
 
     Args:
-        records: the columns of :data:`SOURCE_COLUMNS`; ``source_value`` is binary.
+        records: the columns of :data:`lib.messages.columns.SOURCE_COLUMNS`.
         contract: the contract of the records.
 
     Returns:

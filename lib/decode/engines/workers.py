@@ -17,8 +17,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lib.decode.engines.arrow import MISSING, Category, Column, DecodedBatch, decode_batch
-from lib.decode.engines.spark import SOURCE_COLUMNS, SOURCE_TYPES
 from lib.decode.engines.spark_violations import VIOLATION_TYPE
+from lib.messages.columns import SOURCE_COLUMNS, SOURCE_TYPES
 from lib.messages.header_text import parse_header_column
 from lib.record.contract import Contract, Field
 from lib.record.types import find_spark_type

@@ -32,6 +32,7 @@ class Batch:
         watch: the watch, which tells whether the topic is still the one that the run began with.
         is_suspect: whether the batch was begun more than once and never finished.
         map_in_arrow: a function that makes messages of the frame in its tasks.
+        is_repeated: whether tasks have tried to write the batch before in this run.
     """
 
     frame: DataFrame
@@ -42,6 +43,7 @@ class Batch:
     watch: TopicWatch
     is_suspect: bool = False
     map_in_arrow: ArrowMap | None = None
+    is_repeated: bool = False
 
     @property
     def records(self) -> int:

@@ -122,6 +122,7 @@ class ExecutorCommit:
             dict(batch.ends),
             dict(self._stamps),
             batch.map_in_arrow,
+            batch.is_repeated,
         )
         # Tasks commit without asking the driver, so it compares the topic before and after them.
         batch.watch.confirm()

@@ -107,6 +107,7 @@ class PartitionTask:
             to one of another run means that a second driver took over.
         map_in_arrow: the function that makes messages of the task's rows; None where the rows are
             messages.
+        is_repeated: whether an earlier task of this run may have written a part of the batch.
     """
 
     settings: TransactionSettings
@@ -117,6 +118,7 @@ class PartitionTask:
     ends: Offsets
     seen: Mapping[int, str | None]
     map_in_arrow: ArrowMap | None = None
+    is_repeated: bool = False
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Write all rows in one transaction, or in several if memory would not hold them.
@@ -159,7 +161,8 @@ class PartitionTask:
                 raise
             return _report_error(partition, error)
         except SinkOffsetsGoneError as error:
-            may_restore = kept.opened.exception() is error and _is_first_attempt()
+            is_first = _is_first_attempt() and not self.is_repeated
+            may_restore = kept.opened.exception() is error and is_first
             return replace(_report_error(partition, error), may_restore=may_restore)
         except SinkError as error:
             return _report_error(partition, error)

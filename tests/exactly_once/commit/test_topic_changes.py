@@ -95,7 +95,9 @@ def run_with(
         output_topic=copying.output,
         dead_letter_topic=copying.failed,
     )
-    query = RunningQuery(start, RestartPolicy(3), build_guard(copying.spark, settings), sink)
+    query = RunningQuery(
+        start, RestartPolicy(3), build_guard(copying.spark, settings), sink, judge=sink.judge
+    )
     with StopSignal() as stop, StopOnce(is_enough, stop):
         query.start(stop)
         query.follow(NoView(), stop)

@@ -1,0 +1,118 @@
+"""Writes the query's messages at least once, with Spark's own Kafka sink."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming.readwriter import DataStreamWriter
+
+from lib.errors import QueryFailedError, ScoringError, SourceTimestampError
+from lib.exactly_once.checkpoint.files import prefer_plain_files
+from lib.exactly_once.checkpoint.planned_offsets import read_planned_batch
+from lib.exactly_once.checkpoint.reader import CheckpointReader
+from lib.messages.dead_letter import OutputSettings
+from lib.settings.jobs.score_stream import ScoreStreamSettings
+from lib.sink.kafka import write_at_least_once, write_batch_at_least_once
+from lib.sink.kept import keep_on_disk
+from lib.source.kafka import KafkaSourceSettings, read_stream
+from lib.source.ranges import read_ranges
+from lib.stream.plan import ScoringPlan
+from lib.telemetry.progress import OBSERVATION, MessageCounts
+
+# The number of progress events that Spark keeps by default.
+_KEPT_COUNTS = 100
+
+logger = logging.getLogger(__name__)
+
+
+class AtLeastOnceQuery:
+    """Builds the query's writer, for its start and each restart.
+
+    A record that Spark's Kafka source cannot read ends the query. From then on, the query reads
+    its batches without that source, until the process ends.
+
+    Args:
+        spark: the Spark session.
+        settings: the settings of the job.
+        source: the settings of the source.
+        output: the topics and the format of the messages.
+        plan: a function that plans how records become messages.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        settings: ScoreStreamSettings,
+        source: KafkaSourceSettings,
+        output: OutputSettings,
+        plan: Callable[[DataFrame], ScoringPlan],
+    ) -> None:
+        self._spark = spark
+        self._settings = settings
+        self._source = source
+        self._output = output
+        self._plan = plan
+        self._checkpoint = CheckpointReader(spark, settings.checkpoint, settings.input_topic)
+        self._reads_itself = False
+        self._counts: dict[int, MessageCounts] = {}
+
+    def build_writer(self) -> DataStreamWriter:
+        """Return a writer that is not started yet.
+
+        Raises:
+            CheckpointDamagedError: a file of the checkpoint is damaged or missing.
+        """
+        prefer_plain_files(self._spark, self._settings.checkpoint)
+        self._checkpoint.refuse_damage()
+        records = read_stream(self._spark, self._source)
+        if self._reads_itself:
+            writer = records.writeStream.foreachBatch(self._write_batch)
+        else:
+            messages = observe_messages(self._plan(records).to_messages(), self._output)
+            writer = write_at_least_once(messages, self._settings.cluster)
+        writer = writer.queryName(self._settings.query_name)
+        return writer.option("checkpointLocation", self._settings.checkpoint)
+
+    def judge(self, failure: ScoringError) -> ScoringError:
+        """Return the failure, or an error that may pass if the next start reads its batch."""
+        # Real-time mode has no batches that Python could write.
+        if not isinstance(failure, SourceTimestampError) or self._settings.is_real_time:
+            return failure
+        self._reads_itself = True
+        logger.warning(
+            "%s; from now on batches are read without Spark's Kafka source (%s)",
+            *(failure.message, failure.hint),
+        )
+        return QueryFailedError(failure.message, hint=failure.hint)
+
+    def count(self, batch_id: int) -> MessageCounts | None:
+        """Count the messages of one of the last batches, if this has written it, not Spark."""
+        return self._counts.get(batch_id)
+
+    def _write_batch(self, frame: DataFrame, batch_id: int) -> None:
+        topic = self._settings.input_topic
+        planned = read_planned_batch(self._spark, batch_id, topic)
+        starts = planned.starts
+        if starts is None:
+            starts = self._checkpoint.read_start_offsets(0)
+        records = read_ranges(self._spark, self._settings.cluster, topic, starts, planned.ends)
+        with keep_on_disk(self._plan(records).to_messages()) as messages:
+            # Spark's batch sink for Kafka completes no observation.
+            rows = messages.groupBy("topic").count().collect()
+            write_batch_at_least_once(messages, self._settings.cluster)
+        counts = {row["topic"]: int(row["count"]) for row in rows}
+        topics = (self._output.output_topic, self._output.dead_letter_topic)
+        self._counts[batch_id] = MessageCounts(*(counts.get(topic, 0) for topic in topics))
+        self._counts.pop(batch_id - _KEPT_COUNTS, None)
+
+
+def observe_messages(messages: DataFrame, output: OutputSettings) -> DataFrame:
+    """Let Spark count predictions and dead letters; see ``BatchProgress``."""
+    return messages.observe(
+        OBSERVATION,
+        F.count_if(F.col("topic") == output.output_topic).alias("predictions"),
+        F.count_if(F.col("topic") == output.dead_letter_topic).alias("dead_letters"),
+    )
