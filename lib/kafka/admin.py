@@ -191,7 +191,8 @@ def _ask_offsets(
 def read_ends(admin: AdminClient, topic: str) -> dict[int, tuple[int, int]]:
     """Read partition → (last stable offset, end), which differ while a transaction is open.
 
-    The end is asked for first, so that records that come meanwhile make no difference.
+    The end is asked for first, so that records that come meanwhile make no difference. A topic that
+    has been deleted is not created again, as brokers may do when :func:`list_partitions` asks.
 
     Raises:
         KafkaException: the brokers do not tell.
@@ -199,21 +200,32 @@ def read_ends(admin: AdminClient, topic: str) -> dict[int, tuple[int, int]]:
     spec: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
     def ask() -> dict[int, tuple[int, int]]:
-        ends = _ask(admin, topic, spec, IsolationLevel.READ_UNCOMMITTED)
-        stable = _ask(admin, topic, spec)
+        answers = admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_TIMEOUT_S)
+        partitions = [partition.id for partition in answers[topic].result().partitions]
+        ends = _ask_partitions(admin, topic, partitions, spec, IsolationLevel.READ_UNCOMMITTED)
+        stable = _ask_partitions(admin, topic, partitions, spec)
         return {it: (stable[it], ends[it]) for it in sorted(stable.keys() & ends.keys())}
 
-    return ask_until_answered(ask, lambda error: error.code() in _NO_LEADER_YET, ANSWER_TIMEOUT_S)
+    may_pass = _NO_LEADER_YET - {KafkaError.UNKNOWN_TOPIC_OR_PART}
+    return ask_until_answered(ask, lambda error: error.code() in may_pass, ANSWER_TIMEOUT_S)
 
 
-def _ask(
+def _ask(admin: AdminClient, topic: str, spec: OffsetSpec) -> dict[int, int]:
+    return _ask_partitions(admin, topic, list_partitions(admin, topic), spec)
+
+
+def _ask_partitions(
     admin: AdminClient,
     topic: str,
+    partitions: Sequence[int],
     spec: OffsetSpec,
     isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
 ) -> dict[int, int]:
-    asked = {TopicPartition(topic, it): spec for it in list_partitions(admin, topic)}
-    answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=ANSWER_TIMEOUT_S)
+    answers = admin.list_offsets(
+        {TopicPartition(topic, partition): spec for partition in partitions},
+        isolation_level=isolation,
+        request_timeout=ANSWER_TIMEOUT_S,
+    )
     return {asked_of.partition: future.result().offset for asked_of, future in answers.items()}
 
 

@@ -74,7 +74,12 @@ def silence(session: SparkSession) -> None:
     kills, such as those of a warm-up when the start is refused. Whatever ends the job is told in
     the job's own line.
     """
-    session.sparkContext.setLogLevel("OFF")
+    jvm: Any = session._jvm
+    log4j: Any = jvm.org.apache.logging.log4j
+    # A Spark with another logging library has no such class.
+    with suppress(TypeError):
+        # SparkContext.setLogLevel leaves out the loggers that conf/log4j2.properties names.
+        log4j.core.config.Configurator.setAllLevels("", log4j.Level.OFF)
 
 
 def stop_session(session: SparkSession) -> None:

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from lib.errors import SettingsError
 from lib.kafka.options import java_list
 from lib.kafka.options.java_values import check_java_values
-from lib.spark.session import count_running_tasks, wait_for_tasks
+from lib.spark.session import count_running_tasks, silence, wait_for_tasks
 from tests.kafka.client_options import list_java_definitions, read_java_options
 from tests.support.waiting import wait_until
 
@@ -49,6 +49,25 @@ def test_a_stop_waits_for_tasks_whose_job_was_cancelled(
 
     assert outlived_their_job == 1
     assert count_running_tasks(spark) == 0
+
+
+def test_a_job_that_ends_lets_spark_log_nothing_more(spark: SparkSession) -> None:
+    """The settings give some loggers levels of their own, which the root's does not reach."""
+    jvm: Any = spark._jvm
+    log4j: Any = jvm.org.apache.logging.log4j
+    names = (
+        "org.apache.spark.util.Utils",
+        "org.apache.spark.executor.Executor",
+        "org.apache.kafka.clients.NetworkClient",
+    )
+    silence(spark)
+    try:
+        levels = [str(log4j.LogManager.getLogger(name).getLevel()) for name in names]
+    finally:
+        log4j.core.config.Configurator.reconfigure()
+        spark.sparkContext.setLogLevel("ERROR")
+
+    assert levels == ["OFF", "OFF", "OFF"]
 
 
 def test_a_stop_waits_for_tasks_that_are_about_to_begin(spark: SparkSession) -> None:

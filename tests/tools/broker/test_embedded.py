@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ConfigEntry, ConfigResource
 
 from lib.errors import KafkaSetupError, SetupError
-from lib.kafka.admin import list_brokers
+from lib.kafka.admin import build_admin, list_brokers, read_ends
 from lib.kafka.broker_version import read_versions
 from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
@@ -277,6 +277,10 @@ def test_settings_listeners_and_users_are_the_callers() -> None:
     }
     with EmbeddedBroker(settings, listeners=listeners, scram_users={"ada": "right"}) as broker:
         produce(broker.bootstrap_servers, "made-by-itself", b"x")
+        assert list_topics(broker.bootstrap_servers) == {"made-by-itself"}
+        # Whoever watches the ends of a topic that was deleted does not make it again.
+        with pytest.raises(KafkaException, match="UNKNOWN_TOPIC_OR_PART"):
+            read_ends(build_admin(broker.cluster), "deleted")
         assert list_topics(broker.bootstrap_servers) == {"made-by-itself"}
 
         # A listener may advertise another port than its own.
