@@ -278,7 +278,7 @@ def test_settings_listeners_and_users_are_the_callers() -> None:
     with EmbeddedBroker(settings, listeners=listeners, scram_users={"ada": "right"}) as broker:
         produce(broker.bootstrap_servers, "made-by-itself", b"x")
         assert list_topics(broker.bootstrap_servers) == {"made-by-itself"}
-        # Whoever watches the ends of a topic that was deleted does not make it again.
+        # A client that watches the ends of a deleted topic does not create it again.
         with pytest.raises(KafkaException, match="UNKNOWN_TOPIC_OR_PART"):
             read_ends(build_admin(broker.cluster), "deleted")
         assert list_topics(broker.bootstrap_servers) == {"made-by-itself"}
