@@ -19,6 +19,7 @@ from lib.exit_codes import ExitCode
 from lib.score.choice import find_contract, find_model, load_backend
 from lib.settings.command import report_error, run_job
 from lib.settings.jobs.score_stream import ScoreStreamSettings
+from lib.source.kafka import check_java_client
 from lib.spark.session import build_session, check_connector, stop_session
 from lib.stream.mode_check import check_mode
 from lib.stream.preflight import check_kafka
@@ -75,6 +76,7 @@ def run_stream(
         ScoringError: a model, topic or setting cannot be used, or the query failed.
     """
     check_connector(spark)
+    check_java_client(spark, settings.cluster)
     with log.waiting_for("the model"):
         path = find_model(settings)
         contract = find_contract(settings, path)

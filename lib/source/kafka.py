@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lib.errors import SettingsError
 from lib.kafka.cluster import Cluster
+from lib.kafka.secrets import hide_secrets
+from lib.spark.root_cause import find_root_cause
 
 # By Kafka's default a fetch waits 500 ms for more data; the worst latencies come from there.
 _FETCH_WAIT_MS = 20
@@ -63,6 +68,33 @@ def read_stream(spark: SparkSession, settings: KafkaSourceSettings) -> DataFrame
     if settings.max_offsets_per_trigger is not None:
         options["maxOffsetsPerTrigger"] = str(settings.max_offsets_per_trigger)
     return as_records(spark.readStream.format("kafka").options(**options).load())
+
+
+def check_java_client(spark: SparkSession, cluster: Cluster) -> None:
+    """Let Java build a client with the options, and refuse those with which it cannot.
+
+    Without this, a query would fail again and again for a reason that does not pass. Java builds a
+    client with its key stores, logins and classes, and gets the first token if it signs in by
+    OAuth; it connects to brokers later.
+
+    Raises:
+        SettingsError: Java cannot build the client; the error holds its reason, and no secret.
+    """
+    if not cluster.options:
+        return
+    jvm: Any = spark._jvm
+    properties = jvm.java.util.Properties()
+    for name, value in cluster.for_spark().items():
+        properties.setProperty(name.removeprefix("kafka."), value)
+    try:
+        client = jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
+    except Py4JJavaError as error:
+        reason = hide_secrets(find_root_cause(error), cluster.for_spark())
+        raise SettingsError(
+            f"Spark's Kafka client does not take the --kafka options: {reason}",
+            hint="correct the option; docs/settings.md says whose names are used",
+        ) from None
+    client.close(jvm.java.time.Duration.ZERO)
 
 
 def as_records(frame: DataFrame) -> DataFrame:

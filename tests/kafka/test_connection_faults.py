@@ -76,6 +76,26 @@ def test_a_line_that_names_no_broker_is_none() -> None:
     assert read_fault("[thrd:app]: GroupCoordinator: terminating") is None
 
 
+def test_a_server_of_tokens_that_is_not_there_is_named() -> None:
+    message = refuse(
+        "127.0.0.1:1",
+        security_protocol="SASL_SSL",
+        sasl_mechanism="OAUTHBEARER",
+        sasl_oauthbearer_method="oidc",
+        sasl_oauthbearer_client_id="job",
+        sasl_oauthbearer_client_secret="hunter2",
+        sasl_oauthbearer_token_endpoint_url="http://127.0.0.1:1/token",
+    )
+
+    assert message == (
+        "no connection to Kafka: http://127.0.0.1:1/token gives no token for OAuth (Failed to"
+        " connect to 127.0.0.1:1 after 0 ms: Could not connect to server) (correct"
+        " sasl.oauthbearer.token.endpoint.url, sasl.oauthbearer.client.id or"
+        " sasl.oauthbearer.client.secret, or name the authority of that server's certificate (PEM)"
+        " with --kafka https.ca.location=FILE)"
+    )
+
+
 @pytest.fixture
 def server() -> Iterator[socket.socket]:
     """Run a server that takes connections and says nothing."""

@@ -22,15 +22,23 @@ from confluent_kafka.admin import (
 from cryptography.hazmat.primitives import serialization
 
 from lib.kafka.rights import Right, list_rights
+from lib.setup.launch import lend_variables
 from lib.setup.machine import LOOPBACK
 from lib.tools.broker import EmbeddedBroker, Listener
 from lib.tools.broker.ports import pick_free_ports
 from tests.end_to_end.jobs import Deployment
+from tests.security.token_server import AUDIENCE, TokenServer
 from tests.support.waiting import wait_until
 
 ANSWER_TIMEOUT_S = 20.0
 _LISTENER = "SECURE"
-_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+_OAUTH = "OAUTH"
+_SECURITY = "org.apache.kafka.common.security"
+_LOGIN = f"{_SECURITY}.scram.ScramLoginModule required;"
+_OAUTH_LOGIN = f"{_SECURITY}.oauthbearer.OAuthBearerLoginModule required;"
+_OAUTH_CHECK = f"{_SECURITY}.oauthbearer.OAuthBearerValidatorCallbackHandler"
+# A broker's JVM reads keys only from the places that this property allows.
+_ALLOWED = "org.apache.kafka.sasl.oauthbearer.allowed.urls"
 _RESOURCES = {
     "topic": ResourceType.TOPIC,
     "group": ResourceType.GROUP,
@@ -53,22 +61,25 @@ class User:
 
 @dataclass(frozen=True)
 class SecureBroker:
-    """A broker with TLS, SCRAM-SHA-512 and ACLs.
+    """A broker with TLS, SCRAM-SHA-512, OAuth and ACLs.
 
     Attributes:
         admin_servers: address of the plain listener, whose clients may do everything.
         bootstrap_servers: address of the listener with TLS and passwords.
         certificate: certificate, in PEM, of the authority that signed the broker's certificate.
         job_user: user with whose name the job signs in.
+        tokens: server that gives tokens to the job's user, whose password is the client's secret.
         servers: addresses of the other listeners, for clients that come to the wrong one: with TLS
             alone, with an expired certificate, with one of another host, with client certificates
-            alone, with passwords and no TLS, and one whose advertised port is closed.
+            alone, with passwords and no TLS, with TLS and tokens, and one whose advertised port is
+            closed.
     """
 
     admin_servers: str
     bootstrap_servers: str
     certificate: Path
     job_user: User
+    tokens: TokenServer
     servers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -81,6 +92,7 @@ class SecureBroker:
         begin, end = (datetime(year, 1, 1, tzinfo=UTC) for year in (2020, 2021))
         certificates = {
             _LISTENER: valid,
+            _OAUTH: valid,
             "TLS": valid,
             "MUTUAL": valid,
             "EXPIRED": authority.issue_cert(LOOPBACK, not_before=begin, not_after=end),
@@ -105,18 +117,28 @@ class SecureBroker:
         protocols = {
             **dict.fromkeys(certificates, "SSL"),
             _LISTENER: "SASL_SSL",
+            _OAUTH: "SASL_SSL",
             "PASSWORD": "SASL_PLAINTEXT",
         }
         (closed,) = pick_free_ports(1)
         nowhere = Listener("NOWHERE", advertised_ports=[closed])
-        with EmbeddedBroker(
-            settings,
-            listeners=[*(Listener(*pair) for pair in protocols.items()), nowhere],
-            scram_users={user.name: user.password},
-        ) as broker:
-            names = (*protocols, nowhere.name)
-            servers = {name: f"{LOOPBACK}:{broker.port_of(name)}" for name in names}
-            yield cls(broker.bootstrap_servers, servers.pop(_LISTENER), certificate, user, servers)
+        with TokenServer.start(authority, folder, user.name, user.password) as tokens:
+            keys = tokens.key_set.as_uri()
+            broker = EmbeddedBroker(
+                {**settings, **_accept_tokens(keys)},
+                listeners=[*(Listener(*pair) for pair in protocols.items()), nowhere],
+                scram_users={user.name: user.password},
+            )
+            # Other processes of Java must not get it, or their clients get no token.
+            with lend_variables({"JAVA_TOOL_OPTIONS": f"-D{_ALLOWED}={keys}"}):
+                broker.start()
+            try:
+                names = (*protocols, nowhere.name)
+                servers = {name: f"{LOOPBACK}:{broker.port_of(name)}" for name in names}
+                secure = servers.pop(_LISTENER)
+                yield cls(broker.bootstrap_servers, secure, certificate, user, tokens, servers)
+            finally:
+                broker.stop()
 
     def options(self, **changes: str) -> dict[str, str]:
         """Return the job's ``--kafka`` options; names of changes have ``_`` instead of ``.``."""
@@ -128,6 +150,33 @@ class SecureBroker:
             "ssl.ca.location": str(self.certificate),
             **{name.replace("_", "."): value for name, value in changes.items()},
         }
+
+    def oauth_options(self, **changes: str) -> dict[str, str]:
+        """Return what the job gets to sign in with tokens; changes have ``_`` for ``.``."""
+        return {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "OAUTHBEARER",
+            "sasl.oauthbearer.method": "oidc",
+            "sasl.oauthbearer.token.endpoint.url": self.tokens.url,
+            "sasl.oauthbearer.client.id": self.job_user.name,
+            "sasl.oauthbearer.client.secret": self.job_user.password,
+            "sasl.oauthbearer.scope": "scoring",
+            "https.ca.location": str(self.certificate),
+            "ssl.ca.location": str(self.certificate),
+            **{name.replace("_", "."): value for name, value in changes.items()},
+        }
+
+
+def _accept_tokens(keys: str) -> dict[str, str]:
+    """Return the settings of the listener with tokens, for the URL of the keys that sign them."""
+    prefix = f"listener.name.{_OAUTH.lower()}"
+    return {
+        f"{prefix}.sasl.enabled.mechanisms": "OAUTHBEARER",
+        f"{prefix}.oauthbearer.sasl.jaas.config": _OAUTH_LOGIN,
+        f"{prefix}.oauthbearer.sasl.server.callback.handler.class": _OAUTH_CHECK,
+        f"{prefix}.oauthbearer.sasl.oauthbearer.jwks.endpoint.url": keys,
+        f"{prefix}.oauthbearer.sasl.oauthbearer.expected.audience": AUDIENCE,
+    }
 
 
 def as_pkcs8(certificate: trustme.LeafCert) -> bytes:

@@ -14,6 +14,7 @@ from lib.errors import KafkaSetupError
 from lib.kafka.cluster import Cluster
 from lib.kafka.connection.connect import connect
 from tests.security.cluster import SecureBroker
+from tests.security.token_server import OF_ANOTHER_AUDIENCE
 
 pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("impatient")]
 
@@ -177,6 +178,39 @@ def test_a_certificate_of_an_unknown_authority_is_not_trusted(
     assert message.startswith(f"no connection to Kafka: {start}"), message
     assert "unable to get local issuer certificate" in message or "self-signed" in message
     assert message.endswith(UNTRUSTED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"sasl.oauthbearer.client.secret": "not-the-secret"},
+            'TOKENS gives no token for OAuth ({"error": "invalid_client"}) (correct'
+            " sasl.oauthbearer.token.endpoint.url, sasl.oauthbearer.client.id or",
+        ),
+        (
+            {"https.ca.location": None},
+            "TOKENS gives no token for OAuth (",
+        ),
+        (
+            {"sasl.oauthbearer.scope": OF_ANOTHER_AUDIENCE},
+            'BROKER refuses the token of OAuth (SASL authentication error: {"status":'
+            '"invalid_token"}) (compare issuer, audience and expiry of the token with the brokers\''
+            " settings, and this machine's clock)",
+        ),
+    ],
+)
+def test_each_fault_of_a_sign_in_by_token_has_a_sentence_of_its_own(
+    secure_broker: SecureBroker, changes: dict[str, str | None], expected: str
+) -> None:
+    server = secure_broker.servers["OAUTH"]
+    options = {**secure_broker.oauth_options(), **changes}
+
+    message = refuse(server, {key: value for key, value in options.items() if value is not None})
+
+    start = expected.replace("TOKENS", secure_broker.tokens.url).replace("BROKER", server)
+    assert message.startswith(f"no connection to Kafka: {start}"), message
+    assert message.count("not-the-secret") == 0
 
 
 def test_an_advertised_address_that_is_not_reached_is_named(secure_broker: SecureBroker) -> None:

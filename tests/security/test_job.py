@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from lib.kafka.cluster import Cluster
+from lib.kafka.connection.connect import connect
 from lib.kafka.secrets import is_secret
 from lib.stream.preflight import check_kafka
 from tests.end_to_end.jobs import JOB_TIMEOUT_S, Deployment, read_account, start_job
@@ -49,8 +52,12 @@ def run_secure_job(
 
 
 @pytest.mark.parametrize(
-    ("delivery", "commit"),
-    [("exactly-once", "driver"), ("exactly-once", "executor"), ("at-least-once", "driver")],
+    ("delivery", "commit", "sign_in"),
+    [
+        ("exactly-once", "driver", SecureBroker.oauth_options),
+        ("exactly-once", "executor", SecureBroker.options),
+        ("at-least-once", "driver", SecureBroker.options),
+    ],
 )
 def test_the_rights_of_the_table_are_enough(
     spark: SparkSession,
@@ -59,13 +66,17 @@ def test_the_rights_of_the_table_are_enough(
     deployment: Deployment,
     delivery: str,
     commit: str,
+    sign_in: Callable[[SecureBroker], dict[str, str]],
 ) -> None:
     """The job's work runs in this process; ``test_no_leaks.py`` starts the job itself."""
+    if sign_in is SecureBroker.oauth_options:
+        servers = secure_broker.servers["OAUTH"]
+        deployment = replace(deployment, bootstrap_servers=servers)
     rights = rights_of(deployment, delivery=delivery, executors_commit=commit == "executor")
     needed = [right for right in rights if not right.is_optional]
     grant(secure_broker, needed)
     assert len(list_acls(secure_broker)) == len(needed)
-    options = {"kafka": secure_broker.options(), "delivery": delivery, "commit": commit}
+    options = {"kafka": sign_in(secure_broker), "delivery": delivery, "commit": commit}
     records = build_customers(400, bad_share=0.05)
     produce(secure_broker.admin_servers, deployment.input_topic, records)
 
@@ -83,6 +94,21 @@ def test_the_rights_of_the_table_are_enough(
 
     account = read_account(deployment, [*records, *more], secure_broker.admin_servers)
     assert account.faults == {}
+
+
+@pytest.mark.parametrize("value", ["none", ""])
+def test_a_certificate_of_another_host_can_be_accepted_by_all_clients(
+    spark: SparkSession, secure_broker: SecureBroker, deployment: Deployment, value: str
+) -> None:
+    produce(secure_broker.admin_servers, deployment.input_topic, build_customers(10))
+    trusted = {"security.protocol": "SSL", "ssl.ca.location": str(secure_broker.certificate)}
+    options = {**trusted, "ssl.endpoint.identification.algorithm": value}
+    cluster = Cluster(secure_broker.servers["ELSEWHERE"], options)
+
+    connect(cluster)
+    source = spark.read.format("kafka").options(**cluster.for_spark())
+
+    assert source.option("subscribe", deployment.input_topic).load().count() == 10
 
 
 def test_a_lacking_right_ends_the_job_with_one_line(

@@ -13,8 +13,10 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from lib.errors import SettingsError
+from lib.kafka.cluster import Cluster
 from lib.kafka.options import java_list
 from lib.kafka.options.java_values import check_java_values
+from lib.source.kafka import check_java_client
 from lib.spark.session import count_running_tasks, silence, wait_for_tasks
 from tests.kafka.client_options import list_java_definitions, read_java_options
 from tests.support.waiting import wait_until
@@ -111,6 +113,44 @@ def test_javas_client_refuses_the_same_values(spark: SparkSession, value: str) -
     classes = {name for name, (kind, _) in java_list.OPTIONS.items() if kind == "CLASS"}
     assert java_list.OPTIONS.keys() <= asked
     assert {name for name in java_list.OPTIONS if is_refused(name, value)} == refused - classes
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (
+            {"sasl.login.class": "no.such.Login", "max.request.size": "1000"},
+            "ConfigException: Invalid value no.such.Login for configuration sasl.login.class",
+        ),
+        (
+            {"security.protocol": "SSL", "ssl.truststore.location": "/nowhere/x.jks"},
+            "NoSuchFileException: /nowhere/x.jks",
+        ),
+        (
+            {
+                "security.protocol": "SASL_SSL",
+                "sasl.mechanism": "PLAIN",
+                "sasl.jaas.config": "hunter2",
+            },
+            "IllegalArgumentException: ",
+        ),
+    ],
+)
+def test_options_with_which_java_builds_no_client_are_refused_before_the_query(
+    spark: SparkSession, options: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        check_java_client(spark, Cluster("127.0.0.1:1", options))
+
+    assert "Spark's Kafka client does not take the --kafka options: " in refusal.value.message
+    assert reason in refusal.value.message
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_options_with_which_java_builds_a_client_are_taken(spark: SparkSession) -> None:
+    options = {"security.protocol": "SSL", "ssl.endpoint.identification.algorithm": "none"}
+
+    check_java_client(spark, Cluster("127.0.0.1:1", options))
 
 
 def is_refused(name: str, value: str) -> bool:

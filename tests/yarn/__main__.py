@@ -20,7 +20,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyspark
@@ -202,12 +202,7 @@ def try_run(
     shutil.copytree(provide_store(), own / "models")
     shutil.copy2(broker.certificate, own / "authority.pem")
     deployment = deploy(broker, number, own / "models", f"checkpoints/{number}")
-    broker = SecureBroker(
-        broker.admin_servers,
-        broker.bootstrap_servers,
-        own / "authority.pem",
-        broker.job_user,
-    )
+    broker = replace(broker, certificate=own / "authority.pem")
     write_settings(broker, deployment, own)
     records: list[Record] = build_customers(count, bad_share=0.02, seed=number)
     produce(broker.admin_servers, deployment.input_topic, records)

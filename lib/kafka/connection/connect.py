@@ -21,6 +21,7 @@ from lib.kafka.connection.faults import (
     describe_fault,
     describe_listener,
     read_fault,
+    read_token_fault,
 )
 from lib.kafka.connection.probe import (
     find_certificate_fault,
@@ -35,6 +36,8 @@ PATIENCE_S = 5.0
 # The time for brokers that say nothing at all: they may be busy.
 _SILENCE_S = 7.0
 _POLL_S = 0.1
+# The client's names for lines of its log → what reads them.
+_READERS = {"FAIL": read_fault, "OIDC": read_token_fault}
 # At most this many addresses are tried, one after the other.
 _MOST_TRIED = 3
 
@@ -47,7 +50,8 @@ class _FaultLog:
 
     def log(self, level: int, text: str, facility: str, client: str, line: str) -> None:
         """Note a line of the client's log."""
-        fault = read_fault(line) if facility == "FAIL" else None
+        read = _READERS.get(facility)
+        fault = None if read is None else read(line)
         if fault is not None:
             self.faults[fault.server] = fault
 

@@ -11,12 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from lib.kafka.options.sign_in import OAUTH
+
 _LINE = re.compile(
     r"(?:\[thrd:.*?\]: )?(?:\w+://)?(?P<server>[^/\s]+)/(?:bootstrap|\d+): "
     r"(?P<reason>.*?) \(after \d+ms in state (?P<state>\w+)"
 )
 _NAME = re.compile(r"Failed to resolve '.*?': (?P<detail>.*)")
 _CONNECT = re.compile(r"Connect to \S+ failed: (?P<detail>.*)")
+_TOKEN = re.compile(
+    r"(?:\[thrd:.*?\]: )?Failed to retrieve OIDC token from \"(?P<url>.*?)\": (?P<reason>.*)"
+)
 _MECHANISMS = re.compile(r"supported mechanisms: *(?P<found>.*)")
 # The alerts of TLS about a certificate, with which a broker refuses the client's.
 _ALERT = re.compile(r"SSL alert number (4[2-68]|116)\b")
@@ -34,6 +39,7 @@ class Cause(Enum):
     NO_SASL = auto()
     MECHANISM = auto()
     PASSWORD = auto()
+    TOKEN = auto()
     CLOSED_AT_FIRST = auto()
     CLOSED_LATER = auto()
     SILENCE = auto()
@@ -48,6 +54,7 @@ _CERTAIN = frozenset(
         Cause.NO_SASL,
         Cause.MECHANISM,
         Cause.PASSWORD,
+        Cause.TOKEN,
     }
 )
 
@@ -96,6 +103,15 @@ def read_fault(line: str) -> Fault | None:
     server, reason, state = found.group("server", "reason", "state")
     cause, detail = _judge(reason, state)
     return Fault(server, cause, detail)
+
+
+def read_token_fault(line: str) -> Fault | None:
+    """Read a line OIDC of a client's log; None if it does not tell why there is no token."""
+    found = _TOKEN.match(line)
+    if found is None:
+        return None
+    # The client puts a number of its own behind the reason.
+    return Fault(found["url"], Cause.TOKEN, re.sub(r" \(-?\d+\)$", "", found["reason"]))
 
 
 def _judge(reason: str, state: str) -> tuple[Cause, str]:
@@ -221,6 +237,19 @@ def describe_fault(fault: Fault, client: Client) -> tuple[str, str]:
                 f"{server} does not take the SASL mechanism {client.mechanism}, but {detail}",
                 f"say --kafka sasl.mechanism={detail.partition(',')[0]}, or let an administrator"
                 " enable the other",
+            )
+        case Cause.PASSWORD if client.mechanism == OAUTH:
+            return (
+                f"{server} refuses the token of OAuth ({detail})",
+                "compare issuer, audience and expiry of the token with the brokers' settings, and"
+                " this machine's clock",
+            )
+        case Cause.TOKEN:
+            return (
+                f"{server} gives no token for OAuth ({detail})",
+                "correct sasl.oauthbearer.token.endpoint.url, sasl.oauthbearer.client.id or"
+                " sasl.oauthbearer.client.secret, or name the authority of that server's"
+                " certificate (PEM) with --kafka https.ca.location=FILE",
             )
         case Cause.PASSWORD:
             return (

@@ -41,7 +41,7 @@ def check_librdkafka(options: Mapping[str, str]) -> None:
             " certificates too",
         )
     try:
-        # Without addresses they connect to nobody, and without a protocol they fetch no token.
+        # Without addresses they connect to no broker; without a protocol they fetch no token again.
         Producer(own)
         own.pop("security.protocol", None)
         Producer({**own, "enable.idempotence": True})

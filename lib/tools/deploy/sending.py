@@ -25,7 +25,7 @@ _PYTHON = f"./{ENVIRONMENT_NAME}/bin/python"
 # Kafka options whose value is a file of this machine.
 _FILE_OPTIONS = (
     *("ssl.ca.location", "ssl.certificate.location", "ssl.key.location"),
-    *("ssl.truststore.location", "ssl.keystore.location"),
+    *("ssl.truststore.location", "ssl.keystore.location", "ssl.crl.location", "https.ca.location"),
 )
 
 

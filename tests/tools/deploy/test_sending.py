@@ -120,19 +120,22 @@ def test_a_secret_in_a_variable_is_refused_and_not_shown() -> None:
 def test_certificates_of_this_machine_are_sent_and_others_are_left_where_they_are(
     tmp_path: Path,
 ) -> None:
-    for name in ("ca.pem", "own.pem"):
+    for name in ("ca.pem", "own.pem", "login.pem"):
         (tmp_path / name).touch()
     options = {
         "ssl.ca.location": f"{tmp_path}/ca.pem",
+        "https.ca.location": f"{tmp_path}/login.pem",
         "ssl.certificate.location": f"{tmp_path}/own.pem",
         "ssl.key.location": f"{tmp_path}/own.pem",
         "ssl.truststore.location": "/only/there.jks",
     }
     sending = plan(*(word for k, v in options.items() for word in ("--kafka", f"{k}={v}")))
     uri = tmp_path.as_uri()
-    assert sending.files == (f"{uri}/ca.pem#0-ca.pem", f"{uri}/own.pem#1-own.pem")
+    sent = ("ca.pem#0-ca.pem", "own.pem#1-own.pem", "login.pem#2-login.pem")
+    assert sending.files == tuple(f"{uri}/{name}" for name in sent)
     assert load_settings(ScoreStreamSettings, sending.arguments, {}).kafka == {
         "ssl.ca.location": "0-ca.pem",
+        "https.ca.location": "2-login.pem",
         "ssl.certificate.location": "1-own.pem",
         "ssl.key.location": "1-own.pem",
         "ssl.truststore.location": "/only/there.jks",
