@@ -67,6 +67,7 @@ class AtLeastOnceQuery:
         """
         prefer_plain_files(self._spark, self._settings.checkpoint)
         self._checkpoint.refuse_damage()
+        self._tell_owner()
         records = read_stream(self._spark, self._source)
         if self._reads_itself:
             writer = records.writeStream.foreachBatch(self._write_batch)
@@ -75,6 +76,20 @@ class AtLeastOnceQuery:
             writer = write_at_least_once(messages, self._settings.cluster)
         writer = writer.queryName(self._settings.query_name)
         return writer.option("checkpointLocation", self._settings.checkpoint)
+
+    def _tell_owner(self) -> None:
+        """Log a line if another query has used the checkpoint, and note that this one does now.
+
+        At least once, the checkpoint alone holds the position, whatever the query is called.
+        """
+        owner, name = self._checkpoint.find_query_name(), self._settings.query_name
+        if owner not in (None, name):
+            logger.warning(
+                "the checkpoint %s belongs to query %s: query %s goes on where that one was (name"
+                " another --checkpoint if it must not)",
+                *(self._settings.checkpoint, owner, name),
+            )
+        self._checkpoint.note_query_name(name)
 
     def judge(self, failure: ScoringError) -> ScoringError:
         """Return the failure, or an error that may pass if the next start reads its batch."""

@@ -313,7 +313,14 @@ def test_a_query_gets_a_new_name_with_the_offsets_of_the_old_one(copying: Copyin
     copying.produce(*orders(200, 300))
     copying.die_in_batch(is_written=True)
     copying.produce(*orders(300, 400))
-    renamed = copy_offsets(copying, f"{copying.settings.query_name}-new")
+    old, new = copying.settings.query_name, f"{copying.settings.query_name}-new"
+    # Without the offsets the checkpoint's position is not taken.
+    refusal = refuse(copying, query_name=new)
+    assert refusal.message.startswith(
+        f"the checkpoint belongs to query {old}, and group {new} has no committed offset for "
+    )
+    assert f"jobs/offsets.py copy --from-group {old} --query-name {new} " in refusal.hint
+    renamed = copy_offsets(copying, new)
 
     renamed.drain()
 

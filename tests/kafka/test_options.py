@@ -389,6 +389,11 @@ def test_values_that_java_takes_pass() -> None:
             " 3.9.2 has such an option (did you mean fetch.max.wait.ms?)\n",
         ),
         (
+            *("score_stream", "security.protocol=SASL_SSLX"),
+            "error: --kafka security.protocol: expected one of PLAINTEXT, SASL_PLAINTEXT, SASL_SSL,"
+            " SSL, found 'SASL_SSLX' (correct the setting; --help lists them all)\n",
+        ),
+        (
             *("score_stream", "max.request.size=1MB"),
             "error: --kafka max.request.size: expected a whole number from 0, found '1MB' (correct"
             " the setting; --help lists them all)\n",

@@ -24,12 +24,13 @@ from lib.spark.root_cause import find_root_cause
 _NOTES = "exactly-once"
 _TOPIC_ID_FILE = "exactly-once/topic-id"
 _REPEATS_FILE = "exactly-once/repeats"
+_QUERY_NAME_FILE = "exactly-once/query-name"
 _TOPIC_ID = re.compile("[0-9a-f]{32}")
 _SPARK_LOGS = "org.apache.spark.sql.execution.streaming.checkpointing"
 
 
 class CheckpointReader:
-    """Reads one checkpoint, keeps two notes in it, and sets it aside. Runs on the driver.
+    """Reads one checkpoint, keeps three notes in it, and sets it aside. Runs on the driver.
 
     Args:
         spark: the session, which gives the JVM and Hadoop's configuration.
@@ -136,6 +137,18 @@ class CheckpointReader:
         if self.find_topic_id() != topic_id:
             self._files.write_text(_TOPIC_ID_FILE, topic_id)
 
+    def find_query_name(self) -> str | None:
+        """Read the name that :meth:`note_query_name` has noted; None if it is absent or damaged."""
+        try:
+            return self._files.read_text(_QUERY_NAME_FILE).strip()
+        except CheckpointDamagedError:
+            return None
+
+    def note_query_name(self, name: str) -> None:
+        """Note the name of the query that uses the checkpoint, which Spark does not keep."""
+        if self.find_query_name() != name:
+            self._files.write_text(_QUERY_NAME_FILE, name)
+
     def count_repeat(self, batch_id: int) -> int:
         """Note that a batch is about to be repeated, and return how often it has been by now."""
         count = 1
@@ -163,7 +176,8 @@ class CheckpointReader:
         if begun is None:
             if not has_initial:
                 return None
-            return CheckpointPosition(0, self._read("sources/0/0"), is_complete=True)
+            initial = self._read("sources/0/0")
+            return CheckpointPosition(0, initial, True, self.find_query_name())
         ends = self.read_end_offsets(begun)
         self._check_with_spark("OffsetSeqLog", "offsets", begun)
         if begun > 0:
@@ -173,8 +187,9 @@ class CheckpointReader:
             self._files.read_text(f"commits/{finished}")
             self._check_with_spark("CommitLog", "commits", finished)
         if finished == begun:
-            return CheckpointPosition(begun + 1, ends, is_complete=True)
-        return CheckpointPosition(begun, self.read_start_offsets(begun), is_complete=False)
+            return CheckpointPosition(begun + 1, ends, True, self.find_query_name())
+        starts = self.read_start_offsets(begun)
+        return CheckpointPosition(begun, starts, False, self.find_query_name())
 
     def _read_topic_id(self) -> str | None:
         if not self._files.exists(_TOPIC_ID_FILE):

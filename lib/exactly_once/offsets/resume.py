@@ -27,11 +27,14 @@ class CheckpointPosition:
         next_batch_id: the batch that Spark would run next, perhaps for the second time.
         start: partition → first offset of that batch. New partitions are absent.
         is_complete: whether every batch that was begun is known to be finished.
+        query_name: the name of the query that has used the checkpoint last; None if the checkpoint
+            does not hold it.
     """
 
     next_batch_id: int
     start: Offsets
     is_complete: bool
+    query_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -253,6 +256,14 @@ class _Source:
                     " belongs to another run, remove the checkpoint to resume at the group's"
                     f" offsets; if it was rewound by mistake, {self._look()}",
                 )
+        if missing and checkpoint.query_name not in (None, self.group_id):
+            raise ResumeRefusedError(
+                f"the checkpoint belongs to query {checkpoint.query_name}, and group"
+                f" {self.group_id} has no committed offset for {self._name(missing)}",
+                hint="name another --checkpoint to begin at --starting-offsets; to go on where that"
+                " query was, stop it and run jobs/offsets.py copy --from-group"
+                f" {checkpoint.query_name} --query-name {self.group_id} --input-topic {self.topic}",
+            )
         if missing and not checkpoint.is_complete:
             raise ResumeRefusedError(
                 f"group {self.group_id} has no committed offset for {self._name(missing)}, and"

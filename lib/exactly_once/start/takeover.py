@@ -63,7 +63,8 @@ def take_over(
 
     Args:
         settings: the settings of the sink.
-        checkpoint: the checkpoint of the query; the topic's id is noted in it.
+        checkpoint: the checkpoint of the query; the topic's id and the query's name are noted in
+            it.
         commit: the commit strategy, which this opens.
         admin: a client that is asked for topic and group.
         topic_id: Kafka's id of the source topic.
@@ -119,6 +120,7 @@ def take_over(
         # Only after the claim is it certain that no other run uses the checkpoint.
         _set_aside(checkpoint, plan, settings)
     checkpoint.note_topic_id(topic_id)
+    checkpoint.note_query_name(settings.query_name)
     _tell(settings, after, plan)
     warn_of_overlaps(admin, settings, commit.committed.keys())
     found = after.position

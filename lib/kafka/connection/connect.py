@@ -29,6 +29,7 @@ from lib.kafka.connection.probe import (
     speaks_tls,
 )
 from lib.kafka.options.librdkafka_check import check_librdkafka
+from lib.kafka.options.sign_in import OAUTH, find_mechanism
 from lib.kafka.secrets import hide_secrets
 
 # Brokers that are not reached may just be starting, or their name service may be.
@@ -66,7 +67,9 @@ def connect(cluster: Cluster) -> AdminClient:
     """
     check_librdkafka(cluster.options)
     log = _FaultLog()
-    settings: dict[str, Any] = {**cluster.for_librdkafka(), "log_level": 6, "logger": log}
+    # At the end a client that gets tokens writes a line of level 6 to standard error.
+    level = 5 if find_mechanism(cluster.options) == OAUTH else 6
+    settings: dict[str, Any] = {**cluster.for_librdkafka(), "log_level": level, "logger": log}
     admin = AdminClient(settings)
     metadata = _await_metadata(admin, cluster, log.faults)
     _check_advertised(cluster, list(metadata.brokers.values()))

@@ -10,6 +10,7 @@ from lib.kafka.options.librdkafka_list import ALIASES
 OAUTH = "OAUTHBEARER"
 KERBEROS = "GSSAPI"
 
+_SASL_PROTOCOLS = ("SASL_PLAINTEXT", "SASL_SSL")
 _SECURITY = "org.apache.kafka.common.security"
 _MODULES = {
     "PLAIN": f"{_SECURITY}.plain.PlainLoginModule",
@@ -89,7 +90,7 @@ def write_java_login(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_sasl(options: Mapping[str, str]) -> bool:
-    return options.get("security.protocol", "").upper().startswith("SASL_")
+    return options.get("security.protocol", "").upper() in _SASL_PROTOCOLS
 
 
 def _iter_oauth(options: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -288,6 +289,24 @@ def test_the_topics_id_is_noted(spark: SparkSession, tmp_path: Path) -> None:
     reader.note_topic_id("0123456789abcdef" * 2)
 
     assert reader.find_topic_id() == "0123456789abcdef" * 2
+
+
+def test_the_querys_name_is_noted_and_told_with_the_position(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    reader = CheckpointReader(spark, write(tmp_path, SOUND), "in")
+    position = reader.look()
+    # Checkpoints of earlier versions hold no name.
+    assert isinstance(position, CheckpointPosition)
+    assert position.query_name is None
+
+    reader.note_query_name("churn")
+    reader.note_query_name("churn-2")
+    assert reader.look() == replace(position, query_name="churn-2")
+
+    (tmp_path / "exactly-once" / "query-name").write_text("")
+    (tmp_path / "exactly-once" / ".query-name.crc").unlink(missing_ok=True)
+    assert reader.look() == position  # a kill has cut the note off
 
 
 @pytest.mark.parametrize("left", ["", "0123456789"])

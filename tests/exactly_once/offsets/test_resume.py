@@ -105,6 +105,33 @@ def test_checkpoint_known_to_be_complete_seeds_a_group_without_offsets() -> None
     assert plan.seed == {0: 50, 1: 60}
 
 
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("committed", [{0: None, 1: None}, {0: 50, 1: None}])
+def test_the_position_of_another_querys_checkpoint_is_not_taken(
+    complete: bool, committed: dict[int, int | None]
+) -> None:
+    checkpoint = CheckpointPosition(7, {0: 50, 1: 60}, complete, "old")
+
+    with pytest.raises(ResumeRefusedError) as refusal:
+        decide(checkpoint, committed)
+
+    missing = "in[0], in[1]" if committed[0] is None else "in[1]"
+    assert str(refusal.value) == (
+        f"the checkpoint belongs to query old, and group query has no committed offset for"
+        f" {missing} (name another --checkpoint to begin at --starting-offsets; to go on where that"
+        " query was, stop it and run jobs/offsets.py copy --from-group old --query-name query"
+        " --input-topic in)"
+    )
+
+
+def test_a_renamed_query_keeps_its_checkpoint_where_its_group_has_the_positions() -> None:
+    checkpoint = CheckpointPosition(7, {0: 50, 1: 60}, True, "old")
+
+    assert decide(checkpoint, {0: 50, 1: 60}) == ResumePlan("the checkpoint")
+    # A partition that nobody has read begins at its oldest record.
+    assert decide(checkpoint, {0: 50, 1: 60, 2: None}).seed == {2: 0}
+
+
 def test_checkpoint_seeds_only_the_partitions_whose_offsets_expired() -> None:
     assert decide(at({0: 50, 1: 60}), {0: 50, 1: None}).seed == {1: 60}
 
