@@ -100,9 +100,13 @@ def broker() -> Iterator[Broker]:
     """Provide the broker that KAFKA_BOOTSTRAP_SERVERS names, or an embedded one."""
     from lib.tools.broker import provide_broker
 
-    # By default an embedded broker looks only every 10 s for transactions that last too long.
+    # By default an embedded broker looks only every 10 s for transactions that last too long, and
+    # deletes records of long ago, which some tests send.
     with provide_broker(
-        {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000"}
+        {
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+            "log.retention.ms": "-1",
+        }
     ) as running:
         yield running
 

@@ -15,7 +15,7 @@ from math import inf
 from typing import NoReturn, Self
 
 from confluent_kafka import KafkaException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
@@ -38,6 +38,7 @@ from lib.exactly_once.commit.base import ArrowMap, Batch, CommitStrategy
 from lib.exactly_once.commit.driver import DriverCommit
 from lib.exactly_once.commit.executors import ExecutorCommit
 from lib.exactly_once.commit.topic_watch import TopicWatch
+from lib.exactly_once.offsets.range_end import RangeEnd
 from lib.exactly_once.offsets.resume import Offsets, ResumePlan
 from lib.exactly_once.offsets.stamp import Author, Committer, make_run_id
 from lib.exactly_once.start.plan_check import check_plan
@@ -208,11 +209,18 @@ class ExactlyOnceSink:
         source = KafkaSourceSettings(
             settings.cluster,
             settings.source_topic,
-            self.plan.starting_offsets or settings.starting_offsets,
+            self.plan.starting_offsets or "earliest",  # if its checkpoint decides, Spark uses none
             settings.max_offsets_per_trigger,
             settings.partitions,
         )
-        return read_stream(self._spark, source)
+        records = read_stream(self._spark, source)
+        end = self.plan.end
+        return records if end is None else records.where(_lies_before(end))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run has an end, and has answered all before it."""
+        return self.plan.is_done
 
     def write_stream(
         self,
@@ -267,8 +275,9 @@ class ExactlyOnceSink:
                 is_suspect=batch_id == self._suspect_batch,
                 map_in_arrow=self._map_in_arrow,
             )
-            report = self._write(self._commit, batch)
+            report = self._write(self._commit, self._limit(batch))
             self._note(report)
+            self._note_end(planned.ends)
         except ScoringError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - it is raised again, in one line
@@ -302,7 +311,27 @@ class ExactlyOnceSink:
         records = read_ranges(self._spark, cluster, topic, batch.starts, batch.ends)
         frame = self._remake(records)
         frame = _select_columns(frame) if batch.map_in_arrow is None else frame
-        return commit.write(replace(batch, frame=frame, is_repeated=is_repeated))
+        return commit.write(
+            replace(batch, frame=frame, is_repeated=is_repeated, read_partitions=None)
+        )
+
+    def _limit(self, batch: Batch) -> Batch:
+        """Leave out of a batch what lies beyond the end of the run."""
+        end = self.plan.end
+        if end is None:
+            return batch
+        return replace(
+            batch,
+            starts=end.clip(batch.starts),
+            ends=end.clip(batch.ends),
+            read_partitions=len(batch.busy_partitions),
+        )
+
+    def _note_end(self, ends: Offsets) -> None:
+        """Note that the end of the run is reached, if it is."""
+        plan = self.plan
+        if plan.end is not None and plan.end.is_reached(ends):
+            self._plan = replace(plan, is_done=True)
 
     def find_report(self, batch_id: int) -> WriteReport | None:
         """Return the report of a batch; None if it was not written, or is not among the last."""
@@ -368,6 +397,12 @@ class ExactlyOnceSink:
         """Tell the next run that this one has ended, and close the Kafka clients."""
         if self._lease is not None and not self._is_abandoned:
             self._lease.release()
+
+
+def _lies_before(end: RangeEnd) -> Column:
+    """Build the condition that a record lies before the end of the run."""
+    ends = F.create_map(*(F.lit(number) for pair in end.offsets.items() for number in pair))
+    return F.col("source_offset") < F.element_at(ends, F.col("source_partition"))
 
 
 def _check_columns(frame: DataFrame, required: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from confluent_kafka import (
@@ -135,36 +135,46 @@ def read_offsets(
     Raises:
         KafkaException: the brokers do not tell.
     """
-    return ask_until_answered(
-        lambda: _ask_offsets(admin, topic, position),
-        # A partition that was made a moment ago, or whose broker has died, has no leader yet.
-        lambda error: error.code() in _NO_LEADER_YET,
-        ANSWER_TIMEOUT_S,
-    )
+    spec: OffsetSpec = getattr(OffsetSpec, position)()  # the client's own are untyped
+    return _ask_patiently(admin, topic, spec)
 
 
-def find_offsets(admin: AdminClient, topic: str, position: Position) -> dict[int, int]:
+def find_offsets(
+    admin: AdminClient, topic: str, position: Position, *, is_end: bool = False
+) -> dict[int, int]:
     """Find partition → offset of a position in a topic.
 
     A time stands for the first record that is not older; where all are, for the last stable offset.
+
+    Args:
+        admin: a client of the cluster.
+        topic: the name of the topic.
+        position: the position.
+        is_end: whether it is the end of a range, which has to be the same whenever it is looked
+            for. Records before it may be gone.
 
     Returns:
         The offsets of all partitions, or of those that the position names.
 
     Raises:
-        SettingsError: an offset lies outside of what the topic holds, or a partition is missing.
+        SettingsError: an offset lies outside of what the topic holds, a partition is missing, or
+            the end of a range lies in the future.
+        KafkaSetupError: a transaction is open before the end of a range.
         KafkaException: the brokers do not tell.
     """
     if isinstance(position, str):
         return read_offsets(admin, topic, position)
     earliest, latest = read_offsets(admin, topic, "earliest"), read_offsets(admin, topic, "latest")
     if isinstance(position, datetime):
+        if is_end and position > datetime.now(UTC):
+            raise SettingsError(
+                f"the range ends at {position.isoformat()}, in the future: records may still come",
+                hint="name an earlier end, or wait",
+            )
         spec = OffsetSpec.for_timestamp(int(position.timestamp() * 1000))
-        found = ask_until_answered(
-            lambda: _ask(admin, topic, spec),
-            lambda error: error.code() in _NO_LEADER_YET,
-            ANSWER_TIMEOUT_S,
-        )
+        found = _ask_patiently(admin, topic, spec)
+        if is_end and min(found.values()) < 0:
+            _refuse_open_transactions(admin, topic)
         return {it: at if at >= 0 else latest.get(it, 0) for it, at in found.items()}
     named = dict.fromkeys(latest, position) if isinstance(position, int) else dict(position)
     for partition, offset in sorted(named.items()):
@@ -173,7 +183,7 @@ def find_offsets(admin: AdminClient, topic: str, position: Position) -> dict[int
                 f"topic {topic} has no partition {partition}; found {len(latest)} partitions,"
                 " counted from 0"
             )
-        if not earliest[partition] <= offset <= latest[partition]:
+        if not (0 if is_end else earliest[partition]) <= offset <= latest[partition]:
             raise SettingsError(
                 f"{topic}[{partition}] has no offset {offset}: its oldest record is"
                 f" @{earliest[partition]}, and it ends @{latest[partition]}",
@@ -182,10 +192,15 @@ def find_offsets(admin: AdminClient, topic: str, position: Position) -> dict[int
     return named
 
 
-def _ask_offsets(
-    admin: AdminClient, topic: str, position: Literal["earliest", "latest"]
-) -> dict[int, int]:
-    return _ask(admin, topic, getattr(OffsetSpec, position)())  # the client's own are untyped
+def _refuse_open_transactions(admin: AdminClient, topic: str) -> None:
+    """Refuse an end by time while records before it may still become visible."""
+    open_ones = [it for it, (stable, end) in read_ends(admin, topic).items() if end > stable]
+    if open_ones:
+        raise KafkaSetupError(
+            f"a transaction is open in the partitions {open_ones} of topic {topic}, whose records"
+            " may belong to the range",
+            hint="wait until its producer has ended it, or its timeout has",
+        )
 
 
 def read_ends(admin: AdminClient, topic: str) -> dict[int, tuple[int, int]]:
@@ -210,8 +225,13 @@ def read_ends(admin: AdminClient, topic: str) -> dict[int, tuple[int, int]]:
     return ask_until_answered(ask, lambda error: error.code() in may_pass, ANSWER_TIMEOUT_S)
 
 
-def _ask(admin: AdminClient, topic: str, spec: OffsetSpec) -> dict[int, int]:
-    return _ask_partitions(admin, topic, list_partitions(admin, topic), spec)
+def _ask_patiently(admin: AdminClient, topic: str, spec: OffsetSpec) -> dict[int, int]:
+    return ask_until_answered(
+        lambda: _ask_partitions(admin, topic, list_partitions(admin, topic), spec),
+        # A partition that was made a moment ago, or whose broker has died, has no leader yet.
+        lambda error: error.code() in _NO_LEADER_YET,
+        ANSWER_TIMEOUT_S,
+    )
 
 
 def _ask_partitions(

@@ -128,13 +128,19 @@ class RunningQuery:
             self._end(overdue)
         self._show_new(view)
         # A batch that a stop interrupts has not been written; the next start repeats it.
-        failure = None if stop.is_requested else overdue or self._find_failure()
+        is_over = stop.is_requested or self._is_done
+        failure = None if is_over else overdue or self._find_failure()
         return failure and self._judge(failure)
 
     def _is_going_on(self) -> bool:
-        """Tell whether the query runs, and the sink has not noticed a successor."""
+        """Tell whether the query runs, has work, and the sink has not noticed a successor."""
         replaced = self.sink is not None and isinstance(self.sink.failure, SinkFencedError)
-        return self.query.isActive and not replaced
+        return self.query.isActive and not replaced and not self._is_done
+
+    @property
+    def _is_done(self) -> bool:
+        """Whether the run has an end, and has reached it."""
+        return self.sink is not None and self.sink.is_done
 
     def _restart(self, failure: ScoringError, failures: int, stop: StopSignal) -> int:
         """Wait and start the query again, until it runs.

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
+from confluent_kafka import KafkaException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+from lib.errors import KafkaSetupError
+from lib.exactly_once.checkpoint.reader import CheckpointReader
 from lib.exactly_once.sink import ExactlyOnceSettings, ExactlyOnceSink
 from lib.exactly_once.transaction.settings import OnStep, ignore_step
-from lib.kafka.partitions import parse_partitions
+from lib.kafka.admin import find_offsets
+from lib.kafka.connection.connect import connect
+from lib.kafka.partitions import parse_partitions, parse_position
 from lib.messages.dead_letter import DeadLetterFormat, OutputSettings
 from lib.record.contract import Contract
 from lib.score.base import ModelBackend
@@ -95,7 +100,8 @@ def start_stream(
     reader = build_reader(settings.cluster, settings.input_topic)
     rejections = RejectionWatch(contract, reader)
     if route.commit == "spark":
-        query = AtLeastOnceQuery(spark, settings, _source(settings), output, plan)
+        source = _source(settings, _find_start(spark, settings))
+        query = AtLeastOnceQuery(spark, settings, source, output, plan)
         stream = RunningQuery(
             lambda: start(query.build_writer()),
             restarts,
@@ -150,11 +156,27 @@ def _planned_for(spark: SparkSession, route: Route) -> Iterator[None]:
         spark.conf.set(_WHOLE_STAGE, before)
 
 
-def _source(settings: ScoreStreamSettings) -> KafkaSourceSettings:
+def _find_start(spark: SparkSession, settings: ScoreStreamSettings) -> str | Mapping[int, int]:
+    """Find where Spark starts without a checkpoint, in one of the forms that its source takes."""
+    position = parse_position(settings.starting_offsets)
+    if isinstance(position, str):
+        return position
+    checkpoint = CheckpointReader(spark, settings.checkpoint, settings.input_topic)
+    if checkpoint.look() is not None:
+        return "earliest"  # the checkpoint decides, and the position may be gone
+    try:
+        found = find_offsets(connect(settings.cluster), settings.input_topic, position)
+    except KafkaException as error:
+        raise KafkaSetupError(f"topic {settings.input_topic}: {error.args[0].str()}") from error
+    chosen = parse_partitions(settings.partitions)
+    return {it: at for it, at in found.items() if chosen is None or it in chosen}
+
+
+def _source(settings: ScoreStreamSettings, start: str | Mapping[int, int]) -> KafkaSourceSettings:
     return KafkaSourceSettings(
         settings.cluster,
         settings.input_topic,
-        settings.starting_offsets,
+        start,
         # Spark refuses a bound in real-time mode, where a batch ends by the clock.
         None if settings.is_real_time else settings.max_offsets_per_trigger,
         parse_partitions(settings.partitions),
@@ -171,6 +193,7 @@ def _exactly_once(settings: ScoreStreamSettings, commit: Commit) -> ExactlyOnceS
         checkpoint=settings.checkpoint,
         commit=commit,
         starting_offsets=settings.starting_offsets,
+        ending_offsets=settings.ending_offsets or None,
         max_offsets_per_trigger=settings.max_offsets_per_trigger,
         accept_offsets=settings.accept_offsets or None,
         transaction_timeout_s=settings.transaction_timeout,

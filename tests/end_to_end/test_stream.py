@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import shlex
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,7 @@ from lib.inference_backend import load_model, predict
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.progress import BatchProgress, Totals
 from lib.waiting import wait_until
+from tests.docs.documents import read_section
 from tests.end_to_end.jobs import Deployment, read_account
 from tests.end_to_end.query import start_query
 from tests.support.records import record
@@ -258,6 +261,56 @@ def test_at_least_once_answers_every_record_too(
     score(spark, deployment, delivery="at-least-once")
 
     assert read_account(deployment, records).faults == {}
+
+
+@pytest.fixture
+def four_days(deployment: Deployment) -> list[Record]:
+    """Send a customer an hour for four days from the noon of 22 January 2025 on."""
+    records = build_customers(96)
+    noon_ms = int(datetime(2025, 1, 22, 12, tzinfo=UTC).timestamp() * 1000)
+    producer = Producer({"bootstrap.servers": deployment.bootstrap_servers})
+    for number, (key, value) in enumerate(records):
+        time_ms = noon_ms + number * 3_600_000
+        producer.produce(deployment.input_topic, value, key, timestamp=time_ms)
+    assert producer.flush(30) == 0
+    return records
+
+
+def test_the_documented_command_scores_a_day_again_and_ends(
+    spark: SparkSession, deployment: Deployment, four_days: list[Record]
+) -> None:
+    (command,) = (
+        line
+        for line in read_section("docs/offsets.md", "Score a range or a day again").splitlines()
+        if line.startswith("./spark-submit.sh ")
+    )
+    words = shlex.split(command.replace("2026-11-2", "2025-01-2"))[2:]
+    given = dict(zip(words[::2], words[1::2], strict=True))
+    options = {name: given[f"--{name}-offsets"] for name in ("starting", "ending")}
+
+    # The trigger is the default one, with which a job without an end goes on.
+    view = score(
+        spark,
+        deployment,
+        trigger="500 milliseconds",
+        **{f"{name}_offsets": value for name, value in options.items()},
+    )
+
+    assert options == {"starting": "2025-01-23", "ending": "2025-01-24"}
+    assert read_account(deployment, four_days[12:36]).faults == {}
+    assert view.totals.predictions == 24
+    # A second run has nothing to do, and ends too.
+    ended = score(spark, deployment, trigger="500 milliseconds", ending_offsets="2025-01-24")
+    assert ended.totals.predictions == 0
+    assert read_account(deployment, four_days[12:36]).faults == {}
+
+
+def test_at_least_once_begins_at_a_time_too(
+    spark: SparkSession, deployment: Deployment, four_days: list[Record]
+) -> None:
+    score(spark, deployment, delivery="at-least-once", starting_offsets="2025-01-25T12:00:00Z")
+
+    assert read_account(deployment, four_days[72:]).faults == {}
 
 
 def test_committed_offsets_show_the_progress_and_outlive_the_checkpoint(

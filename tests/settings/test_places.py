@@ -31,8 +31,8 @@ VALUES: dict[str, tuple[str, object]] = {
     "dead_letter_format": ("envelope", "envelope"),
     "dead_letter_topic": ("dead", "dead"),
     "decoder": ("python", "python"),
-    "delivery": ("at-least-once", "at-least-once"),
     "dry_run": ("1", True),
+    "ending_offsets": ("0:12,1:9", "0:12,1:9"),
     "error_type": (
         "validation_error,inference_error",
         ["validation_error", "inference_error"],

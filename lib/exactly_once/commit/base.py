@@ -33,6 +33,8 @@ class Batch:
         is_suspect: whether the batch was begun more than once and never finished.
         map_in_arrow: a function that makes messages of the frame in its tasks.
         is_repeated: whether tasks have tried to write the batch before in this run.
+        read_partitions: the number of partitions that Spark reads, some of them perhaps beyond the
+            end of the run only; None if those with offsets in this batch are all.
     """
 
     frame: DataFrame
@@ -44,6 +46,7 @@ class Batch:
     is_suspect: bool = False
     map_in_arrow: ArrowMap | None = None
     is_repeated: bool = False
+    read_partitions: int | None = None
 
     @property
     def records(self) -> int:

@@ -254,7 +254,8 @@ class ExecutorCommit:
 def _check_tasks(batch: Batch) -> None:
     """Make sure that each partition with records has one task: two would fence each other."""
     rdd: Any = batch.frame._jdf.queryExecution().toRdd()
-    tasks, busy = int(rdd.getNumPartitions()), len(batch.busy_partitions)
+    tasks = int(rdd.getNumPartitions())
+    busy = batch.read_partitions or len(batch.busy_partitions)
     if tasks != busy:
         raise PlanRefusedError(
             f"batch {batch.batch_id} has {tasks} tasks for {busy} source partitions, expected one"

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lib.errors import ResumeRefusedError
+from lib.exactly_once.offsets.range_end import RangeEnd
 
 Offsets = Mapping[int, int]
 
@@ -91,6 +92,8 @@ class ResumePlan:
         set_aside: the reason why the query needs a new checkpoint; None where it keeps the one it
             has.
         trimmed: partition that was never read → its oldest offset, if it is not 0.
+        end: the end of a run that answers a range; None for a run without an end.
+        is_done: whether all before that end has been answered.
     """
 
     reason: str
@@ -98,6 +101,8 @@ class ResumePlan:
     seed: Offsets = field(default_factory=dict)
     set_aside: str | None = None
     trimmed: Offsets = field(default_factory=dict)
+    end: RangeEnd | None = None
+    is_done: bool = False
 
 
 def decide_resume(
@@ -107,6 +112,7 @@ def decide_resume(
     topic: str,
     group_id: str,
     distrust: str | None = None,
+    end: RangeEnd | None = None,
 ) -> ResumePlan:
     """Decide where the query resumes without losing or repeating a record.
 
@@ -117,10 +123,31 @@ def decide_resume(
         topic: the source topic, for messages.
         group_id: the consumer group, for messages.
         distrust: the reason, if Spark has said that it cannot go on from its checkpoint.
+        end: the end of a run that answers a range; None for a run without an end.
 
     Raises:
         ResumeRefusedError: any start would lose or repeat records.
     """
+    if end is None:
+        return _decide(checkpoint, group, topic, group_id, distrust)
+    if group.has_commits and end.is_reached(group.committed):
+        there = {p: at for p, at in group.committed.items() if at is not None}
+        starting = there if checkpoint is None else None
+        return ResumePlan("nothing is left of the range", starting, end=end, is_done=True)
+    if isinstance(checkpoint, CheckpointPosition):
+        # Its batches may have reached beyond the end, which says nothing about answers.
+        checkpoint = replace(checkpoint, start=end.clip(checkpoint.start))
+    plan = _decide(checkpoint, group, topic, group_id, distrust)
+    return replace(plan, end=end, is_done=end.is_reached({**group.committed, **plan.seed}))
+
+
+def _decide(
+    checkpoint: CheckpointFinding,
+    group: GroupPosition,
+    topic: str,
+    group_id: str,
+    distrust: str | None,
+) -> ResumePlan:
     source = _Source(topic, group_id, group)
     if not isinstance(checkpoint, CheckpointPosition):
         source.check_stable()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka.admin import AdminClient
 
+from lib.errors import SettingsError
 from lib.exactly_once.checkpoint.reader import CheckpointReader
 from lib.exactly_once.commit.base import CommitStrategy
 from lib.exactly_once.offsets.ownership import Evidence, check_ownership
+from lib.exactly_once.offsets.range_end import RangeEnd
 from lib.exactly_once.offsets.resume import (
     CheckpointFinding,
     GroupPosition,
@@ -20,7 +22,8 @@ from lib.exactly_once.offsets.resume import (
 from lib.exactly_once.offsets.stamp import Stamp, find_chosen
 from lib.exactly_once.transaction.group_offsets import choose_partitions, look_at_group
 from lib.exactly_once.transaction.settings import ExactlyOnceSettings, TransactionSettings
-from lib.kafka.admin import count_members, list_partitions, read_offsets
+from lib.kafka.admin import count_members, find_offsets, list_partitions, read_offsets
+from lib.kafka.partitions import Position, parse_position
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Snapshot:
         committed: partition that the query reads → the group's offset, None where it has none.
         stamps: partition → metadata of that offset.
         is_stable: whether no transaction was pending that changes the group's offsets.
+        configured: partition → offset at which a first start begins; empty at a later one.
+        end: the end of a run that answers a range; None for a run without an end.
     """
 
     position: CheckpointFinding
@@ -53,6 +58,8 @@ class Snapshot:
     committed: Mapping[int, int | None]
     stamps: Mapping[int, str | None]
     is_stable: bool
+    configured: Offsets
+    end: RangeEnd | None
 
 
 def take_snapshot(
@@ -78,6 +85,7 @@ def take_snapshot(
     Raises:
         KafkaSetupError: the topic lacks partitions that the settings name.
         KafkaException: the brokers do not tell.
+        SettingsError: the topic has no such positions as the settings name.
         SinkError: the checkpoint cannot be read.
     """
     topic = settings.source_topic
@@ -93,6 +101,8 @@ def take_snapshot(
         is_stable = group.is_stable
     else:
         committed, stamps, is_stable = commit.committed, commit.stamps, True
+    is_first = position is None and all(offset is None for offset in committed.values())
+    configured = _find_start(settings, admin, committed) if is_first else {}
     return Snapshot(
         position=position,
         query_id=query_id,
@@ -104,7 +114,54 @@ def take_snapshot(
         committed=committed,
         stamps=stamps,
         is_stable=is_stable,
+        configured=configured,
+        end=_find_end(settings, admin, committed, configured),
     )
+
+
+def _find_start(
+    settings: ExactlyOnceSettings, admin: AdminClient, partitions: Iterable[int]
+) -> Offsets:
+    """Find partition → offset at which a first start begins."""
+    position = parse_position(settings.starting_offsets)
+    found = find_offsets(admin, settings.source_topic, position)
+    return _choose(found, partitions, position, "--starting-offsets")
+
+
+def _find_end(
+    settings: ExactlyOnceSettings,
+    admin: AdminClient,
+    partitions: Iterable[int],
+    configured: Offsets,
+) -> RangeEnd | None:
+    """Find where the run ends, if it has an end."""
+    if settings.ending_offsets is None:
+        return None
+    position = parse_position(settings.ending_offsets)
+    found = find_offsets(admin, settings.source_topic, position, is_end=True)
+    end = RangeEnd(_choose(found, partitions, position, "--ending-offsets"))
+    for partition, start in sorted(configured.items()):
+        if start > end.offsets[partition]:
+            raise SettingsError(
+                f"the range of {settings.source_topic}[{partition}] ends"
+                f" @{end.offsets[partition]}, before it begins, @{start}",
+                hint="correct --starting-offsets or --ending-offsets",
+            )
+    return end
+
+
+def _choose(
+    found: Offsets, partitions: Iterable[int], position: Position, flag: str
+) -> dict[int, int]:
+    """Choose the partitions that the query reads; a position by partition names each of them."""
+    mine = set(partitions)
+    unnamed = sorted(mine - found.keys())
+    if unnamed and isinstance(position, Mapping):
+        raise SettingsError(
+            f"{flag} names no offset for the partitions {unnamed}, which the query reads",
+            hint="name all of them, or choose those to read with --partitions",
+        )
+    return {partition: found.get(partition, 0) for partition in mine}
 
 
 def find_partitions(admin: AdminClient, settings: TransactionSettings) -> list[int]:
@@ -171,12 +228,11 @@ def decide(
     """
     check_snapshot(settings, snapshot)
     mine = [p for p in snapshot.committed if p in snapshot.earliest]
-    configured = snapshot.latest if settings.starting_offsets == "latest" else snapshot.earliest
     group = GroupPosition(
         committed={p: snapshot.committed[p] for p in mine},
         earliest={p: snapshot.earliest[p] for p in mine},
         latest=snapshot.latest,
-        configured={p: configured.get(p, 0) for p in mine},
+        configured={p: snapshot.configured.get(p, 0) for p in mine},
         chosen=find_chosen(snapshot.stamps),
     )
     return decide_resume(
@@ -185,4 +241,5 @@ def decide(
         topic=settings.source_topic,
         group_id=settings.query_name,
         distrust=distrust,
+        end=snapshot.end,
     )

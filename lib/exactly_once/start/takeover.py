@@ -150,6 +150,11 @@ def _tell(settings: ExactlyOnceSettings, snapshot: Snapshot, plan: ResumePlan) -
             " out of the settings",
             settings.accept_offsets,
         )
+    if plan.is_done:
+        logger.warning(
+            "nothing is left up to --ending-offsets: group %s is there already",
+            settings.query_name,
+        )
     for partition, oldest in plan.trimmed.items():
         logger.warning(
             "%s[%d] was never read by group %s: it begins at its oldest record, @%d; %d offsets"

@@ -9,6 +9,7 @@ from typing import Literal
 
 from lib.errors import SettingsError
 from lib.kafka.cluster import Cluster
+from lib.kafka.partitions import parse_position
 
 # Beside its own time, a transaction needs this much for last answers and the client's timers.
 _STUCK_MARGIN_S = 15.0
@@ -97,7 +98,10 @@ class ExactlyOnceSettings(TransactionSettings):
         checkpoint: path or URL of the query's checkpoint, on any file system that Spark knows.
         commit: "driver" for one transaction a batch, "executor" for one a source partition and
             batch; see ``DriverCommit`` and ``ExecutorCommit`` for what each promises and costs.
-        starting_offsets: the position at which the very first start begins.
+        starting_offsets: the position at which the very first start begins, in one of the forms
+            of ``lib.kafka.partitions.POSITIONS``.
+        ending_offsets: the position at which the run ends, in the same forms; None for a run
+            without an end. It is looked for at each start, and has to be there by then.
         max_offsets_per_trigger: the number of records in the largest batch; it bounds memory.
         accept_offsets: a value that a refused start prints. With it, the start accepts the group's
             offsets whoever committed them, if they are the ones that the value was made for; see
@@ -112,9 +116,24 @@ class ExactlyOnceSettings(TransactionSettings):
 
     checkpoint: str
     commit: Literal["driver", "executor"] = "driver"
-    starting_offsets: Literal["earliest", "latest"] = "earliest"
+    starting_offsets: str = "earliest"
+    ending_offsets: str | None = None
     max_offsets_per_trigger: int = 100_000
     accept_offsets: str | None = None
     lease_s: int = 30
     owner_timeout_s: float = inf
     keep_alive_s: float = 86_400.0
+
+    def __post_init__(self) -> None:
+        """Refuse positions of no known form as well.
+
+        Raises:
+            SettingsError: a setting has a wrong form.
+        """
+        super().__post_init__()
+        for name in ("starting_offsets", "ending_offsets"):
+            text = getattr(self, name)
+            try:
+                parse_position("earliest" if text is None else text)
+            except ValueError as error:
+                raise SettingsError(f"{name}: {error}, found {text!r}") from None

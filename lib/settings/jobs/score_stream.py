@@ -6,10 +6,10 @@ import re
 from math import inf
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from lib.exactly_once.offsets.acceptance import EXPECTED, is_acceptance
-from lib.kafka.partitions import ALL_PARTITIONS, parse_partitions
+from lib.kafka.partitions import ALL_PARTITIONS, POSITIONS, parse_partitions, parse_position
 from lib.settings.base import OF_THE_DOMAIN, Committer, PlanSettings
 from lib.settings.real_time import REAL_TIME, iter_conflicts
 from lib.settings.topics import DistinctTopicSettings
@@ -63,8 +63,13 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
         "",
         description="path or URL of Spark's checkpoint; checkpoints/QUERY_NAME where not given",
     )
-    starting_offsets: Literal["earliest", "latest"] = Field(
-        "earliest", description="where the very first start begins"
+    starting_offsets: str = Field(
+        "earliest", description=f"where the very first start begins: {POSITIONS}"
+    )
+    ending_offsets: str = Field(
+        "",
+        description="where the job ends, as with starting_offsets, to score a range again under a"
+        " query name of its own; without an end where not given",
     )
     max_offsets_per_trigger: int = Field(
         100_000, ge=1, description="largest batch, in records; bounds the driver's memory"
@@ -137,6 +142,18 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
         parse_partitions(partitions)
         return partitions
 
+    @field_validator("starting_offsets", "ending_offsets")
+    @classmethod
+    def _check_offsets(cls, offsets: str, info: ValidationInfo) -> str:
+        if offsets or info.field_name == "starting_offsets":
+            position = parse_position(offsets)
+            if info.field_name == "ending_offsets" and isinstance(position, str):
+                raise ValueError(
+                    "expected an offset or a time: without an end the job goes on, and with"
+                    " --trigger available-now it ends where the topic does"
+                )
+        return offsets
+
     @field_validator("accept_offsets", mode="before")
     @classmethod
     def _check_accept_offsets(cls, accepted: Any) -> Any:
@@ -168,6 +185,14 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
                 f"--batch-timeout: found {self.batch_timeout:g}, expected more than"
                 f" --transaction-timeout {self.transaction_timeout:g}: a transaction shows no"
                 " progress"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_end(self) -> Self:
+        if self.ending_offsets and self.delivery != "exactly-once":
+            raise ValueError(
+                f"--ending-offsets: goes with --delivery exactly-once, found {self.delivery}"
             )
         return self
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import ResumeRefusedError
+from lib.exactly_once.offsets.range_end import RangeEnd
 from lib.exactly_once.offsets.resume import (
     CheckpointDamage,
     CheckpointFinding,
@@ -26,11 +27,14 @@ def decide(
     configured: dict[int, int] | None = None,
     distrust: str | None = None,
     chosen: tuple[int, ...] = (),
+    end: RangeEnd | None = None,
 ) -> ResumePlan:
     earliest = {partition: EARLIEST.get(partition, 0) for partition in committed}
     latest = dict.fromkeys(committed, 1_000) | LATEST
     group = GroupPosition(committed, earliest, latest, configured or earliest, frozenset(chosen))
-    return decide_resume(checkpoint, group, topic="in", group_id="query", distrust=distrust)
+    return decide_resume(
+        checkpoint, group, topic="in", group_id="query", distrust=distrust, end=end
+    )
 
 
 def at(start: dict[int, int], *, complete: bool = True, batch: int = 7) -> CheckpointPosition:
@@ -315,3 +319,25 @@ def test_a_query_cannot_leave_out_partitions_of_its_checkpoint() -> None:
 
     with pytest.raises(ResumeRefusedError, match=r"reads the partitions \[1\] of in too"):
         decide_resume(at({0: 50, 1: 60}), group, topic="in", group_id="query")
+
+
+def test_a_run_with_an_end_is_done_once_all_before_it_is_committed() -> None:
+    end = RangeEnd({0: 60, 1: 70})
+
+    assert end.clip({0: 100, 1: 65, 2: 9}) == {0: 60, 1: 65, 2: 0}
+    assert end.is_reached({0: 60, 1: 71})
+    assert not end.is_reached({0: 60, 1: None})
+    # The checkpoint may lie beyond the end, and retention too.
+    plan = decide(at({0: 90, 1: 90}), {0: 60, 1: 70}, end=end)
+    assert (plan.is_done, plan.starting_offsets, plan.set_aside) == (True, None, None)
+    plan = decide(None, {0: 60, 1: 70}, end=end)
+    assert (plan.is_done, plan.starting_offsets) == (True, {0: 60, 1: 70})
+    assert decide(None, {0: 5, 1: 70}, end=RangeEnd({0: 5, 1: 70})).is_done
+    # A batch that was not written lies before the end.
+    plan = decide(at({0: 50, 1: 90}, complete=False), {0: 55, 1: 70}, end=end)
+    assert (plan.is_done, plan.starting_offsets) == (False, None)
+    with pytest.raises(ResumeRefusedError, match=r"in\[0\]@55, but .* starts @60: 5 offsets"):
+        decide(at({0: 90, 1: 90}), {0: 55, 1: 70}, end=end)
+    # A first start has nothing to do in an empty range.
+    first = decide(None, {0: None, 1: None}, configured={0: 60, 1: 70}, end=end)
+    assert (first.is_done, first.seed) == (True, {0: 60, 1: 70})
