@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rich.console import Console
 
-from lib.errors import SettingsError
+from lib.errors import DiskFullError, FileError, SettingsError
 from lib.record.contract import Contract
 from lib.settings.command import run_job
 from lib.settings.domain import choose_contract
@@ -57,11 +57,12 @@ def train_model(settings: TrainSettings) -> int:
 def open_store(settings: TrainSettings) -> ModelStore:
     """Open the store, and make sure that a version can be saved there under this name."""
     store = ModelStore(settings.store)
-    store.versions(settings.name)
     try:
-        settings.store.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"--store {settings.store}: {error.strerror}") from error
+        store.check_writable(settings.name)
+    except DiskFullError:
+        raise
+    except FileError as error:
+        raise SettingsError(f"--store: {error.message}", hint=error.hint) from error
     return store
 
 

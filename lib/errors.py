@@ -39,6 +39,18 @@ class SetupError(ScoringError):
     remedy = "run `make setup`"
 
 
+class FileError(ScoringError):
+    """A file or folder cannot be read or written."""
+
+    remedy = "check the path, and the rights of the user"
+
+
+class DiskFullError(FileError):
+    """No space is left for a file."""
+
+    remedy = "free some space, or name another place"
+
+
 class ModelError(ScoringError):
     """A model cannot be used: not found, altered, or made for something else."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from lib.errors import ScoringError, SettingsError
 from lib.exit_codes import ExitCode, find_exit_code
+from lib.file_errors import build_file_error, is_full
 from lib.settings.base import JobSettings
 from lib.settings.load import Settings, load_settings
 
@@ -50,14 +53,32 @@ def run_command(work: Callable[[], int], *, verbose: bool = False) -> int:
         The exit code, one of ``lib.exit_codes``.
     """
     try:
-        return work()
+        code = work()
+        sys.stdout.flush()
+        return code
     except ScoringError as error:
         if verbose:
             logging.getLogger(__name__).exception("the job failed")
         report_error(error)
         return find_exit_code(error)
+    except OSError as error:
+        if error.filename is None and not is_full(error):
+            raise
+        if verbose:
+            logging.getLogger(__name__).exception("the job failed")
+        if error.filename is None:
+            _drop_output()
+        failure = build_file_error(error)
+        report_error(failure)
+        return find_exit_code(failure)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+
+
+def _drop_output() -> None:
+    """Drop what standard output still holds: Python would try to write it once more at its end."""
+    with suppress(OSError, ValueError):  # a test's standard output is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report_error(error: ScoringError) -> None:

@@ -59,7 +59,8 @@ def choose_contract(path: Path | None) -> Contract:
     """
     if path is not None:
         return read_contract(path)
-    known = sorted(CONTRACTS.glob("*.toml"))
+    # macOS puts hidden files with the same ending beside others.
+    known = sorted(it for it in CONTRACTS.glob("*.toml") if not it.name.startswith("."))
     if len(known) != 1:
         listed = ", ".join(it.name for it in known) or "none"
         raise SettingsError(

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
 from lib.errors import ModelCorruptError
 from lib.store.metadata import METADATA_FILE, ModelMetadata
+
+# The files that macOS, and NFS for a file that is deleted while it is open, leave behind.
+_HIDDEN = re.compile(r"\.DS_Store|\.localized|\._.+|\.nfs[0-9a-f]+")
+_WINDOWS = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
+_HADOOP_CHECKSUM = re.compile(r"(?P<folder>(?:.*/)?)\.(?P<name>[^/]+)\.crc")
 
 
 def sha256_file(path: Path) -> str:
@@ -64,12 +71,40 @@ def list_files(folder: Path) -> list[Path]:
 def verify(version_dir: Path, metadata: ModelMetadata) -> None:
     """Check that a version's files are exactly those that were saved.
 
+    Files that operating systems leave behind are no fault where nobody reads them, and Hadoop's own
+    checksums (``.part-0.crc``) may be missing.
+
     Raises:
         ModelCorruptError: a file is altered, missing or extra; the error names it.
     """
-    found = hash_tree(version_dir)
-    for path in sorted(found.keys() | metadata.artefacts.keys()):
-        check_hash(version_dir / path, found.get(path), metadata.artefacts.get(path))
+    found, expected = hash_tree(version_dir), metadata.artefacts
+    for path in sorted(found.keys() | expected.keys()):
+        is_left_behind = path not in expected and _is_left_behind(path, expected)
+        is_checksum = path not in found and _find_summed(path) in found
+        if not (is_left_behind or is_checksum):
+            check_hash(version_dir / path, found.get(path), expected.get(path))
+
+
+def _is_left_behind(path: str, artefacts: Iterable[str]) -> bool:
+    """Tell whether an operating system has put a file beside the model's, where nobody reads it.
+
+    Spark reads all files of its folders but those whose names begin with a dot or underscore.
+    """
+    name = PurePosixPath(path).name
+    if _HIDDEN.fullmatch(name):
+        return True
+    folder = PurePosixPath(path).parent
+    is_read = any(folder in PurePosixPath(it).parents for it in artefacts if "/" in it)
+    return name.lower() in _WINDOWS and (str(folder) == "." or not is_read)
+
+
+def _find_summed(path: str) -> str | None:
+    """Find the file whose checksum for Hadoop a file holds; None if it holds none.
+
+    Hadoop reads ``part-0`` without ``.part-0.crc`` too, and the sha256 says more.
+    """
+    match = _HADOOP_CHECKSUM.fullmatch(path)
+    return match and f"{match['folder']}{match['name']}"
 
 
 def check_hash(path: Path, found: str | None, expected: str | None) -> None:
@@ -79,7 +114,12 @@ def check_hash(path: Path, found: str | None, expected: str | None) -> None:
         ModelCorruptError: the two differ.
     """
     if found != expected:
-        raise ModelCorruptError(f"{path}: found {_state(found)}, expected {_state(expected)}")
+        hint = None
+        if expected is None:
+            hint = "remove the file, which does not belong to the version"
+        raise ModelCorruptError(
+            f"{path}: found {_state(found)}, expected {_state(expected)}", hint=hint
+        )
 
 
 def _state(sha256: str | None) -> str:

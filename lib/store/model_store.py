@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import ModelCorruptError, ModelNotFoundError, SettingsError
+from lib.file_errors import naming_file
 from lib.record.contract import Contract
 from lib.record.contract_writer import write_contract
 from lib.store.checksum import hash_tree, list_files
@@ -27,6 +28,8 @@ from lib.store.metadata import METADATA_FILE, ModelMetadata
 from lib.store.reference import CHAMPION, VERSION, ModelReference, is_name
 from lib.store.version import CONTRACT_ARTEFACT, ModelVersion, open_version
 
+# No version is smaller.
+_PROBE_BYTES = 64 * 1024
 # The errors, by platform, of renaming a folder to the name of one that is not empty.
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EACCES})
 
@@ -63,17 +66,19 @@ class ModelStore:
 
         Raises:
             SettingsError: the name is not valid.
+            FileError: this user must not write there, or the device is full.
             ValueError: ``write_artefacts`` wrote nothing, a ``metadata.json`` or another contract,
                 a value does not fit the metadata, or ``now`` has no time zone.
         """
         folder = self._folder(name)
         if now.tzinfo is None:
             raise ValueError("now has no time zone")
-        folder.mkdir(parents=True, exist_ok=True)
+        self.check_writable(name)
         aside = folder / f".saving-{uuid.uuid4().hex}"
         aside.mkdir()
         try:
-            write_artefacts(aside)
+            with naming_file(aside):
+                write_artefacts(aside)
             if (aside / METADATA_FILE).exists():
                 raise ValueError(f"write_artefacts wrote {METADATA_FILE}, which is the store's own")
             if not list_files(aside):
@@ -96,6 +101,22 @@ class ModelStore:
         finally:
             # After the rename this folder does not exist any more.
             shutil.rmtree(aside, ignore_errors=True)
+
+    def check_writable(self, name: str) -> None:
+        """Make sure that a version of the model can be saved.
+
+        Raises:
+            FileError: this user must not write there, or the device takes no file.
+            SettingsError: the name is not valid.
+        """
+        folder = self._folder(name)
+        probe = folder / f".probe-{uuid.uuid4().hex}"
+        with naming_file(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                probe.write_bytes(b"\0" * _PROBE_BYTES)
+            finally:
+                probe.unlink(missing_ok=True)
 
     def _claim_number(self, folder: Path, aside: Path, draft: ModelMetadata) -> ModelVersion:
         """Rename ``aside`` to the next free number; concurrent saves get different numbers."""

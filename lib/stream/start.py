@@ -24,6 +24,7 @@ from lib.score.base import ModelBackend
 from lib.settings.jobs.score_stream import AVAILABLE_NOW, Commit, ScoreStreamSettings
 from lib.settings.real_time import parse_interval_ms
 from lib.source.kafka import KafkaSourceSettings
+from lib.spark.full_disk import list_local_folders, name_full_places
 from lib.stream.at_least_once import AtLeastOnceQuery
 from lib.stream.plan import ScoringPlan, plan_scoring
 from lib.stream.route import Route
@@ -99,6 +100,7 @@ def start_stream(
     held_back = HeldBack(settings.cluster, settings.input_topic, chosen_partitions)
     reader = build_reader(settings.cluster, settings.input_topic)
     rejections = RejectionWatch(contract, reader)
+    places = (settings.checkpoint, *list_local_folders(spark))
     if route.commit == "spark":
         source = _source(settings, _find_start(spark, settings))
         query = AtLeastOnceQuery(spark, settings, source, output, plan)
@@ -108,7 +110,7 @@ def start_stream(
             guard,
             count=query.count,
             held_back=held_back,
-            judge=query.judge,
+            judge=lambda failure: name_full_places(query.judge(failure), places),
             rejections=rejections,
         )
     else:
@@ -116,7 +118,9 @@ def start_stream(
         sink = ExactlyOnceSink(spark, chosen)
         stream = RunningQuery(
             *(start_exactly_once, restarts, guard, sink),
-            *(count_written, held_back, sink.judge, rejections),
+            *(count_written, held_back),
+            judge=lambda failure: name_full_places(sink.judge(failure), places),
+            rejections=rejections,
         )
     stream.start(stop or StopSignal())
     return stream

@@ -18,6 +18,8 @@ from sklearn.pipeline import Pipeline
 from lib.errors import ModelError
 from lib.record.contract import Contract
 from lib.score.registry import BACKENDS
+from lib.spark.full_disk import naming_device, quiet_log
+from lib.spark.quoting import name_local_path
 from lib.store import ModelStore, ModelVersion, installed_libraries
 from lib.training import evaluation
 from lib.training.compile.compiled import Compiled, compile_pipeline
@@ -167,8 +169,9 @@ def write_artefacts(fitted: FittedModels, folder: Path) -> None:
     joblib.dump(fitted.sklearn, folder / BACKENDS["sklearn"].artefact)
     for name, content in fitted.compiled.artefacts.items():
         (folder / name).write_bytes(content)
-    # It is a URI, because Spark's default file system may be another one.
-    fitted.spark.write().save((folder / BACKENDS["spark"].artefact).resolve().as_uri())
+    path = folder / BACKENDS["spark"].artefact
+    with quiet_log(), naming_device(str(folder)):
+        fitted.spark.write().save(name_local_path(path))
 
 
 def _describe(

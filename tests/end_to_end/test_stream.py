@@ -332,7 +332,7 @@ def test_committed_offsets_show_the_progress_and_outlive_the_checkpoint(
     group.close()
 
     produce(deployment.bootstrap_servers, deployment.input_topic, second)
-    score(spark, replace(deployment, checkpoint=tmp_path / "fresh checkpoint"))
+    score(spark, replace(deployment, checkpoint=tmp_path / "fresh 'chäck' 100%41 #point"))
 
     assert read_account(deployment, [*first, *second]).faults == {}
 

@@ -220,6 +220,73 @@ def test_altered_version_is_refused_by_the_name_of_the_file(
         version.verify()
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".DS_Store",
+        "spark_model/.DS_Store",
+        "spark_model/metadata/._part-0",
+        "._pipeline.joblib",
+        ".nfs0000000001a2b3c4",
+        "Thumbs.db",
+        "desktop.ini",
+    ],
+)
+def test_what_operating_systems_leave_beside_a_model_is_no_fault(
+    store: ModelStore, path: str
+) -> None:
+    version = save(store)
+    (version.path / path).write_bytes(b"\0\1Bud1")
+
+    version.verify()
+    assert version.read_artefact(version.path / "pipeline.joblib") == b"not really a model"
+
+
+@pytest.mark.parametrize(
+    "path", ["spark_model/Thumbs.db", "spark_model/metadata/desktop.ini", ".hidden", "DS_Store"]
+)
+def test_what_spark_would_read_or_nobody_knows_is_refused_with_a_hint(
+    store: ModelStore, path: str
+) -> None:
+    version = save(store)
+    (version.path / path).write_bytes(b"")
+
+    with pytest.raises(ModelCorruptError, match=rf"{path}: found sha256 .*, expected no") as it:
+        version.verify()
+    assert it.value.hint == "remove the file, which does not belong to the version"
+
+
+def test_hadoops_own_checksums_may_be_missing_but_not_the_files_nor_differ(
+    store: ModelStore,
+) -> None:
+    def write(folder: Path) -> None:
+        write_two_files(folder)
+        (folder / "spark_model" / "metadata" / ".part-0.crc").write_bytes(b"crc\0")
+
+    version = save(store, write=write)
+    part = version.path / "spark_model" / "metadata" / "part-0"
+    checksum = part.with_name(".part-0.crc")
+
+    checksum.write_bytes(b"crc\1")
+    with pytest.raises(ModelCorruptError, match=r"\.part-0\.crc: found sha256"):
+        version.verify()
+    checksum.unlink()
+    version.verify()
+    part.unlink()
+    with pytest.raises(ModelCorruptError, match=r"/\.part-0\.crc: found no such file"):
+        version.verify()
+
+
+def test_files_of_other_systems_in_the_store_are_no_models(store: ModelStore) -> None:
+    save(store)
+    for path in (".DS_Store", "Thumbs.db", "churn/.DS_Store", "churn/Thumbs.db"):
+        (store.root / path).write_bytes(b"")
+
+    assert store.names() == ["churn"]
+    assert store.versions("churn") == [1]
+    assert save(store).version == 2
+
+
 def test_artefact_is_read_only_as_it_was_saved(store: ModelStore) -> None:
     version = save(store)
     assert version.read_artefact(version.path / "pipeline.joblib") == b"not really a model"

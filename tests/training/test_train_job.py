@@ -67,7 +67,7 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     ("flags", "expected"),
     [
         (["--name", "a/b"], "error: model name 'a/b': expected up to 64 letters"),
-        (["--store", "file"], "error: --store file: File exists"),
+        (["--store", "file"], "error: --store: file/churn: Not a directory"),
         (["--rows", "99"], "error: --rows: Input should be greater than or equal to 100"),
     ],
 )

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from lib.errors import ModelError
+from lib.score.loading import load_model, predict
+from lib.spark.quoting import name_local_path
 from lib.store import ModelStore, ModelVersion, installed_libraries
 from lib.training.data import make_training_data
 from tests.support.telco import CUSTOMER
@@ -25,7 +27,8 @@ def version(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Mo
 
     return train(
         DATA,
-        store=ModelStore(tmp_path_factory.mktemp("store")),
+        # Hadoop and URIs read some of these characters in another way.
+        store=ModelStore(tmp_path_factory.mktemp("store") / "a 'störe' 100%41 #1"),
         name="churn",
         seed=5,
         contract=CUSTOMER,
@@ -88,7 +91,7 @@ def test_the_saved_models_agree(spark: SparkSession, version: ModelVersion) -> N
     from lib.training.spark_fit import score_with_spark
 
     others = make_training_data(500, seed=4, contract=CUSTOMER).features
-    model = PipelineModel.load((version.path / "spark_model").as_uri())
+    model = PipelineModel.load(name_local_path(version.path / "spark_model"))
     pipeline = joblib.load(version.path / "pipeline.joblib")
     np.testing.assert_allclose(
         score_with_spark(spark, model, others),
@@ -96,6 +99,21 @@ def test_the_saved_models_agree(spark: SparkSession, version: ModelVersion) -> N
         rtol=0,
         atol=1e-6,
     )
+
+
+@pytest.mark.parametrize("backend", ["spark", "sql", "onnx", "sklearn"])
+def test_a_model_is_loaded_from_a_folder_of_any_name(
+    spark: SparkSession, version: ModelVersion, backend: str
+) -> None:
+    others = make_training_data(100, seed=4, contract=CUSTOMER).features
+
+    loaded = load_model(backend, version.path, spark_session=spark)
+    _, probabilities = predict(loaded, others.head(3))
+
+    assert not getattr(loaded, "using_fallback", False)
+    pipeline = joblib.load(version.path / "pipeline.joblib")
+    expected = pipeline.predict_proba(others.head(3))[:, 1]
+    np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-6)
 
 
 def test_training_again_gives_the_same_sklearn_model(version: ModelVersion, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from lib.score.base import ModelPath
 from lib.score.fallback import NotUsableError
 from lib.score.jvm import JvmBackend, require_pyspark
 from lib.score.registry import BACKENDS
+from lib.spark.quoting import name_local_path
 from lib.store.compatibility import check_library
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class SparkBackend(JvmBackend):
 
 
 def _find(model_path: ModelPath) -> tuple[str, Artefact]:
-    """Find the URI and the artefact of the PipelineModel, and verify a version."""
+    """Find the PipelineModel, by its path or URL for Hadoop, and verify a version."""
     text = os.fspath(model_path)
     if "://" in text:  # Spark finds out whether it exists there
         return text, Artefact(Path(text), None)
@@ -63,5 +64,4 @@ def _find(model_path: ModelPath) -> tuple[str, Artefact]:
             check_library(artefact.version.metadata, "pyspark")
         except ModelMismatchError as error:
             raise NotUsableError(f"the model does not load: {error.message}") from error
-    # It has a scheme, because Spark's default file system may be another one.
-    return artefact.path.resolve().as_uri(), artefact
+    return name_local_path(artefact.path), artefact
