@@ -8,7 +8,14 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it sh
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, DataType, IntegralType, StringType, TimestampType
+from pyspark.sql.types import (
+    BinaryType,
+    DataType,
+    IntegralType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
+)
 
 from lib.errors import SourceError, first_line
 from lib.messages.columns import HEADERS_TYPE
@@ -22,6 +29,7 @@ NO_PARTITION = -1
 # Spark holds a timestamp as microseconds in 64 bits.
 _MAX_MILLISECONDS = 2**63 // 1_000 - 1
 _POSITION_COLUMNS = ("topic", "partition", "offset")
+_KAFKA_COLUMNS = frozenset({*_POSITION_COLUMNS, "key", "value", "headers", "timestamp"})
 
 
 def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) -> DataFrame:
@@ -31,12 +39,14 @@ def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) 
 
     - dumps of a topic, with a column ``value`` (binary or string) and, if they have them, the
       other columns of Spark's Kafka source: key, headers, topic, partition, offset, timestamp,
-      which may be an integer of milliseconds too;
+      which may be an integer of milliseconds too. A file that has half of the contract's columns
+      or more is a table, whatever it has besides;
     - tables of records, with the contract's columns (in any case) and any others; each is named
       like its field, wherever that is in the JSON object. Each row becomes the JSON object that a
       producer would have sent, so that the same plan checks and scores it: a null is a missing
-      field, a number of any type is a JSON number, a timestamp is ISO 8601. The identifier is the
-      key. Dead letters carry this JSON as their original bytes.
+      field, a number of any type is a JSON number, a timestamp is ISO 8601, in UTC if it has no
+      time zone, and bytes are text in UTF-8. The identifier is the key. Dead letters carry this
+      JSON as their original bytes; behind it stand the bytes of a field that are no UTF-8.
 
     If the files do not hold topic, partition and offset, a record's position is its file, partition
     -1 and the number of the row in the file.
@@ -57,7 +67,7 @@ def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) 
     """
     frame = _open(spark, paths)
     names = {name.lower(): name for name in frame.columns}
-    if "value" in names:
+    if _is_dump(frame, names, contract):
         _check_type(frame, names["value"], "value", (BinaryType, StringType))
         value, key = F.col(names["value"]), _key_expr(frame, names)
     else:
@@ -72,6 +82,13 @@ def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) 
             _timestamp_expr(frame, names).alias("timestamp"),
         )
     )
+
+
+def _is_dump(frame: DataFrame, names: dict[str, str], contract: Contract) -> bool:
+    """Tell whether the files are dumps of a topic; the contract may have a field ``value`` too."""
+    required = [spec.name.lower() for spec in contract.checked if not spec.nullable]
+    found = [name for name in required if name in names and name not in _KAFKA_COLUMNS]
+    return "value" in names and 2 * len(found) < len(required)
 
 
 def _open(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
@@ -138,15 +155,20 @@ def _json_expr(frame: DataFrame, names: dict[str, str], contract: Contract) -> C
     if missing:
         found = ", ".join(frame.columns[:30])
         raise SourceError(
-            f"--input has no column value, and of the columns of {contract.name} it lacks"
+            f"--input is no dump of a topic, and of the columns of {contract.name} it lacks"
             f" {', '.join(missing)}; found {found}"
         )
-    present = [
-        (_field_expr(frame, names[spec.name.lower()]), spec.place)
-        for spec in contract.checked
-        if spec.name.lower() in names
+    present = [spec for spec in contract.checked if spec.name.lower() in names]
+    values = [(_field_expr(frame, names[it.name.lower()]), it.place) for it in present]
+    json = F.to_json(_object_expr(values)).cast("binary")
+    # Spark would put another character in place of bytes that are no UTF-8.
+    texts = [
+        F.col(quote(name))
+        for name in (names[spec.name.lower()] for spec in present)
+        if isinstance(frame.schema[name].dataType, BinaryType | StringType)
     ]
-    return F.to_json(_object_expr(present))
+    strange = (F.when(~F.is_valid_utf8(text.cast("string")), text.cast("binary")) for text in texts)
+    return F.concat(json, F.coalesce(*strange, F.lit(b"")))
 
 
 def _object_expr(values: Sequence[tuple[Column, Place]]) -> Column:
@@ -159,9 +181,14 @@ def _object_expr(values: Sequence[tuple[Column, Place]]) -> Column:
 
 
 def _field_expr(frame: DataFrame, name: str) -> Column:
-    if not isinstance(frame.schema[name].dataType, TimestampType):
+    found = frame.schema[name].dataType
+    if isinstance(found, BinaryType):
+        return F.col(quote(name)).cast("string")
+    if not isinstance(found, TimestampType | TimestampNTZType):
         return F.col(quote(name))
-    utc = F.to_utc_timestamp(quote(name), F.current_timezone())
+    utc = F.col(quote(name))
+    if isinstance(found, TimestampType):
+        utc = F.to_utc_timestamp(utc, F.current_timezone())
     # The text of a timestamp has as many decimals as it needs.
     return F.concat(F.replace(utc.cast("string"), F.lit(" "), F.lit("T")), F.lit("Z"))
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lib.errors import SettingsError, SourceError, first_line
-from lib.record.cells import read_cell
+from lib.record.cells import find_odd_space, read_cell
 from lib.record.checks import check_value
 from lib.record.contract import Contract, Field
 from lib.record.tables import read_csv
@@ -117,7 +117,7 @@ def clean_table(
     if table.empty:
         raise SourceError(f"{place}: found no rows, expected records", hint="name another file")
     typed = {spec.name: _read_column(table[spec.name], spec) for spec in wanted}
-    problems = list(_list_problems(typed, contract))
+    problems = list(_list_problems(table, typed, contract))
     if problems:
         more = f"; and {len(problems) - _MAX_NAMED} more" if len(problems) > _MAX_NAMED else ""
         raise SourceError(f"{place}: {'; '.join(problems[:_MAX_NAMED])}{more}", hint=_HINT)
@@ -127,7 +127,7 @@ def clean_table(
 
 
 def _list_problems(
-    typed: Mapping[str, tuple[pd.Series[Any], Mask]], contract: Contract
+    table: pd.DataFrame, typed: Mapping[str, tuple[pd.Series[Any], Mask]], contract: Contract
 ) -> Iterator[str]:
     for spec in (*contract.features, contract.label):
         invalid = np.flatnonzero(~typed[spec.name][1])
@@ -136,7 +136,10 @@ def _list_problems(
             lines = ", ".join(str(row + 2) for row in invalid[:_MAX_NAMED])
             dots = ", …" if len(invalid) > _MAX_NAMED else ""
             count = "1 row" if len(invalid) == 1 else f"{len(invalid)} rows"
-            yield f"{spec.name} in {count} (line {lines}{dots}) is not {spec.expected}"
+            cells = table[spec.name].iloc[invalid[:_MAX_NAMED]]
+            odd = next(filter(None, map(find_odd_space, cells)), None)
+            space = f"; it holds {odd}, which looks like a space or like nothing" if odd else ""
+            yield f"{spec.name} in {count} (line {lines}{dots}) is not {spec.expected}{space}"
 
 
 def _read_column(text: pd.Series[Any], spec: Field) -> tuple[pd.Series[Any], Mask]:

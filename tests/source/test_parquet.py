@@ -172,6 +172,8 @@ def test_nulls_are_missing_fields_and_nan_is_no_number(spark: SparkSession, tmp_
             pa.timestamp("us", "UTC"),
             "2024-05-01T12:30:00.123456Z",
         ),
+        (datetime(2024, 5, 1, 12, 30), pa.timestamp("ms"), "2024-05-01T12:30:00Z"),  # noqa: DTZ001
+        (datetime(2024, 5, 1, 12, 30), pa.timestamp("us"), "2024-05-01T12:30:00Z"),  # noqa: DTZ001
         (date(2024, 5, 1), pa.date32(), "2024-05-01"),
         ("2024-05-01T12:30:00+02:00", pa.string(), "2024-05-01T12:30:00+02:00"),
     ],
@@ -186,6 +188,49 @@ def test_an_event_time_of_any_type_becomes_iso_8601(
     decoded = decode_value(bytes(row.source_value), CUSTOMER)
     assert decoded.is_valid
     assert decoded.event_time == expected
+
+
+def test_bytes_are_text_and_named_where_they_are_no_utf_8(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path = write_table(
+        tmp_path / "table.parquet",
+        VALID | {"gender": b"Female", "customerID": b"7590-VHVEG"},
+        VALID | {"gender": "Männlich".encode("latin-1"), "customerID": b"7590-VHVEG"},
+        VALID | {"gender": "Männlich".encode(), "customerID": b"7590-VHVEG"},
+        VALID | {"gender": None, "customerID": b"7590-VHVEG"},
+    )
+    good, latin, german, missing = read(spark, path)
+
+    assert bytes(good.source_key) == b"7590-VHVEG"
+    assert json.loads(bytes(good.source_value))["gender"] == "Female"
+    assert decode_value(bytes(good.source_value), CUSTOMER).is_valid
+    assert bytes(latin.source_value).endswith(b"}M\xe4nnlich")
+    broken = [decode_value(bytes(it.source_value), CUSTOMER) for it in (latin, german, missing)]
+    assert [[(v.field, str(v.rule)) for v in it.violations] for it in broken] == [
+        [("", "not_utf8")],
+        [("gender", "not_allowed")],
+        [("gender", "missing")],
+    ]
+
+
+@pytest.mark.parametrize("more", [{"value": 12.5}, {"value": "gold"}, {"Value": b"x", "key": "k"}])
+def test_a_table_with_a_column_value_is_no_dump(
+    spark: SparkSession, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    (row,) = read(spark, write_table(tmp_path / "table.parquet", VALID | more))
+    assert decode_value(bytes(row.source_value), CUSTOMER).is_valid
+
+    lacking = {name: value for name, value in (VALID | more).items() if name != "tenure"}
+    with pytest.raises(SourceError, match=r"no dump of a topic, and .* it lacks tenure; found"):
+        read(spark, write_table(tmp_path / "lacking.parquet", lacking))
+
+
+def test_a_dump_with_some_of_the_contracts_columns_beside_its_values_is_a_dump(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "dump.parquet", {"value": ["{}"], "customerID": ["a"], "tenure": [1]})
+    assert [bytes(row.source_value) for row in read(spark, path)] == [b"{}"]
 
 
 def test_columns_may_be_in_any_case(spark: SparkSession, tmp_path: Path) -> None:

@@ -91,6 +91,26 @@ def test_a_bad_value_is_named_by_line(tmp_path: Path, name: str, value: str, exp
     assert expected in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("TotalCharges", "\xa0", "U+00A0"),
+        ("TotalCharges", "600\u202f5", "U+202F"),
+        ("tenure", "\u200b12", "U+200B"),
+        ("gender", "Female\u3000", "U+3000"),
+        ("Churn", "Yes\ufeff", "U+FEFF"),
+    ],
+)
+def test_a_space_that_is_none_is_named_and_never_read_as_blank(
+    tmp_path: Path, name: str, value: str, found: str
+) -> None:
+    with pytest.raises(SourceError) as caught:
+        read_training_data(write_csv(tmp_path, change=(name, value)), CUSTOMER)
+
+    assert f"{name} in " in str(caught.value)
+    assert f"; it holds {found}, which looks like a space or like nothing" in str(caught.value)
+
+
 def test_all_bad_fields_are_counted(tmp_path: Path) -> None:
     customers = CUSTOMERS.assign(gender="?", tenure=-1)
     with pytest.raises(SourceError) as caught:

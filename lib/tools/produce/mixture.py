@@ -41,7 +41,7 @@ def mix_messages(
     seed: int,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[Message]:
-    """Stamp records, and break a share of them.
+    """Stamp records that have no event time of their own, and break a share of them.
 
     Broken messages are evenly spread: among n messages there are ``n * bad_share``, rounded.
 
@@ -58,7 +58,7 @@ def mix_messages(
     stamp = _build_stamp(contract)
     fill = whole // 2  # the first broken message comes in the middle of its stretch
     for record in records:
-        value = stamp(record.body, _format(clock()))
+        value = record.body if record.keeps_time else stamp(record.body, _format(clock()))
         fill += step
         if fill < whole:
             yield Message(record.key, value, None)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lib.errors import SourceError
 from lib.record.cells import read_cell
-from lib.record.contract import Contract, Field
+from lib.record.contract import Contract, Field, Kind
 from lib.record.place import look_up, put
 from lib.synth import draw_records, encode_record
 
@@ -23,11 +23,14 @@ class KeyedRecord(NamedTuple):
 
     Attributes:
         key: the identifier.
-        body: the JSON object of identifier and features, without an event time.
+        body: the JSON object of identifier and features.
+        keeps_time: whether the source has a column for the event time, so that the record has its
+            own or none.
     """
 
     key: bytes
     body: bytes
+    keeps_time: bool = False
 
 
 def iter_source(
@@ -72,12 +75,14 @@ def iter_synthetic(seed: int, contract: Contract) -> Iterator[KeyedRecord]:
 def iter_csv(path: Path, contract: Contract, *, cycle: bool) -> Iterator[KeyedRecord]:
     """Yield the rows of a CSV file, again and again if ``cycle``.
 
-    Text in the place of a number is sent as text, and the job decides what to do with it.
+    An event time is sent as it stands, and not sent from an empty cell. Text in the place of a
+    number is sent as text, and the job decides what to do with it.
 
     Raises:
         SourceError: the file cannot be read or lacks columns; the error names them.
     """
     specs = [contract.identifier, *contract.features]
+    time = contract.event_time
     position = 0
     while True:
         start = position
@@ -85,9 +90,14 @@ def iter_csv(path: Path, contract: Contract, *, cycle: bool) -> Iterator[KeyedRe
             # utf-8-sig skips a byte order mark, which spreadsheets like to write.
             with path.open(newline="", encoding="utf-8-sig") as file:
                 rows = csv.reader(file)
-                columns = _find_columns(next(rows, []), specs, path)
+                header = next(rows, [])
+                columns = _find_columns(header, specs, path)
+                keeps_time = time is not None and time.name in header
+                if time is not None and keeps_time:
+                    columns += _find_columns(header, [time], path)
                 for position, row in enumerate(filter(None, rows), start + 1):
-                    yield encode_keyed(_read_row(row, columns, position), contract)
+                    keyed = encode_keyed(_read_row(row, columns, position), contract)
+                    yield keyed._replace(keeps_time=keeps_time)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise SourceError(f"--source {path}: {error}", hint=_CSV_HINT) from error
         if not cycle or position == start:
@@ -117,7 +127,9 @@ def _read_row(row: list[str], columns: list[_Column], position: int) -> dict[str
     for index, spec in columns:
         if index < len(row):
             is_text = spec.numeric_text and position % 2
-            put(record, spec.place, row[index] if is_text else read_cell(row[index], spec))
+            value = row[index] if is_text else read_cell(row[index], spec)
+            if value is not None or spec.kind is not Kind.TIMESTAMP:
+                put(record, spec.place, value)
     return record
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from lib.decode.engines.python import decode_value
 from lib.errors import SourceError
+from lib.tools.produce.mixture import mix_messages
 from lib.tools.produce.records import KeyedRecord, iter_csv, iter_source
 from tests.support.records import VALID
 from tests.support.telco import CUSTOMER
@@ -114,6 +115,45 @@ def test_what_is_no_number_is_sent_as_it_stands(write_csv: WriteCsv) -> None:
     assert field(first, "tenure") == "many"
     assert field(second, "MonthlyCharges") == "nan"
     assert field(third, "tenure") == 1.5
+
+
+def test_numbers_that_no_json_holds_are_sent_as_text_and_integers_whole(
+    write_csv: WriteCsv,
+) -> None:
+    path = write_csv(
+        {"MonthlyCharges": "1e999", "tenure": "9007199254740993"},
+        {"MonthlyCharges": "-1e999", "tenure": "1e999"},
+        {"MonthlyCharges": "1e2", "tenure": "1e1"},
+    )
+
+    sent = [(field(it, "MonthlyCharges"), field(it, "tenure")) for it in take(path, None)]
+
+    assert sent == [("1e999", 9007199254740993), ("-1e999", "1e999"), (100.0, 10)]
+    assert all(b"Infinity" not in it.body for it in take(path, None))
+
+
+def test_an_event_time_of_the_file_is_kept(tmp_path: Path) -> None:
+    times = ["2024-05-01T12:30:00Z", "", "yesterday"]
+    rows = [VALID | {"event_ts": time} for time in times]
+    path = tmp_path / "customers.csv"
+    path.write_text(
+        "\n".join([",".join(rows[0]), *(",".join(map(str, it.values())) for it in rows)])
+    )
+
+    customers = take(str(path), None)
+    messages = list(mix_messages(customers, CUSTOMER, bad_share=0, seed=1))
+
+    assert [json.loads(it.value or b"").get("event_ts") for it in messages] == [
+        "2024-05-01T12:30:00Z",
+        None,
+        "yesterday",
+    ]
+
+
+def test_a_file_without_event_times_gets_the_times_of_sending(write_csv: WriteCsv) -> None:
+    (message,) = mix_messages(take(write_csv({}), None), CUSTOMER, bad_share=0, seed=1)
+
+    assert str(json.loads(message.value or b"")["event_ts"]).startswith("20")
 
 
 def test_a_short_row_lacks_its_last_fields(tmp_path: Path) -> None:
