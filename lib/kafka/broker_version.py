@@ -19,14 +19,17 @@ _SETTING = "inter.broker.protocol.version"
 _OLDEST_TRIED = (3, 9)
 
 
-def warn_of_old_brokers(admin: AdminClient, brokers: Iterable[int]) -> None:
-    """Log a line if brokers are older than the versions that were tried, or none tells."""
+def warn_of_old_brokers(admin: AdminClient, brokers: Iterable[int]) -> bool:
+    """Log a line if brokers are older than the versions that were tried.
+
+    Returns:
+        Whether any of them has told its settings; the user may have no right to them.
+    """
     versions = read_versions(admin, brokers)
-    if not versions:
-        logger.info("the brokers' version is not checked: no DESCRIBE_CONFIGS on the cluster")
     warning = judge_versions(versions)
     if warning is not None:
         logger.warning(warning)
+    return bool(versions)
 
 
 def read_versions(admin: AdminClient, brokers: Iterable[int]) -> dict[int, str | None]:

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-ResourceKind = Literal["topic", "group", "transactional id"]
+ResourceKind = Literal["topic", "group", "transactional id", "cluster"]
 
 # The kind of a resource → its option of kafka-acls.sh.
 _FLAGS: Mapping[ResourceKind, str] = {
     "topic": "--topic",
     "group": "--group",
     "transactional id": "--transactional-id",
+    "cluster": "--cluster",
 }
+#: The name that Kafka gives every cluster in rights.
+CLUSTER = "kafka-cluster"
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ class Right:
             principal: the user, such as ``User:scoring``.
         """
         words = ["kafka-acls.sh", "--add", "--allow-principal", principal]
-        words += ["--operation", self.operation, _FLAGS[self.kind], self.name]
+        words += ["--operation", self.operation, _FLAGS[self.kind]]
+        if self.kind != "cluster":  # a command always means the one that it connects to
+            words.append(self.name)
         if self.is_prefix:
             words += ["--resource-pattern-type", "prefixed"]
         return shlex.join(words)
@@ -95,4 +100,11 @@ def list_rights(
         Right("DESCRIBE_CONFIGS", "topic", topic, "checks the topic's limits", is_optional=True)
         for topic in topics
     ]
+    rights.append(
+        Right(
+            *("DESCRIBE_CONFIGS", "cluster", CLUSTER),
+            "checks the brokers' version, and how long they keep offsets",
+            is_optional=True,
+        )
+    )
     return tuple(rights)

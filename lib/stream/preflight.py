@@ -72,8 +72,13 @@ def check_kafka(settings: ScoreStreamSettings) -> KafkaFacts:
     )
     topics = check_rights(admin, settings.cluster, rights)
     brokers = list_brokers(admin)
-    report_findings(check_limits(admin, settings, topics, brokers=len(brokers)))
-    warn_of_old_brokers(admin, brokers)
+    hidden, findings = check_limits(admin, settings, topics, brokers=len(brokers))
+    report_findings(findings)
+    tells_settings = warn_of_old_brokers(admin, brokers)
+    unchecked = [right for right in rights if right.name in hidden and right.is_optional]
+    if not tells_settings:
+        unchecked += [right for right in rights if right.kind == "cluster"]
+    _report_unchecked(unchecked, settings.cluster.principal)
     return KafkaFacts(brokers, {name: len(it.partitions) for name, it in topics.items()})
 
 
@@ -138,18 +143,15 @@ def check_limits(
     topics: dict[str, TopicDescription],
     *,
     brokers: int,
-) -> list[Finding]:
-    """Compare the topics' settings with the job's needs; see ``lib.kafka.topic_limits``."""
+) -> tuple[list[str], list[Finding]]:
+    """Compare the topics' settings with the job's needs; see ``lib.kafka.topic_limits``.
+
+    Returns:
+        The topics whose settings the user has no right to see, and the findings about the others.
+    """
     names = [settings.input_topic, settings.output_topic, settings.dead_letter_topic]
     values = _read_settings(admin, names)
     hidden = [name for name in dict.fromkeys(names) if not values[name]]
-    if hidden:
-        principal = settings.cluster.principal
-        logger.warning(
-            "the limits of %s are not checked: %s lacks DESCRIBE_CONFIGS (%s)",
-            *(", ".join(f"topic {name}" for name in hidden), principal),
-            Right("DESCRIBE_CONFIGS", "topic", hidden[0], "").command(principal),
-        )
     facts = {
         name: TopicFacts(
             name,
@@ -158,10 +160,26 @@ def check_limits(
         )
         for name in names
     }
-    return judge_topics(
+    findings = judge_topics(
         *(facts[name] for name in names),
         brokers=brokers,
         is_envelope=settings.dead_letter_format == "envelope",
+    )
+    return hidden, findings
+
+
+def _report_unchecked(lacking: Sequence[Right], principal: str) -> None:
+    """Log a line about what the start did not check, because the user has no right to ask."""
+    if not lacking:
+        return
+    topics = ", ".join(f"topic {right.name}" for right in lacking if right.kind == "topic")
+    what = [f"the limits of {topics}"] if topics else []
+    if any(right.kind == "cluster" for right in lacking):
+        what.append("the brokers' version and for how long they keep offsets")
+    logger.warning(
+        "%s are not checked: %s lacks DESCRIBE_CONFIGS (%s)",
+        *(", and ".join(what), principal),
+        " && ".join(right.command(principal) for right in lacking),
     )
 
 

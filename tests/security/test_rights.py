@@ -119,7 +119,7 @@ def test_at_least_once_needs_neither_group_nor_transactional_id(
     secure_broker: SecureBroker, user: User, secure_deployment: Deployment
 ) -> None:
     rights = rights_of(secure_deployment, delivery="at-least-once")
-    assert {right.kind for right in rights} == {"topic"}
+    assert {right.kind for right in rights} == {"topic", "cluster"}
     grant(secure_broker, rights)
 
     check_kafka(build_settings(secure_broker, secure_deployment, delivery="at-least-once"))
@@ -153,8 +153,27 @@ def test_without_the_optional_right_the_limits_are_not_checked_and_one_line_says
     with caplog.at_level(logging.WARNING, "lib"):
         check_kafka(build_settings(secure_broker, secure_deployment))
 
-    (line,) = caplog.messages
-    assert "are not checked: User:churn-job lacks DESCRIBE_CONFIGS (kafka-acls.sh --add " in line
+    command = "kafka-acls.sh --add --allow-principal User:churn-job --operation DESCRIBE_CONFIGS"
+    topics = [
+        secure_deployment.input_topic,
+        secure_deployment.output_topic,
+        secure_deployment.dead_letter_topic,
+    ]
+    assert caplog.messages == [
+        f"the limits of {', '.join(f'topic {it}' for it in topics)}, and the brokers' version and"
+        " for how long they keep offsets are not checked: User:churn-job lacks DESCRIBE_CONFIGS"
+        f" ({' && '.join(f'{command} --topic {it}' for it in topics)} && {command} --cluster)"
+    ]
+
+    caplog.clear()
+    grant(secure_broker, [right for right in rights if right.kind == "topic"])
+    with caplog.at_level(logging.WARNING, "lib"):
+        check_kafka(build_settings(secure_broker, secure_deployment))
+
+    assert caplog.messages == [
+        "the brokers' version and for how long they keep offsets are not checked: User:churn-job"
+        f" lacks DESCRIBE_CONFIGS ({command} --cluster)"
+    ]
 
 
 def test_a_dead_letter_topic_without_room_is_reported_by_numbers(
