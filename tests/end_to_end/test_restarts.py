@@ -230,6 +230,7 @@ def test_an_outage_of_the_brokers_costs_no_restart_and_is_told(
     model_store: Path,
     checkpoint: Path,
     caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     servers, records = crashable_broker.bootstrap_servers, build_customers(20)
     create_topics(Cluster(servers), dict.fromkeys(("in", "out", "dead"), 1))
@@ -261,6 +262,10 @@ def test_an_outage_of_the_brokers_costs_no_restart_and_is_told(
     assert told[0].startswith(f"no broker answers at {servers} (")
     assert told[1] == "the query failed, for want of brokers: the broker is silent"
     assert told[-1].startswith("the brokers answer again, after ")
+    # The clients do not tell of it a second time, neither to the log nor to standard error.
+    ours = [record for record in caplog.records if record.name.startswith("lib.")]
+    assert [record for record in ours if record.levelno > logging.WARNING] == []
+    assert "rdkafka#" not in capfd.readouterr().err
 
 
 def test_an_outage_ends_the_job_only_at_its_limit(
