@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
 from pyspark.errors import AnalysisException
@@ -12,7 +13,10 @@ from pyspark.sql.types import (
     BinaryType,
     DataType,
     IntegralType,
+    LongType,
     StringType,
+    StructField,
+    StructType,
     TimestampNTZType,
     TimestampType,
 )
@@ -68,6 +72,7 @@ def read_parquet(spark: SparkSession, paths: Sequence[str], contract: Contract) 
     frame = _open(spark, paths)
     names = {name.lower(): name for name in frame.columns}
     if _is_dump(frame, names, contract):
+        frame = _reopen(frame, names, paths)
         _check_type(frame, names["value"], "value", (BinaryType, StringType))
         value, key = F.col(names["value"]), _key_expr(frame, names)
     else:
@@ -106,6 +111,37 @@ def _open(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
     if len({name.lower() for name in frame.columns}) < len(frame.columns):
         raise SourceError(f"--input {' '.join(paths)}: columns that differ in case only")
     return frame
+
+
+def _reopen(frame: DataFrame, names: dict[str, str], paths: Sequence[str]) -> DataFrame:
+    """Read a dump's timestamps as integers if its files hold milliseconds.
+
+    Spark makes microseconds of them, and ends at one that exceeds 64 bits then.
+    """
+    name = names.get("timestamp")
+    kinds_of_time = (TimestampType, TimestampNTZType)
+    if name is None or not isinstance(frame.schema[name].dataType, kinds_of_time):
+        return frame
+    if "MILLIS" not in _find_annotation(frame, name):
+        return frame
+    kinds = [(it.name, LongType() if it.name == name else it.dataType) for it in frame.schema]
+    schema = StructType([StructField(column, kind) for column, kind in kinds])
+    return frame.sparkSession.read.schema(schema).parquet(*paths)
+
+
+def _find_annotation(frame: DataFrame, name: str) -> str:
+    """Find the logical type of a column in the first of the files, in Parquet's words."""
+    # Py4J has no types; these are classes of Hadoop and Parquet.
+    jvm: Any = frame.sparkSession._jvm
+    configuration = frame.sparkSession.sparkContext._jsc.hadoopConfiguration()
+    path = jvm.org.apache.hadoop.fs.Path(jvm.java.net.URI(frame.inputFiles()[0]))
+    file = jvm.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(path, configuration)
+    reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(file)
+    try:
+        schema = reader.getFooter().getFileMetaData().getSchema()
+        return str(schema.getFields().get(schema.getFieldIndex(name)).toString())
+    finally:
+        reader.close()
 
 
 def _key_expr(frame: DataFrame, names: dict[str, str]) -> Column:

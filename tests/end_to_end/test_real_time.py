@@ -105,7 +105,11 @@ def test_the_answers_are_those_of_micro_batches(
 
     account, expected = read_account(narrow, records), read_account(other, records)
     assert account.faults == expected.faults == {}
-    assert account.dead_letters == expected.dead_letters
+    letters, others = (
+        {key: replace(it, failed_ts=None) for key, it in one.dead_letters.items()}
+        for one in (account, expected)
+    )
+    assert letters == others
     assert len(account.dead_letters) > 10
     for key, prediction in expected.predictions.items():
         found = replace(account.predictions[key], processed=prediction.processed)

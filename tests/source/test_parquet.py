@@ -75,11 +75,18 @@ def test_a_dump_keeps_every_byte_and_position(spark: SparkSession, tmp_path: Pat
             [datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC), None, None, None],
         ),
         (
+            pa.array(
+                [1_767_323_045_678, 1_767_323_045_678_901_234, -(2**63), None],
+                pa.timestamp("ms", "UTC"),
+            ),
+            [datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC), None, None, None],
+        ),
+        (
             pa.array(["2026-01-02T03:04:05.678Z", "yesterday", "", None]),
             [datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC), None, None, None],
         ),
     ],
-    ids=["milliseconds", "text"],
+    ids=["integers", "milliseconds", "text"],
 )
 def test_a_timestamp_of_a_dump_that_is_no_time_is_null(
     spark: SparkSession, tmp_path: Path, times: Any, expected: list[datetime | None]
