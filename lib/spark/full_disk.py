@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from lib.errors import DiskFullError, ScoringError
 from lib.file_errors import NO_SPACE, find_full
 from lib.spark.root_cause import find_root_cause
+from lib.spark.session import wait_for_tasks
 
 _HINT = "free some space there"
 
@@ -66,13 +67,15 @@ def naming_device(path: str) -> Iterator[None]:
 @contextmanager
 def quiet_log() -> Iterator[None]:
     """Let Spark log nothing while the block runs, whose error tells all in one line."""
-    context = SparkSession.active().sparkContext
+    session = SparkSession.active()
+    context = session.sparkContext
     jvm: Any = context._jvm
     before = str(jvm.org.apache.logging.log4j.LogManager.getRootLogger().getLevel())
     context.setLogLevel("OFF")
     try:
         yield
     finally:
+        wait_for_tasks(session)  # the tasks beside one that failed write traces too
         context.setLogLevel(before)
 
 

@@ -57,5 +57,7 @@ def test_what_spark_cannot_write_is_one_line_and_no_trace(
     assert refusal.value.message.startswith(
         f"{full}/model: java.io.IOException: No space left on device"
     )
-    assert "Exception" not in capfd.readouterr().err
+    printed = capfd.readouterr().err
+    assert "Exception" not in printed
+    assert "ERROR" not in printed
     assert spark.range(3).count() == 3

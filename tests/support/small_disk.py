@@ -24,4 +24,4 @@ def small_disk(place: Path) -> Iterator[Path]:
         (place / "ballast").write_bytes(b"\0" * 230_000)
         yield place
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        subprocess.run(["umount", "--lazy", str(place)], check=True)  # Spark may still hold a file
