@@ -153,7 +153,7 @@ def proxied_broker(
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a job wait for brokers that are not reached for 1 s, which shows the same as 5."""
+    """Let a job wait for brokers that are not reached for 1 s, which shows the same as 4."""
     monkeypatch.setattr("lib.kafka.connection.connect.PATIENCE_S", 1.0)
 
 

@@ -33,7 +33,7 @@ from lib.kafka.options.sign_in import OAUTH, find_mechanism
 from lib.kafka.secrets import hide_secrets
 
 # Brokers that are not reached may just be starting, or their name service may be.
-PATIENCE_S = 5.0
+PATIENCE_S = 4.0
 # The time for brokers that say nothing at all: they may be busy.
 _SILENCE_S = 7.0
 _POLL_S = 0.1
