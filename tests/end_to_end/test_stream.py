@@ -252,15 +252,24 @@ def test_envelopes_hold_the_original_message_and_their_common_framing_is_told(
     assert wait_until(lambda: any(it.startswith(line) for it in caplog.messages), 20)
 
 
-def test_at_least_once_answers_every_record_too(
-    spark: SparkSession, deployment: Deployment
+def test_at_least_once_answers_every_record_too_and_says_whose_checkpoint_it_is(
+    spark: SparkSession, deployment: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = build_customers(2_000, bad_share=0.05)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
-
     score(spark, deployment, delivery="at-least-once")
+    assert "belongs to query" not in caplog.text
+    more = build_customers(10, seed=2)
+    produce(deployment.bootstrap_servers, deployment.input_topic, more)
 
-    assert read_account(deployment, records).faults == {}
+    score(spark, deployment, delivery="at-least-once", query_name="renamed")
+
+    assert read_account(deployment, [*records, *more]).faults == {}
+    old, checkpoint = deployment.query_name, deployment.checkpoint
+    assert (
+        f"the checkpoint {checkpoint} belongs to query {old}: query renamed goes on where that one"
+        " was (name another --checkpoint if it must not)"
+    ) in caplog.text
 
 
 @pytest.fixture
