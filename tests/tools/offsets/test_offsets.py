@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,13 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from jobs.offsets import manage_offsets
 from lib.errors import KafkaSetupError, OffsetsInUseError, SettingsError, SinkFencedError
 from lib.exactly_once.offsets.stamp import Author, Committer, Stamp, make_run_id
+from lib.exactly_once.transaction.group_offsets import look_at_group
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.settings.jobs.offsets import OffsetsSettings
 from lib.settings.load import load_settings
-from tests.support.consumer_groups import list_positions, read_group
+from tests.support.consumer_groups import read_group
 
 if TYPE_CHECKING:
     from lib.tools.broker import Broker
@@ -72,6 +74,12 @@ def run(broker: Broker, source: str, group: str, capsys: pytest.CaptureFixture[s
     return call
 
 
+def read_positions(settings: TransactionSettings, group: str = "") -> dict[int, int]:
+    """Read partition → position; brokers show what a transaction has set a moment after it."""
+    asked = replace(settings, query_name=group or settings.query_name)
+    return dict(look_at_group(build_admin(settings.cluster), asked).offsets)
+
+
 def commit(
     settings: TransactionSettings, ends: dict[int, int], *, lease_s: int = 0
 ) -> TransactionalWriter:
@@ -118,7 +126,6 @@ def test_positions_are_set_to_every_kind_of_place(
     run: Run, writing: TransactionSettings, source: str
 ) -> None:
     commit(writing, {0: 20, 1: 10}).close()
-    servers, name = writing.bootstrap_servers, writing.query_name
 
     for to, expected in {
         "latest": ["0|20|24|skips 4", "1|10|24|skips 14"],
@@ -134,12 +141,12 @@ def test_positions_are_set_to_every_kind_of_place(
         _, *lines, last = run("set", "--to", to, "--dry-run")
         assert [line.partition(" offsets: ")[0] for line in lines] == expected, to
         assert last == "nothing was changed, as --dry-run says"
-    assert read_group(servers, name) == {(source, 0): 20, (source, 1): 10}
+    assert read_positions(writing) == {0: 20, 1: 10}
 
     assert run("set", "--to", "2025-01-24")[-1] == "done"
-    assert read_group(servers, name) == {(source, 0): 12, (source, 1): 6}
+    assert read_positions(writing) == {0: 12, 1: 6}
     assert run("set", "--to", "earliest")[1].startswith("0|12|0|repeats 12 offsets: their records")
-    assert read_group(servers, name) == {(source, 0): 0, (source, 1): 0}
+    assert read_positions(writing) == {0: 0, 1: 0}
 
 
 def test_a_change_is_said_and_carries_a_stamp_and_no_lease(
@@ -153,10 +160,7 @@ def test_a_change_is_said_and_carries_a_stamp_and_no_lease(
         "done",
     ]
 
-    metadata = {
-        it.partition: it.metadata
-        for it in list_positions(writing.bootstrap_servers, writing.query_name)
-    }
+    metadata = look_at_group(build_admin(writing.cluster), writing).stamps
     stamps = {p: Stamp.from_metadata(text) for p, text in metadata.items()}
     assert stamps[0] is not None
     assert stamps[1] is not None
@@ -184,9 +188,8 @@ def test_a_job_that_is_alive_is_left_alone(
             assert refusal.value.hint.startswith("stop that job first; if it was killed elsewhere")
         writer.write(None, {0: 21, 1: 10}, batch_id=8, query_id="q")
 
-    servers = writing.bootstrap_servers
-    assert read_group(servers, group) == {(source, 0): 21, (source, 1): 10}
-    assert read_group(servers, "another") == {}
+    assert read_positions(writing) == {0: 21, 1: 10}
+    assert read_positions(writing, "another") == {}
 
 
 def test_a_run_that_no_lease_shows_cannot_move_a_position_afterwards(
@@ -197,8 +200,7 @@ def test_a_run_that_no_lease_shows_cannot_move_a_position_afterwards(
         with pytest.raises(SinkFencedError):
             writer.write(None, {0: 24, 1: 24}, batch_id=8, query_id="q")
 
-    found = read_group(writing.bootstrap_servers, writing.query_name)
-    assert found == {(source, 0): 0, (source, 1): 0}
+    assert read_positions(writing) == {0: 0, 1: 0}
 
 
 def test_a_consumer_that_has_subscribed_is_named(
@@ -240,7 +242,7 @@ def test_positions_are_copied_from_any_group_and_deleted(
         "1|none|9|had no position",
         "done",
     ]
-    assert read_group(servers, name) == {(source, 1): 9}
+    assert read_positions(writing) == {1: 9}
     with pytest.raises(KafkaSetupError, match=f"group nobody has no position in topic {source}"):
         run("copy", "--from-group", "nobody")
 
@@ -261,5 +263,5 @@ def test_a_group_is_deleted_as_a_whole(run: Run, writing: TransactionSettings) -
         "1|10|none|has no position any more",
         "done",
     ]
-    assert read_group(writing.bootstrap_servers, writing.query_name) == {}
+    assert read_positions(writing) == {}
     assert run("delete")[-1] == "done"  # a second time does no harm
