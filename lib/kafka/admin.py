@@ -110,14 +110,29 @@ def ask_broker_settings(
     return answer
 
 
+def count_brokers(admin: AdminClient) -> int:
+    """Count the brokers that are up.
+
+    Raises:
+        KafkaException: none answers.
+    """
+    return len(admin.describe_cluster(request_timeout=ANSWER_TIMEOUT_S).result().nodes)
+
+
 def list_partitions(
     client: AdminClient | Consumer, topic: str, timeout_s: float = ANSWER_TIMEOUT_S
 ) -> list[int]:
     """List a topic's partitions in order.
 
+    A topic that was deleted is not created again, as brokers that create topics by themselves do
+    when a producer or an admin client asks for the metadata of one topic.
+
     Raises:
         KafkaException: the brokers do not tell, or there is no such topic.
     """
+    if isinstance(client, AdminClient):
+        answers = client.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
+        return sorted(partition.id for partition in answers[topic].result().partitions)
     metadata = client.list_topics(topic, timeout=timeout_s).topics[topic]
     if metadata.error is not None:
         raise KafkaException(metadata.error)
@@ -206,8 +221,7 @@ def _refuse_open_transactions(admin: AdminClient, topic: str) -> None:
 def read_ends(admin: AdminClient, topic: str) -> dict[int, tuple[int, int]]:
     """Read partition → (last stable offset, end), which differ while a transaction is open.
 
-    The end is asked for first, so that records that come meanwhile make no difference. A topic that
-    has been deleted is not created again, as brokers may do when :func:`list_partitions` asks.
+    The end is asked for first, so that records that come meanwhile make no difference.
 
     Raises:
         KafkaException: the brokers do not tell.
@@ -215,8 +229,7 @@ def read_ends(admin: AdminClient, topic: str) -> dict[int, tuple[int, int]]:
     spec: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
     def ask() -> dict[int, tuple[int, int]]:
-        answers = admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_TIMEOUT_S)
-        partitions = [partition.id for partition in answers[topic].result().partitions]
+        partitions = list_partitions(admin, topic)
         ends = _ask_partitions(admin, topic, partitions, spec, IsolationLevel.READ_UNCOMMITTED)
         stable = _ask_partitions(admin, topic, partitions, spec)
         return {it: (stable[it], ends[it]) for it in sorted(stable.keys() & ends.keys())}

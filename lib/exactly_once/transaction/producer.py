@@ -29,6 +29,7 @@ from lib.kafka.client_log import DEBUG_CONTEXT, ClientLog
 
 logger = logging.getLogger(__name__)
 
+_KAFKAS_OWN = "__consumer_offsets"
 # The number of times that a call is made when the client itself says that it may be repeated.
 _CALL_ATTEMPTS = 3
 _REPORT_TIMEOUT_S = 1.0
@@ -194,8 +195,9 @@ def open_producer(
     log = ClientLog(logging.DEBUG if "debug" in settings.cluster.options else logging.ERROR)
     client_settings = _producer_settings(settings)
     producer = Producer({**client_settings, "on_delivery": note_failure, "logger": log})
-    # A client that knows no broker yet looks for its coordinator only every 500 ms.
-    _repeat(lambda: producer.list_topics(settings.source_topic, settings.request_timeout_s), log)
+    # A client that knows no broker yet looks for its coordinator only every 500 ms. It asks for a
+    # topic of Kafka's own, because brokers may create a deleted one that a producer asks for.
+    _repeat(lambda: producer.list_topics(_KAFKAS_OWN, settings.request_timeout_s), log)
     _repeat(lambda: producer.init_transactions(settings.request_timeout_s), log)
     # No request so far can change a transaction of this producer: an initialisation that arrives
     # twice fences it.

@@ -15,7 +15,7 @@ from lib.exactly_once.commit.partition_writers import Predecessors
 from lib.exactly_once.offsets.stamp import PERSON, Author, make_run_id
 from lib.exactly_once.start.snapshot import find_partitions
 from lib.exactly_once.transaction.settings import TransactionSettings
-from lib.kafka.admin import ANSWER_TIMEOUT_S
+from lib.kafka.admin import ANSWER_TIMEOUT_S, count_brokers
 from lib.tools.offsets.group import GroupView, find_living_owner, refuse_if_used
 from lib.tools.offsets.moves import Move, plan_deletion, plan_moves
 
@@ -91,10 +91,9 @@ def _fenced(
     def check(partition: int, offset: int | None, metadata: str | None) -> None:
         refuse_if_used(group_id, owner=find_living_owner({0: metadata}, run_id), members=0)
 
-    brokers = len(admin.list_topics(settings.source_topic, timeout=ANSWER_TIMEOUT_S).brokers)
     predecessors = Predecessors(
         view.stamps,
-        brokers,
+        count_brokers(admin),
         PERSON,
         find_partitions=partial(find_partitions, admin, settings),
         check=check,

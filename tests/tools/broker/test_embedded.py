@@ -15,7 +15,9 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ConfigEntry, ConfigResource
 
 from lib.errors import KafkaSetupError, SetupError
-from lib.kafka.admin import build_admin, list_brokers, read_ends
+from lib.exactly_once.transaction.producer import open_producer
+from lib.exactly_once.transaction.settings import TransactionSettings
+from lib.kafka.admin import build_admin, list_brokers, list_partitions, read_ends
 from lib.kafka.broker_version import read_versions
 from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
@@ -278,10 +280,16 @@ def test_settings_listeners_and_users_are_the_callers() -> None:
     with EmbeddedBroker(settings, listeners=listeners, scram_users={"ada": "right"}) as broker:
         produce(broker.bootstrap_servers, "made-by-itself", b"x")
         assert list_topics(broker.bootstrap_servers) == {"made-by-itself"}
-        # A client that watches the ends of a deleted topic does not create it again.
-        with pytest.raises(KafkaException, match="UNKNOWN_TOPIC_OR_PART"):
-            read_ends(build_admin(broker.cluster), "deleted")
-        assert list_topics(broker.bootstrap_servers) == {"made-by-itself"}
+        # A client that asks for a deleted topic does not create it again.
+        for ask in (read_ends, list_partitions):
+            with pytest.raises(KafkaException, match="UNKNOWN_TOPIC_OR_PART"):
+                ask(build_admin(broker.cluster), "deleted")
+        query = TransactionSettings(broker.bootstrap_servers, "query", "deleted")
+        with pytest.raises(KafkaException):
+            open_producer(query, "run", None, waits=False, reader=None, known=None)
+        # The broker creates topics one after the other.
+        produce(broker.bootstrap_servers, "made-later", b"x")
+        assert list_topics(broker.bootstrap_servers) == {"made-by-itself", "made-later"}
 
         # A listener may advertise another port than its own.
         admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{broker.port_of('PROXIED')}"})
@@ -291,6 +299,6 @@ def test_settings_listeners_and_users_are_the_callers() -> None:
 
         # A user signs in by SCRAM, but nobody does with a wrong password.
         address = f"127.0.0.1:{broker.port_of('SCRAM')}"
-        assert list_topics(address, password="right") == {"made-by-itself"}
+        assert list_topics(address, password="right") == {"made-by-itself", "made-later"}
         with pytest.raises(KafkaException):
             list_topics(address, password="wrong", timeout_s=5.0)
