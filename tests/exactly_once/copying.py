@@ -127,6 +127,15 @@ class Copying:
         with self._run(sink, self._write_through(sink, change)) as query:
             yield query
 
+    def await_answers(self, query: StreamingQuery, expected: Counter[tuple[bytes, bytes]]) -> None:
+        """Wait for the answers, and for the end of their batch.
+
+        Tasks that commit show their answers before the driver knows of them. A stop in between
+        would be a failure of the batch.
+        """
+        wait_until(lambda: self.read() == expected)
+        wait_until(lambda: not query.status["isTriggerActive"])
+
     @contextmanager
     def _run(self, sink: ExactlyOnceSink, writer: DataStreamWriter) -> Iterator[StreamingQuery]:
         query = writer.start()

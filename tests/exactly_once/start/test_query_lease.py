@@ -56,23 +56,23 @@ def test_a_second_run_waits_until_the_first_ends_and_neither_is_fenced(
     copying: Copying, commit: str
 ) -> None:
     first = copying.start_sink(commit=commit, lease_s=LEASE_S)
-    with copying.running(first):
+    with copying.running(first) as query:
         copying.produce(*orders(0, 20))
         wait_until(lambda: copying.read() == answers(0, 20))
         second = Start(copying, commit=commit)
         time.sleep(2 * LEASE_S)  # the first run is idle, but still says that it is alive
         assert not second.is_over
         copying.produce(*orders(20, 40))
-        wait_until(lambda: copying.read() == answers(0, 40))
+        copying.await_answers(query, answers(0, 40))
     assert first.failure is None
 
     released_s = time.monotonic()
     sink = second.await_end()
     # The first run released its lease, so nobody waits for the end of it.
     assert time.monotonic() - released_s < 60
-    with copying.running(sink):
+    with copying.running(sink) as query:
         copying.produce(*orders(40, 60))
-        wait_until(lambda: copying.read() == answers(0, 60))
+        copying.await_answers(query, answers(0, 60))
     assert sink.failure is None
 
 
@@ -88,11 +88,11 @@ def test_a_released_query_is_owned_by_nobody(copying: Copying) -> None:
 
 def test_a_start_that_may_not_wait_ends_and_harms_nobody(copying: Copying) -> None:
     first = copying.start_sink(lease_s=LEASE_S)
-    with copying.running(first):
+    with copying.running(first) as query:
         with pytest.raises(OwnerAliveError, match=r"is answered by run \S+ \(host \S+, process"):
             copying.start_sink(lease_s=LEASE_S, owner_timeout_s=0)
         copying.produce(*orders(0, 20))
-        wait_until(lambda: copying.read() == answers(0, 20))
+        copying.await_answers(query, answers(0, 20))
 
     assert first.failure is None
 
@@ -117,12 +117,12 @@ def test_of_two_runs_that_start_at_once_one_goes_first(copying: Copying, commit:
     wait_until(lambda: any(start.is_over for start in starts))
     (winner,) = [start for start in starts if start.is_over]
     (other,) = [start for start in starts if start is not winner]
-    with copying.running(winner.await_end()):
-        wait_until(lambda: copying.read() == answers(0, 20))
+    with copying.running(winner.await_end()) as query:
+        copying.await_answers(query, answers(0, 20))
     assert winner.sink.failure is None
     copying.produce(*orders(20, 40))
-    with copying.running(other.await_end()):
-        wait_until(lambda: copying.read() == answers(0, 40))
+    with copying.running(other.await_end()) as query:
+        copying.await_answers(query, answers(0, 40))
 
     assert other.sink.failure is None
 
@@ -218,6 +218,7 @@ def test_tasks_that_take_longer_than_a_lease_renew_it(copying: Copying) -> None:
         second = Start(copying)
         wait_until(lambda: copying.read() == answers(0, 40) or second.is_over)
         assert not second.is_over
+        copying.await_answers(query, answers(0, 40))
     second.await_end().close()
 
     assert first.failure is None

@@ -48,8 +48,9 @@ def test_nobody_writes_a_partition_that_the_newest_run_has_not_claimed(
     assert isinstance(first.failure, SinkFencedError)
     assert copying.read() == answers(0, 20)
 
-    with copying.running(second):
+    with copying.running(second) as query:
         wait_until(lambda: copying.read().total() >= 42)
+        wait_until(lambda: not query.status["isTriggerActive"])
     assert second.failure is None
     news = {(b"new 1", b"NEW 1"): 1, (b"new 2", b"NEW 2"): 1}
     assert copying.read() == answers(0, 40) + Counter(news)
@@ -112,13 +113,14 @@ def test_a_start_that_is_refused_leaves_the_running_job_alone(
     copying.produce(*orders(0, 20))
     copying.drain(**elsewhere)
     running = copying.start_sink(commit=commit)
-    with copying.running(running):
+    with copying.running(running) as query:
         copying.produce(*orders(20, 40))
         wait_until(lambda: copying.read() == answers(0, 40))
         with pytest.raises(ResumeRefusedError, match="committed by another query"):
             copying.start_sink(**elsewhere)
         copying.produce(*orders(40, 60))
         wait_until(lambda: copying.read() == answers(0, 60) or running.failure is not None)
+        wait_until(lambda: not query.status["isTriggerActive"])
 
     assert running.failure is None
 
