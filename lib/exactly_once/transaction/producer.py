@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from confluent_kafka import (
@@ -95,7 +96,7 @@ class TransactionalProducer:
         The first copy of the request may still arrive, and would then change the next transaction
         of this producer instead of its own.
         """
-        self.client.poll(0)  # this delivers queued log lines
+        self._poll(0)  # this delivers queued log lines
         return self.log.loss
 
     def find_first_error(self, error: KafkaError | None) -> KafkaError | None:
@@ -114,15 +115,20 @@ class TransactionalProducer:
     def find_topic(self, error: KafkaError) -> str | None:
         """Find the topic of the first message that failed with an error; None if there is none."""
         if not self.delivery_errors:
-            self.client.poll(_REPORT_TIMEOUT_S)
+            self._poll(_REPORT_TIMEOUT_S)
         topics = (topic for failure, topic in self.delivery_errors if failure == error.code())
         return next(topics, None)
+
+    def _poll(self, timeout_s: float) -> None:
+        """Let the client deliver its reports and log lines; a fatal error is found elsewhere."""
+        with suppress(KafkaException):
+            self.client.poll(timeout_s)
 
     def _find_delivery_error(self) -> KafkaError | None:
         """Return the error of the first message that failed, if one did."""
         if not self.delivery_errors:
             # The client reports errors with a delay, and calls fail in between.
-            self.client.poll(_REPORT_TIMEOUT_S)
+            self._poll(_REPORT_TIMEOUT_S)
         return self.delivery_errors[0][0] if self.delivery_errors else None
 
     def _find_fatal(self) -> KafkaError | None:

@@ -183,11 +183,11 @@ def test_only_what_is_chosen_is_sent_and_a_dry_run_tells_it_before(
     garbled: list[Row] = [(b"x", b"\xff", []), (b"y", b"{", [])]
     send([*build_rows(3), *garbled])
 
-    assert run(rule="not_utf8,not_json", dry_run=True, from_beginning=True) == 0
+    assert run(rule=["not_utf8", "not_json"], dry_run=True, from_beginning=True) == 0
 
     told = capsys.readouterr().out
     assert read_back() == []
-    assert run(rule="not_utf8,not_json", from_beginning=True) == 0
+    assert run(rule=["not_utf8", "not_json"], from_beginning=True) == 0
     assert [key for key, _, _ in read_back()] == [b"x", b"y"]
     done = capsys.readouterr().out
     *same, position = done.splitlines()
