@@ -24,7 +24,7 @@ STAMP := $(VENV)/.installed-$(shell { pwd -P; cat $(LOCK); } | cksum | tr ' ' '-
 ARGS ?=
 
 # Files of tests that run at a time, each with a broker and a Spark session of its own; 0 for one process.
-PROCESSES ?= 2
+PROCESSES ?= 3
 PYTEST = $(RUN) -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help

@@ -3,7 +3,7 @@
 A test that uses ``spark`` (or ``broker``), directly or through another fixture, gets the marker of
 that name, so that ``pytest -m "not spark and not broker"`` runs without a JVM. In one process tests
 run in that order too: pure ones first, because they tell most per second. ``make test`` shares the
-files out to two processes, and begins with what takes longest, so that both end together.
+files out to processes, and begins with what takes longest, so that all end together.
 """
 
 from __future__ import annotations
