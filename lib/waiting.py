@@ -1,4 +1,4 @@
-"""Waiting for a condition, by looking again and again."""
+"""Waiting for a condition, by looking again and again, and telling of waits that last."""
 
 from __future__ import annotations
 
@@ -22,3 +22,25 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, *, poll_s: float
             return False
         time.sleep(poll_s)
     return True
+
+
+class Reminder:
+    """Decides when the next line about a wait is due, at growing intervals.
+
+    The wait is twice as long with each line, until the interval would exceed its limit.
+
+    Args:
+        first_s: the wait in seconds after which the first line is due.
+        longest_s: the limit of the interval in seconds.
+    """
+
+    def __init__(self, first_s: float, longest_s: float = 600.0) -> None:
+        self._next_s = first_s
+        self._longest_s = longest_s
+
+    def is_due(self, waited_s: float) -> bool:
+        """Tell whether a line is due after this wait, and if so, plan the next one."""
+        if waited_s < self._next_s:
+            return False
+        self._next_s += min(self._next_s, self._longest_s)
+        return True

@@ -22,14 +22,14 @@ from lib.setup.places import IS_INSTALLED, PROJECT_ROOT
 from lib.stream.preflight import KafkaFacts
 from lib.stream.route import Route
 from lib.stream.running_query import RunningQuery
+from lib.waiting import Reminder
 
 logger = logging.getLogger(START_LOGGER)
 
 _IMPORTED_S = time.time()
 _LOOK_S = 0.5
-# The first line about a wait comes after this time, the next after twice the time, and so on.
+# The first line about a wait comes after this time.
 _FIRST_REMINDER_S = 10.0
-_LONGEST_REMINDER_S = 600.0
 # More partitions than this are counted, not listed.
 _MOST_LISTED = 16
 _COMMITTERS = {
@@ -114,17 +114,16 @@ class StartLog(Background):
 
     def _run(self) -> None:
         told: tuple[str, float] | None = None
-        reminder_s = _FIRST_REMINDER_S
+        reminder = Reminder(_FIRST_REMINDER_S)
         while not self._stopped.wait(_LOOK_S):
             waits_for = self._waits_for
             if waits_for != told:
-                told, reminder_s = waits_for, _FIRST_REMINDER_S
+                told, reminder = waits_for, Reminder(_FIRST_REMINDER_S)
             if waits_for is None:
                 continue
             waited_s = time.monotonic() - waits_for[1]
-            if waited_s >= reminder_s:
+            if reminder.is_due(waited_s):
                 logger.info("the start waits for %s, since %.0f s", waits_for[0], waited_s)
-                reminder_s += min(reminder_s, _LONGEST_REMINDER_S)
 
 
 def find_commit() -> str | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaException
 
 from lib.background import Background
 from lib.kafka.admin import build_admin, read_ends
 from lib.kafka.cluster import Cluster
+from lib.waiting import Reminder
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +20,23 @@ logger = logging.getLogger(__name__)
 _PAUSE_S = 5.0
 # Transactions of ordinary producers end within their timeout, which is 60 s by default.
 _LONG_S = 90.0
-_LONGEST_REMINDER_S = 600.0
+
+
+@dataclass
+class _Wait:
+    """Records that wait in a partition for the end of a transaction.
+
+    Attributes:
+        stable: the last stable offset, where the transaction begins.
+        since_s: the time by ``time.monotonic`` when it was seen first.
+        reminder: the times of the lines about it.
+        is_told: whether there has been one.
+    """
+
+    stable: int
+    since_s: float
+    reminder: Reminder = field(default_factory=lambda: Reminder(_LONG_S))
+    is_told: bool = False
 
 
 class HeldBack(Background):
@@ -38,10 +56,8 @@ class HeldBack(Background):
         self._cluster = cluster
         self._topic = topic
         self._partitions = partitions
-        # Partition → (last stable offset, since when by time.monotonic) while records wait there.
-        self._waiting: dict[int, tuple[int, float]] = {}
-        # Partition → when the next line is due, for partitions that have been told of.
-        self._told: dict[int, float] = {}
+        # Partition → the transaction that is open there.
+        self._waits: dict[int, _Wait] = {}
         self._records: int | None = None
 
     @property
@@ -61,23 +77,21 @@ class HeldBack(Background):
         }
         self._records = sum(max(0, end - stable) for stable, end in mine.values())
         for partition, (stable, end) in sorted(mine.items()):
-            began, since_s = self._waiting.get(partition, (stable, now_s))
-            if end <= stable or began != stable:
-                self._waiting.pop(partition, None)
-                if self._told.pop(partition, None) is not None:
+            wait = self._waits.get(partition)
+            if wait is not None and (end <= stable or wait.stable != stable):
+                del self._waits[partition]
+                if wait.is_told:
                     logger.warning(
                         "the transaction on %s[%d] has ended, after %.0f s",
-                        *(self._topic, partition, now_s - since_s),
+                        *(self._topic, partition, now_s - wait.since_s),
                     )
-                since_s = now_s
             if end > stable:
-                self._waiting[partition] = (stable, since_s)
-                self._tell(partition, stable, end, now_s - since_s)
+                wait = self._waits.setdefault(partition, _Wait(stable, now_s))
+                if wait.reminder.is_due(now_s - wait.since_s):
+                    wait.is_told = True
+                    self._tell(partition, stable, end, now_s - wait.since_s)
 
     def _tell(self, partition: int, stable: int, end: int, duration_s: float) -> None:
-        if duration_s < self._told.get(partition, _LONG_S):
-            return
-        self._told[partition] = duration_s + min(duration_s, _LONGEST_REMINDER_S)
         logger.warning(
             "a transaction on %s[%d] has been open for %.0f s: %d offsets from @%d on wait for its"
             " end, which the lag does not count (kafka-transactions.sh --bootstrap-server %s"

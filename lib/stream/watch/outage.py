@@ -16,6 +16,7 @@ from lib.background import Background
 from lib.errors import first_line
 from lib.exactly_once.transaction import retry
 from lib.kafka.cluster import Cluster
+from lib.waiting import Reminder
 
 logger = logging.getLogger(__name__)
 _RETRIES = logging.getLogger(retry.__name__)
@@ -27,10 +28,8 @@ _ANSWER_TIMEOUT_S = 2.0
 _POLL_S = 1.0
 # The pause after an answer: a query in a long batch is silent too while its brokers are well.
 _PAUSE_S = 4.0
-# An outage is logged again after the first time, and whenever its duration has doubled, but with no
-# more than the second time between two lines.
+# An outage is logged again after this time, then at growing intervals.
 _FIRST_REMINDER_S = 15.0
-_LONGEST_REMINDER_S = 600.0
 # A broker that refuses the job, with one of these errors, has answered.
 _REFUSALS = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL)
 
@@ -127,7 +126,7 @@ class OutageWatch(Background):
         self._asking = threading.Lock()
         self._began_s: float | None = None
         self._ended_s: float | None = None
-        self._reminder_s = _FIRST_REMINDER_S
+        self._reminder = Reminder(_FIRST_REMINDER_S)
 
     @property
     def duration_s(self) -> float:
@@ -179,11 +178,9 @@ class OutageWatch(Background):
     def _note_fault(self, fault: str, silence_s: float) -> None:
         if self._began_s is None:
             self._began_s = time.monotonic() - silence_s
-            self._reminder_s = _FIRST_REMINDER_S
-        elif self.duration_s < self._reminder_s:
+            self._reminder = Reminder(_FIRST_REMINDER_S)
+        elif not self._reminder.is_due(self.duration_s):
             return
-        else:
-            self._reminder_s += min(self._reminder_s, _LONGEST_REMINDER_S)
         since = time.strftime("%H:%M:%S", time.localtime(time.time() - self.duration_s))
         logger.warning("%s, since %s (%.0f s); the job waits", fault, since, self.duration_s)
 
