@@ -17,7 +17,6 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import (
     AdminClient,
-    ClusterMetadata,
     ConfigEntry,
     ConfigResource,
     OffsetSpec,
@@ -77,7 +76,10 @@ def has_topic(admin: AdminClient, topic: str) -> bool:
     Raises:
         KafkaSetupError: no broker answers any more.
     """
-    return topic in _describe_cluster(admin).topics
+    try:
+        return topic in admin.list_topics(timeout=ANSWER_TIMEOUT_S).topics
+    except KafkaException as error:
+        raise _build_silence_error(error) from error
 
 
 def list_brokers(admin: AdminClient) -> list[int]:
@@ -86,14 +88,24 @@ def list_brokers(admin: AdminClient) -> list[int]:
     Raises:
         KafkaSetupError: none of them answers any more.
     """
-    return sorted(_describe_cluster(admin).brokers)
-
-
-def _describe_cluster(admin: AdminClient) -> ClusterMetadata:
     try:
-        return admin.list_topics(timeout=ANSWER_TIMEOUT_S)
+        return ask_brokers(admin)
     except KafkaException as error:
-        raise KafkaSetupError(f"no Kafka broker answers: {error.args[0].str()}") from error
+        raise _build_silence_error(error) from error
+
+
+def ask_brokers(admin: AdminClient, timeout_s: float = ANSWER_TIMEOUT_S) -> list[int]:
+    """Ask for the ids of the brokers that the cluster has now, without a word about its topics.
+
+    Raises:
+        KafkaException: none of them answers.
+    """
+    found = admin.describe_cluster(request_timeout=timeout_s).result()
+    return sorted(node.id for node in found.nodes)
+
+
+def _build_silence_error(error: KafkaException) -> KafkaSetupError:
+    return KafkaSetupError(f"no Kafka broker answers: {error.args[0].str()}")
 
 
 def ask_broker_settings(
@@ -108,15 +120,6 @@ def ask_broker_settings(
     )
     (answer,) = answers.values()
     return answer
-
-
-def count_brokers(admin: AdminClient) -> int:
-    """Count the brokers that are up.
-
-    Raises:
-        KafkaException: none answers.
-    """
-    return len(admin.describe_cluster(request_timeout=ANSWER_TIMEOUT_S).result().nodes)
 
 
 def list_partitions(

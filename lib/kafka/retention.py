@@ -5,7 +5,7 @@ from __future__ import annotations
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from lib.kafka.admin import ask_broker_settings
+from lib.kafka.admin import ask_broker_settings, ask_brokers
 
 _TIMEOUT_S = 5.0
 # The brokers' setting → seconds in its unit.
@@ -21,7 +21,7 @@ def find_shortest_retention_s(admin: AdminClient) -> float | None:
         The seconds; None without the right DESCRIBE_CONFIGS on the cluster.
     """
     try:
-        broker = min(admin.list_topics(timeout=_TIMEOUT_S).brokers)
+        broker = min(ask_brokers(admin, _TIMEOUT_S))
         entries = ask_broker_settings(admin, broker, _TIMEOUT_S).result()
     except (KafkaException, ValueError):
         return None

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import time
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 
 from lib.setup.places import BUILD_ROOT, PACKAGE
-from lib.setup.whole_file import make_whole, need_written_folder
-
-# A job that runs for longer than this keeps its own copy; Spark makes one at the start.
-_KEPT_S = 7 * 24 * 3600.0
+from lib.setup.whole_file import make_whole, need_written_folder, remove_old
 
 
 @need_written_folder()
@@ -37,12 +32,5 @@ def provide_library() -> Path:
     with make_whole(library) as fresh, zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in zip(names, contents, strict=True):
             archive.writestr(name, content)
-    _remove_old()
+    remove_old(BUILD_ROOT, "lib-*.zip")
     return library
-
-
-def _remove_old() -> None:
-    for path in BUILD_ROOT.glob("lib-*.zip"):
-        with suppress(OSError):  # another start has removed it, or it belongs to another user
-            if time.time() - path.stat().st_mtime > _KEPT_S:
-                path.unlink()

@@ -123,7 +123,7 @@ def _sum_lag(sources: list[Mapping[str, Any]]) -> int | None:
 
 def _lag(source: Mapping[str, Any]) -> int | None:
     """Count the records between the end of the batch and the end of the topic."""
-    end, latest = _offsets(source.get("endOffset")), _offsets(source.get("latestOffset"))
+    end, latest = read_offsets(source.get("endOffset")), read_offsets(source.get("latestOffset"))
     if end is None or latest is None:
         return None
     return sum(
@@ -133,7 +133,7 @@ def _lag(source: Mapping[str, Any]) -> int | None:
     )
 
 
-def _offsets(value: Any) -> dict[str, dict[str, int]] | None:
+def read_offsets(value: Any) -> dict[str, dict[str, int]] | None:
     """Read topic → partition → offset, which Spark gives as an object or as JSON text."""
     if isinstance(value, str):
         try:

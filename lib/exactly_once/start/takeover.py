@@ -27,7 +27,7 @@ from lib.exactly_once.start.snapshot import (
     take_snapshot,
 )
 from lib.exactly_once.transaction.settings import ExactlyOnceSettings
-from lib.kafka.admin import count_brokers
+from lib.kafka.admin import ask_brokers
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def take_over(
     commit.open(
         Predecessors(
             before.stamps,
-            count_brokers(admin),
+            len(ask_brokers(admin)),
             query_id,
             find_partitions=partial(find_partitions, admin, settings),
             check=check,

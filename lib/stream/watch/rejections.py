@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections import Counter
@@ -16,7 +15,7 @@ from lib.kafka.cluster import Cluster
 from lib.kafka.reading import iter_range
 from lib.messages.framing import Framing, find_framing
 from lib.record.contract import Contract
-from lib.telemetry.progress import BatchProgress
+from lib.telemetry.progress import BatchProgress, read_offsets
 
 logger = logging.getLogger(__name__)
 
@@ -107,15 +106,10 @@ def build_reader(cluster: Cluster, topic: str) -> ReadValues:
 def _list_ranges(event: Mapping[str, Any], topic: str) -> Iterator[tuple[int, int, int]]:
     """List partition, first and end offset of the parts of a batch that are not empty."""
     (source,) = event["sources"]
-    starts, ends = (_read_offsets(source[key], topic) for key in ("startOffset", "endOffset"))
+    starts, ends = (
+        (read_offsets(source[key]) or {}).get(topic, {}) for key in ("startOffset", "endOffset")
+    )
     for partition, end in ends.items():
         start = starts.get(partition, 0)
         if start < end:
             yield int(partition), start, end
-
-
-def _read_offsets(value: Any, topic: str) -> dict[str, int]:
-    """Read partition → offset, which Spark gives as an object or as JSON text."""
-    offsets = json.loads(value) if isinstance(value, str) else value
-    found: dict[str, int] = (offsets or {}).get(topic, {})
-    return found

@@ -15,15 +15,13 @@ import re
 import sys
 import sysconfig
 import tarfile
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from lib.errors import SetupError
 from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
-from lib.setup.whole_file import make_whole
+from lib.setup.whole_file import make_whole, remove_old
 
 _PIN = re.compile(r"^([\w.-]+)==")
 _TOOLS = frozenset({"pip", "setuptools", "wheel"})
@@ -32,7 +30,6 @@ _LEFT_OUT = re.compile(
     r"pyspark/(jars|examples|data|python/test_support)/"
     r"|(ibis|numpy|pandas|pyarrow|scipy|sklearn)/(.*/)?tests/|onnx/backend/test/|pyarrow/include/"
 )
-_KEPT_S = 7 * 24 * 3600.0
 # The packages are mostly machine code: a higher level would take a minute more to save a tenth.
 _COMPRESSION = 1
 
@@ -62,7 +59,7 @@ def provide_archive() -> Path:
         for package in packages:
             for path, name in _list_files(package):
                 tar.add(path, name, recursive=False)
-    _remove_old()
+    remove_old(BUILD_ROOT, "python-*.tar.gz")
     return archive
 
 
@@ -107,13 +104,6 @@ def _add_interpreter(tar: tarfile.TarFile) -> None:
     configuration = tarfile.TarInfo("pyvenv.cfg")
     configuration.size = len(text)
     tar.addfile(configuration, io.BytesIO(text))
-
-
-def _remove_old() -> None:
-    for path in BUILD_ROOT.glob("python-*.tar.gz"):
-        with suppress(FileNotFoundError):  # another process has removed it
-            if time.time() - path.stat().st_mtime > _KEPT_S:
-                path.unlink()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from lib.exactly_once.commit.partition_writers import Predecessors
 from lib.exactly_once.offsets.stamp import PERSON, Author, make_run_id
 from lib.exactly_once.start.snapshot import find_partitions
 from lib.exactly_once.transaction.settings import TransactionSettings
-from lib.kafka.admin import ANSWER_TIMEOUT_S, count_brokers
+from lib.kafka.admin import ANSWER_TIMEOUT_S, ask_brokers
 from lib.tools.offsets.group import GroupView, find_living_owner, refuse_if_used
 from lib.tools.offsets.moves import Move, plan_deletion, plan_moves
 
@@ -93,7 +93,7 @@ def _fenced(
 
     predecessors = Predecessors(
         view.stamps,
-        count_brokers(admin),
+        len(ask_brokers(admin)),
         PERSON,
         find_partitions=partial(find_partitions, admin, settings),
         check=check,
