@@ -31,7 +31,7 @@ from lib.settings.domain import find_names
 
 Settings = TypeVar("Settings", bound=JobSettings)
 
-# Flags that took no value in earlier releases.
+# Flags that took no value in versions before 0.1.0.
 _ONCE_PLAIN = ("accept_offsets",)
 # The terminal behind the pipe of spark-submit; ./spark-submit.sh sets it for the job.
 _OWN_VARIABLES = frozenset({f"{ENVIRONMENT_PREFIX}TERMINAL"})

@@ -46,7 +46,7 @@ def settings_of_partition(settings: TransactionSettings, partition: int) -> Tran
 def former_settings_of_partition(
     settings: TransactionSettings, partition: int
 ) -> TransactionSettings:
-    """Return the settings for a partition with the transactional id of former releases."""
+    """Return the settings for a partition with the transactional id of versions before 0.1.0."""
     former = f"{settings.query_name}-{settings.source_topic}-{partition}"
     return replace(settings_of_partition(settings, partition), transactional_id=former)
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 _DIGITS = 12
 _ACCEPTANCE = re.compile(rf"[A-Za-z0-9._-]{{1,249}}@[0-9a-f]{{{_DIGITS}}}")
-#: The hint for a wrong value, and for the flag of earlier releases, which had no value.
+#: The hint for a wrong value, and for the flag of versions before 0.1.0, which had no value.
 EXPECTED = (
     "expected TOPIC@SUM, which names the offsets that it accepts: start without the setting, and"
     " the refusal prints the value"

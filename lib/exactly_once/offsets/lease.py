@@ -65,7 +65,7 @@ def find_owner(metadata: Iterable[str | None], own_run_id: str) -> Owner | None:
         own_run_id: the id of the run that asks.
 
     Returns:
-        The run; None if there is none, or if former releases made the stamps, without leases.
+        The run; None if there is none, or if versions before 0.1.0 made the stamps, without leases.
     """
     stamps = [stamp for text in metadata if (stamp := Stamp.from_metadata(text)) is not None]
     leases = [

@@ -24,7 +24,7 @@ UNKNOWN_TOPIC = "-"
 CLAIM = -1
 
 
-# A run's id and its lease share a field, which former releases read as an id.
+# A run's id and its lease share a field, which versions before 0.1.0 read as an id.
 _LEASED = re.compile(r"(.*)@(\d+)\+(\d+)", re.DOTALL)
 
 
@@ -80,7 +80,7 @@ class Stamp:
         batch_id: Spark's number of the batch; :data:`CLAIM` for offsets that no batch committed.
         topic_id: see :class:`Author`.
         committer: the place where the offset was committed.
-        lease: the lease of the run; None in the stamps of former releases.
+        lease: the lease of the run; None in the stamps of versions before 0.1.0.
     """
 
     query_id: str
@@ -92,7 +92,7 @@ class Stamp:
 
     @property
     def is_by_task_of_former_release(self) -> bool:
-        """Whether a task of a former release has committed it, with another transactional id."""
+        """Whether a task of a version before 0.1.0 has committed it, with another transactional id."""
         return self.lease is None and self.committer is Committer.EXECUTOR
 
     def to_metadata(self) -> str:

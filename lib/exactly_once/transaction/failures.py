@@ -105,7 +105,7 @@ def _find_right(error: KafkaError, settings: TransactionSettings) -> Right:
     query = settings.query_name
     if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
         return Right("READ", "group", query, "commits what has been answered")
-    # The ids of partitions begin with the query's name; former releases put a "-" after it.
+    # The ids of partitions begin with the query's name; versions before 0.1.0 put a "-" after it.
     of_partition = settings.transactional_id is not None
     separator = (settings.transactional_id or query).removeprefix(query)[:1]
     name = f"{query}{separator}"

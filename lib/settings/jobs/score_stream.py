@@ -157,7 +157,7 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
     @field_validator("accept_offsets", mode="before")
     @classmethod
     def _check_accept_offsets(cls, accepted: Any) -> Any:
-        # Earlier releases had a flag without a value, and false in their files.
+        # Versions before 0.1.0 had a flag without a value, and false in their files.
         if accepted in ("", False, "false"):
             return ""
         if not isinstance(accepted, str) or not is_acceptance(accepted):
