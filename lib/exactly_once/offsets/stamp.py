@@ -92,7 +92,7 @@ class Stamp:
 
     @property
     def is_by_task_of_former_release(self) -> bool:
-        """Whether a task of a version before 0.1.0 has committed it, with another transactional id."""
+        """Whether a task of a version before 0.1.0 has committed it, under another id."""
         return self.lease is None and self.committer is Committer.EXECUTOR
 
     def to_metadata(self) -> str:
