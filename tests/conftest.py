@@ -86,6 +86,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.master": "local[2]",
         "spark.hadoop.fs.file.impl": PLAIN_FILE_SYSTEM,
         "spark.sql.shuffle.partitions": "2",
+        # With each heartbeat Spark notes which tasks run, which some tests read after few seconds.
+        "spark.executor.heartbeatInterval": "1s",
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.local.dir": str(scratch / "local"),
     }

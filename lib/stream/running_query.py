@@ -80,8 +80,10 @@ class RunningQuery:
             ScoringError: the query does not start; the error tells whether that may pass.
         """
         give_up = None if self.sink is None else self.sink.give_up
+        taking_over = "Kafka, to take the query over"
         try:
-            with stop.working_on("Kafka, to take the query over", give_up):
+            # From here on batches run, although the job may still see to other things of its start.
+            with stop.working_on(taking_over, give_up, then="the batch under way"):
                 self.query = self._start()
         except (PySparkException, Py4JJavaError) as error:
             raise build_query_error("the query did not start", error) from error
@@ -99,15 +101,12 @@ class RunningQuery:
         """
         failures = 0
         try:
-            with (
-                stop.working_on("the batch under way"),
-                self._guard.outage,
-                self._held_back or nullcontext(),
-            ):
+            with self._guard.outage, self._held_back or nullcontext():
                 while (failure := self._watch(view, stop)) is not None:
                     failures = 1 if self._has_progress() else failures + 1
                     failures = self._restart(failure, failures, stop)
         finally:
+            stop.end_work()
             if self.sink is not None:
                 self.sink.close()
             view.close(self._totals)

@@ -67,7 +67,7 @@ def drain(spark: SparkSession, deployment: Deployment, fault: Fault, **options: 
     settings = deployment.settings(max_offsets_per_trigger=200, **options)
     view = Totalled()
     with StopSignal() as stop:
-        start_query(spark, settings, fault).follow(view, stop)
+        start_query(spark, settings, fault, stop).follow(view, stop)
     return view.totals
 
 
@@ -118,7 +118,7 @@ def test_a_stop_does_not_wait_for_brokers_that_do_not_answer(
                 silence.wait(60)
                 steps.append("heard again")
 
-        start_query(spark, settings, hang_in_the_batch).follow(Totalled(), stop)
+        start_query(spark, settings, hang_in_the_batch, stop).follow(Totalled(), stop)
 
     assert steps[-1] == "offsets_sent"
     drain(spark, deployment, Fault(SinkError("never"), "no step"))

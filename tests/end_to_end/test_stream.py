@@ -48,7 +48,7 @@ def score(spark: SparkSession, deployment: Deployment, **options: Any) -> Record
     settings = deployment.settings(**options)
     view = RecordingView()
     with StopSignal() as stop:
-        start_query(spark, settings).follow(view, stop)
+        start_query(spark, settings, stop=stop).follow(view, stop)
     return view
 
 
@@ -194,7 +194,7 @@ def explain_stream(spark: SparkSession, deployment: Deployment, backend: str) ->
     produce(deployment.bootstrap_servers, deployment.input_topic, build_customers(100))
     settings = deployment.settings(backend=backend)
     with StopSignal() as stop:
-        stream = start_query(spark, settings)
+        stream = start_query(spark, settings, stop=stop)
         stream.follow(RecordingView(), stop)
     plan: str = stream.query._jsq.explainInternal(False)
     return plan
@@ -357,17 +357,20 @@ def test_a_key_may_be_missing(spark: SparkSession, deployment: Deployment) -> No
 
 
 def test_a_stop_request_ends_a_running_stream_after_its_batch(
-    spark: SparkSession, deployment: Deployment
+    spark: SparkSession, deployment: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = build_customers(1_000)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     settings = deployment.settings(trigger="0 seconds")
     view = RecordingView()
     with StopSignal() as stop:
-        stream = start_query(spark, settings)
+        stream = start_query(spark, settings, stop=stop)
         while stream.query.lastProgress is None:
             time.sleep(0.1)
+        # The job sees to other things of its start after the query runs, and before it follows it.
         stop.request("TEST")
+        line = "TEST: stopping, waiting for the batch under way"
+        assert wait_until(lambda: line in caplog.messages, 20)
         stream.follow(view, stop)
 
     assert not stream.query.isActive

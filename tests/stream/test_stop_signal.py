@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -70,6 +71,22 @@ def test_only_what_is_being_done_is_given_up(caplog: pytest.LogCaptureFixture) -
         stop.request("SIGTERM")
         wait_until(lambda: bool(caplog.records))
     assert not given_up.is_set()
+
+
+def test_a_query_that_was_started_is_the_work_until_it_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with StopSignal() as stop:
+        with suppress(ValueError), stop.working_on("Kafka", then="the batch under way"):
+            raise ValueError
+        assert stop._work is None
+        with stop.working_on("Kafka", then="the batch under way"):
+            pass
+        stop.request("SIGTERM")
+        wait_until(lambda: bool(caplog.records))
+        stop.end_work()
+        assert stop._work is None
+    assert caplog.messages == ["SIGTERM: stopping, waiting for the batch under way"]
 
 
 def test_a_stop_that_hangs_ends_the_process_and_its_jvm(

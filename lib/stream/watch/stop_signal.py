@@ -96,19 +96,29 @@ class StopSignal:
         self._woken.set()
 
     @contextmanager
-    def working_on(self, what: str, give_up: Callable[[], object] | None = None) -> Iterator[None]:
+    def working_on(
+        self, what: str, give_up: Callable[[], object] | None = None, *, then: str | None = None
+    ) -> Iterator[None]:
         """Mark a block of work that ends by itself when a stop is requested.
 
         Args:
             what: a phrase for the log that names the work.
             give_up: a function that makes the block end soon. Another thread calls it, several
                 times, if a request comes while the block runs.
+            then: a phrase that names the work that goes on after the block, until
+                :meth:`end_work`, if no error ends the block; None for the work of before.
         """
-        before, self._work = self._work, (what, give_up)
+        after, self._work = self._work, (what, give_up)
         try:
             yield
+            if then is not None:
+                after = (then, None)
         finally:
-            self._work = before
+            self._work = after
+
+    def end_work(self) -> None:
+        """Mark the end of all work, after which only Spark and the process end."""
+        self._work = None
 
     def watch_jvm(self) -> None:
         """Catch the signals of the JVM too, which is started if there is none.
