@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -31,6 +31,10 @@ class ModelMetadata:
         libraries: distribution → version that the model was trained with.
         artefacts: relative POSIX path of each file → its sha256.
         training: the number of rows, the kind of source, the seed.
+        positive_class: the model's own name of the class that the contract's positive label means;
+            None if the model's classes tell it.
+        columns: the columns of a model that takes them by position, in its order; None if the model
+            knows their names.
     """
 
     name: str
@@ -42,10 +46,15 @@ class ModelMetadata:
     libraries: dict[str, str]
     artefacts: dict[str, str]
     training: dict[str, Any]
+    # What follows is missing in the files of older versions.
+    positive_class: str | None = None
+    columns: list[str] | None = None
 
     def to_json(self) -> str:
-        """Write the metadata as the text of ``metadata.json``."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
+        """Write the metadata as the text of ``metadata.json``, without what was not recorded."""
+        defaults = {field.name: field.default for field in fields(self)}
+        values = {key: it for key, it in asdict(self).items() if it is not defaults[key]}
+        return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, place: str = METADATA_FILE) -> ModelMetadata:
@@ -62,14 +71,15 @@ class ModelMetadata:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ModelCorruptError(f"{place}: not JSON: {error}") from error
-        expected = {field.name for field in fields(cls)}
+        known = {field.name for field in fields(cls)}
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
         found = set(values) if isinstance(values, dict) else set()
-        if found != expected:
+        if not needed <= found <= known:
             raise ModelCorruptError(
-                f"{place}: missing {sorted(expected - found)}, unknown {sorted(found - expected)}"
+                f"{place}: missing {sorted(needed - found)}, unknown {sorted(found - known)}"
             )
         for key, valid in _CHECKS.items():
-            if not valid(values[key]):
+            if key in found and not valid(values[key]):
                 raise ModelCorruptError(f"{place}: {key} is not valid: {values[key]!r:.200}")
         return cls(**values)
 
@@ -110,6 +120,10 @@ def _are_artefacts(value: object) -> bool:
     )
 
 
+def _are_columns(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(it, str) for it in value)
+
+
 def _are_metrics(value: object) -> bool:
     return isinstance(value, dict) and all(
         isinstance(metrics, dict)
@@ -132,4 +146,6 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "libraries": _is_text_map,
     "artefacts": _are_artefacts,
     "training": lambda value: isinstance(value, dict),
+    "positive_class": lambda value: value is None or isinstance(value, str),
+    "columns": lambda value: value is None or _are_columns(value),
 }

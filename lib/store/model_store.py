@@ -13,7 +13,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,8 @@ class ModelStore:
         libraries: Mapping[str, str],
         training: Mapping[str, Any],
         now: datetime,
+        positive_class: str | None = None,
+        columns: Sequence[str] | None = None,
     ) -> ModelVersion:
         """Save a new version: write it to a hidden folder, hash and sync its files, rename it.
 
@@ -63,6 +65,9 @@ class ModelStore:
             libraries: distribution → version, from :func:`lib.store.installed_libraries`.
             training: the number of rows, the kind of source, the seed; any JSON object.
             now: the time of saving, with a time zone.
+            positive_class: the model's own name of the class that the positive label means; None if
+                its classes tell it.
+            columns: the columns of a model that takes them by position, in its order.
 
         Raises:
             SettingsError: the name is not valid.
@@ -94,6 +99,8 @@ class ModelStore:
                 libraries=dict(libraries),
                 artefacts=hash_tree(aside),
                 training=dict(training),
+                positive_class=positive_class,
+                columns=None if columns is None else list(columns),
             )
             for file in list_files(aside):
                 _sync(file)

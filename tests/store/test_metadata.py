@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,9 +28,22 @@ def test_metadata_survives_json() -> None:
     assert ModelMetadata.from_json(METADATA.to_json()) == METADATA
 
 
+def test_what_was_not_recorded_is_not_written_and_older_files_are_read() -> None:
+    assert not {"positive_class", "columns"} & json.loads(METADATA.to_json()).keys()
+    told = replace(METADATA, positive_class="Churned", columns=["tenure", "MonthlyCharges"])
+    written = json.loads(told.to_json())
+    assert written["positive_class"] == "Churned"
+    assert written["columns"] == ["tenure", "MonthlyCharges"]
+    assert ModelMetadata.from_json(told.to_json()) == told
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
+        ({"positive_class": 1}, "positive_class"),
+        ({"columns": []}, "columns"),
+        ({"columns": "tenure"}, "columns"),
+        ({"columns": [1]}, "columns"),
         ({"name": "../churn"}, "name"),
         ({"name": 3}, "name"),
         ({"version": 0}, "version"),
