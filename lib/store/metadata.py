@@ -46,7 +46,7 @@ class ModelMetadata:
     libraries: dict[str, str]
     artefacts: dict[str, str]
     training: dict[str, Any]
-    # What follows is missing in the files of older versions.
+    # The files of older versions have none of these two.
     positive_class: str | None = None
     columns: list[str] | None = None
 
