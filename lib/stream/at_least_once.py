@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -24,6 +26,9 @@ from lib.telemetry.progress import OBSERVATION, MessageCounts
 
 # The number of progress events that Spark keeps by default.
 _KEPT_COUNTS = 100
+#: The time for which a query in real-time mode reads micro-batches after a record that it cannot
+#: read. The producer of one such record often writes more, and each return costs some seconds.
+DETOUR_S = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +37,8 @@ class AtLeastOnceQuery:
     """Builds the query's writer, for its start and each restart.
 
     A record that Spark's Kafka source cannot read ends the query. From then on, the query reads
-    its batches without that source, until the process ends.
+    its batches without that source: until the process ends, or in real-time mode, which has no such
+    batches, in micro-batches for a while.
 
     Args:
         spark: the Spark session.
@@ -57,6 +63,7 @@ class AtLeastOnceQuery:
         self._plan = plan
         self._checkpoint = CheckpointReader(spark, settings.checkpoint, settings.input_topic)
         self._reads_itself = False
+        self._detour_end_s = 0.0
         self._counts: dict[int, MessageCounts] = {}
 
     def build_writer(self) -> DataStreamWriter:
@@ -68,14 +75,31 @@ class AtLeastOnceQuery:
         prefer_plain_files(self._spark, self._settings.checkpoint)
         self._checkpoint.refuse_damage()
         self._tell_owner()
-        records = read_stream(self._spark, self._source)
+        if self.is_detour_over:
+            self._reads_itself = False
+            logger.info("real-time mode goes on")
         if self._reads_itself:
+            limit = self._settings.max_offsets_per_trigger
+            source = replace(self._source, max_offsets_per_trigger=limit)
+            records = read_stream(self._spark, source)
             writer = records.writeStream.foreachBatch(self._write_batch)
         else:
+            records = read_stream(self._spark, self._source)
             messages = observe_messages(self._plan(records).to_messages(), self._output)
             writer = write_at_least_once(messages, self._settings.cluster)
         writer = writer.queryName(self._settings.query_name)
         return writer.option("checkpointLocation", self._settings.checkpoint)
+
+    @property
+    def is_real_time(self) -> bool:
+        """Whether the writer that was built last is for real-time mode."""
+        return self._settings.is_real_time and not self._reads_itself
+
+    @property
+    def is_detour_over(self) -> bool:
+        """Whether the query reads micro-batches, and real-time mode is to be tried again."""
+        is_detour = self._settings.is_real_time and self._reads_itself
+        return is_detour and time.monotonic() >= self._detour_end_s
 
     def _tell_owner(self) -> None:
         """Log a line if another query has used the checkpoint, and note that this one does now.
@@ -93,14 +117,17 @@ class AtLeastOnceQuery:
 
     def judge(self, failure: ScoringError) -> ScoringError:
         """Return the failure, or an error that may pass if the next start reads its batch."""
-        # Real-time mode has no batches that Python could write.
-        if not isinstance(failure, SourceTimestampError) or self._settings.is_real_time:
+        if not isinstance(failure, SourceTimestampError):
             return failure
         self._reads_itself = True
-        logger.warning(
-            "%s; from now on batches are read without Spark's Kafka source (%s)",
-            *(failure.message, failure.hint),
-        )
+        self._detour_end_s = time.monotonic() + DETOUR_S
+        what = "from now on batches are read without Spark's Kafka source"
+        if self._settings.is_real_time:
+            what = (
+                f"for {DETOUR_S:.0f} s micro-batches are read without Spark's Kafka source,"
+                " then real-time mode goes on"
+            )
+        logger.warning("%s; %s (%s)", failure.message, what, failure.hint)
         return QueryFailedError(failure.message, hint=failure.hint)
 
     def count(self, batch_id: int) -> MessageCounts | None:

@@ -47,6 +47,8 @@ class RunningQuery:
         held_back: the count of records behind open transactions; None without it.
         judge: a function that finds the error that a failure of the query stands for.
         rejections: counts dead letters, to say why there are many; None for nobody.
+        is_detour_over: a function that tells whether the query stands in for another one, whose
+            time has come: the query is ended after its batch, and started again.
     """
 
     query: StreamingQuery
@@ -61,6 +63,7 @@ class RunningQuery:
         held_back: HeldBack | None = None,
         judge: Callable[[ScoringError], ScoringError] = lambda failure: failure,
         rejections: RejectionWatch | None = None,
+        is_detour_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._start = start
         self._restarts = restarts
@@ -69,6 +72,7 @@ class RunningQuery:
         self._held_back = held_back
         self._judge = judge
         self._rejections = rejections
+        self._is_detour_over = is_detour_over
         self._totals = Totals()
         self._seen = -1
         self.sink = sink
@@ -102,9 +106,15 @@ class RunningQuery:
         failures = 0
         try:
             with self._guard.outage, self._held_back or nullcontext():
-                while (failure := self._watch(view, stop)) is not None:
-                    failures = 1 if self._has_progress() else failures + 1
-                    failures = self._restart(failure, failures, stop)
+                while True:
+                    failure = self._watch(view, stop)
+                    if failure is not None:
+                        failures = 1 if self._has_progress() else failures + 1
+                        failures = self._restart(failure, failures, stop)
+                    elif stop.is_requested or not self._is_detour_over():
+                        break
+                    else:
+                        failures = self._end_detour(stop)
         finally:
             stop.end_work()
             if self.sink is not None:
@@ -134,12 +144,21 @@ class RunningQuery:
     def _is_going_on(self) -> bool:
         """Tell whether the query runs, has work, and the sink has not noticed a successor."""
         replaced = self.sink is not None and isinstance(self.sink.failure, SinkFencedError)
-        return self.query.isActive and not replaced and not self._is_done
+        is_over = self._is_done or self._is_detour_over()
+        return self.query.isActive and not replaced and not is_over
 
     @property
     def _is_done(self) -> bool:
         """Whether the run has an end, and has reached it."""
         return self.sink is not None and self.sink.is_done
+
+    def _end_detour(self, stop: StopSignal) -> int:
+        """Start the query that another one stood in for; return the number of failures in a row."""
+        try:
+            self.start(stop)
+        except ScoringError as error:
+            return self._restart(self._judge(error), 1, stop)
+        return 0
 
     def _restart(self, failure: ScoringError, failures: int, stop: StopSignal) -> int:
         """Wait and start the query again, until it runs.

@@ -74,9 +74,9 @@ def start_stream(
     def plan(records: DataFrame) -> ScoringPlan:
         return plan_scoring(records, scorer, contract, output, route)
 
-    def start(writer: DataStreamWriter) -> StreamingQuery:
+    def start(writer: DataStreamWriter, *, is_real_time: bool = False) -> StreamingQuery:
         with _planned_for(spark, route):
-            return _with_trigger(writer, settings).start()
+            return _with_trigger(writer, settings, is_real_time=is_real_time).start()
 
     def start_exactly_once() -> StreamingQuery:
         planned = plan(sink.start().read_stream())
@@ -105,13 +105,14 @@ def start_stream(
         source = _source(settings, _find_start(spark, settings))
         query = AtLeastOnceQuery(spark, settings, source, output, plan)
         stream = RunningQuery(
-            lambda: start(query.build_writer()),
+            lambda: start(query.build_writer(), is_real_time=query.is_real_time),
             restarts,
             guard,
             count=query.count,
             held_back=held_back,
             judge=lambda failure: name_full_places(query.judge(failure), places),
             rejections=rejections,
+            is_detour_over=lambda: query.is_detour_over,
         )
     else:
         chosen = replace(_exactly_once(settings, route.commit), on_step=on_step)
@@ -208,8 +209,10 @@ def _exactly_once(settings: ScoreStreamSettings, commit: Commit) -> ExactlyOnceS
     )
 
 
-def _with_trigger(writer: DataStreamWriter, settings: ScoreStreamSettings) -> DataStreamWriter:
-    if settings.is_real_time:
+def _with_trigger(
+    writer: DataStreamWriter, settings: ScoreStreamSettings, *, is_real_time: bool
+) -> DataStreamWriter:
+    if is_real_time:
         # Spark takes only this output mode there; without an aggregation all are the same.
         writer = writer.outputMode("update")
         # PySpark's stubs lack the parameter.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import signal
 import threading
 import time
@@ -31,9 +33,11 @@ from tests.end_to_end.jobs import (
     read_start,
     start_job,
 )
-from tests.end_to_end.test_stream import RecordingView, score
+from tests.end_to_end.query import start_query
+from tests.end_to_end.test_stream import ANY_TIMESTAMP, NANOSECONDS, RecordingView, score
 from tests.support.telco import CUSTOMER
 from tests.support.topics import Record, build_customers, produce, read_topic
+from tests.support.waiting import wait_until
 
 REAL_TIME = {
     "mode": "real-time",
@@ -119,6 +123,59 @@ def test_the_answers_are_those_of_micro_batches(
     assert view.totals.records == 600
     assert view.totals.predictions == len(account.predictions)
     assert view.totals.dead_letters == len(account.dead_letters)
+
+
+def test_nanoseconds_are_answered_in_micro_batches_and_then_real_time_mode_goes_on(
+    spark: SparkSession,
+    deployment: Deployment,
+    topic: TopicFactory,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lib.stream.at_least_once.DETOUR_S", 3.0)
+    caplog.set_level(logging.INFO, "lib.stream.at_least_once")
+    deployment = replace(deployment, input_topic=topic(2, {**_WIDE, **ANY_TIMESTAMP}))
+    servers, name = deployment.bootstrap_servers, deployment.input_topic
+    records = build_customers(120, bad_share=0.05)
+    parts = [records[at : at + 30] for at in (0, 30, 60, 90)]
+    returns = "real-time mode goes on"
+
+    def go_there_and_back(nanos: list[Record], others: list[Record], number: int) -> None:
+        produce(servers, name, nanos, NANOSECONDS)
+        wait_for_answers(deployment, [key for key, _ in nanos])
+        wait_until(lambda: caplog.messages.count(returns) == number, JOB_TIMEOUT_S)
+        produce(servers, name, others)
+        wait_for_answers(deployment, [key for key, _ in others])
+
+    def feed() -> None:
+        try:
+            go_there_and_back(parts[0], parts[1], 1)
+            go_there_and_back(parts[2], parts[3], 2)
+        finally:
+            stop.request("TEST")
+
+    view = RecordingView()
+    with StopSignal() as stop:
+        # One failure in a row is allowed, and each of the two is the first of its row.
+        settings = deployment.settings(**REAL_TIME, backend="sql", restart_limit=1)
+        stream = start_query(spark, settings, stop=stop)
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        stream.follow(view, stop)
+        feeder.join()
+
+    account = read_account(deployment, records)
+    assert account.faults.keys() <= {"duplicated"}
+    times = {key: it.event_time for key, it in account.predictions.items()}
+    nanos = {key for part in (parts[0], parts[2]) for key, _ in part}
+    assert {times[key] is None for key in times.keys() & nanos} == {True}
+    assert caplog.messages.count(returns) == 2
+    place = re.escape(f"the query failed: {name}[") + r"[01]\]@\d+"
+    told = (
+        f"{place} has the Kafka timestamp {NANOSECONDS}; for 3 s micro-batches are read without"
+        r" Spark's Kafka source, then real-time mode goes on \(correct the producer: .*\)"
+    )
+    assert len([it for it in caplog.messages if re.fullmatch(told, it)]) == 2
 
 
 def test_a_kill_loses_nothing_and_a_signal_ends_it(narrow: Deployment) -> None:

@@ -103,11 +103,12 @@ def test_stream_and_predict_give_the_same_probability(
 
 
 ANY_TIMESTAMP = {"message.timestamp.after.max.ms": str(2**63 - 1)}
+NANOSECONDS = 1_767_323_045_678_901_234
 # Kafka timestamps in milliseconds → the event time of the prediction; None where there is none.
 KAFKA_TIMES = {
     1_767_323_045_678: "2026-01-02T03:04:05.678Z",
     1_767_323_045_678_901: None,  # a producer wrote microseconds
-    1_767_323_045_678_901_234: None,  # nanoseconds, which Spark's Kafka source cannot hold
+    NANOSECONDS: None,  # Spark's Kafka source cannot hold it
     253_402_300_799_999: "9999-12-31T23:59:59.999Z",
     253_402_300_800_000: None,
     9_223_372_036_854_775_807: None,
@@ -177,10 +178,7 @@ def test_nanoseconds_end_no_job_that_answers_at_least_once(
 ) -> None:
     deployment = replace(deployment, input_topic=topic(1, ANY_TIMESTAMP))
     records = build_customers(30, bad_share=0.5)
-    producer = Producer({"bootstrap.servers": deployment.bootstrap_servers})
-    for key, value in records:
-        producer.produce(deployment.input_topic, value, key, timestamp=1_767_323_045_678_901_234)
-    assert producer.flush(60) == 0
+    produce(deployment.bootstrap_servers, deployment.input_topic, records, NANOSECONDS)
 
     options = {"delivery": "at-least-once", "backend": "sql"}
     view = score(spark, deployment, **options, max_offsets_per_trigger=10, restart_limit=1)

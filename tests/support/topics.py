@@ -41,8 +41,17 @@ def build_customers(count: int, *, bad_share: float = 0.0, seed: int = 1) -> lis
     return records
 
 
-def produce(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> None:
-    """Write records and wait until the broker has all of them."""
+def produce(
+    bootstrap_servers: str, topic: str, records: Iterable[Record], timestamp: int = 0
+) -> None:
+    """Write records and wait until the broker has all of them.
+
+    Args:
+        bootstrap_servers: address of the broker.
+        topic: name of the topic.
+        records: keys and values.
+        timestamp: Kafka timestamp of all of them in milliseconds; 0 for now.
+    """
     failed: list[KafkaError] = []
 
     def note(error: KafkaError | None, message: Message) -> None:
@@ -54,7 +63,7 @@ def produce(bootstrap_servers: str, topic: str, records: Iterable[Record]) -> No
     for key, value in records:
         while True:
             try:
-                producer.produce(topic, key=key, value=value)
+                producer.produce(topic, key=key, value=value, timestamp=timestamp)
                 break
             except BufferError:
                 producer.poll(0.1)
