@@ -43,9 +43,10 @@ def train_model(settings: TrainSettings) -> int:
             now=datetime.now(UTC),
             report=status.update,
         )
-    first = len(store.versions(settings.name)) == 1
-    if settings.promote or first:
+    if settings.promote:
         store.promote(version.name, version.version)
+    else:
+        store.promote_first(version.name, version.version)
     champion = store.read_champion(version.name)
     console.print(build_metrics_table(version))
     console.print(describe_version(version), soft_wrap=True)

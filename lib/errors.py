@@ -73,6 +73,12 @@ class ModelMismatchError(ModelError):
     remedy = "train a new version with the installed libraries and the current contract"
 
 
+class ModelInUseError(ModelError):
+    """A version must stay, because jobs or the numbers of later versions need it."""
+
+    remedy = "name a version that is neither the champion nor the newest"
+
+
 class KafkaSetupError(ScoringError):
     """Kafka cannot be used as configured: broker unreachable, topic missing, access denied."""
 

@@ -46,6 +46,7 @@ FOLDERS = (
     "tools.deploy",
     "tools.resend",
     "tools.offsets",
+    "tools.models",
     "tools",
 )
 # These folders import neither Spark nor Kafka's client.

@@ -104,10 +104,12 @@ def _parse_flags(kind: type[JobSettings], arguments: Sequence[str]) -> dict[str,
     )
     for name, field in kind.model_fields.items():
         if IN_PLACE in field.metadata:
-            parser.add_argument(name, nargs="?", **_describe_flag(name, field))
+            several = {"nargs": "*", "action": "store"} if _is_list(field) else {"nargs": "?"}
+            parser.add_argument(name, **{**_describe_flag(name, field), **several})
         else:
             parser.add_argument(name_flag(name), dest=name, **_describe_flag(name, field))
-    found, unknown = parser.parse_known_args(arguments)
+    # Values without a flag may stand before, between and behind flags.
+    found, unknown = parser.parse_known_intermixed_args(arguments)
     refuse_on_command_line(_guess_keys(unknown))
     if unknown:
         close = _find_nearest(unknown[0].partition("=")[0], map(name_flag, kind.model_fields))
@@ -125,7 +127,7 @@ def _describe_flag(name: str, field: FieldInfo) -> dict[str, Any]:
     facts = [name_variable(name)]
     if field.is_required():
         facts.insert(0, "required")
-    elif (default := field.get_default(call_default_factory=True)) not in (None, "", (), {}):
+    elif (default := field.get_default(call_default_factory=True)) not in (None, "", (), [], {}):
         facts.insert(0, f"default: {default}")
     text = f"{field.description} ({'; '.join(facts)})"
     described: dict[str, Any] = {"help": text.replace("%", "%%")}
@@ -150,6 +152,8 @@ def _split(field: FieldInfo, value: Any) -> Any:
     """Split the texts of a list at their commas, except for those within braces."""
     if not _is_list(field) or not isinstance(value, str | list):
         return value
+    if IN_PLACE in field.metadata and isinstance(value, list):
+        return value  # the shell has split it already, and a file's name may hold commas
     texts = [value] if isinstance(value, str) else value
     return [
         part

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lib.settings.base import JobSettings
 from lib.settings.jobs.consume import ConsumeSettings
 from lib.settings.jobs.demo import DemoSettings
+from lib.settings.jobs.models import ModelsSettings
 from lib.settings.jobs.offsets import OffsetsSettings
 from lib.settings.jobs.produce import ProduceSettings
 from lib.settings.jobs.replay import ReplaySettings
@@ -15,6 +16,7 @@ from lib.settings.jobs.train import TrainSettings
 JOB_SETTINGS: dict[str, type[JobSettings]] = {
     "score_stream": ScoreStreamSettings,
     "train": TrainSettings,
+    "models": ModelsSettings,
     "replay": ReplaySettings,
     "produce": ProduceSettings,
     "consume": ConsumeSettings,

@@ -18,15 +18,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lib.errors import ModelCorruptError, ModelNotFoundError, SettingsError
+from lib.errors import ModelCorruptError, ModelInUseError, ModelNotFoundError, SettingsError
 from lib.file_errors import naming_file
 from lib.record.contract import Contract
 from lib.record.contract_writer import write_contract
+from lib.store.champions import (
+    list_champions,
+    lock_changes,
+    push_champion,
+    read_champion,
+    return_to_champion,
+)
 from lib.store.checksum import hash_tree, list_files
 from lib.store.compatibility import check_contract
 from lib.store.metadata import METADATA_FILE, ModelMetadata
 from lib.store.reference import CHAMPION, VERSION, ModelReference, is_name
 from lib.store.version import CONTRACT_ARTEFACT, ModelVersion, open_version
+from lib.store.writing import sync
 
 # No version is smaller.
 _PROBE_BYTES = 64 * 1024
@@ -103,7 +111,7 @@ class ModelStore:
                 columns=None if columns is None else list(columns),
             )
             for file in list_files(aside):
-                _sync(file)
+                sync(file)
             return self._claim_number(folder, aside, draft)
         finally:
             # After the rename this folder does not exist any more.
@@ -132,9 +140,9 @@ class ModelStore:
             number += 1
             metadata = _with_version(draft, number)
             (aside / METADATA_FILE).write_text(metadata.to_json(), encoding="utf-8")
-            _sync(aside / METADATA_FILE)
+            sync(aside / METADATA_FILE)
             for inner in [aside, *(path for path in aside.rglob("*") if path.is_dir())]:
-                _sync(inner)
+                sync(inner)
             try:
                 # This fails if the target is not empty, and no version is empty.
                 aside.rename(folder / str(number))
@@ -142,7 +150,7 @@ class ModelStore:
                 if error.errno not in _TAKEN or not (folder / str(number)).exists():
                     raise
                 continue
-            _sync(folder)
+            sync(folder)
             return ModelVersion(draft.name, number, folder / str(number), metadata)
 
     def promote(self, name: str, version: int) -> None:
@@ -151,17 +159,86 @@ class ModelStore:
         Raises:
             ModelNotFoundError: there is no such version.
             ModelCorruptError: its metadata is damaged.
+            FileError: this user must not write there.
         """
         self._open(name, version)
         folder = self._folder(name)
-        aside = folder / f".champion-{uuid.uuid4().hex}"
-        try:
-            aside.write_text(f"{version}\n", encoding="utf-8")
-            _sync(aside)
-            aside.replace(folder / CHAMPION)
-            _sync(folder)
-        finally:
-            aside.unlink(missing_ok=True)
+        with lock_changes(folder):
+            self._open(name, version)
+            try:
+                before = list_champions(folder)
+            except ModelCorruptError:  # this puts a pointer right that somebody has damaged
+                before = []
+            push_champion(folder, before, version)
+
+    def promote_first(self, name: str, version: int) -> bool:
+        """Make a version the champion if the model has none; return whether it had none."""
+        folder = self._folder(name)
+        with lock_changes(folder):
+            if read_champion(folder) is not None:
+                return False
+            push_champion(folder, [], version)
+            return True
+
+    def roll_back(self, name: str) -> int:
+        """Make the champion before the present one the champion again, and return its number.
+
+        Versions that were deleted since are passed over. Doing so twice goes back twice.
+
+        Raises:
+            ModelNotFoundError: the model has no champion, or had none before.
+            ModelCorruptError: the pointer or that version's metadata is damaged.
+            FileError: this user must not write there.
+        """
+        self.read_champion(name)
+        folder, known = self._folder(name), set(self.versions(name))
+        with lock_changes(folder):
+            champions = list_champions(folder)
+            present = champions.pop()
+            while champions and (champions[-1] not in known or champions[-1] == present):
+                champions.pop()
+            if not champions:
+                raise ModelNotFoundError(
+                    f"{name}@{present}: found no champion before it that is still there; versions"
+                    f" of {name}: {sorted(known)}",
+                    hint="name the version to go back to: models.py promote NAME@VERSION",
+                )
+            self._open(name, champions[-1])
+            return_to_champion(folder, champions)
+        return champions[-1]
+
+    def delete(self, name: str, version: int) -> None:
+        """Delete a version: it is gone at once, and its files a moment later.
+
+        Raises:
+            ModelNotFoundError: there is no such version.
+            ModelInUseError: the version is the champion, or has the highest number.
+            FileError: this user must not write there.
+        """
+        folder = self._folder(name)
+        path = folder / str(version)
+        aside = folder / f".deleted-{uuid.uuid4().hex}"
+        self._require(name, version)
+        with lock_changes(folder):
+            self._require(name, version)
+            if read_champion(folder) == version:
+                raise ModelInUseError(
+                    f"{name}@{version}: is the champion", hint="promote another version first"
+                )
+            if version == max(_numbers(folder)):
+                raise ModelInUseError(
+                    f"{name}@{version}: has the highest number, after which the next version is"
+                    " numbered",
+                    hint="keep it until there is a newer one",
+                )
+            with naming_file(path):
+                path.rename(aside)
+                sync(folder)
+        with naming_file(aside):
+            if aside.is_symlink():
+                aside.unlink()
+            else:
+                shutil.rmtree(aside)
 
     def resolve(
         self, reference: str | os.PathLike[str], *, contract: Contract | None = None
@@ -208,23 +285,29 @@ class ModelStore:
             ModelNotFoundError: the model has no champion.
             ModelCorruptError: the pointer is a symbolic link or holds no number.
         """
-        pointer = self._folder(name) / CHAMPION
-        if pointer.is_symlink():
-            raise ModelCorruptError(f"{pointer}: found a symbolic link, expected a plain file")
-        if not pointer.is_file():
+        folder = self._folder(name)
+        number = read_champion(folder)
+        if number is None:
             raise ModelNotFoundError(
-                f"{pointer}: not found; versions of {name}: {self.versions(name) or 'none'}",
+                f"{folder / CHAMPION}: not found; versions of {name}:"
+                f" {self.versions(name) or 'none'}",
                 hint="train a version with jobs/train.py, or name one as NAME@VERSION",
             )
-        text = pointer.read_bytes().decode(errors="replace").strip()
-        if not VERSION.fullmatch(text):
-            raise ModelCorruptError(
-                f"{pointer}: found {text!r:.40}, expected a version number",
-                hint="promote a version again",
-            )
-        return int(text)
+        return number
 
     def _open(self, name: str, version: int) -> ModelVersion:
+        self._require(name, version)
+        path = self._folder(name) / str(version)
+        found = open_version(path)
+        if (found.name, found.version) != (name, version):
+            raise ModelCorruptError(
+                f"{path}: found the metadata of {found.reference}, expected {name}@{version}",
+                hint="versions are not renamed or copied over; train a new one",
+            )
+        return found
+
+    def _require(self, name: str, version: int) -> None:
+        """Raise ModelNotFoundError if there is no such version, damaged or not."""
         folder = self._folder(name)
         path = folder / str(version)
         if folder.is_symlink():
@@ -234,13 +317,6 @@ class ModelStore:
                 f"{name}@{version}: not found in {self.root}; "
                 f"versions of {name}: {self.versions(name) or 'none'}"
             )
-        found = open_version(path)
-        if (found.name, found.version) != (name, version):
-            raise ModelCorruptError(
-                f"{path}: found the metadata of {found.reference}, expected {name}@{version}",
-                hint="versions are not renamed or copied over; train a new one",
-            )
-        return found
 
     def _folder(self, name: str) -> Path:
         if not is_name(name):
@@ -276,12 +352,3 @@ def _with_version(draft: ModelMetadata, number: int) -> ModelMetadata:
         return ModelMetadata.from_json(ModelMetadata(**values).to_json(), place="metadata to save")
     except ModelCorruptError as error:
         raise ValueError(error.message) from error
-
-
-def _sync(path: Path) -> None:
-    """Write a file or folder through to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from lib.store import ModelVersion
 
-_TITLES = {
+#: Name of a metric → its title in tables.
+METRIC_TITLES = {
     "roc_auc": "ROC-AUC",
     "pr_auc": "PR-AUC",
     "brier": "Brier",
@@ -24,10 +25,10 @@ def build_metrics_table(version: ModelVersion) -> Table:
     title = f"{version.reference}: {training['rows']:,} rows, {training['folds']}-fold CV"
     table = Table(title=title, title_justify="left", box=box.SIMPLE)
     table.add_column("engine")
-    for name in _TITLES.values():
+    for name in METRIC_TITLES.values():
         table.add_column(name, justify="right")
     for engine, metrics in version.metadata.metrics.items():
-        cells = [f"{metrics[key]['mean']:.4f} ± {metrics[key]['std']:.3f}" for key in _TITLES]
+        cells = [f"{metrics[key]['mean']:.4f} ± {metrics[key]['std']:.3f}" for key in METRIC_TITLES]
         table.add_row(engine, *cells)
     return table
 

@@ -23,6 +23,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "batch_timeout": ("700", 700.0),
     "bootstrap_servers": ("one:1,two:2", "one:1,two:2"),
     "checkpoint": ("s3a://bucket/a b", "s3a://bucket/a b"),
+    "command": ("show", "show"),
     "commit": ("executor", "executor"),
     "contract": ("conf/other.toml", "conf/other.toml"),
     "correction": ("fix.py", "fix.py"),
@@ -53,6 +54,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "max_retries": ("3", 3),
     "model": ("churn@2", "churn@2"),
     "name": ("null", "null"),
+    "names": ("churn@2", ["churn@2"]),
     "onnx_provider": ("cuda", "cuda"),
     "original": ("true", True),
     "outage_limit": ("90", 90.0),
@@ -137,8 +139,10 @@ def load_by_process(
 def write_flag(name: str, expected: object) -> list[str]:
     flag = f"--{name.replace('_', '-')}"
     match expected:
-        case _ if name == "action":
+        case _ if name in ("action", "command"):
             return [str(expected)]
+        case list() if name == "names":
+            return expected
         case bool():
             return [flag if expected else flag.replace("--", "--no-", 1)]
         case list():

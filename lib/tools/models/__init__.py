@@ -1,0 +1,1 @@
+"""Manages the versions of models: what ``jobs/models.py`` does."""
