@@ -19,11 +19,18 @@ import pandas as pd
 
 from lib.errors import ModelError, ModelMismatchError
 from lib.record.prediction import are_positive
+from lib.score.admission.classes import find_positive, list_labels
 from lib.score.artefact import Artefact, find_file
 from lib.score.fallback import NotUsableError, build_fallback, load_fallback
 from lib.score.features import Record, are_numbers_plain, read_features
 from lib.score.registry import BACKENDS, DEFAULT, BackendOptions
-from lib.score.scorer import PROBABILITY_COLUMN, BatchScorer, ModelScorer, Probabilities
+from lib.score.scorer import (
+    DEFAULT_THRESHOLD,
+    PROBABILITY_COLUMN,
+    BatchScorer,
+    ModelScorer,
+    Probabilities,
+)
 from lib.store import ModelVersion, read_version_contract
 
 if TYPE_CHECKING:  # backends work without PySpark
@@ -33,10 +40,6 @@ if TYPE_CHECKING:  # backends work without PySpark
 
 ModelPath = str | os.PathLike[str]
 Predictions = npt.NDArray[np.str_]
-
-DEFAULT_THRESHOLD = 0.5
-# The labels of class 0 and class 1 if the model's contract is not known.
-DEFAULT_LABELS = ("No", "Yes")
 
 
 class ModelBackend(ABC):
@@ -54,10 +57,17 @@ class ModelBackend(ABC):
         backend_type: the name of its row in :data:`lib.score.registry.BACKENDS`.
         model_path: the path that was given, or a reference into the store ``models``.
         threshold: the probability in [0, 1] from which the prediction is the positive label: that
-            of the stored version, else 0.5. It is compared with probabilities of 6 decimals.
+            of the stored version, else the model's own, else 0.5. It is compared with
+            probabilities of 6 decimals.
         version: the stored version that is loaded; None for a model outside a store.
         contract: the contract of the model's records: that of the version; for a model outside a
             store the one that was given, else None.
+        positive_class: the model's name of the class that the positive label means: that of the
+            version, else the one that was given; None if the model's classes tell it.
+        given_columns: the columns of a model that takes them by position: those of the version,
+            else those that were given; None if the model knows their names.
+        guesses_class: whether nobody has said which class is the positive one, neither the model
+            nor a caller, and its second one counts.
         fallback_path: the path of a joblib file or a version; None for no fallback.
         fallback_preprocessor_path: the path of the fallback's transformer; None for none.
         fallback_backend: the loaded fallback while it is in use, else None.
@@ -75,6 +85,8 @@ class ModelBackend(ABC):
     ) -> None:
         self.model_path = model_path
         self.contract = contract
+        self.positive_class: str | None = None
+        self.given_columns: tuple[str, ...] | None = None
         self.fallback_path = fallback_path
         self.fallback_preprocessor_path = fallback_preprocessor_path
         self.fallback_backend: ModelBackend | None = None
@@ -82,16 +94,24 @@ class ModelBackend(ABC):
         self.version: ModelVersion | None = None
         self._scorer: ModelScorer | None = None
         self._is_told_to_fall_back = False
+        self._is_by_hand = False
+        self.guesses_class = False
 
     @classmethod
     def build(cls, model_path: ModelPath, options: BackendOptions) -> Self:
         """Make a backend with the options that concern it. It loads nothing."""
-        return cls(
+        backend = cls(
             model_path,
             options.fallback_path,
             fallback_preprocessor_path=options.preprocessor_path,
             contract=options.contract,
         )
+        return backend.with_facts(options)
+
+    def with_facts(self, options: BackendOptions) -> Self:
+        """Note what the options say of a model that does not tell it itself."""
+        self.positive_class, self.given_columns = options.positive_class, options.columns
+        return self
 
     @abstractmethod
     def open_model(self) -> tuple[Any, Artefact]:
@@ -109,6 +129,10 @@ class ModelBackend(ABC):
         Args:
             model: a model of :meth:`open_model`, or one that a caller has set by hand.
             name: the name of model and backend.
+
+        Raises:
+            ModelMismatchError: the model has not two classes, or none of them is known to be the
+                positive one; see :meth:`find_positive`.
         """
 
     def load(self) -> Any:
@@ -121,7 +145,7 @@ class ModelBackend(ABC):
             ModelError: the fallback cannot be used.
         """
         self.fallback_backend = None
-        self._is_told_to_fall_back = False
+        self._is_told_to_fall_back = self._is_by_hand = False
         try:
             model, artefact = self.open_model()
         except NotUsableError as cause:
@@ -129,22 +153,65 @@ class ModelBackend(ABC):
             self.fallback_backend = fallback
             self._adopt(fallback._scorer, fallback.version, fallback.contract)
         else:
-            version = artefact.version
-            contract = self.contract if version is None else read_version_contract(version)
+            if artefact.version is not None:
+                self._take_facts(artefact.version)
             scorer = self.wrap_model(model, f"{artefact.label}/{self.backend_type}")
-            self._adopt(scorer, version, contract)
+            self._adopt(scorer, artefact.version, self.contract)
         return self.model
+
+    def _take_facts(self, version: ModelVersion) -> None:
+        """Take from a version what its model does not tell.
+
+        Raises:
+            ModelMismatchError: something else was given.
+        """
+        metadata = version.metadata
+        recorded = None if metadata.columns is None else tuple(metadata.columns)
+        for flag, given, found in (
+            ("--positive-class", self.positive_class, metadata.positive_class),
+            ("--columns", self.given_columns, recorded),
+        ):
+            if given not in (None, found):
+                raise ModelMismatchError(
+                    f"{version.reference}: found {flag} {given}, expected {found}, as the version"
+                    " has recorded",
+                    hint=f"leave {flag} out: it is for models outside a store",
+                )
+        self.contract = read_version_contract(version)
+        self.positive_class, self.given_columns = metadata.positive_class, recorded
+
+    def find_positive(
+        self, classes: Sequence[Any] | None, name: str, *, guesses: bool = False
+    ) -> int:
+        """Find the position of the positive class, for :meth:`wrap_model`.
+
+        Args:
+            classes: the classes of the model in its order; None if it has none.
+            name: the name of model and backend.
+            guesses: whether the second counts for a model of a file that names no classes. It does
+                for a model that a caller has set by hand, and where there is no contract. A job
+                takes no model whose class is guessed.
+
+        Raises:
+            ModelMismatchError: the position is not known; see :mod:`lib.score.admission.classes`.
+        """
+        guesses = guesses or self._is_by_hand or self.contract is None
+        self.guesses_class = guesses and classes is None and self.positive_class is None
+        if self.guesses_class:
+            return 1
+        return find_positive(classes, self.contract, self.positive_class, name)
 
     @property
     def model(self) -> Any:
         """The model that scores, or None. Setting it makes the backend use that model as it is.
 
-        A model set by hand states no threshold and belongs to no version, whatever was loaded.
+        A model set by hand belongs to no version, whatever was loaded.
         """
         return None if self._scorer is None else self._scorer.model
 
     @model.setter
     def model(self, model: Any) -> None:
+        self._is_by_hand = True
         self.fallback_backend = build_fallback(self) if self._is_told_to_fall_back else None
         if self.fallback_backend is not None:
             self.fallback_backend.model = model
@@ -162,7 +229,8 @@ class ModelBackend(ABC):
         self._scorer = scorer
         self.version = version
         self.contract = contract
-        self.threshold = version.metadata.threshold if version else DEFAULT_THRESHOLD
+        own = DEFAULT_THRESHOLD if scorer is None else scorer.threshold
+        self.threshold = version.metadata.threshold if version else own
 
     @property
     def using_fallback(self) -> bool:
@@ -245,6 +313,12 @@ class ModelBackend(ABC):
             )
         return list(self.contract.feature_names)
 
+    @property
+    def knows_columns(self) -> bool:
+        """Whether the model takes its columns by name, or somebody has named them."""
+        scorer = self._require_scorer()
+        return scorer.columns is not None or scorer.is_native
+
     def with_probability(self, frame: DataFrame) -> DataFrame:
         """Append the column ``probability``: double in [0, 1], null where the model gave none.
 
@@ -288,7 +362,7 @@ class ModelBackend(ABC):
         Returns:
             predictions: str [n_rows], the positive label where the probability, rounded to 6
             decimals as in the stream's messages, reaches the threshold, else the negative one;
-            probabilities: float64 [n_rows] in [0, 1], of class 1.
+            probabilities: float64 [n_rows] in [0, 1], of the positive class.
 
         Raises:
             ValueError: no model is loaded, or there are no rows.
@@ -326,9 +400,7 @@ class ModelBackend(ABC):
         return self.contract is None or are_numbers_plain(records, self.contract)
 
     def _label_all(self, probabilities: Probabilities) -> Predictions:
-        negative, positive = DEFAULT_LABELS
-        if self.contract is not None:
-            negative, positive = self.contract.negative_label, self.contract.positive_label
+        negative, positive = list_labels(self.contract)
         return np.where(are_positive(probabilities, self.threshold), positive, negative)
 
     def _require_scorer(self) -> ModelScorer:

@@ -1,23 +1,17 @@
-"""Loads the model that a job's settings name, and compares it with the contract."""
+"""Loads the model that a job's settings name, and lets it score records of the contract."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
-from lib.errors import (
-    ContractError,
-    ModelError,
-    ModelMismatchError,
-    ModelNotFoundError,
-    name_error,
-)
+from lib.errors import ContractError, ModelError, ModelNotFoundError
 from lib.record.contract import Contract
 from lib.record.contract_file import read_contract
-from lib.record.types import find_spark_type
-from lib.score.base import ModelBackend, refuse_missing_columns
+from lib.score.admission.probe import probe
+from lib.score.base import ModelBackend
 from lib.score.registry import (
     BACKENDS,
     DEFAULT,
@@ -28,7 +22,6 @@ from lib.score.registry import (
 )
 from lib.settings.base import ModelSettings
 from lib.settings.domain import choose_model
-from lib.spark.quoting import quote
 from lib.spark.session import is_local
 from lib.store import ModelReference, ModelStore, read_version_contract
 from lib.store.compatibility import check_contract
@@ -59,7 +52,8 @@ def load_backend(
         The loaded backend.
 
     Raises:
-        ModelError: there is no such model, it is damaged, or it does not match the contract.
+        ModelError: there is no such model, it is damaged, or it does not score the records that the
+            contract allows.
         ContractError: the model is outside a store, and no contract is named.
     """
     path = path or find_model(settings)
@@ -72,7 +66,7 @@ def load_backend(
         if isinstance(error, ModelError):
             raise
         raise ModelError(f"model {path}: {error}") from error
-    _check_columns(spark, backend, contract)
+    probe(backend, contract)
     logger.info("model loaded scored_by=%s threshold=%g", backend.scored_by, backend.threshold)
     return backend
 
@@ -131,6 +125,8 @@ def _build_backend(
         spark_session=spark,
         provider=settings.onnx_provider,
         contract=contract,
+        positive_class=settings.positive_class or None,
+        columns=tuple(settings.columns) or None,
     )
     return BACKENDS[name].build(path, options)
 
@@ -157,26 +153,3 @@ def choose_backend(path: Path, *, native_only: bool = False) -> str:
     if path.is_dir():
         return find_for_folder()
     return find_by_suffix(path) or DEFAULT
-
-
-def _check_columns(spark: SparkSession, backend: ModelBackend, contract: Contract) -> None:
-    """Make sure that the backend takes the contract's columns, before a stream starts."""
-    columns = backend.list_columns()
-    if columns is not None:
-        refuse_missing_columns(contract.feature_names, columns, backend.scored_by)
-        return
-    try:
-        backend.with_probability(build_empty_frame(spark, contract)).schema  # noqa: B018
-    except ModelMismatchError:
-        raise
-    except Exception as error:  # an error of Spark's analysis or of the model's stages
-        raise ModelMismatchError(
-            f"model {backend.scored_by} does not take the columns of contract {contract.name}:"
-            f" {name_error(error)}"
-        ) from error
-
-
-def build_empty_frame(spark: SparkSession, contract: Contract) -> DataFrame:
-    """Build a frame without rows, with the features of ``lib.decode.engines.spark``."""
-    columns = [f"{quote(field.name)} {find_spark_type(field)}" for field in contract.features]
-    return spark.createDataFrame([], ", ".join(columns))

@@ -27,7 +27,10 @@ class ModelUnavailableError(ModelError, ValueError):
 def build_fallback(backend: ModelBackend) -> ModelBackend:
     """Build the backend of the fallback, which is not loaded yet."""
     options = BackendOptions(
-        preprocessor_path=backend.fallback_preprocessor_path, contract=backend.contract
+        preprocessor_path=backend.fallback_preprocessor_path,
+        contract=backend.contract,
+        positive_class=backend.positive_class,
+        columns=backend.given_columns,
     )
     return BACKENDS[DEFAULT].build(backend.fallback_path or backend.model_path, options)
 

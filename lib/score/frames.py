@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -11,6 +12,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import DoubleType
 
+from lib.record.contract import Contract
+from lib.record.types import find_spark_type
 from lib.score.scorer import PROBABILITY_COLUMN, Probabilities
 from lib.spark.quoting import quote
 
@@ -26,6 +29,25 @@ def build_frame(features: pd.DataFrame, session: SparkSession) -> DataFrame:
     plain = features.astype(dict.fromkeys(encoded, object)) if len(encoded) else features
     # Spark makes a local relation of an Arrow table, so that small frames are read without a job.
     return session.createDataFrame(pa.Table.from_pandas(plain, preserve_index=False))
+
+
+def score_typed(
+    append: Callable[[DataFrame], DataFrame], contract: Contract, features: pd.DataFrame
+) -> Probabilities:
+    """Score features with the types that Spark gives them in a stream.
+
+    Args:
+        append: a function that appends ``probability`` to a frame.
+        contract: the contract, which says the types.
+        features: the contract's features.
+
+    Returns:
+        The probabilities, float64 [n_rows]; NaN for none.
+    """
+    frame = build_frame(features, SparkSession.active())
+    kept = [F.col(quote(it.name)).cast(find_spark_type(it)) for it in contract.features]
+    rows = append(frame.select(*kept)).select(PROBABILITY_COLUMN).collect()
+    return np.array([np.nan if it is None else it for (it,) in rows], dtype=np.float64)
 
 
 def in_range_expr(probability: Column) -> Column:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
@@ -26,6 +26,8 @@ def load_model(
     spark_session: SparkSession | None = None,
     *,
     contract: Contract | None = None,
+    positive_class: str | None = None,
+    columns: Sequence[str] | None = None,
 ) -> ModelBackend:
     """Load a model.
 
@@ -41,6 +43,9 @@ def load_model(
             or a new one.
         contract: the contract of a model outside a store, with labels, columns and rules for
             numbers. A stored version carries its own.
+        positive_class: the name of the class that the positive label means, for a model outside a
+            store whose classes are neither the contract's labels nor 0 and 1.
+        columns: the columns of a model outside a store that was fitted without names, in its order.
 
     Returns:
         A loaded backend.
@@ -48,13 +53,21 @@ def load_model(
     Raises:
         ValueError: the backend is unknown, or the model cannot be used and has no fallback.
         FileNotFoundError: there is no such model file.
-        ModelError: the model is damaged or was made by other library versions.
+        ModelError: the model is damaged, was made by other library versions, or does not tell which
+            class is the positive one.
     """
     if backend not in BACKENDS:
         raise _invalid_backend(backend)
     if fallback_path is None and backend != DEFAULT:
         fallback_path = find_fallback(model_path)
-    options = BackendOptions(fallback_path, preprocessor_path, spark_session, contract=contract)
+    options = BackendOptions(
+        fallback_path,
+        preprocessor_path,
+        spark_session,
+        contract=contract,
+        positive_class=positive_class,
+        columns=None if columns is None else tuple(columns),
+    )
     loaded = BACKENDS[backend].build(model_path, options)
     loaded.load()
     return loaded

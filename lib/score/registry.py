@@ -33,6 +33,9 @@ class BackendOptions:
         spark_session: the session of backends that score in Spark's JVM.
         provider: the hardware: "cpu" or "cuda".
         contract: the contract of a model outside a store; None if it is not known.
+        positive_class: the model's name of the class that the positive label means; None if the
+            model's classes tell it.
+        columns: the columns of a model that takes them by position; None if it knows their names.
     """
 
     fallback_path: ModelPath | None = None
@@ -40,6 +43,8 @@ class BackendOptions:
     spark_session: SparkSession | None = None
     provider: str = "cpu"
     contract: Contract | None = None
+    positive_class: str | None = None
+    columns: tuple[str, ...] | None = None
 
 
 Build = Callable[["ModelPath", BackendOptions], "ModelBackend"]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Probabilities = npt.NDArray[np.float64]
 PROBABILITY_COLUMN = "probability"
+DEFAULT_THRESHOLD = 0.5
 
 
 class BatchScorer(Protocol):
@@ -36,6 +37,8 @@ class ModelScorer(ABC):
     Attributes:
         model: the object that its library has loaded, or that a caller has set.
         name: the name of model and backend, such as ``model@3/sklearn``.
+        threshold: the probability in [0, 1] from which the model itself predicts the positive
+            class.
     """
 
     #: Whether Spark's JVM evaluates the model, without Python workers.
@@ -43,9 +46,10 @@ class ModelScorer(ABC):
     #: Whether :meth:`score_records` is faster than a frame of the same records.
     takes_records: ClassVar[bool] = False
 
-    def __init__(self, model: Any, name: str) -> None:
+    def __init__(self, model: Any, name: str, threshold: float = DEFAULT_THRESHOLD) -> None:
         self.model = model
         self.name = name
+        self.threshold = threshold
 
     @property
     def columns(self) -> Sequence[str] | None:
@@ -54,7 +58,7 @@ class ModelScorer(ABC):
 
     @abstractmethod
     def score(self, features: pd.DataFrame) -> Probabilities:
-        """Compute the probability of class 1: float64 [n_rows], NaN if the model gave none.
+        """Compute the positive class's probability: float64 [n_rows], NaN if there is none.
 
         It is computed in this process, or in a job of Spark that is waited for.
         """

@@ -88,6 +88,16 @@ class ModelSettings(JobSettings):
         description="TOML file of the contract, for a model outside a store; a stored version"
         " carries its own",
     )
+    positive_class: str = Field(
+        "",
+        description="the model's name of the class that the contract's positive label means, for a"
+        " model outside a store whose classes are neither the contract's labels nor 0 and 1",
+    )
+    columns: list[str] = Field(
+        [],
+        description="names of the columns in the order in which a model outside a store takes"
+        " them, if it was fitted without names: A,B,C; repeatable",
+    )
     onnx_provider: OnnxProvider = Field(
         "cpu", description="what onnxruntime runs on; cuda needs onnxruntime-gpu and a GPU"
     )

@@ -100,12 +100,17 @@ def test_a_graph_without_probabilities_is_refused() -> None:
     from onnx import TensorProto, helper
 
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 1])
-    other = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 1])
-    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [value], [other])
+    other = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 3])
+    three = helper.make_node("Concat", ["x", "x", "x"], ["y"], axis=1)
+    graph = helper.make_graph([three], "g", [value], [other])
     content = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=onnx.IR_VERSION_2023_5_5
     ).SerializeToString()
-    with pytest.raises(ModelError, match=r"found no output probabilities .*zipmap=False"):
+    expected = (
+        r"identity: found the outputs y \(tensor\(float\), shape \[None, 3\]\), expected one with"
+        r" probabilities of two classes"
+    )
+    with pytest.raises(ModelMismatchError, match=expected):
         OnnxModel(content, "identity")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import shutil
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,7 @@ import pandas as pd
 import pytest
 
 from lib import inference_backend
-from lib.errors import ModelCorruptError
+from lib.errors import ModelCorruptError, ModelMismatchError
 from lib.inference_backend import (
     SklearnBackend,
     SparkBackend,
@@ -23,6 +26,7 @@ from lib.inference_backend import (
 from tests.score.conftest import save_version
 from tests.score.models import build_customers, fit_spark_pipeline
 from tests.support.process import run_python
+from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
     from lib.store import ModelVersion
 
 CUSTOMERS = build_customers(10, seed=6)
+OTHER_LABELS = replace(
+    CUSTOMER, label=replace(CUSTOMER.label, allowed=("stays", "goes")), positive_label="goes"
+)
 
 
 @pytest.fixture
@@ -338,3 +345,54 @@ print(backend.using_fallback)
     done = run_python("-c", code)
     assert done.stdout == "True\n", done.stderr
     assert "falling back to sklearn: cause=" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("order", "threshold", "leaving"),
+    [
+        # The index of "Yes" is 1, and a threshold counts for the class of index 1.
+        ("alphabetAsc", 0.3, (1, 0.3)),
+        # The index of "Yes" is 0.
+        ("alphabetDesc", 0.3, (0, 0.7)),
+    ],
+)
+def test_the_stage_that_indexes_the_label_says_which_class_is_the_positive_one(
+    spark: SparkSession, tmp_path: Path, order: str, threshold: float, leaving: tuple[int, float]
+) -> None:
+    from pyspark.ml import Pipeline
+    from pyspark.ml.classification import LogisticRegression as SparkLogisticRegression
+    from pyspark.ml.evaluation import BinaryClassificationEvaluator
+    from pyspark.ml.feature import StringIndexer, VectorAssembler
+    from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
+
+    customers = build_customers(200, seed=7)[["tenure", "MonthlyCharges"]]
+    told = customers.assign(Churn=["Yes" if it < 20 else "No" for it in customers["tenure"]])
+    stages: list[Any] = [
+        StringIndexer(inputCol="Churn", outputCol="label", stringOrderType=order),
+        VectorAssembler(inputCols=["tenure", "MonthlyCharges"], outputCol="features"),
+        SparkLogisticRegression(labelCol="label", threshold=threshold, regParam=0.01),
+    ]
+    frame = spark.createDataFrame(told)
+    model = Pipeline(stages=stages).fit(frame)
+    # Spark leaves the threads of the search to the garbage collector, which warns of them.
+    with warnings.catch_warnings(action="ignore"):
+        searched = CrossValidator(
+            estimator=Pipeline(stages=stages),
+            estimatorParamMaps=ParamGridBuilder().build(),
+            evaluator=BinaryClassificationEvaluator(),
+            numFolds=2,
+        ).fit(frame)
+        gc.collect()
+    makers = model.transform(frame).select("probability").collect()
+    position, own = leaving
+    model.save((tmp_path / "pipeline").as_uri())
+    searched.save((tmp_path / "searched").as_uri())
+
+    for name in ("pipeline", "searched"):
+        backend = load_model("spark", tmp_path / name, spark_session=spark, contract=CUSTOMER)
+        _, probabilities = predict(backend, customers)
+        assert probabilities == pytest.approx([float(row[0][position]) for row in makers], abs=1e-6)
+        assert backend.threshold == pytest.approx(own)
+        assert probabilities[int(customers["tenure"].idxmin())] > 0.5
+    with pytest.raises(ModelMismatchError, match=r"found the classes '(Yes|No)' and '"):
+        load_model("spark", tmp_path / "pipeline", spark_session=spark, contract=OTHER_LABELS)

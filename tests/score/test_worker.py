@@ -78,7 +78,7 @@ def test_model_of_other_than_two_classes_is_refused(shape: tuple[int, ...]) -> N
             return np.full(shape, 0.5)
 
     with pytest.raises(ModelMismatchError, match=r"Odd: found probabilities of shape .*\(2, 2\)"):
-        compute_probability(Odd(), None, rows(1, 2))
+        compute_probability(Odd(), None, 1, None, rows(1, 2))
 
 
 def divide(rows: pd.DataFrame) -> Any:

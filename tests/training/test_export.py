@@ -12,7 +12,8 @@ import pytest
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from lib.score.backends.onnx.model import CATEGORIES_KEY, OnnxModel
+from lib.score.backends.onnx.model import OnnxModel
+from lib.score.backends.onnx.signature import CATEGORIES_KEY
 from lib.training.compile.edges import UNSEEN_CATEGORY, find_jumps, make_edges
 from lib.training.compile.export import export_onnx, export_sql
 from lib.training.data import make_training_data

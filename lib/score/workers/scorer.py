@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lib.score.scorer import ModelScorer, Probabilities
+from lib.score.scorer import DEFAULT_THRESHOLD, ModelScorer, Probabilities
 from lib.score.workers.halves import Compute
 from lib.score.workers.shared import SharedContent
 
@@ -34,12 +34,18 @@ class WorkerScorer(ModelScorer):
             workers can import.
         columns: the columns that the model takes, in its order. With None, ``compute`` gets the
             callers' frames unchanged, and the contract's features of a stream.
+        threshold: the probability from which the model itself predicts the positive class.
     """
 
     def __init__(
-        self, model: Any, name: str, compute: Compute, columns: Sequence[str] | None = None
+        self,
+        model: Any,
+        name: str,
+        compute: Compute,
+        columns: Sequence[str] | None = None,
+        threshold: float = DEFAULT_THRESHOLD,
     ) -> None:
-        super().__init__(model, name)
+        super().__init__(model, name, threshold)
         self._compute = compute
         self._columns = None if columns is None else tuple(columns)
         self._shared: SharedContent | None = None

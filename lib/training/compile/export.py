@@ -16,7 +16,12 @@ from sklearn.pipeline import Pipeline
 
 from lib.record.contract import Contract, Field, Kind
 from lib.record.types import is_float, is_text
-from lib.score.backends.onnx.model import CATEGORIES_KEY, COLUMNS_KEY, MISSING_KEY
+from lib.score.backends.onnx.signature import (
+    CATEGORIES_KEY,
+    CLASSES_KEY,
+    COLUMNS_KEY,
+    MISSING_KEY,
+)
 from lib.training.sklearn_pipeline import FILLED, MISSING
 
 # The newest version that skl2onnx 1.20 and onnxruntime 1.22 both know.
@@ -66,6 +71,8 @@ def export_onnx(pipeline: Pipeline, contract: Contract) -> bytes:
         COLUMNS_KEY: {names[name]: name for name in types if name in contract.feature_names},
         CATEGORIES_KEY: categories,
         MISSING_KEY: {names[name + _MISSING_SUFFIX]: name for name in nullable},
+        # Training codes the labels as 0 and 1.
+        CLASSES_KEY: [contract.negative_label, contract.positive_label],
     }
     for key, value in facts.items():
         entry = model.metadata_props.add()

@@ -60,8 +60,11 @@ class OnnxScorer(ModelScorer):
 
         if self._shared is None:
             self._shared = SharedContent(self.model.content)
-        content = self._shared.broadcast(session.sparkContext)
-        return OnnxBatchScorer(content, self._shared.sha256, self.name, self.model.provider)
+        content, model = self._shared.broadcast(session.sparkContext), self.model
+        given = None if model.given_columns is None else tuple(model.given_columns)
+        return OnnxBatchScorer(
+            *(content, self._shared.sha256, self.name, model.provider, given, model.positive)
+        )
 
 
 class OnnxBackend(ModelBackend):
@@ -109,7 +112,10 @@ class OnnxBackend(ModelBackend):
         artefact = self.find_file()
         content = artefact.read()
         try:
-            return OnnxModel(content, str(artefact.path), self.provider), artefact
+            version = artefact.version
+            recorded = None if version is None else version.metadata.columns
+            given = recorded or self.given_columns
+            return OnnxModel(content, str(artefact.path), self.provider, given), artefact
         except SetupError as error:
             if self.provider != "cpu":  # the caller has named a provider, so there is no other one
                 raise
@@ -117,6 +123,7 @@ class OnnxBackend(ModelBackend):
 
     def wrap_model(self, model: OnnxModel, name: str) -> OnnxScorer:
         """See :meth:`ModelBackend.wrap_model`."""
+        model.positive = self.find_positive(model.classes, name)
         return OnnxScorer(model, name)
 
     def describe(self) -> dict[str, Any]:

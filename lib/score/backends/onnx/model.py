@@ -2,24 +2,35 @@
 
 It imports no pyspark, because a worker imports this module once, and scoring in process needs none.
 
-The graph has one input for each column, shaped [n_rows, 1]: int64, float, double or string. It has
-the column's name, or the model's metadata say under ``columns`` whose it is. An int64 input whose
-column the metadata list under ``categories`` takes the position of the value in that list, or -1
-for any other value, so that no text passes through Python objects. The probability of class 1 is
-the second column of the output ``probabilities``.
+The graph has one input for each column, shaped [n_rows, 1], with the column's name, or the model's
+metadata say under ``columns`` whose it is. Or it has one input for all columns, whose names in
+order the caller gives. Inputs are numbers, booleans or texts. An int64 input whose column the
+metadata list under ``categories`` takes the position of the value in that list, or -1 for any other
+value, so that no text passes through Python objects.
+
+One output holds the probabilities: a tensor [n_rows, 2] or [n_rows, 1], or a map from class to
+probability for each row. A single column is the probability of the second class. The classes stand
+in the metadata under ``classes``, in the graph, or in the maps.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lib.errors import ModelError, ModelMismatchError, SetupError, first_line
+from lib.score.backends.onnx.graph import read_classes
+from lib.score.backends.onnx.signature import (
+    CLASSES_KEY,
+    MISSING_KEY,
+    Input,
+    find_output,
+    read_facts,
+    read_inputs,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,26 +38,11 @@ if TYPE_CHECKING:
 
     from lib.decode.engines.arrow import Column
 
-#: The key of the model's metadata with column → list of its categories, as JSON.
-CATEGORIES_KEY = "categories"
-#: The key with input → column, for inputs that do not have their column's name.
-COLUMNS_KEY = "columns"
-#: The key with input → column that may be missing. The input takes 1.0 where the column is NaN and
-#: 0.0 elsewhere, and the column's own input 0.0 there. NaN in another column gives no probability.
-MISSING_KEY = "missing"
-OUTPUT = "probabilities"
 UNSEEN = -1
 
 CPU = "CPUExecutionProvider"
 #: The names in the setting → those of onnxruntime.
 PROVIDERS = {"cpu": CPU, "cuda": "CUDAExecutionProvider"}
-
-_NUMPY_TYPES: dict[str, type] = {
-    "tensor(int64)": np.int64,
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(string)": np.object_,
-}
 
 Values = npt.NDArray[Any]
 
@@ -60,23 +56,6 @@ class _Codes(dict[Any, int]):
         raise TypeError(f"found a {type(value).__name__}, expected text")
 
 
-@dataclass(frozen=True)
-class Input:
-    """One input of the graph.
-
-    Attributes:
-        node: the graph's name of the input.
-        name: the name of the column.
-        type: the type that the graph needs.
-        categories: the values whose positions it takes; None if it takes the values.
-    """
-
-    node: str
-    name: str
-    type: type
-    categories: tuple[str, ...] | None
-
-
 class OnnxModel:
     """A model that is ready to score with one thread.
 
@@ -84,20 +63,37 @@ class OnnxModel:
         content: the bytes of the file.
         name: the name of the model, for messages.
         provider: "cpu" or "cuda".
+        given_columns: the columns of a graph that takes them by position; None for no such graph.
+        classes: the classes in the order of the probabilities; None if the graph does not tell.
+        positive: the position of the class whose probability is computed, 0 or 1.
 
     Raises:
         SetupError: onnxruntime or its provider is missing.
         ModelError: the bytes are no model that scores columns.
     """
 
-    def __init__(self, content: bytes, name: str, provider: str = "cpu") -> None:
+    def __init__(
+        self,
+        content: bytes,
+        name: str,
+        provider: str = "cpu",
+        given_columns: Sequence[str] | None = None,
+        positive: int = 1,
+    ) -> None:
         self.content = content
         self.name = name
         self.provider = provider
+        self.given_columns = given_columns
+        self.positive = positive
         self._session = _open_session(content, name, provider)
+        facts = read_facts(self._session)
         # Column → the input that says whether it is missing.
-        self._indicators = _read_indicators(self._session)
-        self.inputs = _read_inputs(self._session, name, self._indicators.values())
+        self._indicators = {column: node for node, column in facts.get(MISSING_KEY, {}).items()}
+        self.inputs = read_inputs(self._session, name, facts, given_columns)
+        self._output = find_output(self._session, name)
+        self.classes: Sequence[Any] | None = facts.get(CLASSES_KEY) or read_classes(
+            content, self._output.name
+        )
         self._lookups = {
             spec.name: _Codes({value: code for code, value in enumerate(spec.categories)})
             for spec in self.inputs
@@ -110,7 +106,7 @@ class OnnxModel:
         return tuple(spec.name for spec in self.inputs)
 
     def score_frame(self, features: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """Score a frame: probability of class 1, float64 [n_rows], NaN if a number is missing.
+        """Score a frame: the positive class's probability, float64 [n_rows], NaN for none.
 
         Raises:
             ModelMismatchError: a column is missing.
@@ -128,7 +124,7 @@ class OnnxModel:
         )
 
     def score_records(self, records: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float64]:
-        """Score records: probability of class 1, float64 [n_rows].
+        """Score records: the positive class's probability, float64 [n_rows].
 
         Raises:
             KeyError: a record lacks a column.
@@ -137,13 +133,13 @@ class OnnxModel:
         return self._score({spec.name: self._read_records(records, spec) for spec in self.inputs})
 
     def score_arrow(self, columns: Mapping[str, pa.Array]) -> npt.NDArray[np.float64]:
-        """Score Arrow columns: probability of class 1, float64 [n_rows]."""
+        """Score Arrow columns: the positive class's probability, float64 [n_rows]."""
         return self._score(
             {spec.name: _read_array(columns[spec.name], spec) for spec in self.inputs}
         )
 
     def score_columns(self, features: Mapping[str, Column]) -> npt.NDArray[np.float64]:
-        """Score decoded columns: probability of class 1, float64 [n_rows]."""
+        """Score decoded columns: the positive class's probability, float64 [n_rows]."""
         return self._score(
             {spec.name: self._read_column(features[spec.name], spec) for spec in self.inputs}
         )
@@ -179,6 +175,7 @@ class OnnxModel:
 
     def _score(self, columns: Mapping[str, Values]) -> npt.NDArray[np.float64]:
         feed: dict[str, Values] = {}
+        shared: dict[str, list[Values]] = {}
         invalid: Values | None = None
         for spec in self.inputs:
             values = columns[spec.name]
@@ -188,19 +185,33 @@ class OnnxModel:
                     missing = np.isnan(values)
                     feed[indicator] = missing.astype(np.float32).reshape(-1, 1)
                     values = np.where(missing, 0.0, values)
-                wrong = ~np.isfinite(values)
-                if spec.type is np.int64:
-                    wrong |= np.floor(values) != values
+                if spec.is_float:
+                    wrong = np.isinf(values)
+                else:
+                    wrong = ~(np.floor(values) == values) | np.isinf(values)
                 if wrong.any():
                     values = np.where(wrong, 0.0, values)
                     invalid = wrong if invalid is None else invalid | wrong
-            feed[spec.node] = values.astype(spec.type, copy=False).reshape(-1, 1)
-        probabilities: npt.NDArray[np.float64] = self._session.run([OUTPUT], feed)[0][:, 1].astype(
-            np.float64
-        )
+            column: Values = values.astype(spec.type, copy=False).reshape(-1, 1)
+            if spec.is_alone:
+                feed[spec.node] = column
+            else:
+                shared.setdefault(spec.node, []).append(column)
+        feed |= {node: np.hstack(parts) for node, parts in shared.items()}
+        probabilities = self._run(feed)
         if invalid is not None:
             probabilities[invalid] = np.nan
         return probabilities
+
+    def _run(self, feed: dict[str, Values]) -> npt.NDArray[np.float64]:
+        found: Any = self._session.run([self._output.name], feed)[0]
+        if self._output.is_map:
+            key = (self.classes or ())[self.positive]
+            return np.array([row[key] for row in found], np.float64)
+        probabilities = np.asarray(found, np.float64).reshape(len(found), -1)
+        if probabilities.shape[1] == 1:  # that of the second class
+            return probabilities[:, 0] if self.positive else 1 - probabilities[:, 0]
+        return probabilities[:, self.positive]
 
 
 def _read_array(array: pa.Array, spec: Input) -> Values:
@@ -248,37 +259,3 @@ def _open_session(content: bytes, name: str, provider: str) -> Any:
             hint="check the GPU's driver and CUDA, or use the provider cpu",
         )
     return session
-
-
-def _read_indicators(session: Any) -> dict[str, str]:
-    """Read column → the input that says whether the column is missing."""
-    return {column: indicator for indicator, column in _read_fact(session, MISSING_KEY).items()}
-
-
-def _read_fact(session: Any, key: str) -> dict[str, Any]:
-    """Read an object in the model's metadata; empty if there is none of that name."""
-    held: dict[str, Any] = json.loads(session.get_modelmeta().custom_metadata_map.get(key, "{}"))
-    return held
-
-
-def _read_inputs(session: Any, name: str, indicators: Collection[str]) -> tuple[Input, ...]:
-    categories, columns = _read_fact(session, CATEGORIES_KEY), _read_fact(session, COLUMNS_KEY)
-    inputs = []
-    for node in session.get_inputs():
-        if node.name in indicators:
-            continue
-        if node.type not in _NUMPY_TYPES:
-            raise ModelError(
-                f"{name}: input {node.name} is a {node.type}, expected {', '.join(_NUMPY_TYPES)}",
-                hint="export it with one input of such a type for each column",
-            )
-        column = columns.get(node.name, node.name)
-        values = categories.get(column)
-        allowed = None if values is None else tuple(values)
-        inputs.append(Input(node.name, column, _NUMPY_TYPES[node.type], allowed))
-    if OUTPUT not in [node.name for node in session.get_outputs()]:
-        raise ModelError(
-            f"{name}: found no output {OUTPUT}",
-            hint="export a classifier with skl2onnx and the option zipmap=False",
-        )
-    return tuple(inputs)

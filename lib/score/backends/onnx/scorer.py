@@ -26,17 +26,22 @@ class OnnxBatchScorer:
         sha256: the sha256 of the bytes.
         name: the name of the model, for messages.
         provider: "cpu" or "cuda".
+        given_columns: the columns of a graph that takes them by position; None for no such graph.
+        positive: the position of the positive class, 0 or 1.
     """
 
     content: Broadcast[bytes]
     sha256: str
     name: str
     provider: str
+    given_columns: tuple[str, ...] | None = None
+    positive: int = 1
 
     def open(self) -> OnnxModel:
         """Open the model in this process."""
+        facts = (self.provider, self.given_columns, self.positive)
         return open_once(
-            self.sha256, lambda: OnnxModel(self.content.value, self.name, self.provider)
+            f"{self.sha256} {facts}", lambda: OnnxModel(self.content.value, self.name, *facts)
         )
 
     def __call__(self, features: Mapping[str, Column]) -> npt.NDArray[np.float64]:

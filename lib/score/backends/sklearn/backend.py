@@ -7,10 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import joblib
-import numpy as np
 
 from lib.errors import ModelError, ModelNotFoundError
+from lib.score.admission.classes import list_classes
 from lib.score.artefact import Artefact, find_artefact
+from lib.score.backends.sklearn.attributes import (
+    find_threshold,
+    list_columns,
+    refuse_other_columns,
+)
 from lib.score.backends.sklearn.worker import compute_probability
 from lib.score.base import ModelBackend, ModelPath
 from lib.score.registry import BACKENDS, BackendOptions
@@ -54,7 +59,8 @@ class SklearnBackend(ModelBackend):
     @classmethod
     def build(cls, model_path: ModelPath, options: BackendOptions) -> Self:
         """See :meth:`ModelBackend.build`."""
-        return cls(model_path, options.preprocessor_path, contract=options.contract)
+        backend = cls(model_path, options.preprocessor_path, contract=options.contract)
+        return backend.with_facts(options)
 
     @property
     def preprocessor(self) -> Any:
@@ -88,12 +94,19 @@ class SklearnBackend(ModelBackend):
 
     def wrap_model(self, model: Any, name: str) -> WorkerScorer:
         """See :meth:`ModelBackend.wrap_model`."""
+        positive = self.find_positive(list_classes(model), name, guesses=True)
         first = model if self.preprocessor is None else self.preprocessor
-        names = getattr(first, "feature_names_in_", None)
-        # Other types than scikit-learn's are ignored: some objects have a value for any attribute.
-        columns = names.tolist() if isinstance(names, np.ndarray) else None
+        columns, given = list_columns(first), self.given_columns
+        if given is not None:
+            refuse_other_columns(first, given, name)
+        # A model that knows no names takes a matrix, as it did when it was fitted.
+        matrix = given if columns is None else None
         return WorkerScorer(
-            model, name, partial(compute_probability, model, self.preprocessor), columns
+            model,
+            name,
+            partial(compute_probability, model, self.preprocessor, positive, matrix),
+            given or columns,
+            find_threshold(model, positive),
         )
 
     def describe(self) -> dict[str, Any]:

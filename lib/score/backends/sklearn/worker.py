@@ -5,6 +5,7 @@ It imports no pyspark, because a worker imports this module once, and scoring in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,21 @@ from lib.errors import ModelMismatchError
 from lib.score.scorer import Probabilities
 
 
-def compute_probability(model: Any, preprocessor: Any, features: pd.DataFrame) -> Probabilities:
-    """Compute the probability of class 1 with the model.
+def compute_probability(
+    model: Any,
+    preprocessor: Any,
+    positive: int,
+    columns: Sequence[str] | None,
+    features: pd.DataFrame,
+) -> Probabilities:
+    """Compute the probability of the positive class.
+
+    Args:
+        model: an object with ``predict_proba`` for two classes.
+        preprocessor: an object with ``transform`` that comes before it; None for none.
+        positive: the position of the positive class, 0 or 1.
+        columns: the columns in the model's order, if it takes a matrix without names; else None.
+        features: the rows to score.
 
     Returns:
         The probabilities, float64 [n_rows].
@@ -24,11 +38,14 @@ def compute_probability(model: Any, preprocessor: Any, features: pd.DataFrame) -
         ModelMismatchError: the model does not have two classes.
         Exception: the error that the model raises.
     """
-    inputs = features if preprocessor is None else preprocessor.transform(features)
+    # A frame of numbers and texts becomes a matrix of objects, as it was for the model's maker.
+    inputs = features if columns is None else features[list(columns)].to_numpy()
+    if preprocessor is not None:
+        inputs = preprocessor.transform(inputs)
     probabilities = np.asarray(model.predict_proba(inputs), dtype=np.float64)
     if probabilities.shape != (len(features), 2):
         raise ModelMismatchError(
             f"{type(model).__name__}: found probabilities of shape {probabilities.shape}, "
             f"expected {(len(features), 2)}: one column for each of two classes"
         )
-    return probabilities[:, 1]
+    return probabilities[:, positive]

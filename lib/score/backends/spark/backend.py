@@ -12,6 +12,7 @@ from lib.score.base import ModelPath
 from lib.score.fallback import NotUsableError
 from lib.score.jvm import JvmBackend, require_pyspark
 from lib.score.registry import BACKENDS
+from lib.score.scorer import ModelScorer
 from lib.spark.quoting import name_local_path
 from lib.store.compatibility import check_library
 
@@ -23,6 +24,7 @@ class SparkBackend(JvmBackend):
     """Scores with a saved ``PipelineModel``."""
 
     backend_type = "spark"
+    _positive = 1
 
     def open_model(self) -> tuple[Any, Artefact]:
         """See :meth:`ModelBackend.open_model`."""
@@ -44,7 +46,18 @@ class SparkBackend(JvmBackend):
         """
         from lib.score.backends.spark import pipeline_model
 
-        return pipeline_model.append_probability(frame, model, name)
+        return pipeline_model.append_probability(frame, model, name, self._positive)
+
+    def wrap_model(self, model: Any, name: str) -> ModelScorer:
+        """See :meth:`ModelBackend.wrap_model`."""
+        from lib.score.backends.spark import pipeline_model
+
+        self._positive = self.find_positive(pipeline_model.read_classes(model), name)
+        scorer = super().wrap_model(model, name)
+        threshold = pipeline_model.read_threshold(model)
+        if threshold is not None:  # the model's own is for the probability of its second class
+            scorer.threshold = threshold if self._positive else 1 - threshold
+        return scorer
 
 
 def _find(model_path: ModelPath) -> tuple[str, Artefact]:

@@ -1,0 +1,202 @@
+"""ONNX graphs of other tools give the maker's probability, or are refused when they are loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from onnx import TensorProto, helper
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from lib.errors import ModelMismatchError
+from lib.inference_backend import load_model, predict
+from tests.support.telco import CUSTOMER
+
+COLUMNS = ["MonthlyCharges", "tenure"]
+RNG = np.random.default_rng(3)
+ROWS = pd.DataFrame({"MonthlyCharges": RNG.uniform(20, 110, 80), "tenure": RNG.integers(0, 72, 80)})
+LEAVES = RNG.uniform(0, 1, 80) < 1 / (1 + np.exp(ROWS["tenure"] / 20 - 2))
+MODEL = make_pipeline(StandardScaler(), LogisticRegression())
+# The maker's probability that this customer leaves is the expected one.
+RECORD = {"MonthlyCharges": 70.0, "tenure": 12}
+
+
+def fit(labels: Sequence[Any]) -> tuple[Any, float]:
+    """Fit on labels for leaving and staying; return the model, and the maker's probability."""
+    model = MODEL.fit(ROWS, np.where(LEAVES, labels[0], labels[1]))
+    position = list(model.classes_).index(labels[0])
+    return model, float(model.predict_proba(pd.DataFrame([RECORD]))[0][position])
+
+
+def export(model: Any, kind: str = "Float", *, wide: bool = False, zipmap: bool = False) -> Any:
+    from skl2onnx import to_onnx  # type: ignore[import-untyped]  # skl2onnx has no types
+    from skl2onnx.common import data_types  # type: ignore[import-untyped]
+
+    tensor = getattr(data_types, f"{kind}TensorType")
+    inputs = (
+        [("X", tensor([None, 2]))] if wide else [(name, tensor([None, 1])) for name in ROWS.columns]
+    )
+    return to_onnx(model, initial_types=inputs, options={"zipmap": zipmap})
+
+
+def score(content: bytes, path: Path, **options: Any) -> tuple[str, float]:
+    (path / "m.onnx").write_bytes(content)
+    labels, probabilities = predict(
+        load_model("onnx", path / "m.onnx", contract=CUSTOMER, **options), RECORD
+    )
+    return labels[0], probabilities[0]
+
+
+@pytest.mark.parametrize("zipmap", [False, True])
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [((1, 0), None), (("Yes", "No"), None), (("Churned", "Stayed"), "Churned"), ((3, 7), "3")],
+)
+def test_the_graph_tells_which_probability_is_whose(
+    tmp_path: Path, labels: tuple[Any, Any], told: str | None, zipmap: bool
+) -> None:
+    model, expected = fit(labels)
+    content = export(model, zipmap=zipmap).SerializeToString()
+    label, probability = score(content, tmp_path, positive_class=told)
+    assert probability == pytest.approx(expected, abs=1e-6)
+    assert label == ("Yes" if expected >= 0.5 else "No")
+    assert 0.55 < expected < 0.95
+
+
+def test_classes_that_are_not_known_are_refused(tmp_path: Path) -> None:
+    model, _ = fit(("Churned", "Stayed"))
+    expected = "m/onnx: found the classes 'Churned' and 'Stayed', expected the labels 'No' and"
+    with pytest.raises(ModelMismatchError, match=expected):
+        score(export(model).SerializeToString(), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["Float", "Double"])
+def test_one_input_for_all_columns_takes_them_in_the_order_that_is_named(
+    tmp_path: Path, kind: str
+) -> None:
+    model, expected = fit((1, 0))
+    content = export(model, kind, wide=True).SerializeToString()
+    # In float64 the converter writes a graph that names no classes.
+    told = "1" if kind == "Double" else None
+    found = score(content, tmp_path, columns=COLUMNS, positive_class=told)[1]
+    assert found == pytest.approx(expected, abs=1e-6)
+    for columns, message in (
+        (None, r"found input X of 2 columns without names, expected one input for each column .*"),
+        (["tenure"], r"found input X of 2 columns without names, expected 1 \(name the columns"),
+    ):
+        with pytest.raises(ModelMismatchError, match=message):
+            score(content, tmp_path, columns=columns)
+
+
+def rename_outputs(model: Any, **names: str) -> bytes:
+    for node in model.graph.node:
+        node.output[:] = [names.get(it, it) for it in node.output]
+    for output in model.graph.output:
+        output.name = names.get(output.name, output.name)
+    outputs = list(model.graph.output)
+    del model.graph.output[:]
+    model.graph.output.extend(reversed(outputs))
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def test_outputs_may_have_other_names_and_another_order(tmp_path: Path) -> None:
+    model, expected = fit((1, 0))
+    content = rename_outputs(export(model), probabilities="scores", label="class")
+    assert score(content, tmp_path)[1] == pytest.approx(expected, abs=1e-6)
+
+
+def make_sigmoid(**metadata: Any) -> bytes:
+    """Make a graph as a neural network leaves it: one column, without the names of classes."""
+    inputs = [helper.make_tensor_value_info(it, TensorProto.FLOAT, ["n", 1]) for it in COLUMNS]
+    output = helper.make_tensor_value_info("dense", TensorProto.FLOAT, ["n", 1])
+    nodes = [
+        helper.make_node("Sub", COLUMNS, ["difference"]),
+        helper.make_node("Constant", [], ["scale"], value_float=0.01),
+        helper.make_node("Mul", ["difference", "scale"], ["scaled"]),
+        helper.make_node("Sigmoid", ["scaled"], ["dense"]),
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "network", inputs, [output]),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=onnx.IR_VERSION_2023_5_5,
+    )
+    helper.set_model_props(model, {key: json.dumps(it) for key, it in metadata.items()})
+    content: bytes = model.SerializeToString()
+    return content
+
+
+# 1 / (1 + exp(-(70 - 12) / 100))
+SIGMOID = 0.6410674
+
+
+def test_a_single_column_counts_for_the_class_that_is_named(tmp_path: Path) -> None:
+    for told, expected in (("1", SIGMOID), ("0", 1 - SIGMOID)):
+        found = score(make_sigmoid(), tmp_path, positive_class=told)[1]
+        assert found == pytest.approx(expected, abs=1e-6)
+    by_metadata = make_sigmoid(classes=["Yes", "No"])
+    assert score(by_metadata, tmp_path)[1] == pytest.approx(1 - SIGMOID, abs=1e-6)
+    with pytest.raises(ModelMismatchError, match="m/onnx: found a model that does not name its"):
+        score(make_sigmoid(), tmp_path)
+
+
+def test_three_classes_are_refused(tmp_path: Path) -> None:
+    model = MODEL.fit(ROWS, np.arange(80) % 3)
+    with pytest.raises(ModelMismatchError, match=r"shape \[None, 3\]\), expected one with"):
+        score(export(model).SerializeToString(), tmp_path)
+    zipped = export(model, zipmap=True).SerializeToString()
+    with pytest.raises(ModelMismatchError, match="found a model of 3 classes"):
+        score(zipped, tmp_path)
+
+
+def make_tree() -> bytes:
+    """Make a tree that gives 0.25 up to charges of 50, 0.75 above, and 0.75 if they are missing."""
+    node = helper.make_node(
+        "TreeEnsembleClassifier",
+        ["X"],
+        ["label", "probabilities"],
+        domain="ai.onnx.ml",
+        classlabels_int64s=[0, 1],
+        class_ids=[0, 1, 0, 1],
+        class_nodeids=[1, 1, 2, 2],
+        class_treeids=[0, 0, 0, 0],
+        class_weights=[0.75, 0.25, 0.25, 0.75],
+        nodes_falsenodeids=[2, 0, 0],
+        nodes_featureids=[0, 0, 0],
+        nodes_hitrates=[1.0, 1.0, 1.0],
+        nodes_missing_value_tracks_true=[0, 0, 0],
+        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"],
+        nodes_nodeids=[0, 1, 2],
+        nodes_treeids=[0, 0, 0],
+        nodes_truenodeids=[1, 0, 0],
+        nodes_values=[50.0, 0.0, 0.0],
+        post_transform="NONE",
+    )
+    graph = helper.make_graph(
+        [node],
+        "tree",
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, [None, 2])],
+        [
+            helper.make_tensor_value_info("label", TensorProto.INT64, [None]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 2]),
+        ],
+    )
+    domains = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    model = helper.make_model(graph, opset_imports=domains, ir_version=onnx.IR_VERSION_2023_5_5)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def test_missing_numbers_reach_a_graph_that_takes_them(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(make_tree())
+    backend = load_model("onnx", tmp_path / "m.onnx", columns=COLUMNS, contract=CUSTOMER)
+    rows = pd.DataFrame({"MonthlyCharges": [20.0, 80.0, np.nan], "tenure": [1, 2, 3]})
+    assert predict(backend, rows) == (["No", "Yes", "Yes"], [0.25, 0.75, 0.75])
