@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
+from types import TracebackType
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -30,6 +32,9 @@ class WarmUp(Background):
     mostly waits for Kafka; otherwise the first batch would wait for all that. The answers are
     thrown away. What goes wrong here goes wrong again in the first batch, which reports it.
 
+    If the block fails, the process will end soon: then the warm-up ends too, because Python's end
+    aborts the process, with another exit code, while a thread is in the code of a C++ library.
+
     Does nothing where there is nothing for workers to do, or where executors are on other machines:
     there may be none yet.
 
@@ -52,10 +57,22 @@ class WarmUp(Background):
         self._scorer = scorer
         self._contract = contract
         self._route = route
+        self._group = f"warm-up-{uuid.uuid4().hex}"
         self._is_needed = is_local(spark) and route.has_workers
         if route.score == "workers":
             # This makes a copy of the model that the query shares, so no thread does it.
             scorer.build_batch_scorer(spark)
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super().__exit__(exception_type, exception, traceback)
+        if exception is not None and self._thread.is_alive():
+            self._spark.sparkContext.cancelJobGroup(self._group)
+            self._thread.join(_PATIENCE_S)
 
     def _run(self) -> None:
         if not self._is_needed:
@@ -69,7 +86,7 @@ class WarmUp(Background):
         context = self._spark.sparkContext
         records = build_stand_ins(self._spark, self._contract, context.defaultParallelism)
         output = OutputSettings("", "", "")
-        context.setJobDescription("warm-up of the Python workers")
+        context.setJobGroup(self._group, "warm-up of the Python workers")
         messages = score_records(records, self._scorer, self._contract, output, self._route)
         messages.toArrow()
 

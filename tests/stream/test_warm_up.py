@@ -16,6 +16,7 @@ from lib.stream.plan import score_records
 from lib.stream.route import Route
 from lib.stream.warm_up import WarmUp, build_stand_ins
 from tests.support.telco import CUSTOMER
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -55,6 +56,12 @@ class Slow(Witness):
     def score(self, features: Mapping[str, Any]) -> Any:
         time.sleep(3)
         return super().score(features)
+
+
+class Hanging(Witness):
+    def score(self, features: Mapping[str, Any]) -> Any:
+        super().score(features)
+        time.sleep(600)
 
 
 class Native(Witness):
@@ -151,3 +158,20 @@ def test_the_block_does_not_wait_for_a_worker_that_hangs(
     assert list(tmp_path.iterdir()) == []
     warm_up._thread.join()
     assert list(tmp_path.iterdir()) != []
+
+
+def test_a_block_that_fails_ends_the_thread_of_a_worker_that_hangs(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lib.stream.warm_up._PATIENCE_S", 0.5)
+    warm_up = WarmUp(spark, Hanging(tmp_path), CUSTOMER, IN_WORKERS)
+
+    def refuse() -> None:
+        wait_until(lambda: list(tmp_path.iterdir()) != [])  # a worker has begun
+        monkeypatch.setattr("lib.stream.warm_up._PATIENCE_S", 60.0)
+        raise ValueError("refused")
+
+    with pytest.raises(ValueError, match="refused"), warm_up:
+        refuse()
+
+    assert not warm_up._thread.is_alive()
