@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,8 @@ from lib.errors import DiskFullError, FileError
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # A device with less room counts as full: a block that no file can take may be left.
 _LEAST_BYTES = 64 * 1024
+# An empty file says nothing about space, and some devices have room for one small file more.
+_PROBE_BYTES = 64 * 1024
 _MOUNTS = Path("/proc/self/mounts")
 #: The words for a full device in messages of the JVM and of this module.
 NO_SPACE = "No space left on device"
@@ -76,6 +80,32 @@ def naming_file(path: str | os.PathLike[str]) -> Iterator[None]:
         if error.errno is None:
             raise
         raise build_file_error(error, path) from error
+
+
+def check_folder(folder: Path) -> None:
+    """Make sure that files can be written in a folder, which is made if it is missing.
+
+    Raises:
+        FileError: this user must not write there, or the device takes no file.
+    """
+    probe = folder / f".probe-{uuid.uuid4().hex}"
+    with naming_file(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
+        try:
+            probe.write_bytes(b"\0" * _PROBE_BYTES)
+        finally:
+            probe.unlink(missing_ok=True)
+
+
+def find_local_path(place: str) -> str | None:
+    """Return the path of a local file, which may be a URL; None if it is on another file system."""
+    scheme, colon, rest = place.partition(":")
+    if scheme == "file":
+        return re.sub("^//+", "/", rest)
+    return None if colon and "/" not in scheme else place
 
 
 def find_mount(path: str) -> Mount | None:

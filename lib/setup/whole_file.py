@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lib.errors import SetupError
+from lib.errors import DiskFullError, SetupError
 from lib.file_errors import build_file_error
 from lib.setup.places import BUILD_ROOT
 
@@ -50,7 +50,8 @@ def need_written_folder() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SetupError(
-            build_file_error(error, error.filename or BUILD_ROOT).message,
-            hint="run `make setup` as the user who owns the folder; then a start writes nothing",
-        ) from error
+        found = build_file_error(error, error.filename or BUILD_ROOT)
+        hint = "run `make setup` as the user who owns the folder; then a start writes nothing"
+        if isinstance(found, DiskFullError):
+            hint = "free some space there"
+        raise SetupError(found.message, hint=hint) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import gettempdir
@@ -12,7 +11,7 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it sh
 from pyspark.sql import SparkSession
 
 from lib.errors import DiskFullError, ScoringError
-from lib.file_errors import NO_SPACE, find_full
+from lib.file_errors import NO_SPACE, find_full, find_local_path
 from lib.spark.root_cause import find_root_cause
 from lib.spark.session import wait_for_tasks
 
@@ -31,7 +30,7 @@ def name_full_places(failure: ScoringError, places: Sequence[str]) -> ScoringErr
     """
     if NO_SPACE not in failure.message:
         return failure
-    full = find_full([path for it in places if (path := _find_local(it)) is not None])
+    full = find_full([path for it in places if (path := find_local_path(it)) is not None])
     if not full:
         return failure
     named = type(failure)(f"{failure.message}: full is {', '.join(full)}", hint=_HINT)
@@ -77,11 +76,3 @@ def quiet_log() -> Iterator[None]:
     finally:
         wait_for_tasks(session)  # the tasks beside one that failed write traces too
         context.setLogLevel(before)
-
-
-def _find_local(place: str) -> str | None:
-    """Return the path of a local file, which may be a URL; None if it is on another file system."""
-    scheme, colon, rest = place.partition(":")
-    if scheme == "file":
-        return re.sub("^//+", "/", rest)
-    return None if colon and "/" not in scheme else place

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import ModelCorruptError, ModelInUseError, ModelNotFoundError, SettingsError
-from lib.file_errors import naming_file
+from lib.file_errors import check_folder, naming_file
 from lib.record.contract import Contract
 from lib.record.contract_writer import write_contract
 from lib.store.champions import (
@@ -36,8 +36,6 @@ from lib.store.reference import CHAMPION, VERSION, ModelReference, is_name
 from lib.store.version import CONTRACT_ARTEFACT, ModelVersion, open_version
 from lib.store.writing import sync
 
-# No version is smaller.
-_PROBE_BYTES = 64 * 1024
 # The errors, by platform, of renaming a folder to the name of one that is not empty.
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EACCES})
 
@@ -124,14 +122,7 @@ class ModelStore:
             FileError: this user must not write there, or the device takes no file.
             SettingsError: the name is not valid.
         """
-        folder = self._folder(name)
-        probe = folder / f".probe-{uuid.uuid4().hex}"
-        with naming_file(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            try:
-                probe.write_bytes(b"\0" * _PROBE_BYTES)
-            finally:
-                probe.unlink(missing_ok=True)
+        check_folder(self._folder(name))
 
     def _claim_number(self, folder: Path, aside: Path, draft: ModelMetadata) -> ModelVersion:
         """Rename ``aside`` to the next free number; concurrent saves get different numbers."""

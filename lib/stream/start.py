@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from lib.errors import KafkaSetupError
+from lib.errors import KafkaSetupError, ScoringError
 from lib.exactly_once.checkpoint.reader import CheckpointReader
 from lib.exactly_once.sink import ExactlyOnceSettings, ExactlyOnceSink
 from lib.exactly_once.transaction.settings import OnStep, ignore_step
@@ -123,7 +123,10 @@ def start_stream(
             judge=lambda failure: name_full_places(sink.judge(failure), places),
             rejections=rejections,
         )
-    stream.start(stop or StopSignal())
+    try:
+        stream.start(stop or StopSignal())
+    except ScoringError as error:
+        raise name_full_places(error, places) from error.__cause__
     return stream
 
 

@@ -24,4 +24,10 @@ def small_disk(place: Path) -> Iterator[Path]:
         (place / "ballast").write_bytes(b"\0" * 230_000)
         yield place
     finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)  # Spark may still hold a file
+        # Spark may still hold a file.
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def make_read_only(disk: Path) -> None:
+    """Mount a small disk again, so that it can only be read."""
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)

@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 import uuid
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
 from pyspark.sql import SparkSession
 
-from lib.errors import CheckpointDamagedError, QueryFailedError, SettingsError, SinkError
+from lib.errors import (
+    CheckpointDamagedError,
+    DiskFullError,
+    FileError,
+    QueryFailedError,
+    ScoringError,
+    SettingsError,
+    SinkError,
+)
+from lib.file_errors import check_folder, find_local_path
 from lib.spark.root_cause import find_root_cause
 
 #: It sets permissions in Java; ``./spark-submit.sh`` puts it on the class path and tells Spark.
@@ -124,7 +134,8 @@ class CheckpointFiles:
 
         Raises:
             SettingsError: this user must not write; names the folder.
-            QueryFailedError: the file system cannot write now, for a reason that may pass.
+            QueryFailedError: the file system cannot write now, for a reason that may pass; a full
+                device is named.
         """
         for folder in (made, *others):
             if folder != made and not self.exists(folder):
@@ -135,13 +146,25 @@ class CheckpointFiles:
                 self._files.create(probe, True).close()
                 self._files.delete(probe, False)
             except Py4JJavaError as error:
-                cause = find_root_cause(error)
-                message = f"the checkpoint's folder {self.name(folder)} cannot be written: {cause}"
-                if _DENIED.search(cause):
-                    raise SettingsError(
-                        message, hint="let this user write there, or name another --checkpoint"
-                    ) from error
-                raise QueryFailedError(message) from error
+                raise self._explain_refusal(self.name(folder), find_root_cause(error)) from error
+
+    def _explain_refusal(self, folder: str, cause: str) -> ScoringError:
+        """Build the error about a folder that Hadoop cannot write, for which Java gives a cause."""
+        what = "the checkpoint cannot be written"
+        local = find_local_path(folder)
+        if local is not None:
+            # Java does not say why it makes no folder, and knows no devices.
+            try:
+                check_folder(Path(local))
+            except DiskFullError as error:
+                return QueryFailedError(f"{what}: {error.message}", hint=error.hint)
+            except FileError as error:
+                return SettingsError(f"{what}: {error.message}", hint=error.hint)
+        message = f"{what}: {folder}: {cause}"
+        if _DENIED.search(cause):
+            hint = "let this user write there, or name another --checkpoint"
+            return SettingsError(message, hint=hint)
+        return QueryFailedError(message)
 
     def set_aside(self, now: datetime) -> str:
         """Rename the checkpoint, so that the query begins a new one in its place.

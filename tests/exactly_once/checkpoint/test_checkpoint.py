@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lib.errors import ResumeRefusedError, SettingsError, SinkError
+from lib.errors import QueryFailedError, ResumeRefusedError, SettingsError, SinkError
 from lib.exactly_once.offsets.resume import CheckpointDamage, CheckpointPosition
 from tests.exactly_once.checkpoint.damaging import DAMAGES, damage
+from tests.support.small_disk import make_read_only, small_disk
 
 pytest.importorskip("pyspark")
 
@@ -240,8 +242,42 @@ def test_a_folder_that_cannot_be_written_is_named(
     spark: SparkSession, tmp_path: Path, folder: str
 ) -> None:
     (tmp_path / folder).write_text("not a folder")
-    with pytest.raises(SettingsError, match=f"the checkpoint's folder {tmp_path}/{folder} cannot"):
+    with pytest.raises(SettingsError) as refusal:
         CheckpointReader(spark, str(tmp_path), "in").check_writable()
+    assert refusal.value.message == (
+        f"the checkpoint cannot be written: {tmp_path}/{folder}: Not a directory"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_device_that_takes_no_file_of_the_checkpoint_is_named(
+    spark: SparkSession, tmp_path: Path, scheme: str, *, is_new: bool
+) -> None:
+    with small_disk(tmp_path / "full") as full, small_disk(tmp_path / "read only") as read_only:
+        for disk in (full, read_only):
+            if not is_new:
+                (disk / "check point" / "exactly-once").mkdir(parents=True)
+        with suppress(OSError), (full / "rest").open("wb", buffering=0) as rest:
+            while True:
+                rest.write(b"\0" * 4096)
+        make_read_only(read_only)
+
+        # It may get space again, so this failure may pass.
+        with pytest.raises(QueryFailedError) as no_space:
+            CheckpointReader(spark, f"{scheme}{full}/check point", "in").check_writable()
+        with pytest.raises(SettingsError) as refusal:
+            CheckpointReader(spark, f"{scheme}{read_only}/check point", "in").check_writable()
+
+    what = "the checkpoint cannot be written"
+    assert str(no_space.value) == (
+        f"{what}: {full}/check point/exactly-once: no space is left on tmpfs, which is mounted at"
+        f" {full} (free some space, or name another place)"
+    )
+    assert str(refusal.value) == (
+        f"{what}: {read_only}/check point/exactly-once: tmpfs, which is mounted at {read_only},"
+        " can only be read (name another place, or mount it to be written)"
+    )
 
 
 def test_a_look_whether_a_checkpoint_can_be_written_leaves_nothing(

@@ -101,7 +101,8 @@ def test_a_checkpoint_that_cannot_be_written_is_refused_before_anything_is_claim
     (tmp_path / "file").write_text("no folder")
     place = str(tmp_path / "file" / "checkpoint")
 
-    with pytest.raises(SettingsError, match=f"folder {place}/exactly-once cannot be written"):
+    reason = f"the checkpoint cannot be written: {place}/exactly-once: Not a directory"
+    with pytest.raises(SettingsError, match=reason):
         copying.start_sink(checkpoint=place)
     assert {offset for offset, _ in copying.committed().values()} == {-1001}
 
