@@ -46,8 +46,21 @@ test: setup ## Run all tests, on a real broker and a real Spark
 test-fast: setup ## Run the tests that need neither Spark nor Kafka (a minute)
 	@$(PYTEST) -m "not spark and not broker" $(ARGS)
 
+ZOO := build/zoo
+ZOO_STAMP := $(ZOO)/.installed-$(shell cksum < requirements/zoo.txt | tr ' ' '-')
+
+.PHONY: zoo
+zoo: setup $(ZOO_STAMP) ## Score models of other libraries (XGBoost, LightGBM, CatBoost, …), which it installs into build/zoo
+	@PYTHONPATH=$(ZOO) $(RUN) -m pytest tests/zoo $(ARGS)
+
+$(ZOO_STAMP): | $(STAMP)
+	@echo "installing libraries of other models into $(ZOO) (about 300 MB) ..."
+	@rm -rf $(ZOO)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --target $(ZOO) -r requirements/zoo.txt
+	@touch $@
+
 .PHONY: check
-check: lint types test ## What CI runs: lint, format, types, then all tests
+check: lint types zoo test ## What CI runs: lint, format, types, other libraries' models, then all tests
 
 .PHONY: lint
 lint: setup ## Check style and format, change nothing

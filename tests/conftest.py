@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from fcntl import LOCK_EX, flock
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:  # pure tests must not even import them
 # A loaded machine is slow, not wrong, so no test measures how long an example takes.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# These tests need libraries that only `make zoo` has.
+collect_ignore = [] if find_spec("lightgbm") else ["zoo"]
 
 #: Fixtures that start a JVM, and the marker that each one gives; the costliest stands last.
 _MARKERS = {

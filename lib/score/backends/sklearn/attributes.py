@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -17,6 +18,9 @@ from lib.score.scorer import DEFAULT_THRESHOLD
 _NAMES = ("feature_names_in_", "feature_names_", "feature_name_")
 # The names that LightGBM and CatBoost make up for columns that have none.
 _MADE_UP = re.compile(r"(Column_)?\d+")
+
+# Older releases take the position of a category among those of the batch.
+_XGBOOST_WITH_CATEGORIES = (3, 1)
 
 
 def list_columns(model: Any) -> list[str] | None:
@@ -71,6 +75,31 @@ def _find_method(model: Any) -> str:
         return method
     inner = getattr(model, "estimator_", model.estimator)
     return "predict_proba" if hasattr(inner, "predict_proba") else "decision_function"
+
+
+def are_texts_categories(model: Any, name: str) -> bool:
+    """Tell whether a model of LightGBM or XGBoost was fitted on texts of the type ``category``.
+
+    Args:
+        model: a fitted model.
+        name: the name of model and backend, for messages.
+
+    Raises:
+        ModelMismatchError: the installed XGBoost takes categories by their position in a batch.
+    """
+    library = type(model).__module__.partition(".")[0]
+    if library == "lightgbm":
+        return bool(model.booster_.pandas_categorical)
+    if library != "xgboost" or "c" not in (model.get_booster().feature_types or ()):
+        return False
+    installed: str = sys.modules["xgboost"].__version__
+    if tuple(map(int, installed.split(".")[:2])) < _XGBOOST_WITH_CATEGORIES:
+        raise ModelMismatchError(
+            f"{name}: found categories and xgboost {installed}, expected xgboost 3.1 or newer,"
+            " which stores them in the model",
+            hint="upgrade xgboost and fit the model again, or encode the texts in a pipeline",
+        )
+    return True
 
 
 def refuse_other_columns(model: Any, given: Sequence[str], name: str) -> None:

@@ -12,11 +12,17 @@ from lib.errors import ModelError, ModelNotFoundError
 from lib.score.admission.classes import list_classes
 from lib.score.artefact import Artefact, find_artefact
 from lib.score.backends.sklearn.attributes import (
+    are_texts_categories,
     find_threshold,
     list_columns,
     refuse_other_columns,
 )
-from lib.score.backends.sklearn.worker import compute_probability
+from lib.score.backends.sklearn.worker import (
+    Prepare,
+    compute_probability,
+    take_categories,
+    take_matrix,
+)
 from lib.score.base import ModelBackend, ModelPath
 from lib.score.registry import BACKENDS, BackendOptions
 from lib.score.workers.scorer import WorkerScorer
@@ -99,12 +105,16 @@ class SklearnBackend(ModelBackend):
         columns, given = list_columns(first), self.given_columns
         if given is not None:
             refuse_other_columns(first, given, name)
-        # A model that knows no names takes a matrix, as it did when it was fitted.
-        matrix = given if columns is None else None
+        prepare: Prepare | None = None
+        if given is not None and columns is None:
+            # A model that knows no names takes a matrix, as it did when it was fitted.
+            prepare = partial(take_matrix, given)
+        elif are_texts_categories(first, name):
+            prepare = take_categories
         return WorkerScorer(
             model,
             name,
-            partial(compute_probability, model, self.preprocessor, positive, matrix),
+            partial(compute_probability, model, self.preprocessor, positive, prepare),
             given or columns,
             find_threshold(model, positive),
         )

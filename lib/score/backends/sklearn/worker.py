@@ -5,7 +5,7 @@ It imports no pyspark, because a worker imports this module once, and scoring in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,25 @@ import pandas as pd
 from lib.errors import ModelMismatchError
 from lib.score.scorer import Probabilities
 
+Prepare = Callable[[pd.DataFrame], Any]
+
+
+def take_matrix(columns: Sequence[str], features: pd.DataFrame) -> Any:
+    """Take columns as a matrix: [n_rows, n_columns], of objects if a column holds texts."""
+    return features[list(columns)].to_numpy()
+
+
+def take_categories(features: pd.DataFrame) -> pd.DataFrame:
+    """Give texts the type ``category``; LightGBM and XGBoost find each value in their own list."""
+    texts = features.select_dtypes("object").columns
+    return features.astype(dict.fromkeys(texts, "category"))
+
 
 def compute_probability(
     model: Any,
     preprocessor: Any,
     positive: int,
-    columns: Sequence[str] | None,
+    prepare: Prepare | None,
     features: pd.DataFrame,
 ) -> Probabilities:
     """Compute the probability of the positive class.
@@ -28,7 +41,8 @@ def compute_probability(
         model: an object with ``predict_proba`` for two classes.
         preprocessor: an object with ``transform`` that comes before it; None for none.
         positive: the position of the positive class, 0 or 1.
-        columns: the columns in the model's order, if it takes a matrix without names; else None.
+        prepare: a function that gives the rows the form that the model was fitted on; None if that
+            is a frame with texts and numbers.
         features: the rows to score.
 
     Returns:
@@ -38,8 +52,7 @@ def compute_probability(
         ModelMismatchError: the model does not have two classes.
         Exception: the error that the model raises.
     """
-    # A frame of numbers and texts becomes a matrix of objects, as it was for the model's maker.
-    inputs = features if columns is None else features[list(columns)].to_numpy()
+    inputs = features if prepare is None else prepare(features)
     if preprocessor is not None:
         inputs = preprocessor.transform(inputs)
     probabilities = np.asarray(model.predict_proba(inputs), dtype=np.float64)

@@ -1,0 +1,471 @@
+"""Models of many libraries give their maker's probability, or are refused before the first record.
+
+``make zoo`` runs it in an environment that has the libraries, which the project does not need.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    IsolationForest,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.svm import SVC, LinearSVC
+
+from lib.errors import ModelError
+from lib.inference_backend import load_model, predict
+from lib.record.contract_file import parse_contract
+from lib.score.admission.probe import probe
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+if TYPE_CHECKING:
+    pass
+
+CONTRACT = parse_contract(
+    """
+name = "loan"
+[identifier]
+name = "id"
+[label]
+name = "state"
+negative = "paid"
+positive = "lost"
+[[features]]
+name = "purpose"
+kind = "category"
+allowed = ["car", "house", "other"]
+[[features]]
+name = "income"
+kind = "number"
+minimum = 0
+maximum = 1000
+nullable = true
+[[features]]
+name = "years"
+kind = "integer"
+minimum = 1
+maximum = 40
+[[features]]
+name = "married"
+kind = "boolean"
+""",
+    "loan.toml",
+)
+RNG = np.random.default_rng(7)
+SIZE = 240
+ROWS = pd.DataFrame(
+    {
+        "purpose": RNG.choice(["car", "house", "other"], SIZE),
+        "income": np.where(RNG.uniform(size=SIZE) < 0.1, np.nan, RNG.uniform(0, 1000, SIZE)),
+        "years": RNG.integers(1, 41, SIZE),
+        "married": RNG.integers(0, 2, SIZE),
+    }
+)
+NUMBERS = ["income", "years", "married"]
+LOST = ROWS["income"].fillna(300) / 1000 + RNG.uniform(0, 1, SIZE) < 0.9
+TEXTS = np.where(LOST, "lost", "paid")
+CODES = LOST.to_numpy().astype(int)
+PLAIN = ROWS.fillna(0.0)
+CATEGORIES = ROWS.astype({"purpose": "category"})
+
+
+def fill(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.astype(float).fillna(0.0)
+
+
+def encode(encoder: Any = None) -> Any:
+    """Build a transformer that encodes texts and fills missing numbers."""
+    numbers = make_pipeline(FunctionTransformer(fill), StandardScaler())
+    return make_column_transformer((encoder or OneHotEncoder(), ["purpose"]), (numbers, NUMBERS))
+
+
+def fit(model: Any, rows: Any = ROWS, labels: Any = TEXTS) -> Any:
+    with warnings.catch_warnings(action="ignore"):
+        return model.fit(rows, labels)
+
+
+def pipe(classifier: Any, labels: Any = TEXTS, encoder: Any = None) -> Any:
+    return fit(make_pipeline(encode(encoder), classifier), labels=labels)
+
+
+def boost(library: str, **options: Any) -> Any:
+    import catboost  # type: ignore[import-not-found]  # only `make zoo` has these libraries
+    import lightgbm  # type: ignore[import-not-found]
+    import xgboost  # type: ignore[import-not-found]
+
+    return {
+        "lightgbm": partial(lightgbm.LGBMClassifier, n_estimators=10, verbose=-1),
+        "xgboost": partial(xgboost.XGBClassifier, n_estimators=10),
+        "catboost": partial(
+            catboost.CatBoostClassifier, iterations=10, verbose=0, allow_writing_files=False
+        ),
+    }[library](**options)
+
+
+def make_own_threshold() -> Any:
+    search = TunedThresholdClassifierCV(
+        make_pipeline(encode(), LogisticRegression()), response_method="predict_proba"
+    )
+    return fit(search, labels=CODES)
+
+
+# Name → (what makes a fitted model, the frame that its maker scores, the options of loading).
+Case = tuple[Callable[[], Any], pd.DataFrame, dict[str, Any]]
+MODELS: dict[str, Case] = {
+    "logistic regression": (lambda: pipe(LogisticRegression()), ROWS, {}),
+    "logistic regression on codes": (lambda: pipe(LogisticRegression(), CODES), ROWS, {}),
+    "logistic regression on booleans": (lambda: pipe(LogisticRegression(), LOST), ROWS, {}),
+    "logistic regression on other texts": (
+        lambda: pipe(LogisticRegression(), np.where(LOST, "bad", "good")),
+        ROWS,
+        {"positive_class": "bad"},
+    ),
+    "logistic regression on -1 and 1": (
+        lambda: pipe(LogisticRegression(), np.where(LOST, -1, 1)),
+        ROWS,
+        {"positive_class": "-1"},
+    ),
+    "set_output": (
+        lambda: fit(
+            make_pipeline(
+                encode(OneHotEncoder(sparse_output=False)), LogisticRegression()
+            ).set_output(transform="pandas")
+        ),
+        ROWS,
+        {},
+    ),
+    "random forest": (lambda: pipe(RandomForestClassifier(20, random_state=0)), ROWS, {}),
+    "histogram boosting on categories": (
+        lambda: fit(HistGradientBoostingClassifier(max_iter=10), CATEGORIES),
+        CATEGORIES,
+        {},
+    ),
+    "histogram boosting in a pipeline": (
+        lambda: pipe(HistGradientBoostingClassifier(max_iter=10), encoder=OrdinalEncoder()),
+        ROWS,
+        {},
+    ),
+    "calibrated forest": (
+        lambda: fit(
+            CalibratedClassifierCV(
+                make_pipeline(encode(), RandomForestClassifier(10, random_state=0))
+            )
+        ),
+        ROWS,
+        {},
+    ),
+    "calibrated support vectors": (
+        lambda: fit(CalibratedClassifierCV(make_pipeline(encode(), LinearSVC()))),
+        ROWS,
+        {},
+    ),
+    "stacking": (
+        lambda: pipe(
+            StackingClassifier([("a", GaussianNB()), ("b", KNeighborsClassifier())], cv=3)
+        ),
+        ROWS,
+        {},
+    ),
+    "soft voting": (
+        lambda: pipe(
+            VotingClassifier([("a", GaussianNB()), ("b", LogisticRegression())], voting="soft")
+        ),
+        ROWS,
+        {},
+    ),
+    "grid search": (
+        lambda: fit(
+            GridSearchCV(
+                make_pipeline(encode(), LogisticRegression()),
+                {"logisticregression__C": [0.1, 1.0]},
+            )
+        ),
+        ROWS,
+        {},
+    ),
+    "tuned threshold": (make_own_threshold, ROWS, {}),
+    "neural network": (
+        lambda: pipe(MLPClassifier((8,), max_iter=300, random_state=0)),
+        ROWS,
+        {},
+    ),
+    "a matrix without names": (
+        lambda: fit(
+            HistGradientBoostingClassifier(max_iter=10), ROWS[["years", "income"]].to_numpy()
+        ),
+        ROWS[["years", "income"]],
+        {"columns": ["years", "income"]},
+    ),
+    "XGBoost on categories": (
+        lambda: fit(boost("xgboost", enable_categorical=True), CATEGORIES, CODES),
+        CATEGORIES,
+        {},
+    ),
+    "XGBoost on numbers": (lambda: fit(boost("xgboost"), ROWS[NUMBERS], CODES), ROWS[NUMBERS], {}),
+    "XGBoost in a pipeline": (lambda: pipe(boost("xgboost"), CODES), ROWS, {}),
+    "XGBoost on a matrix": (
+        lambda: fit(boost("xgboost"), ROWS[["years", "income"]].to_numpy(), CODES),
+        ROWS[["years", "income"]],
+        {"columns": ["years", "income"]},
+    ),
+    "LightGBM on categories": (
+        lambda: fit(boost("lightgbm"), CATEGORIES),
+        CATEGORIES,
+        {},
+    ),
+    "LightGBM on numbers in another order": (
+        lambda: fit(boost("lightgbm"), ROWS[NUMBERS[::-1]]),
+        ROWS[NUMBERS[::-1]],
+        {},
+    ),
+    "LightGBM on a matrix": (
+        lambda: fit(boost("lightgbm"), ROWS[["years", "income"]].to_numpy()),
+        ROWS[["years", "income"]],
+        {"columns": ["years", "income"]},
+    ),
+    "CatBoost on texts": (
+        lambda: fit(boost("catboost", cat_features=["purpose"]), ROWS),
+        ROWS,
+        {},
+    ),
+    "CatBoost on numbers in another order": (
+        lambda: fit(boost("catboost"), ROWS[NUMBERS[::-1]]),
+        ROWS[NUMBERS[::-1]],
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_scores_as_its_maker_does(tmp_path: Path, name: str) -> None:
+    make, rows, options = MODELS[name]
+    model = make()
+    joblib.dump(model, tmp_path / "m.joblib")
+    classes = [str(it) for it in model.classes_]
+    told = options.get("positive_class")
+    positive = next(it for it in (told, "lost", "1", "True") if it in classes)
+    inputs = rows.to_numpy() if options.get("columns") else rows
+    with warnings.catch_warnings(action="ignore"):
+        makers = model.predict_proba(inputs)[:, classes.index(positive)]
+
+    backend = load_model("sklearn", tmp_path / "m.joblib", contract=CONTRACT, **options)
+    # The stream's features are in the contract's order, and texts are objects.
+    labels, found = predict(backend, ROWS)
+
+    assert probe(backend, CONTRACT).rows == 7
+    np.testing.assert_allclose(found, makers, rtol=0, atol=1e-6)
+    # The models have learned something, so that the other class would show.
+    assert np.mean(np.asarray(found)[LOST]) > np.mean(np.asarray(found)[~LOST]) + 0.05
+    own = float(getattr(model, "best_threshold_", 0.5))
+    assert labels == ["lost" if it >= own else "paid" for it in np.round(found, 6)]
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "a regression": (
+        lambda: pipe(LinearRegression(), CODES),
+        "found a Pipeline, expected an object with predict_proba",
+    ),
+    "support vectors without probabilities": (
+        lambda: pipe(SVC()),
+        "found a Pipeline, expected an object with predict_proba",
+    ),
+    "an outlier detector": (
+        lambda: pipe(IsolationForest(n_estimators=5)),
+        "found a Pipeline, expected an object with predict_proba",
+    ),
+    "three classes": (
+        lambda: pipe(LogisticRegression(), np.arange(SIZE) % 3),
+        r"m/sklearn: found a model of 3 classes \('0' and '1' and '2'\), expected two",
+    ),
+    "one class": (
+        lambda: pipe(RandomForestClassifier(3), np.full(SIZE, "lost")),
+        r"m/sklearn: found a model of 1 classes \('lost'\), expected two",
+    ),
+    "other texts": (
+        lambda: pipe(LogisticRegression(), np.where(LOST, "bad", "good")),
+        r"found the classes 'bad' and 'good', expected the labels 'paid' and 'lost' or 0 and 1"
+        r" \(name the class that means 'lost': --positive-class ",
+    ),
+    "a missing number that it does not take": (
+        lambda: fit(GaussianNB(), PLAIN[NUMBERS]),
+        r"found no probability for the stand-ins with income = None, which contract loan allows:"
+        r" ValueError: Input X contains NaN",
+    ),
+    "a text that it has not seen": (
+        lambda: fit(
+            make_pipeline(encode(), LogisticRegression()),
+            ROWS[ROWS["purpose"] != "house"],
+            TEXTS[ROWS["purpose"] != "house"],
+        ),
+        r"found no probability for the stand-ins with purpose = 'house', which contract loan",
+    ),
+    "LightGBM on a matrix, without --columns": (
+        lambda: fit(boost("lightgbm"), ROWS[NUMBERS].to_numpy()),
+        "found a model that takes its columns by their order and knows no names",
+    ),
+    "CatBoost on a matrix, without --columns": (
+        lambda: fit(boost("catboost"), ROWS[NUMBERS].to_numpy()),
+        "found a model that takes its columns by their order and knows no names",
+    ),
+    "LightGBM on a column that the contract does not have": (
+        lambda: fit(boost("lightgbm"), ROWS[NUMBERS].assign(age=1.0)),
+        r"found records without the columns \['age'\]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_model_that_cannot_be_scored_rightly_is_refused(tmp_path: Path, name: str) -> None:
+    make, expected = REFUSED[name]
+    joblib.dump(make(), tmp_path / "m.joblib")
+    with pytest.raises(ModelError, match=expected):
+        probe(load_model("sklearn", tmp_path / "m.joblib", contract=CONTRACT), CONTRACT)
+
+
+# ------------------------------------------------------------------------------------------ ONNX
+
+
+def export(model: Any, library: str) -> bytes:
+    """Export a model of numbers with one input for all, as the converters' documents show it."""
+    import onnxmltools  # type: ignore[import-not-found]
+    from onnxmltools.convert.common.data_types import (  # type: ignore[import-not-found]
+        FloatTensorType,
+    )
+
+    convert = getattr(onnxmltools, f"convert_{library}")
+    inputs = [("input", FloatTensorType([None, len(NUMBERS)]))]
+    content: bytes = convert(model, initial_types=inputs, target_opset=15).SerializeToString()
+    return content
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_a_boosted_model_as_onnx_scores_as_its_maker_does(tmp_path: Path, library: str) -> None:
+    model = fit(boost(library), ROWS[NUMBERS].to_numpy(np.float32), CODES)
+    (tmp_path / "m.onnx").write_bytes(export(model, library))
+    makers = model.predict_proba(ROWS[NUMBERS].to_numpy(np.float32))[:, 1]
+
+    backend = load_model("onnx", tmp_path / "m.onnx", contract=CONTRACT, columns=NUMBERS)
+
+    assert probe(backend, CONTRACT).rows == 7
+    np.testing.assert_allclose(predict(backend, ROWS)[1], makers, rtol=0, atol=1e-6)
+
+
+def make_network(weights: Any, scale: Any, bias: Any) -> bytes:
+    """Make the graph that PyTorch's exporter writes: Gemm, Relu, Gemm, Softmax; no classes."""
+    from onnx import IR_VERSION_2023_5_5, TensorProto, helper, numpy_helper
+
+    constants = [
+        numpy_helper.from_array(np.asarray(it, np.float32), name)
+        for name, it in {"w1": weights, "w2": scale, "b2": bias}.items()
+    ]
+    nodes = [
+        helper.make_node("Gemm", ["input", "w1"], ["hidden"]),
+        helper.make_node("Relu", ["hidden"], ["active"]),
+        helper.make_node("Gemm", ["active", "w2", "b2"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["output"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "main_graph",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 2])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 2])],
+        constants,
+    )
+    domains = [helper.make_opsetid("", 18)]
+    model = helper.make_model(graph, opset_imports=domains, ir_version=IR_VERSION_2023_5_5)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def test_a_network_as_onnx_scores_as_its_maker_does_once_its_class_is_named(tmp_path: Path) -> None:
+    weights, scale = [[0.1, -0.2], [0.05, 0.3]], [[0.4, -0.4], [-0.1, 0.2]]
+    (tmp_path / "m.onnx").write_bytes(make_network(weights, scale, [0.0, 0.1]))
+    rows = PLAIN[["years", "married"]].to_numpy()
+    logits = np.maximum(rows @ np.array(weights), 0) @ np.array(scale) + [0.0, 0.1]
+    makers = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    columns = ["years", "married"]
+
+    for told, position in (("1", 1), ("0", 0)):
+        backend = load_model(
+            "onnx", tmp_path / "m.onnx", contract=CONTRACT, columns=columns, positive_class=told
+        )
+        assert probe(backend, CONTRACT).rows == 7
+        found = predict(backend, ROWS)[1]
+        np.testing.assert_allclose(found, makers[:, position], rtol=0, atol=1e-6)
+    with pytest.raises(ModelError, match="found a model that does not name its classes"):
+        load_model("onnx", tmp_path / "m.onnx", contract=CONTRACT, columns=columns)
+
+
+# ----------------------------------------------------------------------------------------- Spark
+
+
+def make_spark_pipeline(classifier: Any) -> Any:
+    from pyspark.ml import Pipeline
+    from pyspark.ml.feature import Imputer, StringIndexer, VectorAssembler
+
+    return Pipeline(
+        stages=[
+            StringIndexer(inputCol="state", outputCol="label"),
+            StringIndexer(inputCol="purpose", outputCol="purpose_index", handleInvalid="keep"),
+            Imputer(inputCols=["income"], outputCols=["income_filled"]),
+            VectorAssembler(
+                inputCols=["purpose_index", "income_filled", "years", "married"],
+                outputCol="features",
+            ),
+            classifier,
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", ["LogisticRegression", "GBTClassifier", "RandomForestClassifier"])
+def test_a_classifier_of_spark_scores_as_its_maker_does(
+    spark: SparkSession, tmp_path: Path, name: str
+) -> None:
+    from pyspark.ml import classification
+
+    frame = spark.createDataFrame(ROWS.assign(state=TEXTS))
+    model = make_spark_pipeline(getattr(classification, name)()).fit(frame)
+    model.save((tmp_path / "m").as_uri())
+    labels = list(model.stages[0].labels)
+    makers = [
+        float(row.probability[labels.index("lost")]) for row in model.transform(frame).collect()
+    ]
+
+    backend = load_model("spark", tmp_path / "m", spark_session=spark, contract=CONTRACT)
+
+    assert probe(backend, CONTRACT).rows == 7
+    np.testing.assert_allclose(predict(backend, ROWS)[1], makers, rtol=0, atol=1e-6)
+
+
+def test_a_classifier_of_spark_without_probabilities_is_refused(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    from pyspark.ml.classification import LinearSVC as SparkLinearSVC
+
+    frame = spark.createDataFrame(ROWS.assign(state=TEXTS))
+    make_spark_pipeline(SparkLinearSVC()).fit(frame).save((tmp_path / "m").as_uri())
+    with pytest.raises(ModelError, match="found a model that does not name its classes"):
+        load_model("spark", tmp_path / "m", spark_session=spark, contract=CONTRACT)
