@@ -21,6 +21,7 @@ from lib.source.parquet import read_parquet
 from lib.spark.local_session import build_local_session
 from lib.stream.plan import score_records
 from lib.stream.route import choose_route
+from lib.stream.watch.model_failures import ModelFailures
 
 
 def replay(settings: ReplaySettings) -> int:
@@ -44,8 +45,12 @@ def replay(settings: ReplaySettings) -> int:
     )
     started_s = time.monotonic()
     route = choose_route(spark, settings, scorer)
-    messages = score_records(records, scorer, contract, output, route)
-    report = sink.write(messages, output, contract)
+    failures = ModelFailures(spark, scorer.scored_by, settings.model_failure_limit)
+    messages = score_records(records, scorer, contract, output, route, failures.policy)
+    try:
+        report = sink.write(messages, output, contract)
+    finally:
+        failures.tell(is_last=True)
     total, duration_s = report.predictions + report.dead_letters, time.monotonic() - started_s
     print(
         f"{total:,} records in {duration_s:.1f} s by {scorer.scored_by}:"

@@ -230,6 +230,18 @@ class WorkerError(SinkError):
     remedy = "--verbose shows the whole trace"
 
 
+class ModelFailingError(ModelError, SinkError):
+    """The model fails on nearly all records, which are not made dead letters one after the other.
+
+    Its message may be shown whole: it holds no contents of records.
+    """
+
+    remedy = (
+        "name another version with --model, or let each such record become a dead letter with"
+        " --model-failure-limit 1"
+    )
+
+
 class PlanRefusedError(SinkError):
     """The plan would break the guarantee, such as a shuffle before commits on executors."""
 

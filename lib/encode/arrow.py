@@ -43,6 +43,7 @@ def encode_batch(
     probabilities: npt.NDArray[np.float64],
     settings: MessageSettings,
     now: datetime,
+    failures: Mapping[int, str] | None = None,
 ) -> pa.RecordBatch:
     """Encode exactly one message for each record, in their order.
 
@@ -54,6 +55,8 @@ def encode_batch(
             failed.
         settings: the topics, the format and the model.
         now: the time of scoring, with a time zone.
+        failures: position among the m valid records → why the model failed, for those dead letters
+            that shall say it.
 
     Returns:
         The messages: [n_rows] of :data:`MESSAGE_SCHEMA`.
@@ -67,9 +70,12 @@ def encode_batch(
     topics: pa.Array = pa.repeat(output.output_topic, records.num_rows)
     headers: pa.Array = pa.nulls(records.num_rows, HEADERS_ARROW)
     if failed:
+        positions = np.flatnonzero(decoded.valid)
+        reasons = {int(positions[place]): text for place, text in (failures or {}).items()}
         letters = [
             _encode_dead_letter(
-                records, position, decoded.violations.get(position, ()), settings, now
+                *(records, position, decoded.violations.get(position, ())),
+                *(reasons.get(position), settings, now),
             )
             for position in failed
         ]
@@ -169,6 +175,7 @@ def _encode_dead_letter(
     records: pa.RecordBatch,
     position: int,
     violations: Sequence[Violation],
+    reason: str | None,
     settings: MessageSettings,
     now: datetime,
 ) -> tuple[bytes | None, list[Header] | None]:
@@ -176,7 +183,7 @@ def _encode_dead_letter(
     value: bytes | None = records["source_value"][position].as_py()
     own = parse_headers(records["source_headers"][position].as_py())
     error = _find_error(violations)
-    message = _describe_all(violations, value, settings.contract)
+    message = _describe_all(violations, reason, value, settings.contract)
     listed = [violation.to_dict() for violation in violations]
     topic: str = records["source_topic"][position].as_py()
     retries = _count_retries(own)
@@ -216,9 +223,11 @@ def _find_error(violations: Sequence[Violation]) -> ErrorType:
     return ErrorType.PROCESSING if is_whole else ErrorType.VALIDATION
 
 
-def _describe_all(violations: Sequence[Violation], value: bytes | None, contract: Contract) -> str:
+def _describe_all(
+    violations: Sequence[Violation], reason: str | None, value: bytes | None, contract: Contract
+) -> str:
     if not violations:
-        return messages.NO_PROBABILITY
+        return messages.NO_PROBABILITY + (f": {reason}" if reason else "")
     framing = find_framing(value, contract)
     return "; ".join([*map(_describe, violations), *([framing.hint] if framing else ())])
 

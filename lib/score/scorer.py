@@ -28,7 +28,11 @@ class BatchScorer(Protocol):
     """A model in a worker. It gets there as a pickle, and opens its model on the first call."""
 
     def __call__(self, features: Mapping[str, Column]) -> Probabilities:
-        """Compute the probability of each row: float64 [n_rows]; outside of [0, 1] for none."""
+        """Compute the probability of each row: float64 [n_rows]; outside of [0, 1] for none.
+
+        It may raise any error: :func:`lib.score.workers.halves.score_batch` finds the rows on which
+        it does.
+        """
 
 
 class ModelScorer(ABC):

@@ -119,6 +119,13 @@ class PlanSettings(ModelSettings):
         f" {', '.join(kind.name for kind in _NATIVE if kind.workers_decode)} in micro-batches, not"
         " on a cluster; for other models these always do",
     )
+    model_failure_limit: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="share of failing records, of at least 200 that a Python worker has scored, at"
+        " which the job stops instead of making dead letters of them; 1 for never",
+    )
     dead_letter_format: Literal["headers", "envelope"] = Field(
         "headers",
         description="headers: original bytes, the error in headers; envelope: a JSON value",

@@ -17,6 +17,7 @@ from lib.messages.dead_letter import DeadLetterFormat, OutputSettings
 from lib.record.contract import Contract
 from lib.record.prediction import list_fields
 from lib.sink.kept import keep_on_disk
+from lib.spark.failed_query import find_failing_model
 from lib.spark.quoting import quote
 from lib.spark.root_cause import find_root_cause
 
@@ -90,11 +91,14 @@ class ParquetSink:
             contract: the contract of the records, which names the fields of predictions.
 
         Raises:
+            ModelFailingError: the model fails on nearly all records.
             SinkError: the plan failed, or its result cannot be written.
         """
         try:
             return self._write(frame, output, contract)
         except (PySparkException, Py4JJavaError) as error:
+            if (failing := find_failing_model(error)) is not None:
+                raise failing from error
             raise SinkError(
                 f"reading, scoring or writing to --output {self._root} failed:"
                 f" {find_root_cause(error)}",

@@ -6,6 +6,7 @@ import re
 
 from lib.errors import (
     BatchTooLargeError,
+    ModelFailingError,
     PlanRefusedError,
     QueryFailedError,
     SinkError,
@@ -14,7 +15,7 @@ from lib.errors import (
     SourceTimestampError,
     WorkerError,
 )
-from lib.spark.root_cause import find_root_cause, list_causes
+from lib.spark.root_cause import find_raised, find_root_cause, list_causes
 
 # Words of the root cause → the error. All other errors may pass: executors and brokers come and go,
 # and a restart costs seconds.
@@ -46,6 +47,8 @@ def build_query_error(what: str, error: BaseException) -> SinkError:
         what: the beginning of the message, such as "the query failed".
         error: the error that PySpark has raised.
     """
+    if (failing := find_failing_model(error)) is not None:
+        return failing
     cause = find_root_cause(error)
     message = f"{what}: {cause}"
     whole = f"{cause} {error}"
@@ -69,6 +72,20 @@ def build_query_error(what: str, error: BaseException) -> SinkError:
         hint = f"the executors need {packages}, in the driver's versions"
         return WorkerError(message, hint=hint if fault[1] in _MISSING_PACKAGE else None)
     return QueryFailedError(message)
+
+
+def find_failing_model(error: BaseException) -> ModelFailingError | None:
+    """Find the error of a worker that has stopped because the model fails; None for another error.
+
+    Its words are the only ones of a worker that are told: they hold no contents of records.
+
+    Args:
+        error: the error that PySpark has raised.
+    """
+    raised = find_raised(list_causes(error)[-1])
+    if raised is None or raised.kind.rpartition(".")[2] != ModelFailingError.__name__:
+        return None
+    return ModelFailingError(raised.words.removesuffix(f" ({ModelFailingError.remedy})"))
 
 
 def _mentions(text: str, words: tuple[str, ...]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from lib.errors import first_line
@@ -10,7 +11,23 @@ from lib.errors import first_line
 _MAX_CHARS = 300
 # The trace of a Python worker within the JVM's message: its frames, then the error.
 _FRAME = re.compile(r'^ +File "(?:.*/)?([^/"]+)", line (\d+)', re.MULTILINE)
-_RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?:: .*)?$", re.MULTILINE)
+_RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?:: (.*))?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class RaisedError:
+    """An error that a Python worker has raised.
+
+    Attributes:
+        kind: the name of its class, with the module where it has one.
+        words: the first line of its message, which may quote a record.
+        file, line: its place.
+    """
+
+    kind: str
+    words: str
+    file: str
+    line: str
 
 
 def find_root_cause(error: BaseException) -> str:
@@ -47,9 +64,16 @@ def find_python_error(text: str) -> str | None:
     Args:
         text: the message of ``org.apache.spark.api.python.PythonException``.
     """
+    raised = find_raised(text)
+    if raised is None:
+        return None
+    return f"{raised.kind} in a Python worker ({raised.file}, line {raised.line})"
+
+
+def find_raised(text: str) -> RaisedError | None:
+    """Find the error of a Python worker; see :func:`find_python_error`."""
     frames = list(_FRAME.finditer(text))
     raised = _RAISED.search(text, frames[-1].end()) if frames else None
     if raised is None:
         return None
-    file, line = frames[-1].groups()
-    return f"{raised[1]} in a Python worker ({file}, line {line})"
+    return RaisedError(raised[1], raised[2] or "", *frames[-1].groups())

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
 import pyarrow as pa
 
 from lib.decode.engines.arrow import decode_batch
 from lib.encode.arrow import encode_batch
 from lib.messages.dead_letter import MessageSettings
-from lib.score.scorer import BatchScorer
+from lib.score.scorer import BatchScorer, Probabilities
+from lib.score.workers.failures import TOLERANT, FailurePolicy
+from lib.score.workers.halves import ColumnRows, score_batch
 from lib.spark.worker_batches import map_batches
 
 
@@ -27,10 +28,12 @@ class BatchPlan:
     Attributes:
         score: the model.
         settings: the settings of the messages.
+        failures: the policy about rows on which the model fails.
     """
 
     score: BatchScorer
     settings: MessageSettings
+    failures: FailurePolicy = TOLERANT
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield exactly one message for each record, in their order."""
@@ -42,7 +45,12 @@ class BatchPlan:
         The headers are text; see ``lib.messages.header_text``.
         """
         decoded = decode_batch(records["source_value"], self.settings.contract)
-        probabilities = np.empty(0)
-        if decoded.valid.any():
-            probabilities = np.asarray(self.score(decoded.features), dtype=np.float64)
-        return encode_batch(records, decoded, probabilities, self.settings, datetime.now(UTC))
+        tally = self.failures.open(self.settings.model_version)
+        scores = score_batch(self._score, ColumnRows(decoded.features), tally)
+        return encode_batch(
+            *(records, decoded, scores.probabilities, self.settings, datetime.now(UTC)),
+            scores.failures,
+        )
+
+    def _score(self, rows: ColumnRows) -> Probabilities:
+        return self.score(rows.columns)

@@ -14,6 +14,7 @@ from lib.messages.columns import MESSAGE_TYPES
 from lib.messages.dead_letter import MessageSettings, OutputSettings
 from lib.record.contract import Contract
 from lib.score.scorer import BatchScorer
+from lib.score.workers.failures import TOLERANT, FailurePolicy
 from lib.stream.one_pass import BatchPlan
 from lib.stream.route import Route
 
@@ -61,13 +62,14 @@ def score_records(
     contract: Contract,
     output: OutputSettings,
     route: Route,
+    failures: FailurePolicy = TOLERANT,
 ) -> DataFrame:
     """Check, score and encode records; see :func:`plan_scoring`.
 
     Returns:
         The messages, with the columns of ``lib.messages.columns.MESSAGE_SCHEMA``.
     """
-    return plan_scoring(records, scorer, contract, output, route).to_messages()
+    return plan_scoring(records, scorer, contract, output, route, failures).to_messages()
 
 
 def plan_scoring(
@@ -76,6 +78,7 @@ def plan_scoring(
     contract: Contract,
     output: OutputSettings,
     route: Route,
+    failures: FailurePolicy = TOLERANT,
 ) -> ScoringPlan:
     """Plan to check, score and encode records, without an action or a side effect.
 
@@ -88,12 +91,13 @@ def plan_scoring(
         contract: the contract of the records.
         output: the topics and the format of the messages.
         route: the route, which says who decodes and who scores.
+        failures: the policy about rows on which the model fails; by default each is a dead letter.
     """
     settings = MessageSettings(contract, output, scorer.threshold, scorer.scored_by)
     if route.score == "workers":
         # If the model runs in Python anyway, workers do everything in one pass over the bytes.
         score = scorer.build_batch_scorer(records.sparkSession)
-        return ScoringPlan(select_for_workers(records), BatchPlan(score, settings))
+        return ScoringPlan(select_for_workers(records), BatchPlan(score, settings, failures))
     decode = decode_in_workers if route.decode == "workers" else decode_records
     decoded = decode(records, contract)
     scored = scorer.with_probability(decoded)

@@ -20,6 +20,7 @@ from lib.spark.session import silence
 from lib.stream.new_progress import NewProgress
 from lib.stream.watch.guard import QueryGuard
 from lib.stream.watch.held_back import HeldBack
+from lib.stream.watch.model_failures import ModelFailures
 from lib.stream.watch.rejections import RejectionWatch
 from lib.stream.watch.restarts import RestartPolicy
 from lib.stream.watch.stop_signal import StopSignal
@@ -49,6 +50,7 @@ class RunningQuery:
         rejections: counts dead letters, to say why there are many; None for nobody.
         is_detour_over: a function that tells whether the query stands in for another one, whose
             time has come: the query is ended after its batch, and started again.
+        failures: the failures of the model, which are told; None for none.
     """
 
     query: StreamingQuery
@@ -64,6 +66,7 @@ class RunningQuery:
         judge: Callable[[ScoringError], ScoringError] = lambda failure: failure,
         rejections: RejectionWatch | None = None,
         is_detour_over: Callable[[], bool] = lambda: False,
+        failures: ModelFailures | None = None,
     ) -> None:
         self._start = start
         self._restarts = restarts
@@ -73,6 +76,7 @@ class RunningQuery:
         self._judge = judge
         self._rejections = rejections
         self._is_detour_over = is_detour_over
+        self._failures = failures
         self._totals = Totals()
         self._seen = -1
         self.sink = sink
@@ -119,6 +123,8 @@ class RunningQuery:
             stop.end_work()
             if self.sink is not None:
                 self.sink.close()
+            if self._failures is not None:
+                self._failures.tell(is_last=True)
             view.close(self._totals)
         return self._totals
 
@@ -232,6 +238,8 @@ class RunningQuery:
         return self.query.lastProgress is not None
 
     def _show_new(self, view: ProgressView) -> None:
+        if self._failures is not None:
+            self._failures.tell()
         for event in self._new_progress.take():
             self._guard.signs.note()
             held_back = None if self._held_back is None else self._held_back.records

@@ -32,6 +32,7 @@ from lib.stream.running_query import RunningQuery
 from lib.stream.watch.guard import QueryGuard
 from lib.stream.watch.held_back import HeldBack
 from lib.stream.watch.life_signs import LifeSigns
+from lib.stream.watch.model_failures import ModelFailures
 from lib.stream.watch.outage import Brokers, OutageWatch
 from lib.stream.watch.rejections import RejectionWatch, build_reader
 from lib.stream.watch.restarts import RestartPolicy
@@ -71,8 +72,10 @@ def start_stream(
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
     )
 
+    failures = ModelFailures(spark, scorer.scored_by, settings.model_failure_limit)
+
     def plan(records: DataFrame) -> ScoringPlan:
-        return plan_scoring(records, scorer, contract, output, route)
+        return plan_scoring(records, scorer, contract, output, route, failures.policy)
 
     def start(writer: DataStreamWriter, *, is_real_time: bool = False) -> StreamingQuery:
         with _planned_for(spark, route):
@@ -113,6 +116,7 @@ def start_stream(
             judge=lambda failure: name_full_places(query.judge(failure), places),
             rejections=rejections,
             is_detour_over=lambda: query.is_detour_over,
+            failures=failures,
         )
     else:
         chosen = replace(_exactly_once(settings, route.commit), on_step=on_step)
@@ -122,6 +126,7 @@ def start_stream(
             *(count_written, held_back),
             judge=lambda failure: name_full_places(sink.judge(failure), places),
             rejections=rejections,
+            failures=failures,
         )
     try:
         stream.start(stop or StopSignal())

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shlex
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from pyspark.sql import SparkSession
 
 from lib.decode.engines.python import decode_value
+from lib.errors import ModelFailingError
+from lib.exit_codes import find_exit_code
 from lib.inference_backend import load_model, predict
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.progress import BatchProgress, Totals
@@ -22,12 +27,23 @@ from lib.waiting import wait_until
 from tests.docs.documents import read_section
 from tests.end_to_end.jobs import Deployment, read_account
 from tests.end_to_end.query import start_query
+from tests.score.models import export_fussy_onnx, fit_fussy_pipeline
 from tests.support.records import record
 from tests.support.telco import CONTRACT_FILE, CUSTOMER
 from tests.support.topics import Record, build_customers, produce, read_topic
 
 if TYPE_CHECKING:
     from tests.conftest import TopicFactory
+
+
+@pytest.fixture(scope="module")
+def fussy_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Save a model that raises on some records, for scikit-learn and as an ONNX graph."""
+    folder = tmp_path_factory.mktemp("fussy")
+    pipeline = fit_fussy_pipeline()
+    joblib.dump(pipeline, folder / "fussy.joblib")
+    (folder / "fussy.onnx").write_bytes(export_fussy_onnx(pipeline))
+    return folder
 
 
 class RecordingView:
@@ -230,6 +246,61 @@ def test_the_fallback_is_visible_in_every_prediction(
 
     account = read_account(deployment, records)
     assert {p.model for p in account.predictions.values()} == {"alone/sklearn"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options", "fix"),
+    [
+        ("joblib", {}, {"model": "churn@champion"}),
+        ("onnx", {"commit": "executor"}, {"model_failure_limit": 1}),
+        ("joblib", {"delivery": "at-least-once"}, {"model_failure_limit": 1}),
+    ],
+    ids=["driver", "executor", "at-least-once"],
+)
+def test_a_model_that_fails_on_nearly_all_records_stops_the_job_before_it_writes(
+    spark: SparkSession,
+    deployment: Deployment,
+    fussy_models: Path,
+    caplog: pytest.LogCaptureFixture,
+    suffix: str,
+    options: dict[str, Any],
+    fix: dict[str, Any],
+) -> None:
+    good = [(b"good %d" % n, record(customerID=f"good-{n}")) for n in range(40)]
+    bad = [(b"bad %d" % n, record(customerID=f"bad-{n}", tenure=37)) for n in range(900)]
+    produce(deployment.bootstrap_servers, deployment.input_topic, [*good, *bad])
+    lone = {"model": str(fussy_models / f"fussy.{suffix}"), "contract": CONTRACT_FILE}
+    texts = {
+        "joblib": "ValueError: Found unknown categories [np.int64(…)] in column … during transform",
+        "onnx": "Unknown Category and zeros",
+    }
+
+    with pytest.raises(ModelFailingError) as caught:
+        score(spark, deployment, **lone, **options)
+
+    assert re.search(r"model fussy/\w+ failed on \d+ of \d+ records, \d+%, ", str(caught.value))
+    assert texts[suffix] in caught.value.message
+    assert str(caught.value).endswith("become a dead letter with --model-failure-limit 1)")
+    assert find_exit_code(caught.value) == 1
+    assert "starting it again" not in caplog.text
+    for name in (deployment.output_topic, deployment.dead_letter_topic):
+        assert read_topic(deployment.bootstrap_servers, name) == []
+
+    score(spark, deployment, **options, **(fix if "model" in fix else lone | fix))
+
+    account = read_account(deployment, [*good, *bad])
+    assert account.faults == {}
+    failed = {} if "model" in fix else dict(bad)
+    assert account.dead_letters.keys() == failed.keys()
+    for letter in account.dead_letters.values():
+        assert letter.error_type == "inference_error"
+        assert letter.message.startswith(
+            "the model gave no probability between 0 and 1 for a valid record: "
+        )
+        assert texts[suffix] in letter.message
+    told = [it for it in caplog.messages if "which became dead letters" in it]
+    assert sum(int(it.split(" failed on ")[1].split()[0]) for it in told) == len(failed)
+    assert all(texts[suffix] in it for it in told)
 
 
 def test_envelopes_hold_the_original_message_and_their_common_framing_is_told(

@@ -229,7 +229,7 @@ def test_integers_come_as_text_where_the_contract_says_so(*, takes_text: bool) -
         it.features["months"] if it.is_valid else str(it.violations[0].rule) for it in decoded
     ]
     numbers = [it for it in expected if isinstance(it, int)]
-    assert batch.features["months"].tolist() == numbers  # type: ignore[union-attr]
+    assert batch.features["months"].tolist() == numbers
     assert batch.violations == {
         row: it.violations for row, it in enumerate(decoded) if not it.is_valid
     }

@@ -59,6 +59,40 @@ def fit_sklearn_pipeline(training: pd.DataFrame) -> Any:
     return pipeline.fit(training[list(CUSTOMER.feature_names)], training["label"])
 
 
+#: The tenure on which the models of :func:`fit_fussy_pipeline` fail.
+UNKNOWN_TENURE = 37
+
+
+def fit_fussy_pipeline() -> Any:
+    """Fit a model that raises on one tenure, which its encoder does not know, and on no other."""
+    known = [it for it in range(121) if it != UNKNOWN_TENURE]
+    customers = build_customers(200, seed=4)
+    customers["tenure"] = np.resize(known, 200)
+    columns = ColumnTransformer([("tenure", OneHotEncoder(categories=[known]), ["tenure"])])
+    pipeline = make_pipeline(columns, LogisticRegression(max_iter=1_000))
+    return pipeline.fit(customers, build_labels(customers))
+
+
+def export_fussy_onnx(pipeline: Any) -> bytes:
+    """Export such a model as an ONNX graph, which fails on the same tenure."""
+    from skl2onnx import to_onnx  # type: ignore[import-untyped]  # skl2onnx has no types
+    from skl2onnx.common.data_types import (  # type: ignore[import-untyped]
+        FloatTensorType,
+        Int64TensorType,
+        StringTensorType,
+    )
+
+    types = {Kind.CATEGORY: StringTensorType, Kind.INTEGER: Int64TensorType}
+    inputs = [
+        (field.name, types.get(field.kind, FloatTensorType)([None, 1]))
+        for field in CUSTOMER.features
+    ]
+    graph: bytes = to_onnx(
+        pipeline, initial_types=inputs, options={"zipmap": False}
+    ).SerializeToString()
+    return graph
+
+
 def fit_spark_pipeline(training: DataFrame, invalid_numbers: str = "error") -> PipelineModel:
     """Fit a one-hot logistic regression in Spark; ``invalid_numbers`` is ``handleInvalid``."""
     from pyspark.ml import Pipeline

@@ -13,8 +13,15 @@ import pytest
 from lib.errors import ModelCorruptError, ModelError, ModelMismatchError, SetupError
 from lib.inference_backend import OnnxBackend, get_backend_info, load_model, predict
 from lib.score.backends.onnx.model import OnnxModel
+from lib.score.workers.failures import FailureTally
+from lib.score.workers.halves import ColumnRows, score_batch
 from tests.score.conftest import save_version
-from tests.score.models import build_customers
+from tests.score.models import (
+    UNKNOWN_TENURE,
+    build_customers,
+    export_fussy_onnx,
+    fit_fussy_pipeline,
+)
 from tests.support.telco import CUSTOMER
 
 CUSTOMERS = build_customers(50, seed=3)
@@ -180,3 +187,31 @@ def test_a_version_brings_its_threshold_and_name(onnx_path: Path, tmp_path: Path
     assert backend.scored_by == "churn@1/onnx"
     assert backend.threshold == 0.32
     assert len(predict(backend, CUSTOMERS, backend="onnx")[1]) == 50
+
+
+def test_rows_on_which_the_graph_fails_are_isolated_and_nothing_is_printed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    pipeline = fit_fussy_pipeline()
+    model = OnnxModel(export_fussy_onnx(pipeline), "fussy")
+    customers = CUSTOMERS.replace({"tenure": {UNKNOWN_TENURE: 0}})
+    customers.loc[[3, 40], "tenure"] = UNKNOWN_TENURE
+    sound = customers["tenure"] != UNKNOWN_TENURE
+    expected = np.full(50, np.nan)
+    expected[sound] = pipeline.predict_proba(customers[sound])[:, 1]
+    capfd.readouterr()
+
+    frames = score_batch(model.score_frame, customers, FailureTally("fussy/onnx"))
+    arrow = score_batch(
+        lambda rows: model.score_arrow(rows.columns),
+        ColumnRows(as_arrow(customers)),
+        FailureTally("fussy/onnx"),
+    )
+
+    np.testing.assert_allclose(frames.probabilities, expected, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(arrow.probabilities, frames.probabilities)
+    assert frames.failures == arrow.failures
+    assert frames.failures.keys() == {3, 40}
+    assert {text.partition(": ")[0] for text in frames.failures.values()} == {"Fail"}
+    assert all("Unknown Category and zeros" in text for text in frames.failures.values())
+    assert capfd.readouterr().err == ""

@@ -31,6 +31,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "count": ("12", 12),
     "create_topic": ("true", True),
     "dead_letter_format": ("envelope", "envelope"),
+    "model_failure_limit": ("0.5", 0.5),
     "dead_letter_topic": ("dead", "dead"),
     "decoder": ("python", "python"),
     "dry_run": ("1", True),

@@ -6,6 +6,7 @@ import pytest
 
 from lib.errors import (
     BatchTooLargeError,
+    ModelFailingError,
     PlanRefusedError,
     QueryFailedError,
     SinkError,
@@ -95,3 +96,14 @@ def test_a_missing_package_names_the_way_out_and_no_error_quotes_a_record() -> N
 
     assert "packages of requirements/" in (missing.hint or "")
     assert failed.message == "the query failed: KeyError in a Python worker (one_pass.py, line 51)"
+
+
+def test_a_model_that_fails_on_nearly_all_records_is_told_with_its_words() -> None:
+    told = ModelFailingError("model m@1/onnx failed on 200 of 200 records, 100%, most often with …")
+    trace = worker_trace(f"lib.errors.ModelFailingError: {told}")
+
+    error = build_query_error("the query failed", RuntimeError(trace))
+
+    assert type(error) is ModelFailingError
+    assert (error.message, error.hint) == (told.message, told.hint)
+    assert not error.is_transient

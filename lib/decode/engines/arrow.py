@@ -46,6 +46,18 @@ class Category:
     codes: npt.NDArray[np.int64]
     allowed: tuple[str, ...]
 
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, indices: npt.NDArray[np.int64]) -> Category:
+        """Return the rows at these positions."""
+        return Category(self.codes.take(indices), self.allowed)
+
+    def tolist(self) -> list[str | None]:
+        """Return the values as a list."""
+        values: list[str | None] = self.to_objects().tolist()
+        return values
+
     def to_objects(self) -> npt.NDArray[np.object_]:
         """Return the values: str [n_rows], None for no value."""
         # The code of a missing value points to the last position.

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.errors import (
+    ModelFailingError,
     PlanRefusedError,
     SinkError,
     SinkFencedError,
@@ -45,6 +46,7 @@ _REPORTED = {
         SinkOffsetsGoneError,
         SinkRejectedError,
         SinkRetryExhaustedError,
+        ModelFailingError,
         PlanRefusedError,
         SinkError,
     )

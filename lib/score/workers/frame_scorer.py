@@ -11,6 +11,7 @@ import pandas as pd
 
 from lib.decode.engines.arrow import Category, Column
 from lib.score.scorer import Probabilities
+from lib.score.workers.failures import TOLERANT
 from lib.score.workers.halves import Compute, score_batch
 from lib.score.workers.shared import open_once
 
@@ -26,21 +27,22 @@ class FrameScorer:
         content: the pickle of the function.
         sha256: the sha256 of the pickle.
         columns: the columns that it takes, in its order.
+        name: the name of model and backend.
     """
 
     content: Broadcast[bytes]
     sha256: str
     columns: tuple[str, ...]
+    name: str
 
     def score_frame(self, rows: pd.DataFrame) -> Probabilities:
         """Compute the probability of each row: float64 [n_rows]; NaN if the model gave none."""
-        compute: Compute = open_once(self.sha256, lambda: pickle.loads(self.content.value))
-        return score_batch(compute, rows)
+        return score_batch(self._open(), rows, TOLERANT.open(self.name)).probabilities
 
     def __call__(self, features: Mapping[str, Column]) -> Probabilities:
         """See :class:`lib.score.scorer.BatchScorer`."""
         columns = {name: features[name] for name in self.columns}
-        return self.score_frame(
+        return self._open()(
             pd.DataFrame(
                 {
                     name: column.to_objects() if isinstance(column, Category) else column
@@ -49,3 +51,7 @@ class FrameScorer:
                 copy=False,
             )
         )
+
+    def _open(self) -> Compute:
+        compute: Compute = open_once(self.sha256, lambda: pickle.loads(self.content.value))
+        return compute

@@ -5,54 +5,160 @@ It imports no pyspark, because each worker imports this module.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 
+from lib.errors import ModelMismatchError
 from lib.score.scorer import Probabilities
+from lib.score.workers.failure_text import describe_failure
+from lib.score.workers.failures import NO_PROBABILITY, Failures, FailureTally
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: A function: rows → probability of class 1, float64 [n_rows]. It may raise any error.
-Compute = Callable[[pd.DataFrame], Probabilities]
+Compute = Callable[["pd.DataFrame"], Probabilities]
+
+Positions = npt.NDArray[np.int64]
 
 
-def score_batch(compute: Compute, rows: pd.DataFrame) -> Probabilities:
+class Rows(Protocol):
+    """Rows of columns: a pandas frame, or :class:`ColumnRows`."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def take(self, indices: Any) -> Any:
+        """Return the rows at these positions."""
+
+    def items(self) -> Iterable[tuple[Any, Any]]:
+        """Yield name and column; a column has ``tolist``."""
+
+
+R = TypeVar("R", bound=Rows)
+
+
+@dataclass(frozen=True)
+class ColumnRows:
+    """The rows of columns that have ``take`` and ``tolist``: decoded ones, or those of Arrow.
+
+    Attributes:
+        columns: name → column; at least one.
+    """
+
+    columns: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def take(self, indices: Any) -> ColumnRows:
+        """See :meth:`Rows.take`."""
+        return ColumnRows({name: column.take(indices) for name, column in self.items()})
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """See :meth:`Rows.items`."""
+        return self.columns.items()
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of n rows.
+
+    Attributes:
+        probabilities: float64 [n] in [0, 1]; NaN for a row on which the model failed.
+        failures: position of each row on which the model raised → the text of the exception,
+            without contents of the row.
+    """
+
+    probabilities: Probabilities
+    failures: Mapping[int, str] = field(default_factory=dict)
+
+
+def score_batch(compute: Callable[[R], Probabilities], rows: R, tally: FailureTally) -> Scores:
     """Score a batch, some rows of which may make the model raise.
 
     Args:
         compute: the function of the model.
         rows: any number of rows.
+        tally: counts rows and failures, and may stop the work.
 
-    Returns:
-        The probabilities, float64 [n_rows] in [0, 1]; NaN for a row on which ``compute`` raises or
-        gives no probability.
+    Raises:
+        ModelFailingError: the model fails on nearly all rows.
     """
-    errors: Counter[str] = Counter()
-    probabilities = _score_halves(compute, rows, errors)
-    if errors:
-        # Only the names are logged: a message may quote the record.
-        names = ",".join(f"{name}:{count}" for name, count in sorted(errors.items()))
-        logger.warning("model failed: rows=%s of=%s errors=%s", errors.total(), len(rows), names)
-    with np.errstate(invalid="ignore"):
-        valid = (probabilities >= 0) & (probabilities <= 1)
-    return np.where(valid, probabilities, np.nan)
+    if len(rows) == 0:
+        return Scores(np.empty(0))
+    result = _try(compute, rows)
+    if isinstance(result, Exception):
+        isolation = _Isolation(compute, rows, tally)
+        isolation.run(result)
+        tally.tell(isolation.reasons)
+        return Scores(isolation.probabilities, isolation.failures)
+    missing = _count_missing(result)
+    tally.add(len(rows), missing)
+    if missing:
+        tally.tell(missing)
+    return Scores(result)
 
 
-def _score_halves(compute: Compute, rows: pd.DataFrame, errors: Counter[str]) -> Probabilities:
-    """Halve the rows if the model raises: k bad rows of n cost about k log2 n calls, not n."""
-    if rows.empty:
-        return np.empty(0)
+class _Isolation:
+    """Halves a batch until the failing rows are single: k of n cost about k log2 n calls, not n.
+
+    The rows are tried in a random order, which is the same for batches of the same size. So the
+    first ones tell how many of all fail, although failing rows often stand together.
+    """
+
+    def __init__(self, compute: Callable[[Any], Probabilities], rows: Rows, tally: FailureTally):
+        self._compute = compute
+        self._rows = rows
+        self._tally = tally
+        self.probabilities: Probabilities = np.full(len(rows), np.nan)
+        self.failures: dict[int, str] = {}
+        self.reasons: Counter[str] = Counter()
+
+    def run(self, error: Exception) -> None:
+        """Score the rows, all of which together raised an error."""
+        self._divide(np.random.default_rng(0).permutation(len(self._rows)), error)
+
+    def _divide(self, positions: Positions, error: Exception) -> None:
+        """Score rows that raised an error together."""
+        if len(positions) == 1:
+            row = [column.tolist()[0] for _, column in self._rows.take(positions).items()]
+            self.failures[int(positions[0])] = text = describe_failure(error, row)
+            self._note(1, {text: 1})
+            return
+        for half in np.array_split(positions, 2):
+            result = _try(self._compute, self._rows.take(half))
+            if isinstance(result, Exception):
+                self._divide(half, result)
+            else:
+                self.probabilities[half] = result
+                self._note(len(half), _count_missing(result))
+
+    def _note(self, tried: int, failures: Failures) -> None:
+        self.reasons.update(failures)
+        self._tally.add(tried, failures)
+
+
+def _try(compute: Callable[[R], Probabilities], rows: R) -> Probabilities | Exception:
+    """Return probabilities in [0, 1] or NaN, or the error that was raised."""
     try:
-        return compute(rows)
+        found = np.asarray(compute(rows), dtype=np.float64)
+        if found.shape != (len(rows),):
+            raise ModelMismatchError(
+                f"found probabilities of shape {found.shape}, expected {(len(rows),)}"
+            )
     except Exception as error:  # noqa: BLE001 - a bad row is data, whatever the model raises on it
-        if len(rows) == 1:
-            errors[type(error).__name__] += 1
-            return np.full(1, np.nan)
-    middle = len(rows) // 2
-    return np.concatenate(
-        [_score_halves(compute, half, errors) for half in (rows[:middle], rows[middle:])]
-    )
+        return error
+    with np.errstate(invalid="ignore"):
+        valid = (found >= 0) & (found <= 1)
+    return found if valid.all() else np.where(valid, found, np.nan)
+
+
+def _count_missing(probabilities: Probabilities) -> Failures:
+    missing = int(np.count_nonzero(np.isnan(probabilities)))
+    return {NO_PROBABILITY: missing} if missing else {}

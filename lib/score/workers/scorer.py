@@ -25,7 +25,7 @@ class WorkerScorer(ModelScorer):
 
     The function goes to the workers once, as a broadcast that lives as long as this object, and is
     unpickled once in each worker process. If it raises on a batch, the batch is halved until the
-    failing rows are single. They get null, and the worker's log a warning without contents.
+    failing rows are single. They get null, and the log a warning without contents.
 
     Args:
         model: the object that its library has loaded, for callers.
@@ -79,4 +79,4 @@ class WorkerScorer(ModelScorer):
         if self._shared is None:
             self._shared = SharedContent(cloudpickle.dumps(self._compute))  # type: ignore[no-untyped-call]
         content = self._shared.broadcast(session.sparkContext)
-        return FrameScorer(content, self._shared.sha256, tuple(columns))
+        return FrameScorer(content, self._shared.sha256, tuple(columns), self.name)

@@ -245,7 +245,8 @@ def _open_session(content: bytes, name: str, provider: str) -> Any:
     options = onnxruntime.SessionOptions()
     # Spark runs one task for each core, whose time a session with several threads would take.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    # Its messages about a row may quote the row; the exception says the same.
+    options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(content, options, providers=[wanted])
     except Exception as error:  # onnxruntime has an exception for each status

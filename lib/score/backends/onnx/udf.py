@@ -11,7 +11,9 @@ from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import DoubleType
 
 from lib.score.backends.onnx.scorer import OnnxBatchScorer
-from lib.score.frames import in_range_expr
+from lib.score.scorer import PROBABILITY_COLUMN
+from lib.score.workers.failures import TOLERANT
+from lib.score.workers.halves import ColumnRows, score_batch
 from lib.spark.quoting import quote
 
 
@@ -22,7 +24,11 @@ def append_probability(
     names = tuple(columns)
 
     def score(*arrays: pa.Array) -> pa.Array:
-        return pa.array(scorer.open().score_arrow(dict(zip(names, arrays, strict=True))))
+        model, tally = scorer.open(), TOLERANT.open(scorer.name)
+        rows = ColumnRows(dict(zip(names, arrays, strict=True)))
+        scores = score_batch(lambda part: model.score_arrow(part.columns), rows, tally)
+        return pa.array(scores.probabilities, from_pandas=True)  # NaN becomes null
 
     udf = arrow_udf(score, DoubleType())  # type: ignore[call-overload]  # its overloads end at ten columns
-    return frame.select("*", in_range_expr(udf(*[F.col(quote(column)) for column in names])))
+    probability = udf(*[F.col(quote(column)) for column in names])
+    return frame.select("*", probability.alias(PROBABILITY_COLUMN))

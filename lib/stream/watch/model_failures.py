@@ -1,0 +1,52 @@
+"""Tells the operator on which rows the model fails, although workers score them elsewhere."""
+
+from __future__ import annotations
+
+import pickle
+import uuid
+from collections import Counter
+
+from pyspark import AccumulatorParam
+from pyspark.sql import SparkSession
+
+from lib.score.workers.failures import FailureLog, FailurePolicy, Failures, merge_failures
+
+
+class ModelFailures:
+    """Collects the failures of a model from all workers, and logs them on the driver.
+
+    Workers report by an accumulator of Spark, which they open when a row fails: batches without
+    failures cost nothing. A task that Spark repeats counts twice.
+
+    Args:
+        spark: the session.
+        model: the name of model and backend.
+        limit: the share of failing rows at which workers stop; see ``FailureTally``.
+    """
+
+    def __init__(self, spark: SparkSession, model: str, limit: float) -> None:
+        empty: Failures = Counter()
+        self._counts = spark.sparkContext.accumulator(empty, _Sum())
+        self._told: Failures = Counter()
+        self._log = FailureLog(model, ", which became dead letters")
+        self.policy = FailurePolicy(limit, uuid.uuid4().hex, pickle.dumps(self._counts))
+
+    def tell(self, *, is_last: bool = False) -> None:
+        """Log what has come since, if it is time to or ``is_last``."""
+        found = self._counts.value
+        if found is not self._told:
+            self._log.add(Counter(found) - Counter(self._told))
+            self._told = found
+        self._log.tell(is_last=is_last)
+
+
+class _Sum(AccumulatorParam[Failures]):
+    """Sums failures. Each sum is a new object, because another thread reads it."""
+
+    def zero(self, value: Failures) -> Failures:
+        """See Spark."""
+        return Counter()
+
+    def addInPlace(self, value1: Failures, value2: Failures) -> Failures:  # noqa: N802 - Spark's
+        """See Spark."""
+        return merge_failures(value1, value2)
