@@ -79,6 +79,12 @@ class ModelInUseError(ModelError):
     remedy = "name a version that is neither the champion nor the newest"
 
 
+class NoProbabilityError(ModelError, ValueError):
+    """A model gave no probability for a row, or raised on it."""
+
+    remedy = "check the values of that row"
+
+
 class KafkaSetupError(ScoringError):
     """Kafka cannot be used as configured: broker unreachable, topic missing, access denied."""
 

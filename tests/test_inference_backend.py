@@ -212,7 +212,7 @@ def test_command_scores_a_record_that_is_given(
 ) -> None:
     record = '{"tenure": 1}'
     assert main([str(model_path), "--record", record]) == 1
-    assert "columns are missing" in capsys.readouterr().err
+    assert "found records without the columns ['gender'," in capsys.readouterr().err
     whole = build_customers(1, seed=2).to_json(orient="records")
     assert main([str(model_path), "--record", whole]) == 0
     assert "probability" in capsys.readouterr().out

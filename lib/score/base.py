@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.errors import ModelError, ModelMismatchError
+from lib.errors import ModelMismatchError, NoProbabilityError, ScoringError
 from lib.record.prediction import are_positive
 from lib.score.admission.classes import find_positive, list_labels
 from lib.score.artefact import Artefact, find_file
@@ -31,6 +31,7 @@ from lib.score.scorer import (
     ModelScorer,
     Probabilities,
 )
+from lib.score.workers.halves import raise_row_error
 from lib.store import ModelVersion, read_version_contract
 
 if TYPE_CHECKING:  # backends work without PySpark
@@ -366,7 +367,9 @@ class ModelBackend(ABC):
 
         Raises:
             ValueError: no model is loaded, or there are no rows.
-            ModelError: the model gave no probability for some row.
+            ColumnsMissingError: a column that the model takes is missing.
+            NoProbabilityError: the model raised on some row, or gave no probability for it; the
+                error names the first.
             FeaturesValueError: a value of the wrong type, such as text where the contract wants a
                 number.
         """
@@ -375,13 +378,19 @@ class ModelBackend(ABC):
             raise ValueError("Features DataFrame is empty")
         if self.contract is not None:
             features = read_features(features, self.contract)
-        probabilities = scorer.score(features)
+        if scorer.columns is not None:
+            refuse_missing_columns(features.columns, scorer.columns, scorer.name)
+        try:
+            probabilities = scorer.score(features)
+        except ScoringError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a model may raise anything
+            raise_row_error(scorer.score, features, error, scorer.name)
         valid = (probabilities >= 0) & (probabilities <= 1)
         if not valid.all():
-            raise ModelError(
+            raise NoProbabilityError(
                 f"{scorer.name}: found no probability in [0, 1] for {int((~valid).sum())} of "
-                f"{len(features)} rows, the first at position {int(np.argmin(valid))}",
-                hint="check the values of that row",
+                f"{len(features)} rows, the first at position {int(np.argmin(valid))}"
             )
         return self._label_all(probabilities), probabilities
 
@@ -390,7 +399,7 @@ class ModelBackend(ABC):
         scorer = self._require_scorer()
         if scorer.takes_records and records and self._takes_numbers(records):
             # Records that it does not take as they are go the usual way, which says what is wrong.
-            with suppress(KeyError, TypeError, ValueError):
+            with suppress(Exception):
                 probabilities = scorer.score_records(records)
                 if ((probabilities >= 0) & (probabilities <= 1)).all():
                     return self._label_all(probabilities), probabilities
@@ -409,13 +418,18 @@ class ModelBackend(ABC):
         return self._scorer
 
 
+class ColumnsMissingError(ModelMismatchError, ValueError):
+    """Records lack a column that the model needs."""
+
+    remedy = "add the columns, or name a model that was trained without them"
+
+
 def refuse_missing_columns(found: Collection[str], needed: Sequence[str], name: str) -> None:
-    """Raise ModelMismatchError if a column that the model needs is not among those found."""
+    """Raise ColumnsMissingError if a column that the model needs is not among those found."""
     missing = [column for column in needed if column not in found]
     if missing:
-        raise ModelMismatchError(
-            f"{name}: found records without the columns {missing}, expected {list(needed)}",
-            hint="add the columns, or name a model that was trained without them",
+        raise ColumnsMissingError(
+            f"{name}: found records without the columns {missing}, expected {list(needed)}"
         )
 
 

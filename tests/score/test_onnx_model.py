@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import joblib
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
-from lib.errors import ModelCorruptError, ModelError, ModelMismatchError, SetupError
+from lib.errors import (
+    ModelCorruptError,
+    ModelError,
+    ModelMismatchError,
+    NoProbabilityError,
+    SetupError,
+)
 from lib.inference_backend import OnnxBackend, get_backend_info, load_model, predict
 from lib.score.backends.onnx.model import OnnxModel
 from lib.score.workers.failures import FailureTally
@@ -215,3 +223,27 @@ def test_rows_on_which_the_graph_fails_are_isolated_and_nothing_is_printed(
     assert {text.partition(": ")[0] for text in frames.failures.values()} == {"Fail"}
     assert all("Unknown Category and zeros" in text for text in frames.failures.values())
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["onnx", "sklearn"])
+@pytest.mark.parametrize("position", [0, 2, 4])
+def test_predict_names_the_first_row_on_which_a_model_fails(
+    tmp_path: Path, name: str, position: int
+) -> None:
+    pipeline = fit_fussy_pipeline()
+    joblib.dump(pipeline, tmp_path / "fussy.sklearn")
+    (tmp_path / "fussy.onnx").write_bytes(export_fussy_onnx(pipeline))
+    backend = load_model(name, tmp_path / f"fussy.{name}", contract=CUSTOMER)
+    customers = CUSTOMERS[:5].assign(tenure=1)
+    customers.iloc[position:, list(customers.columns).index("tenure")] = UNKNOWN_TENURE
+    words = {
+        "onnx": r"Fail: \[ONNXRuntimeError\] .* Unknown Category and zeros = ",
+        "sklearn": r"ValueError: Found unknown categories \[np\.int64\(…\)\] in column",
+    }
+
+    for features in (customers, cast("list[dict[str, Any]]", customers.to_dict("records"))):
+        with pytest.raises(NoProbabilityError) as caught:
+            predict(backend, features)
+        place = f"fussy/{name}: the model failed on the row at position {position} of 5: "
+        assert caught.value.message.startswith(place)
+        assert re.match(words[name], caught.value.message.removeprefix(place))

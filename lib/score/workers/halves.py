@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lib.errors import ModelMismatchError
+from lib.errors import ModelMismatchError, NoProbabilityError
 from lib.score.scorer import Probabilities
 from lib.score.workers.failure_text import describe_failure
 from lib.score.workers.failures import NO_PROBABILITY, Failures, FailureTally
@@ -105,6 +105,37 @@ def score_batch(compute: Callable[[R], Probabilities], rows: R, tally: FailureTa
     return Scores(result)
 
 
+def raise_row_error(
+    compute: Callable[[R], Probabilities], rows: R, error: Exception, name: str
+) -> NoReturn:
+    """Raise NoProbabilityError for the first row on which a model raises, by about log2 n calls.
+
+    Args:
+        compute: the function of the model.
+        rows: the rows, all of which together made it raise.
+        error: the error that it has raised.
+        name: the name of model and backend.
+    """
+    positions = np.arange(len(rows))
+    while len(positions) > 1:
+        half, rest = np.array_split(positions, 2)
+        found = _try(compute, rows.take(half))
+        positions = half if isinstance(found, Exception) else rest
+        error = found if isinstance(found, Exception) else error
+    row, count = rows.take(positions), len(rows)
+    if count > 1 and isinstance(found := _try(compute, row), Exception):
+        error = found
+    text = describe_failure(error, _read_row(row))
+    raise NoProbabilityError(
+        f"{name}: the model failed on the row at position {positions[0]} of {count}: {text}"
+    ) from error
+
+
+def _read_row(row: Rows) -> list[Any]:
+    """Return the values of rows of which there is one."""
+    return [column.tolist()[0] for _, column in row.items()]
+
+
 class _Isolation:
     """Halves a batch until the failing rows are single: k of n cost about k log2 n calls, not n.
 
@@ -127,8 +158,8 @@ class _Isolation:
     def _divide(self, positions: Positions, error: Exception) -> None:
         """Score rows that raised an error together."""
         if len(positions) == 1:
-            row = [column.tolist()[0] for _, column in self._rows.take(positions).items()]
-            self.failures[int(positions[0])] = text = describe_failure(error, row)
+            text = describe_failure(error, _read_row(self._rows.take(positions)))
+            self.failures[int(positions[0])] = text
             self._note(1, {text: 1})
             return
         for half in np.array_split(positions, 2):
