@@ -212,7 +212,7 @@ def measure_batch(scorer: ModelBackend, spark: SparkSession) -> dict[str, float]
     """Return the microseconds a record of each part of a worker's pass; None without workers."""
     if scorer.is_native:
         return None
-    score = scorer.build_batch_scorer(spark)
+    score = scorer.build_batch_scorer(spark).open()
     batch = _make_batch()
     output = OutputSettings("predictions", "dead-letters", "cost")
     settings = MessageSettings(CUSTOMER, output, scorer.threshold, scorer.scored_by)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from lib.errors import ContractError, ModelError, ModelNotFoundError
+from lib.errors import ContractError, ModelError, ModelNotFoundError, SettingsError
 from lib.record.contract import Contract
 from lib.record.contract_file import read_contract
 from lib.score.admission.probe import probe
@@ -55,6 +55,7 @@ def load_backend(
         ModelError: there is no such model, it is damaged, or it does not score the records that the
             contract allows.
         ContractError: the model is outside a store, and no contract is named.
+        SettingsError: the model takes no preprocessor.
     """
     path = path or find_model(settings)
     contract = find_contract(settings, path)
@@ -120,8 +121,11 @@ def _build_backend(
     fallback = None
     if name == "auto":
         name, fallback = choose_backend(path, native_only=native_only), path
+    if settings.preprocessor is not None:
+        _refuse_preprocessor(path, name)
     options = BackendOptions(
         fallback,
+        settings.preprocessor,
         spark_session=spark,
         provider=settings.onnx_provider,
         contract=contract,
@@ -129,6 +133,22 @@ def _build_backend(
         columns=tuple(settings.columns) or None,
     )
     return BACKENDS[name].build(path, options)
+
+
+def _refuse_preprocessor(path: Path, backend: str) -> None:
+    """Raise SettingsError if a model takes no preprocessor."""
+    version = find_version(path)
+    if version is not None:
+        raise SettingsError(
+            f"--preprocessor: found the stored version {version.reference}, expected a model"
+            " outside a store",
+            hint="leave it out: a version has all its steps in one file",
+        )
+    if backend != DEFAULT:
+        raise SettingsError(
+            f"--preprocessor: found --backend {backend}, expected {DEFAULT}",
+            hint="leave it out, or name the joblib file of the classifier with --model",
+        )
 
 
 def choose_backend(path: Path, *, native_only: bool = False) -> str:

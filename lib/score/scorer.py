@@ -6,7 +6,7 @@ The module needs no library of any backend, because each Python worker imports i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -20,18 +20,21 @@ if TYPE_CHECKING:
     from lib.score.features import Record
 
 Probabilities = npt.NDArray[np.float64]
+#: A function: name → column → the probability of each row, float64 [n_rows], outside of [0, 1] for
+#: none.
+ScoreColumns = Callable[[Mapping[str, "Column"]], Probabilities]
 PROBABILITY_COLUMN = "probability"
 DEFAULT_THRESHOLD = 0.5
 
 
 class BatchScorer(Protocol):
-    """A model in a worker. It gets there as a pickle, and opens its model on the first call."""
+    """A model on its way to a worker, where it gets as a pickle."""
 
-    def __call__(self, features: Mapping[str, Column]) -> Probabilities:
-        """Compute the probability of each row: float64 [n_rows]; outside of [0, 1] for none.
+    def open(self) -> ScoreColumns:
+        """Open the model, once a process, and return the function that scores with it.
 
-        It may raise any error: :func:`lib.score.workers.halves.score_batch` finds the rows on which
-        it does.
+        An error here ends the task. The function may raise on rows, and
+        :func:`lib.score.workers.halves.score_batch` finds them.
         """
 
 

@@ -98,6 +98,11 @@ class ModelSettings(JobSettings):
         description="names of the columns in the order in which a model outside a store takes"
         " them, if it was fitted without names: A,B,C; repeatable",
     )
+    preprocessor: Path | None = Field(
+        None,
+        description="joblib file of a fitted transformer that comes before the model, for a"
+        f" {DEFAULT} model outside a store that was saved in two files",
+    )
     onnx_provider: OnnxProvider = Field(
         "cpu", description="what onnxruntime runs on; cuda needs onnxruntime-gpu and a GPU"
     )

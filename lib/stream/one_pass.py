@@ -15,7 +15,7 @@ import pyarrow as pa
 from lib.decode.engines.arrow import decode_batch
 from lib.encode.arrow import encode_batch
 from lib.messages.dead_letter import MessageSettings
-from lib.score.scorer import BatchScorer, Probabilities
+from lib.score.scorer import BatchScorer
 from lib.score.workers.failures import TOLERANT, FailurePolicy
 from lib.score.workers.halves import ColumnRows, score_batch
 from lib.spark.worker_batches import map_batches
@@ -45,12 +45,10 @@ class BatchPlan:
         The headers are text; see ``lib.messages.header_text``.
         """
         decoded = decode_batch(records["source_value"], self.settings.contract)
+        score = self.score.open()
         tally = self.failures.open(self.settings.model_version)
-        scores = score_batch(self._score, ColumnRows(decoded.features), tally)
+        scores = score_batch(lambda rows: score(rows.columns), ColumnRows(decoded.features), tally)
         return encode_batch(
             *(records, decoded, scores.probabilities, self.settings, datetime.now(UTC)),
             scores.failures,
         )
-
-    def _score(self, rows: ColumnRows) -> Probabilities:
-        return self.score(rows.columns)

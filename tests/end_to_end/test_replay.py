@@ -8,15 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from jobs.replay import replay
 from lib.decode.engines.python import decode_value
-from lib.errors import SinkError
+from lib.errors import ModelFailingError, ScoringError, SinkError
 from lib.inference_backend import load_model, predict
 from lib.messages.dead_letter import (
     HEADER_FAILED_TS,
@@ -31,8 +34,9 @@ from lib.settings.jobs.replay import ReplaySettings
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.spark.session import apply_runtime_settings
 from tests.end_to_end.query import start_query
+from tests.score.models import NUMBERS, build_customers, build_labels, fit_fussy_pipeline
 from tests.support.records import ACCEPTED, BROKEN, VALID, record
-from tests.support.telco import CUSTOMER
+from tests.support.telco import CONTRACT_FILE, CUSTOMER
 from tests.support.topics import read_topic
 
 if TYPE_CHECKING:
@@ -223,6 +227,56 @@ def test_replay_and_prediction_in_process_agree_to_the_sixth_decimal(
     assert [row.churn_probability for row in rows] == pytest.approx(probabilities, abs=5.01e-7)
 
 
+def test_a_model_in_two_files_is_scored_like_in_process_and_no_other_takes_a_preprocessor(
+    spark: SparkSession, settings: Callable[..., ReplaySettings], tmp_path: Path
+) -> None:
+    customers = build_customers(50, seed=3)
+    scaler = StandardScaler().fit(customers[NUMBERS])
+    model = LogisticRegression().fit(scaler.transform(customers[NUMBERS]), build_labels(customers))
+    folder = tmp_path / "zwei Dateien mit Umläuten"
+    folder.mkdir()
+    joblib.dump(scaler, folder / "scaler.joblib")
+    joblib.dump(model, folder / "model.joblib")
+    two = {
+        "model": str(folder / "model.joblib"),
+        "preprocessor": folder / "scaler.joblib",
+        "contract": CONTRACT_FILE,
+        "backend": "auto",
+    }
+    records = customers.assign(customerID=[f"customer-{number}" for number in range(50)])
+    pq.write_table(pa.table(records), tmp_path / "customers.parquet")
+    given = {"input": [str(tmp_path / "customers.parquet")]}
+
+    assert replay(settings(**given, **two)) == 0
+
+    loaded = load_model("sklearn", folder / "model.joblib", folder / "scaler.joblib")
+    rows = read(spark, tmp_path / "out" / "predictions")
+    assert [row.churn_probability for row in rows] == pytest.approx(
+        predict(loaded, customers)[1], abs=5.01e-7
+    )
+    assert {row.model_version for row in rows} == {"model/sklearn"}
+    for changes, words in (
+        (
+            {"preprocessor": folder / "none.joblib"},
+            f"Preprocessor file not found: {folder}/none.joblib (check the path, or train a"
+            " version with jobs/train.py)",
+        ),
+        (
+            {"model": "churn@champion", "contract": None},
+            "--preprocessor: found the stored version churn@1, expected a model outside a store"
+            " (leave it out: a version has all its steps in one file)",
+        ),
+        (
+            {"backend": "sql"},
+            "--preprocessor: found --backend sql, expected sklearn (leave it out, or name the"
+            " joblib file of the classifier with --model)",
+        ),
+    ):
+        with pytest.raises(ScoringError) as caught:
+            replay(settings(**given, overwrite=True, **{**two, **changes}))
+        assert str(caught.value) == words
+
+
 def test_predictions_are_typed_and_say_where_they_come_from(
     spark: SparkSession, settings: Callable[..., ReplaySettings], tmp_path: Path
 ) -> None:
@@ -305,6 +359,31 @@ def test_both_folders_are_written_even_if_one_is_empty(
     assert replay(settings(input=[path])) == 0
     assert read(spark, tmp_path / "out" / "dead_letters") == []
     assert "2 predictions, 0 dead letters" in capsys.readouterr().out
+
+
+def test_a_model_that_fails_on_nearly_all_records_ends_the_replay_and_on_some_is_told(
+    spark: SparkSession,
+    settings: Callable[..., ReplaySettings],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    joblib.dump(fit_fussy_pipeline(), tmp_path / "fussy.joblib")
+    lone = {"model": str(tmp_path / "fussy.joblib"), "contract": CONTRACT_FILE}
+    path = write_values(tmp_path / "in.parquet", *[record(tenure=37)] * 250)
+
+    with pytest.raises(ModelFailingError, match=r"^model fussy/sklearn failed on 200 of 200 reco"):
+        replay(settings(input=[path], **lone))
+
+    path = write_values(tmp_path / "other.parquet", record(), record(tenure=37))
+    assert replay(settings(input=[path], overwrite=True, **lone)) == 0
+    (row,) = read(spark, tmp_path / "out" / "dead_letters")
+    reason = "ValueError: Found unknown categories [np.int64(…)] in column … during transform"
+    assert row.error_message == (
+        f"the model gave no probability between 0 and 1 for a valid record: {reason}"
+    )
+    assert caplog.messages[-1] == (
+        f"model fussy/sklearn failed on 1 rows, which became dead letters: {reason} (1)"
+    )
 
 
 def test_output_that_is_not_empty_is_refused_and_kept(

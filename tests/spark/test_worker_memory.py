@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -13,6 +14,7 @@ from lib.messages.dead_letter import MessageSettings, OutputSettings
 from lib.spark.worker_memory import exempt_what_is_loaded, pause_collection
 from lib.stream.one_pass import BatchPlan
 from tests.support.telco import CUSTOMER
+from tests.support.worker_scorers import FunctionScorer
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -68,7 +70,8 @@ class TestExemption:
     def test_the_plan_exempts_after_a_batch(self) -> None:
         output = OutputSettings("predictions", "dead-letters", "memory")
         plan = BatchPlan(
-            lambda features: features["tenure"], MessageSettings(CUSTOMER, output, 0.5, "m/1")
+            FunctionScorer(lambda features: np.empty(len(features["tenure"]))),
+            MessageSettings(CUSTOMER, output, 0.5, "m/1"),
         )
         batch = pa.RecordBatch.from_pydict(
             {

@@ -24,6 +24,7 @@ from tests.hostile.mutations import mutate_value
 from tests.messages.test_framing import FRAMED
 from tests.support.records import BROKEN, VALID, record, record_with_raw
 from tests.support.telco import CUSTOMER
+from tests.support.worker_scorers import FunctionScorer
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -56,7 +57,7 @@ class FormulaInWorkers(Formula):
     """The same scorer, in Python workers."""
 
     def build_batch_scorer(self, session: SparkSession) -> BatchScorer:
-        return compute_formula
+        return FunctionScorer(compute_formula)
 
 
 def compute_formula(features: Mapping[str, Any]) -> Any:

@@ -17,11 +17,12 @@ from lib.stream.route import Route
 from lib.stream.warm_up import WarmUp, build_stand_ins
 from tests.support.telco import CUSTOMER
 from tests.support.waiting import wait_until
+from tests.support.worker_scorers import FunctionScorer
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from lib.score.scorer import BatchScorer
+    from lib.score.scorer import BatchScorer, ScoreColumns
 
 
 IN_JVM = Route("jvm", "jvm", "driver", "")
@@ -40,7 +41,7 @@ class Witness:
         raise AssertionError("it scores in Python workers")
 
     def build_batch_scorer(self, session: SparkSession) -> BatchScorer:
-        return self.score
+        return FunctionScorer(self.score)
 
     def score(self, features: Mapping[str, Any]) -> Any:
         (self.folder / str(os.getpid())).touch()
@@ -48,7 +49,10 @@ class Witness:
 
 
 class Failing(Witness):
-    def score(self, features: Mapping[str, Any]) -> Any:
+    def build_batch_scorer(self, session: SparkSession) -> BatchScorer:
+        return self
+
+    def open(self) -> ScoreColumns:
         raise MemoryError
 
 

@@ -15,6 +15,7 @@ from lib.messages.dead_letter import DeadLetterFormat, MessageSettings, OutputSe
 from lib.messages.header_text import Header
 from lib.stream.one_pass import BatchPlan
 from tests.support.telco import CUSTOMER
+from tests.support.worker_scorers import FunctionScorer
 
 Row = tuple[bytes, bytes | None, list[Header]]
 
@@ -39,7 +40,9 @@ def judge(rows: Sequence[Row], source: str, letters: str, style: DeadLetterForma
     )
     output = OutputSettings("predictions", letters, "churn-scoring", style)
     plan = BatchPlan(
-        score=lambda features: np.full_like(features["tenure"], np.nan, dtype=np.float64),
+        score=FunctionScorer(
+            lambda features: np.full_like(features["tenure"], np.nan, dtype=np.float64)
+        ),
         settings=MessageSettings(CUSTOMER, output, threshold=0.5, model_version="churn@1/test"),
     )
     return [

@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from lib.errors import ModelMismatchError, name_error
+from lib.errors import ModelMismatchError, NoProbabilityError, name_error
 from lib.record.contract import Contract, Field, Kind
 from lib.record.types import is_float, is_text
 from lib.score.admission.classes import find_positive
@@ -153,7 +153,8 @@ def _try_to_score(score: Score, rows: pd.DataFrame) -> str | None:
     try:
         found = score(rows)
     except Exception as error:  # noqa: BLE001 - a model may raise anything
-        return name_error(error)
+        cause = error.__cause__ if isinstance(error, NoProbabilityError) else None
+        return name_error(cause if isinstance(cause, Exception) else error)
     valid = (found >= 0) & (found <= 1)
     return None if valid.all() else f"the model gives {found[int(np.argmin(valid))]:g}"
 

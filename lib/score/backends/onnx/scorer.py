@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from lib.decode.engines.arrow import Column
 from lib.score.backends.onnx.model import OnnxModel
+from lib.score.scorer import ScoreColumns
 from lib.score.workers.shared import open_once
 
 if TYPE_CHECKING:
@@ -37,13 +33,13 @@ class OnnxBatchScorer:
     given_columns: tuple[str, ...] | None = None
     positive: int = 1
 
-    def open(self) -> OnnxModel:
+    def open_model(self) -> OnnxModel:
         """Open the model in this process."""
         facts = (self.provider, self.given_columns, self.positive)
         return open_once(
             f"{self.sha256} {facts}", lambda: OnnxModel(self.content.value, self.name, *facts)
         )
 
-    def __call__(self, features: Mapping[str, Column]) -> npt.NDArray[np.float64]:
-        """See :class:`lib.score.scorer.BatchScorer`."""
-        return self.open().score_columns(features)
+    def open(self) -> ScoreColumns:
+        """See :meth:`lib.score.scorer.BatchScorer.open`."""
+        return self.open_model().score_columns

@@ -24,7 +24,7 @@ def append_probability(
     names = tuple(columns)
 
     def score(*arrays: pa.Array) -> pa.Array:
-        model, tally = scorer.open(), TOLERANT.open(scorer.name)
+        model, tally = scorer.open_model(), TOLERANT.open(scorer.name)
         rows = ColumnRows(dict(zip(names, arrays, strict=True)))
         scores = score_batch(lambda part: model.score_arrow(part.columns), rows, tally)
         return pa.array(scores.probabilities, from_pandas=True)  # NaN becomes null
