@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lib.errors import ModelError, ModelNotFoundError
 from lib.score.fallback import NotUsableError
+from lib.score.mlflow_folder import find_mlflow_model
 from lib.score.registry import BACKENDS, DEFAULT
 from lib.store import ModelReference, ModelStore, ModelVersion
 from lib.store.version import find_version
@@ -24,16 +25,22 @@ class Artefact:
         path: the path of the file or folder, which may not exist.
         version: the version that it belongs to; None for a model outside a store.
         is_whole: whether the caller has named the version and not one artefact of it.
+        folder: the folder of MLflow's that it was found in; None if there is no such folder.
+        saved_by: the version of scikit-learn that saved it, if MLflow tells; else None.
     """
 
     path: Path
     version: ModelVersion | None
     is_whole: bool = False
+    folder: Path | None = None
+    saved_by: str | None = None
 
     @property
     def label(self) -> str:
         """The name of the model: its version, or the stem of a file or folder outside a store."""
-        return self.path.stem if self.version is None else self.version.reference
+        if self.version is not None:
+            return self.version.reference
+        return self.path.stem if self.folder is None else self.folder.name
 
     def read(self) -> bytes:
         """Read the file, and verify it, or all files of a stored version that was named.
@@ -59,6 +66,7 @@ def find_artefact(model_path: str | os.PathLike[str], artefact: str) -> Artefact
     Raises:
         ModelNotFoundError: the reference names no version.
         ModelCorruptError: there is a version, but a damaged one.
+        ModelError: a folder of MLflow's holds no model that can be scored.
         SettingsError: the text is no reference.
     """
     reference = ModelReference.parse(model_path)
@@ -68,6 +76,10 @@ def find_artefact(model_path: str | os.PathLike[str], artefact: str) -> Artefact
     found = find_version(reference.path)
     if found is not None and found.path == reference.path:
         return Artefact(found.path / artefact, found, is_whole=True)
+    by_mlflow = find_mlflow_model(reference.path)
+    if by_mlflow is not None:
+        facts = (reference.path, by_mlflow.sklearn_version)
+        return Artefact(by_mlflow.path, None, False, *facts)
     return Artefact(reference.path, found)
 
 

@@ -12,6 +12,7 @@ from lib.record.contract import Contract
 from lib.record.contract_file import read_contract
 from lib.score.admission.probe import probe
 from lib.score.base import ModelBackend
+from lib.score.mlflow_folder import find_mlflow_model
 from lib.score.registry import (
     BACKENDS,
     DEFAULT,
@@ -154,8 +155,8 @@ def _refuse_preprocessor(path: Path, backend: str) -> None:
 def choose_backend(path: Path, *, native_only: bool = False) -> str:
     """Choose the fastest backend that a model was saved for, in the order of ``rank_backends``.
 
-    The metadata of a version tell it, and the suffix of another file; another folder is a
-    PipelineModel.
+    The metadata of a version tell it, the description in a folder of MLflow's, and the suffix of
+    another file; another folder is a PipelineModel.
 
     Args:
         path: a version's folder, a file, or a PipelineModel's folder.
@@ -170,6 +171,9 @@ def choose_backend(path: Path, *, native_only: bool = False) -> str:
             if kind.is_native or not native_only
         )
         return next(usable, DEFAULT)
+    by_mlflow = find_mlflow_model(path)
+    if by_mlflow is not None:
+        return by_mlflow.backend
     if path.is_dir():
         return find_for_folder()
     return find_by_suffix(path) or DEFAULT

@@ -13,6 +13,7 @@ from lib.errors import ScoringError
 from lib.score.artefact import find_artefact
 from lib.score.base import ModelBackend
 from lib.score.loading import get_backend_info, load_model, predict
+from lib.score.mlflow_folder import find_mlflow_model
 from lib.score.registry import BACKENDS, DEFAULT, find_by_suffix, find_for_folder
 
 
@@ -74,6 +75,9 @@ def _guess_backend(model: str) -> str:
     """Guess by the suffix of a file, or by the contents of a folder."""
     if (by_suffix := find_by_suffix(Path(model))) is not None:
         return by_suffix
+    by_mlflow = find_mlflow_model(Path(model))
+    if by_mlflow is not None:
+        return by_mlflow.backend
     path, folder = find_artefact(model, BACKENDS[DEFAULT].artefact).path, find_for_folder()
     has_folder = not path.exists() and path.with_name(BACKENDS[folder].artefact).is_dir()
     return folder if path.is_dir() or has_folder else DEFAULT

@@ -36,11 +36,30 @@ def check_library(metadata: ModelMetadata, library: str, *, installed: str | Non
         ModelMismatchError: the versions differ; the error names both.
     """
     saved = metadata.libraries.get(library)
+    if saved is not None:
+        name = f"{metadata.name}@{metadata.version}"
+        refuse_other_minor(name, library, saved, installed=installed)
+
+
+def refuse_other_minor(
+    name: str, library: str, saved: str, *, installed: str | None = None
+) -> None:
+    """Refuse a model that another minor version of a library has saved; see :func:`check_library`.
+
+    Args:
+        name: the name of the model, for messages.
+        library: the distribution.
+        saved: the version that has saved the model.
+        installed: the installed version; looked up by default.
+
+    Raises:
+        ModelMismatchError: the versions differ; the error names both.
+    """
     installed = installed or _installed_version(library)
-    if saved is None or installed is None or _minor(saved) == _minor(installed):
+    if installed is None or _minor(saved) == _minor(installed):
         return
     raise ModelMismatchError(
-        f"{metadata.name}@{metadata.version}: found {library} {installed} installed, "
+        f"{name}: found {library} {installed} installed, "
         f"expected {_minor(saved)}.x: the model was saved by {saved}",
         hint=f"install {library} {_minor(saved)}.x, or train a new version with jobs/train.py",
     )

@@ -37,6 +37,7 @@ from lib.errors import ModelError
 from lib.inference_backend import load_model, predict
 from lib.record.contract_file import parse_contract
 from lib.score.admission.probe import probe
+from lib.score.choice import choose_backend
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -469,3 +470,81 @@ def test_a_classifier_of_spark_without_probabilities_is_refused(
     make_spark_pipeline(SparkLinearSVC()).fit(frame).save((tmp_path / "m").as_uri())
     with pytest.raises(ModelError, match="found a model that does not name its classes"):
         load_model("spark", tmp_path / "m", spark_session=spark, contract=CONTRACT)
+
+
+# ---------------------------------------------------------------------------------------- MLflow
+
+
+def save_with_mlflow(flavour: str, model: Any, folder: Path, **options: Any) -> None:
+    import importlib
+
+    library = importlib.import_module(f"mlflow.{flavour}")
+    with warnings.catch_warnings(action="ignore"):
+        library.save_model(model, str(folder), **options)
+
+
+def make_for_skops() -> Any:
+    columns = make_column_transformer((OneHotEncoder(), ["purpose"]), (StandardScaler(), NUMBERS))
+    return fit(make_pipeline(columns, LogisticRegression()), PLAIN)
+
+
+MLFLOW: dict[str, tuple[str, Callable[[], Any], dict[str, Any]]] = {
+    "scikit-learn, pickle": (
+        "sklearn",
+        lambda: pipe(LogisticRegression()),
+        {"serialization_format": "pickle"},
+    ),
+    "scikit-learn, cloudpickle": (
+        "sklearn",
+        lambda: fit(
+            make_pipeline(
+                FunctionTransformer(lambda rows: rows[["years", "married"]]), LogisticRegression()
+            )
+        ),
+        {"serialization_format": "cloudpickle"},
+    ),
+    "scikit-learn, skops": ("sklearn", make_for_skops, {"serialization_format": "skops"}),
+    "XGBoost": ("xgboost", lambda: fit(boost("xgboost"), ROWS[NUMBERS], CODES), {}),
+    "LightGBM": ("lightgbm", lambda: fit(boost("lightgbm"), ROWS[NUMBERS]), {}),
+    "CatBoost": ("catboost", lambda: fit(boost("catboost"), ROWS[NUMBERS]), {}),
+}
+
+
+@pytest.mark.parametrize("name", MLFLOW)
+def test_a_folder_of_mlflow_scores_as_its_maker_does(tmp_path: Path, name: str) -> None:
+    flavour, make, options = MLFLOW[name]
+    model = make()
+    save_with_mlflow(flavour, model, tmp_path / "loan", **options)
+    # Three of the models take no missing numbers.
+    inputs = PLAIN if flavour == "sklearn" else ROWS
+    rows = inputs if flavour == "sklearn" else inputs[NUMBERS]
+    positive = "1" if flavour == "xgboost" else "lost"
+    position = [str(it) for it in model.classes_].index(positive)
+    makers = model.predict_proba(rows)[:, position]
+
+    backend = load_model(choose_backend(tmp_path / "loan"), tmp_path / "loan", contract=CONTRACT)
+
+    assert backend.scored_by == "loan/sklearn"
+    np.testing.assert_allclose(predict(backend, inputs)[1], makers, rtol=0, atol=1e-6)
+
+
+def test_a_graph_in_a_folder_of_mlflow_is_scored(tmp_path: Path) -> None:
+    import onnx
+
+    model = fit(boost("lightgbm"), ROWS[NUMBERS].to_numpy(np.float32), CODES)
+    graph = onnx.load_from_string(export(model, "lightgbm"))
+    save_with_mlflow("onnx", graph, tmp_path / "loan")
+    assert choose_backend(tmp_path / "loan") == "onnx"
+    backend = load_model("onnx", tmp_path / "loan", contract=CONTRACT, columns=NUMBERS)
+    assert backend.scored_by == "loan/onnx"
+    makers = model.predict_proba(ROWS[NUMBERS].to_numpy(np.float32))[:, 1]
+    np.testing.assert_allclose(predict(backend, ROWS)[1], makers, rtol=0, atol=1e-6)
+
+
+def test_a_skops_file_with_code_of_its_maker_is_refused(tmp_path: Path) -> None:
+    import skops.io  # type: ignore[import-not-found]
+
+    skops.io.dump(pipe(LogisticRegression()), tmp_path / "m.skops")
+    expected = r"m\.skops: found the types tests\.zoo\.test_zoo\.fill, expected only those"
+    with pytest.raises(ModelError, match=expected):
+        load_model("sklearn", tmp_path / "m.skops", contract=CONTRACT)

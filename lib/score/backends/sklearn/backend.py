@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
-
-import joblib
 
 from lib.errors import ModelError, ModelNotFoundError
 from lib.score.admission.classes import list_classes
@@ -17,6 +14,7 @@ from lib.score.backends.sklearn.attributes import (
     list_columns,
     refuse_other_columns,
 )
+from lib.score.backends.sklearn.files import open_file
 from lib.score.backends.sklearn.worker import (
     Prepare,
     compute_probability,
@@ -26,7 +24,7 @@ from lib.score.backends.sklearn.worker import (
 from lib.score.base import ModelBackend, ModelPath
 from lib.score.registry import BACKENDS, BackendOptions
 from lib.score.workers.scorer import WorkerScorer
-from lib.store.compatibility import check_library
+from lib.store.compatibility import check_library, refuse_other_minor
 
 if TYPE_CHECKING:
     from lib.record.contract import Contract
@@ -89,12 +87,10 @@ class SklearnBackend(ModelBackend):
             ModelError: a file holds something that cannot score, or cannot be unpickled.
         """
         artefact = _find(self.model_path, "Model")
-        model = _unpickle(artefact, needs="predict_proba")
+        model = _open(artefact, needs="predict_proba")
         preprocessor = None
         if self.preprocessor_path is not None:
-            preprocessor = _unpickle(
-                _find(self.preprocessor_path, "Preprocessor"), needs="transform"
-            )
+            preprocessor = _open(_find(self.preprocessor_path, "Preprocessor"), needs="transform")
         self._preprocessor = preprocessor
         return model, artefact
 
@@ -139,18 +135,14 @@ def _find(path: ModelPath, what: str) -> Artefact:
     return artefact
 
 
-def _unpickle(artefact: Artefact, *, needs: str) -> Any:
-    """Verify a file, and unpickle the same bytes whose checksum was compared."""
+def _open(artefact: Artefact, *, needs: str) -> Any:
+    """Verify a file, and open the same bytes whose checksum was compared."""
     path, content = artefact.path, artefact.read()
     if artefact.version is not None:
         check_library(artefact.version.metadata, "scikit-learn")
-    try:
-        model = joblib.load(io.BytesIO(content))
-    except Exception as error:  # unpickling runs code of any library
-        raise ModelError(
-            f"{path}: cannot be unpickled: {type(error).__name__}: {error}",
-            hint="install the libraries that it was saved with, or save it again",
-        ) from error
+    elif artefact.saved_by is not None:
+        refuse_other_minor(artefact.label, "scikit-learn", artefact.saved_by)
+    model = open_file(path, content)
     if not hasattr(model, needs):
         raise ModelError(f"{path}: found a {type(model).__name__}, expected an object with {needs}")
     return model
