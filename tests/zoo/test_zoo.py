@@ -548,3 +548,28 @@ def test_a_skops_file_with_code_of_its_maker_is_refused(tmp_path: Path) -> None:
     expected = r"m\.skops: found the types tests\.zoo\.test_zoo\.fill, expected only those"
     with pytest.raises(ModelError, match=expected):
         load_model("sklearn", tmp_path / "m.skops", contract=CONTRACT)
+
+
+# ----------------------------------------------------------------------------------------- trees
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_the_trees_of_a_library_give_its_probability(library: str) -> None:
+    from lib.training.compile.trees import has_trees, read_ensemble
+    from tests.support.trees import evaluate
+
+    for rows in (PLAIN[NUMBERS], ROWS[NUMBERS]):
+        model = fit(boost(library, max_depth=4), rows, CODES)
+        edges = np.vstack([rows, np.nextafter(rows, 1e9), np.nextafter(rows, -1e9)])
+        with warnings.catch_warnings(action="ignore"):
+            makers = model.predict_proba(edges)[:, 1]
+        assert has_trees(model)
+        found = evaluate(read_ensemble(model), edges)
+        np.testing.assert_allclose(found, makers, rtol=0, atol=1e-6)
+    by_category = fit(
+        boost(library, **({"enable_categorical": True} if library == "xgboost" else {})),
+        CATEGORIES,
+        CODES,
+    )
+    with pytest.raises(ValueError, match=r"found (splits by category|a split by ==)"):
+        read_ensemble(by_category)
