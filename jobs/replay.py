@@ -20,6 +20,7 @@ from lib.sink.parquet import DEAD_LETTERS, PREDICTIONS, ParquetSink
 from lib.source.parquet import read_parquet
 from lib.spark.local_session import build_local_session
 from lib.stream.plan import score_records
+from lib.stream.reasons import find_reasons
 from lib.stream.route import choose_route
 from lib.stream.watch.model_failures import ModelFailures
 
@@ -42,6 +43,7 @@ def replay(settings: ReplaySettings) -> int:
         dead_letter_topic=DEAD_LETTERS,
         consumer_group="replay",
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
+        reasons=find_reasons(scorer, settings.reasons),
     )
     started_s = time.monotonic()
     route = choose_route(spark, settings, scorer)

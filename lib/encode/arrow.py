@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.decode.engines.arrow import DecodedBatch
+from lib.encode.reasons import ReasonWriter
 from lib.messages import dead_letter as messages
 from lib.messages.columns import HEADERS_ARROW, MESSAGE_SCHEMA
 from lib.messages.dead_letter import STAGE_OF, DeadLetterFormat, ErrorType, MessageSettings
+from lib.messages.effects import Reasons
 from lib.messages.framing import find_framing
 from lib.messages.header_text import Header, parse_headers
 from lib.record.contract import Contract
@@ -117,7 +120,15 @@ def _encode_predictions(
         Part.PROCESSED: _json_text(_iso_utc(now)),
         Part.MODEL: _json_text(settings.model_version),
     }
+    if settings.output.reasons is not None:
+        writer = _open_writer(settings.output.reasons, contract)
+        parts[Part.REASONS] = writer.write(decoded.features)
     return pc.binary_join_element_wise(*_join(contract, parts), "").cast(pa.binary())
+
+
+@lru_cache(maxsize=4)
+def _open_writer(reasons: Reasons, contract: Contract) -> ReasonWriter:
+    return ReasonWriter(reasons, contract)
 
 
 def _join(
@@ -125,7 +136,8 @@ def _join(
 ) -> Iterator[pa.StringArray | str]:
     """Join the pieces of the JSON objects; neighbouring constants become one piece."""
     constant = "{"
-    for position, field in enumerate(list_fields(contract)):
+    fields = list_fields(contract, reasons=Part.REASONS in parts)
+    for position, field in enumerate(fields):
         name, part = _json_text(field.name), parts[field.part]
         start = f"{',' if position else ''}{name}:"
         if isinstance(part, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from lib.encode.reasons_expr import reasons_expr
 from lib.messages import dead_letter as messages
 from lib.messages.columns import HEADERS_TYPE
 from lib.messages.dead_letter import (
@@ -17,7 +18,7 @@ from lib.messages.dead_letter import (
 from lib.messages.framing import HEAD_BYTES, list_framings
 from lib.record.checks import anchor
 from lib.record.contract import Contract
-from lib.record.prediction import LAST_MICROSECOND, MILLION, Part, list_fields
+from lib.record.prediction import FIXED_NAMES, LAST_MICROSECOND, MILLION, Part, list_fields
 from lib.record.violations import RECORD_RULES
 from lib.spark.quoting import quote
 
@@ -81,9 +82,15 @@ def prediction_expr(settings: MessageSettings) -> Column:
         Part.PROCESSED: now_expr(),
         Part.MODEL: F.lit(settings.model_version),
     }
-    return F.to_json(
+    text = F.to_json(
         F.struct(*(parts[field.part].alias(field.name) for field in list_fields(contract)))
     )
+    reasons = settings.output.reasons
+    if reasons is None:
+        return text
+    # They are JSON already, and come last.
+    start = F.lit(f',"{FIXED_NAMES[Part.REASONS]}":')
+    return F.concat(F.rtrim(text, F.lit("}")), start, reasons_expr(reasons, contract), F.lit("}"))
 
 
 def iso_utc_expr(timestamp: Column | str) -> Column:

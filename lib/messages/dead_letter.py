@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from lib.errors import name_error
+from lib.messages.effects import Reasons
 from lib.messages.header_text import Header
 from lib.record.contract import Contract
 from lib.record.violations import Rule, Violation
@@ -75,12 +76,14 @@ class OutputSettings:
         dead_letter_topic: the topic of records that could not be scored.
         consumer_group: the query's name, for the envelope.
         dead_letter_format: original bytes with headers, or a JSON envelope.
+        reasons: the reasons that predictions carry; None for none.
     """
 
     output_topic: str
     dead_letter_topic: str
     consumer_group: str
     dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS
+    reasons: Reasons | None = None
 
 
 @dataclass(frozen=True)

@@ -308,7 +308,7 @@ def _check_places(fields: Iterable[Field], contract: Contract, top: ContractTabl
 
 def _check_output(contract: Contract, top: ContractTable) -> None:
     """Refuse a prediction with two fields of one name, which cannot become columns."""
-    names = [field.name.casefold() for field in list_fields(contract)]
+    names = [field.name.casefold() for field in list_fields(contract, reasons=True)]
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
         top.refuse("output", f"{double} twice", "a name for each field")

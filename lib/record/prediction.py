@@ -26,6 +26,7 @@ class Part(StrEnum):
     EVENT_TIME = "event_time"  # the record's own, or else Kafka's timestamp if that is a time
     PROCESSED = "processed"  # UTC, ISO 8601: start of the micro-batch, or when a worker scored
     MODEL = "model"  # model and backend that scored, like ``model@3/spark``
+    REASONS = "reasons"  # the fields that moved the score most, if the settings want any
 
 
 #: The last microsecond since 1970 that has a year of four digits. A Kafka timestamp beyond it is no
@@ -75,13 +76,24 @@ class PredictionField:
 #: The name of the event time if the contract has no such field.
 DEFAULT_EVENT_TIME = "event_ts"
 #: The names of the fields that have the same name in every domain.
-FIXED_NAMES = {Part.PROCESSED: "processed_ts", Part.MODEL: "model_version"}
+FIXED_NAMES = {
+    Part.PROCESSED: "processed_ts",
+    Part.MODEL: "model_version",
+    Part.REASONS: "reasons",
+}
+# The values of all fields are texts in Parquet.
+_REASONS_TYPE = "array<struct<feature: string, value: string, effect: double>>"
 
 
-def list_fields(contract: Contract) -> tuple[PredictionField, ...]:
-    """List the fields of a prediction for records of a contract, in the order of writing."""
+def list_fields(contract: Contract, *, reasons: bool = False) -> tuple[PredictionField, ...]:
+    """List the fields of a prediction for records of a contract, in the order of writing.
+
+    Args:
+        contract: the contract.
+        reasons: whether predictions carry reasons.
+    """
     names, time = contract.output, contract.event_time
-    return (
+    fields = (
         PredictionField(Part.IDENTIFIER, names.identifier),
         PredictionField(Part.PROBABILITY, names.probability, "double"),
         PredictionField(Part.LABEL, names.label),
@@ -91,6 +103,10 @@ def list_fields(contract: Contract) -> tuple[PredictionField, ...]:
         PredictionField(Part.PROCESSED, FIXED_NAMES[Part.PROCESSED]),
         PredictionField(Part.MODEL, FIXED_NAMES[Part.MODEL]),
     )
+    if not reasons:
+        return fields
+    name = FIXED_NAMES[Part.REASONS]
+    return (*fields, PredictionField(Part.REASONS, name, _REASONS_TYPE, is_optional=True))
 
 
 @dataclass(frozen=True)
@@ -98,7 +114,7 @@ class Prediction:
     """A prediction, read back.
 
     Attributes:
-        identifier, probability, label, event_time, processed, model: see :class:`Part`.
+        identifier, probability, label, event_time, processed, model, reasons: see :class:`Part`.
     """
 
     identifier: str
@@ -107,6 +123,7 @@ class Prediction:
     event_time: str | None
     processed: str
     model: str
+    reasons: list[dict[str, Any]] | None = None
 
     @classmethod
     def from_value(cls, value: bytes, contract: Contract) -> Prediction:
@@ -121,7 +138,7 @@ class Prediction:
         try:
             values: dict[str, Any] = {
                 str(field.part): fields.get(field.name) if field.is_optional else fields[field.name]
-                for field in list_fields(contract)
+                for field in list_fields(contract, reasons=True)
             }
         except KeyError as error:
             raise ValueError(f"prediction lacks the field {error}") from error

@@ -131,6 +131,12 @@ class PlanSettings(ModelSettings):
         description="share of failing records, of at least 200 that a Python worker has scored, at"
         " which the job stops instead of making dead letters of them; 1 for never",
     )
+    reasons: int = Field(
+        0,
+        ge=0,
+        description="number of fields that each prediction names because they moved its score most;"
+        " for a stored version of a linear model",
+    )
     dead_letter_format: Literal["headers", "envelope"] = Field(
         "headers",
         description="headers: original bytes, the error in headers; envelope: a JSON value",

@@ -114,7 +114,7 @@ class ParquetSink:
                 DEAD_LETTERS, _dead_letters(kept.where(~predictions), output)
             )
             predictions_count = self._write_folder(
-                PREDICTIONS, _predictions(kept.where(predictions), contract)
+                PREDICTIONS, _predictions(kept.where(predictions), output, contract)
             )
         return ParquetReport(predictions_count, dead_letters_count)
 
@@ -126,8 +126,9 @@ class ParquetSink:
         return int(observation.get["rows"])
 
 
-def _predictions(frame: DataFrame, contract: Contract) -> DataFrame:
-    columns = (f"{quote(field.name)} {field.spark_type}" for field in list_fields(contract))
+def _predictions(frame: DataFrame, output: OutputSettings, contract: Contract) -> DataFrame:
+    fields = list_fields(contract, reasons=output.reasons is not None)
+    columns = (f"{quote(field.name)} {field.spark_type}" for field in fields)
     value = F.from_json(F.col("value").cast("string"), ", ".join(columns))
     return frame.select("key", value.alias("fields"), *_SOURCE_COLUMNS).select(
         "fields.*", "key", *_SOURCE_COLUMNS

@@ -10,6 +10,8 @@ from lib.store import checksum
 from lib.store.metadata import METADATA_FILE, ModelMetadata, is_version_metadata
 
 CONTRACT_ARTEFACT = "contract.toml"
+#: The effect of each field on the score of a linear model.
+EFFECTS_ARTEFACT = "effects.json"
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from lib.source.kafka import KafkaSourceSettings
 from lib.spark.full_disk import list_local_folders, name_full_places
 from lib.stream.at_least_once import AtLeastOnceQuery
 from lib.stream.plan import ScoringPlan, plan_scoring
+from lib.stream.reasons import find_reasons
 from lib.stream.route import Route
 from lib.stream.running_query import RunningQuery
 from lib.stream.watch.guard import QueryGuard
@@ -70,6 +71,7 @@ def start_stream(
         dead_letter_topic=settings.dead_letter_topic,
         consumer_group=settings.query_name,
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
+        reasons=find_reasons(scorer, settings.reasons),
     )
 
     failures = ModelFailures(spark, scorer.scored_by, settings.model_failure_limit)

@@ -16,14 +16,17 @@ from pyspark.sql import SparkSession
 from sklearn.pipeline import Pipeline
 
 from lib.errors import ModelError
+from lib.messages.effects import Effects
 from lib.record.contract import Contract
 from lib.score.registry import BACKENDS
 from lib.spark.full_disk import naming_device, quiet_log
 from lib.spark.quoting import name_local_path
 from lib.store import ModelStore, ModelVersion, installed_libraries
+from lib.store.version import EFFECTS_ARTEFACT
 from lib.training import evaluation
 from lib.training.compile.compiled import Compiled, compile_pipeline
 from lib.training.data import TrainingData
+from lib.training.effects import derive_effects
 from lib.training.penalty import INVERSE_PENALTY
 from lib.training.sklearn_pipeline import build_sklearn_pipeline
 from lib.training.spark_fit import cross_validate_spark, fit_spark_pipeline, score_with_spark
@@ -57,12 +60,14 @@ class FittedModels:
     Attributes:
         disagreement: the largest difference of their probabilities over the training rows.
         compiled: the forms in ONNX and Spark SQL that agree with scikit-learn.
+        effects: the effect of each field; None for a model that is not linear.
     """
 
     sklearn: Pipeline
     spark: PipelineModel
     disagreement: float
     compiled: Compiled
+    effects: Effects | None
 
 
 def train(
@@ -161,12 +166,15 @@ def fit(
         )
     report("compiling")
     compiled = compile_pipeline(pipeline, data.features, contract=contract, spark=spark, seed=seed)
-    return FittedModels(pipeline, model, disagreement, compiled)
+    effects = derive_effects(pipeline, data.features, contract)
+    return FittedModels(pipeline, model, disagreement, compiled, effects)
 
 
 def write_artefacts(fitted: FittedModels, folder: Path) -> None:
     """Write the models below a folder on this machine."""
     joblib.dump(fitted.sklearn, folder / BACKENDS["sklearn"].artefact)
+    if fitted.effects is not None:
+        (folder / EFFECTS_ARTEFACT).write_text(fitted.effects.to_json(), encoding="utf-8")
     for name, content in fitted.compiled.artefacts.items():
         (folder / name).write_bytes(content)
     path = folder / BACKENDS["spark"].artefact

@@ -63,6 +63,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "output": ('[1] "x"', '[1] "x"'),
     "output_topic": ("out", "out"),
     "positive_class": ("Churned", "Churned"),
+    "reasons": ("3", 3),
     "preprocessor": ("conf/scaler.joblib", "conf/scaler.joblib"),
     "overwrite": ("true", True),
     "owner_timeout": ("12.5", 12.5),

@@ -45,7 +45,7 @@ class Nodes:
         left, right: the numbers of the next nodes; 0 in a leaf.
         missing_left: whether a row with NaN goes to the left.
         is_leaf: whether the node has no next ones.
-        value: what a leaf adds to the sum of all trees.
+        value: the number that a leaf adds to the sum of all trees.
     """
 
     feature: Integers
