@@ -21,6 +21,8 @@ from lib.decode.engines.python import decode_value
 from lib.errors import ModelFailingError
 from lib.exit_codes import find_exit_code
 from lib.inference_backend import load_model, predict
+from lib.messages.effects import list_reasons
+from lib.stream.reasons import find_reasons
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.progress import BatchProgress, Totals
 from lib.waiting import wait_until
@@ -99,23 +101,34 @@ def test_every_record_ends_as_one_prediction_or_one_dead_letter(
 
 
 @pytest.mark.parametrize("backend", ["sql", "onnx", "spark", "sklearn"])
-def test_stream_and_predict_give_the_same_probability(
+def test_stream_and_predict_give_the_same_probability_with_its_reasons(
     spark: SparkSession, deployment: Deployment, backend: str
 ) -> None:
     records = build_customers(500, seed=5)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
 
-    score(spark, deployment, backend=backend)
+    score(spark, deployment, backend=backend, reasons=3)
 
     account = read_account(deployment, records)
     model = load_model(backend, f"{deployment.store}/churn@champion", spark_session=spark)
+    reasons = find_reasons(model, 3)
+    assert reasons is not None
     features = [dict(decode_value(value, CUSTOMER).features) for _, value in records]
     labels, probabilities = predict(model, features)
-    for (key, _), label, probability in zip(records, labels, probabilities, strict=True):
+    for (key, _), label, probability, values in zip(
+        records, labels, probabilities, features, strict=True
+    ):
         prediction = account.predictions[key]
+        listed = list_reasons(reasons, values)
+        assert prediction.reasons == [{**it, "value": round_number(it["value"])} for it in listed]
         assert prediction.probability == pytest.approx(probability, abs=5.1e-7)
         assert prediction.label == label
         assert prediction.model == f"churn@1/{backend}"
+
+
+def round_number(value: Any) -> Any:
+    """Round a number as predictions do."""
+    return round(value, 6) if isinstance(value, float) else value
 
 
 ANY_TIMESTAMP = {"message.timestamp.after.max.ms": str(2**63 - 1)}
