@@ -47,6 +47,7 @@ from lib.exactly_once.transaction.failures import build_sink_error
 from lib.exactly_once.transaction.settings import ExactlyOnceSettings, TransactionSettings
 from lib.exactly_once.transaction.writer import WriteReport
 from lib.kafka.admin import build_admin, read_topic_id
+from lib.kafka.connection.connect import connect
 from lib.messages.columns import COLLECTED_COLUMNS, COLUMN_TYPES, REQUIRED_COLUMNS, SOURCE_POSITION
 from lib.source.kafka import KafkaSourceSettings, read_stream
 from lib.source.ranges import read_ranges
@@ -135,7 +136,8 @@ class ExactlyOnceSink:
 
         Raises:
             SetupError: Spark's Kafka connector is missing.
-            SettingsError: the checkpoint cannot be written.
+            SettingsError: the checkpoint cannot be written, or librdkafka does not take an option.
+            KafkaSetupError: the brokers are not reached, or do not let the user in.
             ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
             SinkFencedError: another run has taken over meanwhile.
             SinkError: Kafka cannot be written to.
@@ -159,6 +161,9 @@ class ExactlyOnceSink:
         return self
 
     def _start(self) -> None:
+        if self._commit is None:
+            # A later start waits for the brokers of a query that ran already.
+            connect(self._settings.cluster)
         admin = build_admin(self._settings.cluster)
         topic_id = read_topic_id(admin, self._settings.source_topic)
         self._watch = TopicWatch(admin, self._settings.source_topic, topic_id)

@@ -36,7 +36,7 @@ from lib.kafka.secrets import hide_secrets
 PATIENCE_S = 4.0
 # The time for brokers that say nothing at all: they may be busy.
 _SILENCE_S = 7.0
-_POLL_S = 0.1
+_POLL_S = 0.02
 # The client's names for lines of its log → what reads them.
 _READERS = {"FAIL": read_fault, "OIDC": read_token_fault}
 # At most this many addresses are tried, one after the other.

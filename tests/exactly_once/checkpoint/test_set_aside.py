@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.errors import ResumeRefusedError, SettingsError
+from lib.errors import KafkaSetupError, ResumeRefusedError, SettingsError
 from tests.exactly_once.checkpoint.damaging import damage
 from tests.exactly_once.copying import (
     COMMITS,
@@ -105,6 +105,15 @@ def test_a_checkpoint_that_cannot_be_written_is_refused_before_anything_is_claim
     with pytest.raises(SettingsError, match=reason):
         copying.start_sink(checkpoint=place)
     assert {offset for offset, _ in copying.committed().values()} == {-1001}
+
+
+def test_brokers_that_are_not_reached_are_named_as_by_the_jobs(copying: Copying) -> None:
+    with pytest.raises(KafkaSetupError) as refusal:
+        copying.start_sink(bootstrap_servers="127.0.0.1:1")
+
+    assert refusal.value.message == (
+        "no connection to Kafka: nothing listens at 127.0.0.1:1 (Connection refused)"
+    )
 
 
 @COMMITS
