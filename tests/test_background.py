@@ -25,7 +25,7 @@ class Counting(Background):
 def test_it_runs_as_long_as_the_block() -> None:
     with Counting() as counting:
         assert "counting" in {thread.name for thread in threading.enumerate()}
-        assert counting.wait_for(lambda: counting.count > 3, timeout_s=10)
+        assert counting.wait_for(lambda: counting.count > 3, timeout_s=60)
         counting.check()
     ended_at = counting.count
     assert "counting" not in {thread.name for thread in threading.enumerate()}
@@ -40,6 +40,6 @@ def test_what_does_not_come_is_waited_for_no_longer_than_that() -> None:
 def test_what_ended_it_is_raised_where_somebody_looks() -> None:
     with Counting(fails_at=2) as counting:
         with pytest.raises(OverflowError, match="at 2"):
-            counting.wait_for(lambda: False, timeout_s=10)
+            counting.wait_for(lambda: False, timeout_s=60)
         with pytest.raises(OverflowError, match="at 2"):
             counting.check()

@@ -141,7 +141,7 @@ def test_each_broker_has_a_port_and_the_next_request_to_any_of_them_is_met() -> 
 
 
 def test_only_the_next_request_of_its_kind_is_delayed(proxy: Proxy, client: socket.socket) -> None:
-    proxy.interfere(Interference(END_TXN, Action.DELAY, 0.4))
+    proxy.interfere(Interference(END_TXN, Action.DELAY, 2.0))
     started_s = time.monotonic()
 
     client.sendall(frame(0))
@@ -151,7 +151,7 @@ def test_only_the_next_request_of_its_kind_is_delayed(proxy: Proxy, client: sock
     assert receive(client, 6) == frame(END_TXN)
     slow_s = time.monotonic() - started_s
 
-    assert quick_s < 0.4 <= slow_s
+    assert quick_s < 2.0 <= slow_s
     assert proxy.interfered == [client.getsockname()[1]]
 
 
@@ -182,14 +182,14 @@ def test_a_lost_response_is_of_a_request_that_arrived(
 def test_a_held_request_arrives_after_its_client_has_gone(
     proxy: Proxy, client: socket.socket, echo: EchoServer
 ) -> None:
-    proxy.interfere(Interference(END_TXN, Action.HOLD, 0.5))
+    proxy.interfere(Interference(END_TXN, Action.HOLD, 2.0))
 
     client.sendall(frame(END_TXN))
     client.close()
     time.sleep(0.1)
 
     assert echo.received == b""
-    wait_until(lambda: len(echo.received) >= 6, 10)
+    wait_until(lambda: len(echo.received) >= 6)
 
 
 def test_a_stray_request_arrives_after_its_client_was_cut_off(
@@ -204,7 +204,7 @@ def test_a_stray_request_arrives_after_its_client_was_cut_off(
     assert receive(client, 6) == b""
     assert echo.received == frame(0)
     proxy.deliver()
-    wait_until(lambda: len(echo.received) >= 12, 10)
+    wait_until(lambda: len(echo.received) >= 12)
     assert echo.received == frame(0) + frame(END_TXN)
     wait_until(lambda: proxy.delivered == [END_TXN])
 

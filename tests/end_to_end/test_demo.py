@@ -59,7 +59,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 def list_leftovers(broker: Broker, folder: Path) -> list[str]:
     """Return demo topics, files in the folder, and processes that use the folder."""
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-    topics = [name for name in admin.list_topics(timeout=10).topics if name.startswith("demo-")]
+    topics = [name for name in admin.list_topics(timeout=60).topics if name.startswith("demo-")]
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     users = [line for line in processes.stdout.splitlines() if str(folder) in line]
     return [*topics, *(path.name for path in folder.glob("churn-demo-*")), *users]

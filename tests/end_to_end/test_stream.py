@@ -419,7 +419,7 @@ def test_committed_offsets_show_the_progress_and_outlive_the_checkpoint(
         }
     )
     asked = [TopicPartition(deployment.input_topic, partition) for partition in range(4)]
-    assert sum(answer.offset for answer in group.committed(asked, timeout=10)) == 300
+    assert sum(answer.offset for answer in group.committed(asked, timeout=60)) == 300
     group.close()
 
     produce(deployment.bootstrap_servers, deployment.input_topic, second)
@@ -452,7 +452,7 @@ def test_a_stop_request_ends_a_running_stream_after_its_batch(
         # The job sees to other things of its start after the query runs, and before it follows it.
         stop.request("TEST")
         line = "TEST: stopping, waiting for the batch under way"
-        assert wait_until(lambda: line in caplog.messages, 20)
+        assert wait_until(lambda: line in caplog.messages, 90)
         stream.follow(view, stop)
 
     assert not stream.query.isActive

@@ -159,7 +159,7 @@ class Copying:
         """Return partition → offset and stamp, as any tool sees them."""
         with self._group_client() as consumer:
             asked = [TopicPartition(self.settings.source_topic, p) for p in range(partitions)]
-            answers = consumer.committed(asked, timeout=10)
+            answers = consumer.committed(asked, timeout=60)
         return {a.partition: (a.offset, Stamp.from_metadata(a.metadata)) for a in answers}
 
     def commit_by_hand(self, offsets: dict[int, int], metadata: str = "") -> None:
@@ -223,7 +223,7 @@ def delete_topic(copying: Copying) -> None:
     topic = copying.settings.source_topic
     admin = AdminClient({"bootstrap.servers": copying.settings.bootstrap_servers})
     admin.delete_topics([topic], operation_timeout=30)[topic].result()
-    wait_until(lambda: topic not in admin.list_topics(timeout=10).topics)
+    wait_until(lambda: topic not in admin.list_topics(timeout=60).topics)
 
 
 def recreate_topic(copying: Copying) -> None:

@@ -41,7 +41,7 @@ class Setting:
         group = {"bootstrap.servers": self.servers, "group.id": self.transaction.query_name}
         consumer = Consumer({**group, "enable.auto.commit": False})
         asked = [TopicPartition(self.source, partition) for partition in range(2)]
-        answers = consumer.committed(asked, timeout=10)
+        answers = consumer.committed(asked, timeout=60)
         consumer.close()
         return {answer.partition: (answer.offset, answer.metadata) for answer in answers}
 

@@ -22,7 +22,8 @@ from lib.kafka.cluster import Cluster
 from tests.exactly_once.copying import COMMITS, PARTITIONS, Copying, answers, as_bytes, orders
 from tests.support.waiting import wait_until
 
-LEASE_S = 3
+# A loaded machine may not manage to say every second that a run is alive.
+LEASE_S = 6
 
 
 class Start:
@@ -97,10 +98,12 @@ def test_a_start_that_may_not_wait_ends_and_harms_nobody(copying: Copying) -> No
     assert first.failure is None
 
 
-def test_a_start_that_waits_can_be_given_up(copying: Copying) -> None:
+def test_a_start_that_waits_can_be_given_up(
+    copying: Copying, caplog: pytest.LogCaptureFixture
+) -> None:
     first = copying.start_sink(lease_s=LEASE_S)
     second = Start(copying)
-    time.sleep(1)
+    wait_until(lambda: "which is alive: waiting until it ends" in caplog.text)
     second.sink.give_up()
     wait_until(lambda: second.is_over)
     first.close()

@@ -28,7 +28,7 @@ def test_removing_the_folder_kills_the_process_named_last() -> None:
         folder.watch(latter.pid)
         folder.remove()
 
-        assert latter.wait(10) == -9
+        assert latter.wait(60) == -9
         assert former.poll() is None
         former.kill()
     assert not folder.path.exists()
@@ -41,7 +41,7 @@ def test_processes_of_other_names_are_killed_as_well() -> None:
         folder.watch(other.pid, "other")
         folder.remove()
 
-        assert one.wait(10) == other.wait(10) == -9
+        assert one.wait(60) == other.wait(60) == -9
 
 
 def test_a_process_that_was_taken_back_is_left_alone() -> None:

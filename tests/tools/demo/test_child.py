@@ -96,4 +96,4 @@ def test_a_child_that_does_not_listen_is_killed_with_all_it_started(
         helper = int(child.log.read_text().split()[1])
         assert is_alive(helper)
 
-    wait_until(lambda: not is_alive(helper), 10)
+    wait_until(lambda: not is_alive(helper))
