@@ -260,6 +260,12 @@ class SinkRejectedError(SinkError):
     remedy = "see the reason, then start the job again"
 
 
+class SinkClockError(SinkRejectedError):
+    """Kafka refuses messages for their time, until the clock of their machine is right again."""
+
+    is_transient = True
+
+
 def first_line(text: str | None) -> str:
     """Return the first line of a library's message, which may be empty."""
     return next(iter((text or "").strip().splitlines()), "")

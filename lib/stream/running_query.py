@@ -18,6 +18,7 @@ from lib.spark.failed_query import build_query_error
 from lib.spark.hung_workers import end_hung_workers
 from lib.spark.session import silence
 from lib.stream.new_progress import NewProgress
+from lib.stream.watch.clock import ClockWatch
 from lib.stream.watch.guard import QueryGuard
 from lib.stream.watch.held_back import HeldBack
 from lib.stream.watch.model_failures import ModelFailures
@@ -77,6 +78,7 @@ class RunningQuery:
         self._rejections = rejections
         self._is_detour_over = is_detour_over
         self._failures = failures
+        self._clock = ClockWatch()
         self._totals = Totals()
         self._seen = -1
         self.sink = sink
@@ -95,6 +97,7 @@ class RunningQuery:
                 self.query = self._start()
         except (PySparkException, Py4JJavaError) as error:
             raise build_query_error("the query did not start", error) from error
+        self._clock.begin()
         self._guard.signs.note()
         self._new_progress = NewProgress(self.query)
         if self.sink is not None and self.sink.plan.set_aside is not None:
@@ -115,10 +118,10 @@ class RunningQuery:
                     if failure is not None:
                         failures = 1 if self._has_progress() else failures + 1
                         failures = self._restart(failure, failures, stop)
-                    elif stop.is_requested or not self._is_detour_over():
+                    elif stop.is_requested or not self._begins_anew:
                         break
                     else:
-                        failures = self._end_detour(stop)
+                        failures = self._begin_anew(stop)
         finally:
             stop.end_work()
             if self.sink is not None:
@@ -150,16 +153,28 @@ class RunningQuery:
     def _is_going_on(self) -> bool:
         """Tell whether the query runs, has work, and the sink has not noticed a successor."""
         replaced = self.sink is not None and isinstance(self.sink.failure, SinkFencedError)
-        is_over = self._is_done or self._is_detour_over()
+        is_over = self._is_done or self._begins_anew
         return self.query.isActive and not replaced and not is_over
+
+    @property
+    def _begins_anew(self) -> bool:
+        """Whether the query is to be ended and started again although it has not failed."""
+        return self._is_detour_over() or self._clock.find_step_back() is not None
 
     @property
     def _is_done(self) -> bool:
         """Whether the run has an end, and has reached it."""
         return self.sink is not None and self.sink.is_done
 
-    def _end_detour(self, stop: StopSignal) -> int:
-        """Start the query that another one stood in for; return the number of failures in a row."""
+    def _begin_anew(self, stop: StopSignal) -> int:
+        """Start the query again without a failure; return the number of failures in a row."""
+        step_s = self._clock.find_step_back()
+        if step_s is not None:
+            logger.warning(
+                "the clock of this machine was set back by %.0f s: the query starts again, because"
+                " Spark's trigger would wait for as long",
+                step_s,
+            )
         try:
             self.start(stop)
         except ScoringError as error:

@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import shlex
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -331,7 +332,7 @@ def test_envelopes_hold_the_original_message_and_their_common_framing_is_told(
     groups = {json.loads(letter.value() or b"")["consumer_group"] for letter in letters}
     assert groups == {deployment.query_name}
     line = "most records become dead letters; their value looks like compressed bytes: "
-    assert wait_until(lambda: any(it.startswith(line) for it in caplog.messages), 20)
+    assert wait_until(lambda: any(it.startswith(line) for it in caplog.messages), 90)
 
 
 def test_at_least_once_answers_every_record_too_and_says_whose_checkpoint_it_is(
@@ -436,6 +437,47 @@ def test_a_key_may_be_missing(spark: SparkSession, deployment: Deployment) -> No
 
     (message,) = read_topic(deployment.bootstrap_servers, deployment.output_topic)
     assert message.key() is None
+
+
+def test_a_clock_that_is_set_back_stops_no_stream(
+    spark: SparkSession,
+    deployment: Deployment,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    records = build_customers(200)
+    servers, name = deployment.bootstrap_servers, deployment.input_topic
+    # Spark waits for the next batch by the clock, here for much longer than the test.
+    settings = deployment.settings(trigger="30 minutes", restart_limit=0)
+    view = RecordingView()
+    produce(servers, name, records[:100])
+    with StopSignal() as stop:
+        stream = start_query(spark, settings, stop=stop)
+        first = stream.query.runId
+
+        def set_back() -> None:
+            try:
+                wait_until(lambda: bool(view.batches), 90)
+                produce(servers, name, records[100:])
+                now = time.time
+                monkeypatch.setattr("lib.stream.watch.clock.time.time", lambda: now() - 86_400)
+                wait_until(lambda: len(view.batches) == 2, 90)
+            finally:
+                stop.request("TEST")
+
+        setter = threading.Thread(target=set_back)
+        setter.start()
+        stream.follow(view, stop)
+        setter.join()
+
+    assert stream.query.runId != first
+    assert view.totals.records == 200
+    assert read_account(deployment, records).faults == {}
+    (line,) = [it for it in caplog.messages if "was set back" in it]
+    assert line == (
+        "the clock of this machine was set back by 86400 s: the query starts again, because Spark's"
+        " trigger would wait for as long"
+    )
 
 
 def test_a_stop_request_ends_a_running_stream_after_its_batch(

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from lib.errors import (
     ModelFailingError,
     PlanRefusedError,
+    SinkClockError,
     SinkError,
     SinkFencedError,
     SinkOffsetsGoneError,
@@ -45,6 +46,7 @@ _REPORTED = {
         SinkTakenOverError,
         SinkOffsetsGoneError,
         SinkRejectedError,
+        SinkClockError,
         SinkRetryExhaustedError,
         ModelFailingError,
         PlanRefusedError,

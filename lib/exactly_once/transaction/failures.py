@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from confluent_kafka import KafkaError
 
-from lib.errors import SinkError, SinkRejectedError, SinkRetryExhaustedError
+from lib.errors import SinkClockError, SinkError, SinkRejectedError, SinkRetryExhaustedError
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.kafka.rights import Right
 
@@ -48,7 +48,10 @@ _REJECTED = {
     KafkaError.INVALID_RECORD: (
         "give every record a key, or take cleanup.policy=compact from {topic}"
     ),
-    KafkaError.INVALID_TIMESTAMP: "raise message.timestamp.after.max.ms of {topic}",
+    KafkaError.INVALID_TIMESTAMP: (
+        "set the clock of this machine, which is ahead of the brokers' by more than"
+        " message.timestamp.after.max.ms of {topic}, or raise that"
+    ),
     KafkaError.POLICY_VIOLATION: "ask who runs the brokers for their policy of messages",
     KafkaError.UNKNOWN_TOPIC_OR_PART: "create {topic}, which is not there or was deleted",
     KafkaError._UNKNOWN_TOPIC: "create {topic}, which is not there or was deleted",
@@ -125,7 +128,7 @@ def build_sink_error(
     """
     reason = f"{error.name()} {error.str()}" + ("" if topic is None else f", topic {topic}")
     if classify(error) is Failure.REJECTED:
-        return SinkRejectedError(
-            f"{what}: Kafka refuses it: {reason}", hint=way_out(error, settings, topic)
-        )
+        is_clock = error.code() == KafkaError.INVALID_TIMESTAMP
+        kind = SinkClockError if is_clock else SinkRejectedError
+        return kind(f"{what}: Kafka refuses it: {reason}", hint=way_out(error, settings, topic))
     return SinkRetryExhaustedError(f"{what}: {reason}")

@@ -142,7 +142,8 @@ class RetryingProducer:
 
         Raises:
             SinkFencedError: another writer has taken over; every later call raises it again.
-            SinkRejectedError: Kafka refuses something for good; every later call raises it again.
+            SinkRejectedError: Kafka refuses something for good; every later call raises it again,
+                unless it may pass.
             SinkRetryExhaustedError: the last of several attempts failed.
         """
         if self._final is not None:
@@ -279,10 +280,10 @@ class RetryingProducer:
                     )
                     raise self._final from error
             case Failure.REJECTED:
-                self._final = build_sink_error(
-                    f"{what} of query {query}", first, self._settings, topic
-                )
-                raise self._final from error
+                refusal = build_sink_error(f"{what} of query {query}", first, self._settings, topic)
+                if not refusal.is_transient:
+                    self._final = refusal
+                raise refusal from error
         return f"{first.name()} {first.str()}"
 
 

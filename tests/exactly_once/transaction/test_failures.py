@@ -130,6 +130,21 @@ def test_a_missing_right_comes_with_the_command_that_grants_it(
     assert f"--transactional-id {resource}" in str(error)
 
 
+def test_a_clock_that_is_ahead_of_the_brokers_is_told_and_may_be_set() -> None:
+    refusal = KafkaError(KafkaError.INVALID_TIMESTAMP)
+    error = build_sink_error("batch 7", refusal, SETTINGS, "out")
+
+    assert error.is_transient
+    assert str(error) == (
+        "batch 7: Kafka refuses it: INVALID_TIMESTAMP Broker: Invalid timestamp, topic out (set the"
+        " clock of this machine, which is ahead of the brokers' by more than"
+        " message.timestamp.after.max.ms of topic out, or raise that)"
+    )
+    # All other refusals stay until somebody changes something.
+    large = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
+    assert not build_sink_error("batch 7", large, SETTINGS, "out").is_transient
+
+
 def test_what_may_pass_is_said_to() -> None:
     error = build_sink_error("batch 7", KafkaError(KafkaError._TRANSPORT), SETTINGS)
 
