@@ -15,6 +15,7 @@ import pytest
 
 from lib.errors import DiskFullError, FileError, SettingsError
 from lib.file_errors import build_file_error, find_full, find_mount, naming_file
+from lib.inference_backend import load_model
 from lib.record.contract_file import read_contract
 from lib.settings.command import run_command
 from lib.settings.jobs.score_stream import ScoreStreamSettings
@@ -59,6 +60,7 @@ def list_of_places(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
     """List what a job reads → the path without rights, and the work that needs it."""
     store = ModelStore(root / "models")
     contract, config = root / "contract.toml", root / "job.toml"
+    pickled, graph = root / "lone model.joblib", root / "Modell für März.onnx"
     return {
         "store": (store.root, lambda: store.resolve("churn@champion")),
         "names": (store.root, store.names),
@@ -72,6 +74,8 @@ def list_of_places(root: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
             store.root / "churn" / "1" / "pipeline.joblib",
             lambda: store.resolve("churn@1").verify(),
         ),
+        "lone joblib": (pickled, lambda: load_model("sklearn", pickled)),
+        "lone graph": (graph, lambda: load_model("onnx", graph)),
         "contract": (contract, lambda: read_contract(contract)),
         "config": (config, lambda: load_settings(ScoreStreamSettings, ["--config", str(config)])),
     }
@@ -85,7 +89,7 @@ def test_what_may_not_be_read_is_one_line_with_its_path(
     store = ModelStore(root / "models")
     save(store)
     store.promote("churn", 1)
-    for name in ("contract.toml", "job.toml"):
+    for name in ("contract.toml", "job.toml", "lone model.joblib", "Modell für März.onnx"):
         (root / name).write_text("")
     path, work = list_of_places(root)[what]
     mode = path.stat().st_mode

@@ -11,6 +11,7 @@ from lib.score.fallback import NotUsableError
 from lib.score.mlflow_folder import find_mlflow_model
 from lib.score.registry import BACKENDS, DEFAULT
 from lib.store import ModelReference, ModelStore, ModelVersion
+from lib.store.reference import is_url
 from lib.store.version import find_version
 
 # The store of NAME@champion and NAME@VERSION if the text names none.
@@ -64,11 +65,17 @@ def find_artefact(model_path: str | os.PathLike[str], artefact: str) -> Artefact
         artefact: the file or folder of a version, such as ``pipeline.joblib``.
 
     Raises:
-        ModelNotFoundError: the reference names no version.
+        ModelNotFoundError: the reference names no version, or is a URL.
         ModelCorruptError: there is a version, but a damaged one.
         ModelError: a folder of MLflow's holds no model that can be scored.
         SettingsError: the text is no reference.
     """
+    if is_url(os.fspath(model_path)):
+        raise ModelNotFoundError(
+            f"{model_path}: found a URL, expected a file on a disk of this machine: only models of"
+            " Spark are read from elsewhere",
+            hint="copy the file to this machine",
+        )
     reference = ModelReference.parse(model_path)
     if reference.path is None:
         version = ModelStore(DEFAULT_STORE).resolve(model_path)

@@ -24,8 +24,9 @@ from lib.score.registry import (
 from lib.settings.base import ModelSettings
 from lib.settings.domain import choose_model
 from lib.spark.session import is_local
-from lib.store import ModelReference, ModelStore, read_version_contract
+from lib.store import ModelReference, ModelStore, ModelVersion, read_version_contract
 from lib.store.compatibility import check_contract
+from lib.store.reference import is_url
 from lib.store.version import find_version
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 def load_backend(
     spark: SparkSession,
     settings: ModelSettings,
-    path: Path | None = None,
+    path: Path | str | None = None,
 ) -> ModelBackend:
     """Load the model that the settings name.
 
@@ -73,14 +74,14 @@ def load_backend(
     return backend
 
 
-def find_contract(settings: ModelSettings, path: Path) -> Contract:
+def find_contract(settings: ModelSettings, path: Path | str) -> Contract:
     """Find the contract of a model: its version's, or ``--contract`` for one outside a store.
 
     Raises:
         ModelMismatchError: ``--contract`` names another contract than the version carries.
         ContractError: the model is outside a store, and no contract is named.
     """
-    version = find_version(path)
+    version = _find_version(path)
     given = None if settings.contract is None else read_contract(settings.contract)
     if version is not None:
         if given is not None:
@@ -94,13 +95,15 @@ def find_contract(settings: ModelSettings, path: Path) -> Contract:
     return given
 
 
-def find_model(settings: ModelSettings) -> Path:
-    """Find the folder or file that ``--store`` and ``--model`` name.
+def find_model(settings: ModelSettings) -> Path | str:
+    """Find the folder or file that ``--store`` and ``--model`` name; a URL is returned as it is.
 
     Raises:
         ModelNotFoundError: there is no such model.
     """
     name = settings.model or choose_model(settings)
+    if is_url(name):
+        return name
     reference = ModelReference.parse(name)
     if reference.path is None:
         return ModelStore(settings.store).resolve(name).path
@@ -112,16 +115,18 @@ def find_model(settings: ModelSettings) -> Path:
 def _build_backend(
     spark: SparkSession,
     settings: ModelSettings,
-    path: Path,
+    path: Path | str,
     contract: Contract,
     *,
     native_only: bool,
 ) -> ModelBackend:
     name: str = settings.backend
     # A backend that is named has no substitute; auto takes one that is available.
-    fallback = None
+    fallback: Path | str | None = None
     if name == "auto":
-        name, fallback = choose_backend(path, native_only=native_only), path
+        name = choose_backend(path, native_only=native_only)
+        # A model outside a store has no second form.
+        fallback = None if _find_version(path) is None else path
     if settings.preprocessor is not None:
         _refuse_preprocessor(path, name)
     options = BackendOptions(
@@ -136,9 +141,13 @@ def _build_backend(
     return BACKENDS[name].build(path, options)
 
 
-def _refuse_preprocessor(path: Path, backend: str) -> None:
+def _find_version(path: Path | str) -> ModelVersion | None:
+    return None if isinstance(path, str) else find_version(path)
+
+
+def _refuse_preprocessor(path: Path | str, backend: str) -> None:
     """Raise SettingsError if a model takes no preprocessor."""
-    version = find_version(path)
+    version = _find_version(path)
     if version is not None:
         raise SettingsError(
             f"--preprocessor: found the stored version {version.reference}, expected a model"
@@ -152,16 +161,18 @@ def _refuse_preprocessor(path: Path, backend: str) -> None:
         )
 
 
-def choose_backend(path: Path, *, native_only: bool = False) -> str:
+def choose_backend(path: Path | str, *, native_only: bool = False) -> str:
     """Choose the fastest backend that a model was saved for, in the order of ``rank_backends``.
 
     The metadata of a version tell it, the description in a folder of MLflow's, and the suffix of
     another file; another folder is a PipelineModel.
 
     Args:
-        path: a version's folder, a file, or a PipelineModel's folder.
+        path: a version's folder, a file, or a PipelineModel's folder or URL.
         native_only: whether to choose a backend without Python workers, if the version has one.
     """
+    if isinstance(path, str):
+        return find_by_suffix(Path(path)) or find_for_folder()
     version = find_version(path)
     if version is not None and version.path == path:
         usable = (

@@ -16,7 +16,7 @@ from lib.record.contract_file import read_contract
 from lib.settings.base import JobSettings
 from lib.store import ModelReference, ModelStore, ModelVersion, read_version_contract
 from lib.store.contract import CONTRACTS
-from lib.store.reference import CHAMPION
+from lib.store.reference import CHAMPION, is_url
 from lib.store.version import find_version
 
 # Setting → attribute with the domain's own name.
@@ -90,6 +90,8 @@ def _find_domain(settings: JobSettings, model: str | None) -> Contract:
 
 def _find_version(settings: Any, reference: str) -> ModelVersion | None:
     """Find the version that scores; None for a model outside a store."""
+    if is_url(reference):
+        return None
     path = ModelReference.parse(reference).path
     return ModelStore(settings.store).resolve(reference) if path is None else find_version(path)
 

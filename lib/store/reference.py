@@ -76,6 +76,11 @@ class ModelReference:
         return last if self.store is None else f"{str(self.store).rstrip('/')}/{last}"
 
 
+def is_url(text: str) -> bool:
+    """Tell whether a text is a URL like ``s3a://bucket/model``, and no path or name."""
+    return "://" in text
+
+
 def is_name(text: str) -> bool:
     """Tell whether a model may have this name."""
     return NAME.fullmatch(text) is not None and ".." not in text

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from jobs.replay import replay
 from lib.decode.engines.python import decode_value
-from lib.errors import ModelFailingError, ScoringError, SinkError
+from lib.errors import ModelError, ModelFailingError, ScoringError, SinkError
 from lib.inference_backend import load_model, predict
 from lib.messages.dead_letter import (
     HEADER_FAILED_TS,
@@ -35,6 +35,7 @@ from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.spark.session import apply_runtime_settings
 from tests.end_to_end.query import start_query
 from tests.score.models import NUMBERS, build_customers, build_labels, fit_fussy_pipeline
+from tests.support.process import run_python
 from tests.support.records import ACCEPTED, BROKEN, VALID, record
 from tests.support.telco import CONTRACT_FILE, CUSTOMER
 from tests.support.topics import read_topic
@@ -275,6 +276,55 @@ def test_a_model_in_two_files_is_scored_like_in_process_and_no_other_takes_a_pre
         with pytest.raises(ScoringError) as caught:
             replay(settings(**given, overwrite=True, **{**two, **changes}))
         assert str(caught.value) == words
+
+
+# This script saves a model of a class of its own, by cloudpickle and by joblib.
+SAVED_BY_A_SCRIPT = """
+import sys, cloudpickle, joblib, numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+class Own(ClassifierMixin, BaseEstimator):
+    classes_ = np.array([0, 1])
+    def fit(self, features, labels=None):
+        return self
+    def predict_proba(self, features):
+        return np.column_stack([1 - features[:, 0], features[:, 0]])
+    def __sklearn_is_fitted__(self):
+        return True
+
+model = make_pipeline(
+    FunctionTransformer(lambda rows: rows[["MonthlyCharges"]].to_numpy() / 1000), Own()
+)
+with open(sys.argv[1] + "/by cloudpickle.joblib", "wb") as file:
+    cloudpickle.dump(model, file)
+joblib.dump(Own(), sys.argv[1] + "/plain.joblib")
+"""
+
+
+def test_a_model_saved_by_cloudpickle_is_scored_and_a_class_that_is_gone_is_one_line(
+    spark: SparkSession, settings: Callable[..., ReplaySettings], tmp_path: Path
+) -> None:
+    folder = tmp_path / "Modelle für März"
+    folder.mkdir()
+    assert run_python("-c", SAVED_BY_A_SCRIPT, str(folder)).returncode == 0
+    path = write_values(tmp_path / "in.parquet", record(MonthlyCharges=250))
+    lone = {"contract": CONTRACT_FILE, "input": [path]}
+
+    assert replay(settings(model=str(folder / "by cloudpickle.joblib"), **lone)) == 0
+
+    (row,) = read(spark, tmp_path / "out" / "predictions")
+    assert (row.churn_probability, row.model_version) == (0.25, "by cloudpickle/sklearn")
+    with pytest.raises(ModelError) as caught:
+        replay(settings(model=str(folder / "plain.joblib"), overwrite=True, **lone))
+    line = (
+        f"{folder}/plain.joblib: cannot be unpickled: AttributeError: Can't get attribute 'Own' on "
+    )
+    assert str(caught.value).startswith(line)
+    assert str(caught.value).endswith(
+        " (install the libraries that it was saved with, or save it again)"
+    )
 
 
 def test_predictions_are_typed_and_say_where_they_come_from(

@@ -86,6 +86,13 @@ class S3Server:
         """Return an object's content."""
         return self._ask("GET", f"/{self.bucket}/{key}")
 
+    def write_folder(self, folder: Path, prefix: str) -> None:
+        """Write a folder's files as objects below a prefix."""
+        for file in folder.rglob("*"):
+            if file.is_file():
+                key = f"{prefix}/{file.relative_to(folder).as_posix()}"
+                self._ask("PUT", f"/{self.bucket}/{key}", file.read_bytes())
+
     def _ask(self, method: str, path: str, content: bytes | None = None) -> bytes:
         connection = HTTPConnection(self.url.removeprefix("http://"), timeout=30)
         # The server does not check the signature, but refuses requests for objects without one.

@@ -1,4 +1,4 @@
-"""The job keeps its checkpoint on S3; kills at telling moments show that it is kept there."""
+"""The job keeps its checkpoint on S3, as kills at telling moments show, and reads a model there."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.end_to_end.jobs import (
     start_job,
 )
 from tests.object_store.server import S3Server
+from tests.support.telco import CONTRACT_FILE
 from tests.support.topics import build_customers, produce
 
 RECORDS = 2_000
@@ -31,11 +32,17 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 def run(
-    s3: S3Server, deployment: Deployment, folder: Path, order: str | None = None
+    s3: S3Server,
+    deployment: Deployment,
+    folder: Path,
+    order: str | None = None,
+    **options: str,
 ) -> tuple[int, str]:
     """Run the job, which may die at a step on order, and return (exit code, messages)."""
     checkpoint = f"s3a://{s3.bucket}/{deployment.query_name}"
-    arguments = deployment.arguments(checkpoint=checkpoint, max_offsets_per_trigger=BATCH)
+    arguments = deployment.arguments(
+        checkpoint=checkpoint, max_offsets_per_trigger=BATCH, **options
+    )
     if order is not None:
         (folder / "order").write_text(order)
     with start_job(
@@ -75,8 +82,13 @@ def test_killed_inside_a_batch_and_behind_it_nothing_is_missing_or_repeated(
     # Each partition's share of a batch is rounded down.
     assert 2 * BATCH < sum(parse_offsets(text, deployment.input_topic).values()) <= 3 * BATCH
 
-    code, errors = run(s3, deployment, tmp_path)
+    # The last run reads its model from there too.
+    s3.write_folder(deployment.store / "churn" / "1" / "spark_model", "models/churn")
+    lone = {"model": f"s3a://{s3.bucket}/models/churn", "contract": str(CONTRACT_FILE)}
+    code, errors = run(s3, deployment, tmp_path, **lone)
     assert code == 0, errors
-    assert read_account(deployment, records).faults == {}
+    account = read_account(deployment, records)
+    assert account.faults == {}
+    assert {it.model for it in account.predictions.values()} >= {"churn/spark"}
     # Objects are written under another name and copied into place; none of those is left.
     assert not [key for key in s3.list_keys(name) if key.endswith(".tmp")]

@@ -8,9 +8,11 @@ from typing import get_args
 
 import pytest
 
-from lib.score.choice import choose_backend
+from lib.errors import ModelError
+from lib.inference_backend import load_model
+from lib.score.choice import choose_backend, find_model
 from lib.score.registry import BACKENDS, DEFAULT, rank_backends
-from lib.settings.base import BackendChoice
+from lib.settings.base import BackendChoice, ModelSettings
 from tests.score.conftest import save_version
 
 ALL = ("pipeline.joblib", "pipeline.onnx", "probability.sql", "spark_model/metadata/part-00000")
@@ -57,6 +59,28 @@ def test_without_onnxruntime_auto_takes_the_next(
 def test_outside_a_store_the_suffix_tells(tmp_path: Path, name: str, chosen: str) -> None:
     (tmp_path / name).touch()
     assert choose_backend(tmp_path / name) == chosen
+
+
+@pytest.mark.parametrize(
+    ("url", "chosen"),
+    [("s3a://bucket/model", "spark"), ("hdfs:///m", "spark"), ("s3a://bucket/m.onnx", "onnx")],
+)
+def test_a_url_is_a_pipeline_model_unless_its_suffix_says_otherwise(url: str, chosen: str) -> None:
+    assert find_model(ModelSettings(model=url)) == url
+    assert choose_backend(url) == chosen
+
+
+def test_a_file_is_read_from_a_disk_of_this_machine_only() -> None:
+    line = (
+        "s3a://bucket/m.{}: found a URL, expected a file on a disk of this machine: only models of"
+        " Spark are read from elsewhere"
+    )
+    with pytest.raises(FileNotFoundError) as by_sklearn:
+        load_model("sklearn", "s3a://bucket/m.joblib")
+    assert str(by_sklearn.value).startswith(f"Model file not found: {line.format('joblib')}")
+    with pytest.raises(ModelError) as by_onnx:
+        load_model("onnx", "s3a://bucket/m.onnx")
+    assert line.format("onnx") in str(by_onnx.value)
 
 
 def test_a_folder_outside_a_store_is_a_pipeline_model(tmp_path: Path) -> None:

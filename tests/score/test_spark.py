@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from lib import inference_backend
-from lib.errors import ModelCorruptError, ModelMismatchError
+from lib.errors import ModelCorruptError, ModelError, ModelMismatchError
 from lib.inference_backend import (
     SklearnBackend,
     SparkBackend,
@@ -147,6 +147,40 @@ def test_fallback_goes_with_its_preprocessor(tmp_path: Path, training: pd.DataFr
     )
     expected = model.predict_proba(scaler.transform(CUSTOMERS[numbers]))[:, 1]
     assert list(predict(backend, CUSTOMERS)[1]) == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        (
+            "s3a://bucket/model",
+            "java.lang.ClassNotFoundException: Class org.apache.hadoop.fs.s3a.S3AFileSystem not"
+            " found",
+        ),
+        ("hdfs://127.0.0.1:1/model", "java.net.ConnectException: Connection refused"),
+        ("hdfs:///model", "java.io.IOException: Incomplete HDFS URI, no host: hdfs:///model/meta"),
+        ("file:///nowhere/model", "AnalysisException: [PATH_NOT_FOUND] Path does not exist: file:"),
+    ],
+)
+def test_a_url_that_spark_cannot_read_is_one_line_with_its_cause(
+    spark: SparkSession, url: str, cause: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        load_model("spark", url, spark_session=spark)
+    assert str(caught.value).startswith(f"Spark model {url}: the model does not load: {cause}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_of_any_name_with_files_of_a_file_manager_loads_by_path_and_url(
+    pipeline_model_path: Path, spark: SparkSession, tmp_path: Path
+) -> None:
+    path = tmp_path / "Modell für März 100%41 #1"
+    shutil.copytree(pipeline_model_path, path)
+    for folder in (path, path / "metadata", path / "stages"):
+        (folder / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    expected = predict(load_model("spark", pipeline_model_path, spark_session=spark), CUSTOMERS)
+    for place in (path, f"file://{pipeline_model_path}"):
+        assert predict(load_model("spark", place, spark_session=spark), CUSTOMERS) == expected
 
 
 def test_without_a_fallback_the_cause_is_an_error(

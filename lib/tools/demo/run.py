@@ -59,7 +59,7 @@ def _run(settings: DemoSettings, output: Output, stack: ExitStack) -> bool:
     reader = stack.enter_context(ArrivalReader(topics, contract))
     scenario = Scenario(settings, topics, output, job, reader, contract)
     measured = scenario.run()
-    places = {"model": model, "job's log": job.log}
+    places: dict[str, Path | str] = {"model": model, "job's log": job.log}
     if settings.keep:
         places["checkpoint"] = guard.path / "checkpoint"
     else:
@@ -72,7 +72,7 @@ def _run(settings: DemoSettings, output: Output, stack: ExitStack) -> bool:
     return comparison.is_complete
 
 
-def provide_model(settings: DemoSettings, guard: GuardedFolder, output: Output) -> Path:
+def provide_model(settings: DemoSettings, guard: GuardedFolder, output: Output) -> Path | str:
     """Find the model that the settings name; train one where the store has no such name.
 
     Raises:

@@ -44,7 +44,7 @@ def print_summary(
     comparison: Comparison,
     measured: Measurement,
     arrivals: Arrivals,
-    places: dict[str, Path],
+    places: dict[str, Path | str],
 ) -> None:
     """Print counts, speed, samples of messages, and where everything is."""
     output.print_list("Exactly once", _comparison_lines(comparison))
@@ -117,7 +117,7 @@ def _format_letter(letter: DeadLetter) -> str:
     return f"{key}  {position:<8}  {letter.error_type}: {message}"
 
 
-def _place_lines(topics: Topics, places: dict[str, Path]) -> Iterator[str]:
+def _place_lines(topics: Topics, places: dict[str, Path | str]) -> Iterator[str]:
     rows = {
         "Kafka": topics.cluster.bootstrap_servers,
         "topics": f"{topics.records} → {topics.predictions}, {topics.dead_letters}",

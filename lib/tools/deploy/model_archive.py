@@ -23,8 +23,9 @@ def pack_model(settings: ModelSettings, folder: Path = BUILD_ROOT) -> SentModel 
         folder: the folder for the archive.
 
     Returns:
-        The archive; None for a model that is a folder. Executors read its files too, and find sent
-        files under other paths than the driver, so its store has to be one that all machines see.
+        The archive; None for a model that is a folder, or a URL. Executors read its files too, and
+        find sent files under other paths than the driver, so its store has to be one that all
+        machines see.
 
     Raises:
         ModelError: there is no such model.
@@ -33,7 +34,7 @@ def pack_model(settings: ModelSettings, folder: Path = BUILD_ROOT) -> SentModel 
     backend = settings.backend
     if backend == "auto":
         backend = choose_backend(path, native_only=True)
-    if BACKENDS[backend].suffix is None:
+    if BACKENDS[backend].suffix is None or isinstance(path, str):
         return None
     version = find_version(path)
     if version is not None and version.path == path:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.errors import ModelMismatchError, ModelNotFoundError, name_error
+from lib.errors import ModelMismatchError, ModelNotFoundError
 from lib.score.artefact import Artefact, find_artefact
 from lib.score.base import ModelPath
 from lib.score.fallback import NotUsableError
@@ -14,7 +14,9 @@ from lib.score.jvm import JvmBackend, require_pyspark
 from lib.score.registry import BACKENDS
 from lib.score.scorer import ModelScorer
 from lib.spark.quoting import name_local_path
+from lib.spark.root_cause import find_root_cause
 from lib.store.compatibility import check_library
+from lib.store.reference import is_url
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -36,7 +38,7 @@ class SparkBackend(JvmBackend):
 
             return load_pipeline_model(location, session), artefact
         except Exception as error:
-            raise NotUsableError(f"the model does not load: {name_error(error)}") from error
+            raise NotUsableError(f"the model does not load: {find_root_cause(error)}") from error
 
     def append_probability(self, frame: DataFrame, model: Any, name: str) -> DataFrame:
         """See :meth:`JvmBackend.append_probability`. The columns that the model adds are dropped.
@@ -63,7 +65,7 @@ class SparkBackend(JvmBackend):
 def _find(model_path: ModelPath) -> tuple[str, Artefact]:
     """Find the PipelineModel, by its path or URL for Hadoop, and verify a version."""
     text = os.fspath(model_path)
-    if "://" in text:  # Spark finds out whether it exists there
+    if is_url(text):  # Spark finds out whether it exists there
         return text, Artefact(Path(text), None)
     try:
         artefact = find_artefact(model_path, BACKENDS[SparkBackend.backend_type].artefact)
