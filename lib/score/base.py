@@ -22,7 +22,7 @@ from lib.record.prediction import are_positive
 from lib.score.admission.classes import find_positive, list_labels
 from lib.score.artefact import Artefact, find_file
 from lib.score.fallback import NotUsableError, build_fallback, load_fallback
-from lib.score.features import Record, are_numbers_plain, read_features
+from lib.score.features import FeatureReader, Record, build_features
 from lib.score.registry import BACKENDS, DEFAULT, BackendOptions
 from lib.score.scorer import (
     DEFAULT_THRESHOLD,
@@ -96,6 +96,7 @@ class ModelBackend(ABC):
         self._scorer: ModelScorer | None = None
         self._is_told_to_fall_back = False
         self._is_by_hand = False
+        self._reader: FeatureReader | None = None
         self.guesses_class = False
 
     @classmethod
@@ -230,6 +231,7 @@ class ModelBackend(ABC):
         self._scorer = scorer
         self.version = version
         self.contract = contract
+        self._reader = None if contract is None else FeatureReader(contract)
         own = DEFAULT_THRESHOLD if scorer is None else scorer.threshold
         self.threshold = version.metadata.threshold if version else own
 
@@ -371,13 +373,13 @@ class ModelBackend(ABC):
             NoProbabilityError: the model raised on some row, or gave no probability for it; the
                 error names the first.
             FeaturesValueError: a value of the wrong type, such as text where the contract wants a
-                number.
+                number, or a missing one that may not be.
         """
         scorer = self._require_scorer()
         if features.empty:
             raise ValueError("Features DataFrame is empty")
-        if self.contract is not None:
-            features = read_features(features, self.contract)
+        if self._reader is not None:
+            features = self._reader.read(features)
         if scorer.columns is not None:
             refuse_missing_columns(features.columns, scorer.columns, scorer.name)
         try:
@@ -397,16 +399,17 @@ class ModelBackend(ABC):
     def predict_records(self, records: Sequence[Record]) -> tuple[Predictions, Probabilities]:
         """Do the same for records (field → value), without a frame if that is faster."""
         scorer = self._require_scorer()
-        if scorer.takes_records and records and self._takes_numbers(records):
+        if (
+            scorer.takes_records
+            and records
+            and (self._reader is None or self._reader.takes(records))
+        ):
             # Records that it does not take as they are go the usual way, which says what is wrong.
             with suppress(Exception):
                 probabilities = scorer.score_records(records)
                 if ((probabilities >= 0) & (probabilities <= 1)).all():
                     return self._label_all(probabilities), probabilities
-        return self.predict(pd.DataFrame(records))
-
-    def _takes_numbers(self, records: Sequence[Record]) -> bool:
-        return self.contract is None or are_numbers_plain(records, self.contract)
+        return self.predict(build_features(records))
 
     def _label_all(self, probabilities: Probabilities) -> Predictions:
         negative, positive = list_labels(self.contract)
@@ -426,7 +429,8 @@ class ColumnsMissingError(ModelMismatchError, ValueError):
 
 def refuse_missing_columns(found: Collection[str], needed: Sequence[str], name: str) -> None:
     """Raise ColumnsMissingError if a column that the model needs is not among those found."""
-    missing = [column for column in needed if column not in found]
+    present = set(found)
+    missing = [column for column in needed if column not in present]
     if missing:
         raise ColumnsMissingError(
             f"{name}: found records without the columns {missing}, expected {list(needed)}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lib.errors import ModelError
@@ -48,74 +49,113 @@ def list_records(features: object) -> list[Record]:
     raise _unexpected(type(features).__name__)
 
 
-def read_features(features: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """Read the features like the stream, by the checks of :mod:`lib.record.checks`.
+def build_features(records: Sequence[Record]) -> pd.DataFrame:
+    """Build a frame of records, whatever their values are."""
+    try:
+        return pd.DataFrame(records)
+    except OverflowError:  # pandas makes floats of large integers
+        return pd.DataFrame(records, dtype=object)
 
-    Numbers in the form of text become numbers, and values of the wrong type are refused. The range
-    of a number and the allowed texts are not checked here: a model may score any. Missing values
-    are left to the model.
+
+class FeatureReader:
+    """Reads the features of callers like the stream, by the checks of :mod:`lib.record.checks`.
+
+    Numbers in the form of text become numbers, and what is missing becomes NaN or, in a text, None.
+    The range of a number and the allowed texts are not checked here: a model may score any.
 
     Args:
-        features: a frame; columns that the contract does not name are not changed.
-        contract: the contract, which says which numbers may be text, and what a blank means.
-
-    Returns:
-        The same frame if there is no such text, else a copy.
-
-    Raises:
-        FeaturesValueError: a value has the wrong type, is no number, or is infinite.
+        contract: the contract, which says which numbers may be text, what a blank means, and what
+            may be missing.
     """
-    fields = {field.name: field for field in contract.features}
-    read: dict[str, Any] = {}
-    for name, column in features.items():
-        field = fields.get(name) if isinstance(name, str) else None
-        if field is None:
-            continue
-        if column.dtype.kind in _NUMBERS and not is_text(field):
-            infinite = np.flatnonzero(np.isinf(column.to_numpy()))
-            if len(infinite):
-                raise _refuse("infinity", field, int(infinite[0]))
-            continue
-        values, plain = column.tolist(), _PLAIN_TYPES[field.kind]
-        if not {*map(type, values)} <= plain:
-            read[field.name] = [
-                value if type(value) in plain else _read(value, field, row)
-                for row, value in enumerate(values)
-            ]
-    return features.assign(**read) if read else features
 
+    def __init__(self, contract: Contract) -> None:
+        self._fields = {field.name: field for field in contract.features}
+        self._types = tuple((it.name, _find_record_types(it)) for it in contract.features)
+        self._numbers = tuple(field.name for field in contract.numeric)
 
-def are_numbers_plain(records: Iterable[Record], contract: Contract) -> bool:
-    """Tell whether :func:`read_features` would not change any number or boolean of records."""
-    return not any(
-        any(type(record.get(field.name)) in (str, bool) for field in contract.numeric)
-        or any(type(record.get(field.name)) is str for field in contract.boolean)
-        for record in records
-    )
+    def takes(self, records: Iterable[Record]) -> bool:
+        """Tell whether :meth:`read` would certainly change nothing; that is fast."""
+        for record in records:
+            for name, types in self._types:
+                if type(record.get(name)) not in types:
+                    return False
+            for name in self._numbers:
+                if not -math.inf < record[name] < math.inf:
+                    return False
+        return True
+
+    def read(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Read a frame; columns that the contract does not name are not changed.
+
+        Returns:
+            The same frame if nothing in it has to be read, else a copy.
+
+        Raises:
+            FeaturesValueError: a value has the wrong type, is no number, is infinite or no integer,
+                or is missing where the contract does not allow that.
+        """
+        read: dict[str, Any] = {}
+        for name, column in features.items():
+            field = self._fields.get(name) if isinstance(name, str) else None
+            if field is None:
+                continue
+            is_plain = isinstance(column.dtype, np.dtype) and column.dtype.kind in _NUMBERS
+            if is_plain and not is_text(field):
+                if column.dtype.kind == _FLOAT:
+                    _check_floats(column.to_numpy(), field)
+                continue
+            values, plain = column.tolist(), _find_plain_types(field)
+            if not {*map(type, values)} <= plain:
+                read[field.name] = [
+                    value if type(value) in plain else _read(value, field, row)
+                    for row, value in enumerate(values)
+                ]
+        return features.assign(**read) if read else features
 
 
 # numpy's kinds of integers and floating-point numbers.
-_NUMBERS = "iuf"
+_NUMBERS, _FLOAT = "iuf", "f"
 _NONE = type(None)
-# A column of objects of these types is not changed. A boolean may be the model's 1 or 0 already.
-_PLAIN_TYPES: dict[Kind, set[type]] = {
-    **{kind: {str, _NONE} for kind in Kind},
-    Kind.INTEGER: {int, _NONE},
-    Kind.NUMBER: {int, _NONE},
-    Kind.BOOLEAN: {bool, int, _NONE},
-}
+_LARGE = 2**63
+
+
+def _find_record_types(field: Field) -> frozenset[type]:
+    """Find the types of a record's value that a model gets unchanged."""
+    if field.is_numeric:
+        return frozenset((int,) if field.kind is Kind.INTEGER else (int, float))
+    return _find_plain_types(field)
+
+
+def _find_plain_types(field: Field) -> frozenset[type]:
+    """Find the types in a column of objects that are not changed."""
+    if field.is_numeric:  # a number among objects stands beside something else
+        return frozenset()
+    if field.kind is Kind.BOOLEAN:  # one may be the model's 1 or 0 already
+        return frozenset((bool, int))
+    return frozenset((str, _NONE) if field.nullable else (str,))
+
+
+def _check_floats(values: npt.NDArray[np.floating[Any]], field: Field) -> None:
+    """Raise FeaturesValueError for the first number that the field does not take."""
+    fits = np.isfinite(values)
+    if field.nullable:
+        fits |= np.isnan(values)
+    if field.kind is not Kind.NUMBER:
+        fits &= (np.floor(values) == values) | np.isnan(values)
+    if not fits.all():
+        row = int(np.argmin(fits))
+        _read(float(values[row]), field, row)
 
 
 def _read(value: Any, field: Field, row: int) -> Any:
-    """Read text as a number; return other values unchanged."""
-    if not isinstance(value, str):
-        value = value.item() if isinstance(value, np.generic) else value
-        if value is pd.NA or value != value:
-            return value
-        if not is_text(field) and not isinstance(value, bool | list | dict):
-            if value in (math.inf, -math.inf):
-                raise _refuse("infinity", field, row)
-            return value
+    """Read a value as the model gets it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if value is None or value is pd.NA or value is pd.NaT or _is_nan(value):
+        if not field.nullable:
+            raise _refuse("nothing", field, row)
+        return None if is_text(field) else math.nan
+    if type(value) in (int, float) and not is_text(field):
+        return _read_number(value, field, row)
     read, rule = check_value(value, field)
     if rule is None:
         return read
@@ -123,7 +163,24 @@ def _read(value: Any, field: Field, row: int) -> Any:
         is_numeric_text = isinstance(value, str) and field.is_numeric
         kind = "text that is no such number" if is_numeric_text else f"a {type(value).__name__}"
         raise _refuse(kind, field, row)
-    return value if is_text(field) else _read(float(value), field, row)
+    return value if is_text(field) else _read_number(float(value), field, row)
+
+
+def _read_number(value: float, field: Field, row: int) -> float:
+    """Read a number, whose range is not checked."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if math.isinf(number):
+        raise _refuse("infinity", field, row)
+    if field.kind is not Kind.NUMBER and not number.is_integer():
+        raise _refuse("a number with a fraction", field, row)
+    return value if -_LARGE <= value < _LARGE else number
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and value != value
 
 
 def _refuse(found: str, field: Field, row: int) -> FeaturesValueError:

@@ -28,7 +28,11 @@ def build_frame(features: pd.DataFrame, session: SparkSession) -> DataFrame:
     encoded = features.select_dtypes("category").columns
     plain = features.astype(dict.fromkeys(encoded, object)) if len(encoded) else features
     # Spark makes a local relation of an Arrow table, so that small frames are read without a job.
-    return session.createDataFrame(pa.Table.from_pandas(plain, preserve_index=False))
+    table = pa.Table.from_pandas(plain, preserve_index=False)
+    for position, field in enumerate(table.schema):
+        if pa.types.is_null(field.type):  # all are missing, as numbers are NaN it is a text
+            table = table.set_column(position, field.name, table[position].cast(pa.string()))
+    return session.createDataFrame(table)
 
 
 def score_typed(

@@ -322,9 +322,7 @@ def test_a_model_saved_by_cloudpickle_is_scored_and_a_class_that_is_gone_is_one_
         f"{folder}/plain.joblib: cannot be unpickled: AttributeError: Can't get attribute 'Own' on "
     )
     assert str(caught.value).startswith(line)
-    assert str(caught.value).endswith(
-        " (install the libraries that it was saved with, or save it again)"
-    )
+    assert str(caught.value).endswith(" must lie in a module that can be imported)")
 
 
 def test_predictions_are_typed_and_say_where_they_come_from(
@@ -506,6 +504,39 @@ def test_a_table_is_scored_like_the_messages_of_a_topic(
         ("tenure", "out_of_range"),
     ]
     assert decode_value(bytes(letters[1].value), CUSTOMER).violations[0].found == "121"
+
+
+def test_values_of_a_table_that_are_often_misread_are_answered_as_by_predict(
+    spark: SparkSession, settings: Callable[..., ReplaySettings], tmp_path: Path
+) -> None:
+    changes: list[tuple[str, Any, str]] = [
+        *(("tenure", 1.0, "scored"), ("tenure", 0.0, "scored"), ("tenure", -0.0, "scored")),
+        *(("tenure", 12.5, "tenure wrong_type"), ("tenure", None, "tenure missing")),
+        *(("tenure", float("nan"), "tenure wrong_type"),),
+        *(("tenure", float("inf"), "tenure wrong_type"),),
+        *(("TotalCharges", "12", "scored"), ("TotalCharges", " ", "scored")),
+        *(("TotalCharges", "１２", "TotalCharges wrong_type"),),
+        *(("TotalCharges", "١٢", "TotalCharges wrong_type"),),
+        *(("TotalCharges", "1e400", "TotalCharges out_of_range"),),
+        *(("TotalCharges", "NaN", "TotalCharges wrong_type"),),
+        *(("TotalCharges", None, "TotalCharges missing"), ("Contract", None, "Contract missing")),
+    ]
+    rows = [VALID | {"TotalCharges": "29.85", name: value} for name, value, _ in changes]
+    table = pa.table({name: [row[name] for row in rows] for name in VALID})
+    pq.write_table(table, tmp_path / "t.parquet")
+
+    assert replay(settings(input=[str(tmp_path / "t.parquet")])) == 0
+
+    answers = dict.fromkeys(range(len(rows)), "none")
+    for row in read(spark, tmp_path / "out" / "dead_letters"):
+        assert row.error_type == "validation_error"
+        (violation,) = row.violations
+        answers[row.source_offset] = f"{violation.field} {violation.rule}"
+    predictions = read(spark, tmp_path / "out" / "predictions")
+    answers |= {row.source_offset: "scored" for row in predictions}
+    assert list(answers.values()) == [answer for _, _, answer in changes]
+    found = {row.source_offset: row.churn_probability for row in predictions}
+    assert found[1] == found[2]
 
 
 def produce(broker: Broker, topic: str, records: list[tuple[bytes, bytes | None]]) -> None:

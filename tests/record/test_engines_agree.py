@@ -116,8 +116,7 @@ REFUSED = "refused"
 def expect_of_predict(contract: Contract, spec: Field, value: Any) -> Any:
     """Return what a model must get for a value, derived from what the stream makes of it.
 
-    predict() checks neither ranges nor allowed texts nor missing values. If a frame has the types
-    that the model needs, booleans may be numbers and integers may have fractions.
+    predict() checks neither ranges nor allowed texts, and booleans may be the model's 1 and 0.
     """
     record: dict[str, Any] = {}
     for field in contract.checked:
@@ -127,12 +126,11 @@ def expect_of_predict(contract: Contract, spec: Field, value: Any) -> Any:
         return decoded.features[spec.name]
     (violation,) = decoded.violations
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    takes_numbers = spec.is_numeric or spec.kind is Kind.BOOLEAN
-    if violation.rule is Rule.WRONG_TYPE and not (is_number and takes_numbers):
-        return REFUSED
-    if violation.rule is Rule.OUT_OF_RANGE:
-        value = float(value)
-    return REFUSED if takes_numbers and value in (math.inf, -math.inf) else value
+    if violation.rule is Rule.OUT_OF_RANGE or (spec.kind is Kind.BOOLEAN and is_number):
+        number = float(value)
+        is_taken = math.isfinite(number) and (spec.kind is Kind.NUMBER or number.is_integer())
+        return number if is_taken else REFUSED
+    return REFUSED if violation.rule in (Rule.WRONG_TYPE, Rule.MISSING) else value
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -15,6 +15,13 @@ from lib.inference_backend import ModelBackend, SklearnBackend, load_model, pred
 from lib.score.features import FeaturesValueError
 from tests.score.conftest import THRESHOLD
 from tests.score.models import build_customers
+from tests.support.same_answers import (
+    FEATURES,
+    NEEDED,
+    REFUSED,
+    TAKEN,
+    drop_feature,
+)
 from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
@@ -257,3 +264,38 @@ def test_batch_with_an_unscored_row_is_refused_as_a_whole(sklearn_pipeline: Any)
     backend.model = Undecided()
     with pytest.raises(ModelError, match="for 1 of 2 rows, the first at position 1"):
         predict(backend, [{**CUSTOMER.stand_ins, "tenure": n} for n in (2, 1)])
+
+
+# ------------------------------------------------------------------ values that are often misread
+
+
+def test_values_that_are_read_in_one_way_are_scored_alike(backend: ModelBackend) -> None:
+    values = [case.features for case in TAKEN]
+    alike = [case.features_alike for case in TAKEN]
+
+    expected = score(backend, alike)
+
+    assert score(backend, values) == pytest.approx(expected, abs=1e-12)
+    assert score(backend, pd.DataFrame(values)) == pytest.approx(expected, abs=1e-12)
+    if not backend.is_native:  # these take a job of Spark each
+        alone = [score(backend, features)[0] for features in values]
+        assert alone == pytest.approx(expected, abs=1e-6)
+
+
+def test_values_that_no_face_takes_are_refused(backend: ModelBackend) -> None:
+    for case in REFUSED:
+        one = pd.DataFrame([case.features], dtype=object)
+        for features in (case.features, [FEATURES, case.features], one):
+            words = f"{case.field} in row .: found {case.answer.found}, expected "
+            with pytest.raises(FeaturesValueError, match=words):
+                predict(backend, features)
+
+
+def test_records_without_a_field_are_refused(backend: ModelBackend) -> None:
+    for field in NEEDED:
+        without = drop_feature(field)
+        for features in (without, [without, without], pd.DataFrame([without])):
+            with pytest.raises(ModelMismatchError, match=field):
+                predict(backend, features)
+        with pytest.raises(FeaturesValueError, match=f"{field} in row 1: found nothing, expected "):
+            predict(backend, [FEATURES, without])

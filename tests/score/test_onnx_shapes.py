@@ -197,6 +197,6 @@ def make_tree() -> bytes:
 
 def test_missing_numbers_reach_a_graph_that_takes_them(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(make_tree())
-    backend = load_model("onnx", tmp_path / "m.onnx", columns=COLUMNS, contract=CUSTOMER)
+    backend = load_model("onnx", tmp_path / "m.onnx", columns=COLUMNS)
     rows = pd.DataFrame({"MonthlyCharges": [20.0, 80.0, np.nan], "tenure": [1, 2, 3]})
     assert predict(backend, rows) == (["No", "Yes", "Yes"], [0.25, 0.75, 0.75])

@@ -23,6 +23,7 @@ from tests.decode.test_decoders_agree import RECORDS_TYPE
 from tests.hostile.mutations import mutate_value
 from tests.messages.test_framing import FRAMED
 from tests.support.records import BROKEN, VALID, record, record_with_raw
+from tests.support.same_answers import list_messages
 from tests.support.telco import CUSTOMER
 from tests.support.worker_scorers import FunctionScorer
 
@@ -362,3 +363,21 @@ def normalise(row: Any) -> Any:
     message = None if violations else letter.message
     same = replace(letter, violations=(), message="", failed_ts=None)
     return row.key, same, violations, message
+
+
+def test_values_that_are_often_misread_are_answered_as_by_predict(run: Run) -> None:
+    expected = list_messages()
+    messages = [message for message, _ in expected]
+    alike = [answer if isinstance(answer, bytes) else None for _, answer in expected]
+
+    rows = run([*messages, *alike])
+
+    for (message, answer), row, other in zip(
+        expected, rows[: len(messages)], rows[len(messages) :], strict=True
+    ):
+        if isinstance(answer, bytes):
+            assert (row.topic, other.topic) == ("out", "out"), message
+            found = [Prediction.from_value(it.value, CUSTOMER).probability for it in (row, other)]
+            assert found[0] == found[1]
+        else:
+            assert read_dead_letter(row).error_type == answer, message
