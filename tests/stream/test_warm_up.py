@@ -78,6 +78,12 @@ class Native(Witness):
         return frame.withColumn("probability", F.assert_true(F.lit(False)).cast("double"))
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a block wait for workers that a loaded machine starts slowly."""
+    monkeypatch.setattr("lib.stream.warm_up._PATIENCE_S", 90.0)
+
+
 def test_stand_ins_are_valid_and_each_has_its_partition(
     spark: SparkSession, tmp_path: Path
 ) -> None:
