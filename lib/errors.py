@@ -85,6 +85,12 @@ class NoProbabilityError(ModelError, ValueError):
     remedy = "check the values of that row"
 
 
+class ModelNotTrustedError(ModelError):
+    """A model might run code that nobody answers for."""
+
+    remedy = "see 'Models' in docs/security.md"
+
+
 class KafkaSetupError(ScoringError):
     """Kafka cannot be used as configured: broker unreachable, topic missing, access denied."""
 

@@ -22,6 +22,7 @@ from lib.errors import ModelCorruptError, ModelInUseError, ModelNotFoundError, S
 from lib.file_errors import check_folder, naming_file
 from lib.record.contract import Contract
 from lib.record.contract_writer import write_contract
+from lib.store.access import close_to_others, refuse_if_others_write
 from lib.store.champions import (
     list_champions,
     lock_changes,
@@ -78,6 +79,7 @@ class ModelStore:
         Raises:
             SettingsError: the name is not valid.
             FileError: this user must not write there, or the device is full.
+            ModelNotTrustedError: other users than its owner may write the store.
             ValueError: ``write_artefacts`` wrote nothing, a ``metadata.json`` or another contract,
                 a value does not fit the metadata, or ``now`` has no time zone.
         """
@@ -120,9 +122,16 @@ class ModelStore:
 
         Raises:
             FileError: this user must not write there, or the device takes no file.
+            ModelNotTrustedError: other users than its owner may write the store.
             SettingsError: the name is not valid.
         """
-        check_folder(self._folder(name))
+        folder = self._folder(name)
+        with naming_file(folder):
+            for missing in [it for it in (folder, *folder.parents) if not it.exists()][::-1]:
+                missing.mkdir(exist_ok=True)
+                close_to_others(missing)
+        refuse_if_others_write(self.root, [folder])
+        check_folder(folder)
 
     def _claim_number(self, folder: Path, aside: Path, draft: ModelMetadata) -> ModelVersion:
         """Rename ``aside`` to the next free number; concurrent saves get different numbers."""
@@ -132,6 +141,7 @@ class ModelStore:
             metadata = _with_version(draft, number)
             (aside / METADATA_FILE).write_text(metadata.to_json(), encoding="utf-8")
             sync(aside / METADATA_FILE)
+            close_to_others(aside)
             for inner in [aside, *(path for path in aside.rglob("*") if path.is_dir())]:
                 sync(inner)
             try:
@@ -150,12 +160,13 @@ class ModelStore:
         Raises:
             ModelNotFoundError: there is no such version.
             ModelCorruptError: its metadata is damaged.
+            ModelNotTrustedError: other users than the owner may write it.
             FileError: this user must not write there.
         """
         self._open(name, version)
         folder = self._folder(name)
         with lock_changes(folder):
-            self._open(name, version)
+            self._open(name, version).refuse_if_others_write()
             try:
                 before = list_champions(folder)
             except ModelCorruptError:  # this puts a pointer right that somebody has damaged
@@ -179,6 +190,7 @@ class ModelStore:
         Raises:
             ModelNotFoundError: the model has no champion, or had none before.
             ModelCorruptError: the pointer or that version's metadata is damaged.
+            ModelNotTrustedError: other users than the owner may write that version.
             FileError: this user must not write there.
         """
         self.read_champion(name)
@@ -194,7 +206,7 @@ class ModelStore:
                     f" of {name}: {sorted(known)}",
                     hint="name the version to go back to: models.py promote NAME@VERSION",
                 )
-            self._open(name, champions[-1])
+            self._open(name, champions[-1]).refuse_if_others_write()
             return_to_champion(folder, champions)
         return champions[-1]
 

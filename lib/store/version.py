@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.errors import ModelCorruptError, ModelNotFoundError
-from lib.store import checksum
+from lib.store import access, checksum
 from lib.store.metadata import METADATA_FILE, ModelMetadata, is_version_metadata
 
 CONTRACT_ARTEFACT = "contract.toml"
@@ -46,7 +46,9 @@ class ModelVersion:
 
         Raises:
             ModelCorruptError: a file is altered, missing or extra.
+            ModelNotTrustedError: other users than their owner may write the files.
         """
+        self.refuse_if_others_write()
         checksum.verify(self.path, self.metadata)
 
     def read_artefact(self, path: Path) -> bytes:
@@ -54,11 +56,24 @@ class ModelVersion:
 
         Raises:
             ModelCorruptError: the file is not the one that was saved.
+            ModelNotTrustedError: other users than their owner may write the version.
         """
+        self.refuse_if_others_write()
         expected = self.metadata.artefacts.get(path.relative_to(self.path).as_posix())
         content = path.read_bytes()
         checksum.check_hash(path, checksum.sha256_bytes(content), expected)
         return content
+
+    def refuse_if_others_write(self) -> None:
+        """Refuse a version that other users than the owner may write, or put another in its place.
+
+        Raises:
+            ModelNotTrustedError: others may write; the error names the path and the command.
+        """
+        model = self.path.resolve().parent
+        access.refuse_if_others_write(
+            model.parent, [model, self.path, *sorted(self.path.rglob("*"))]
+        )
 
 
 def open_version(path: Path) -> ModelVersion:
