@@ -152,6 +152,12 @@ def test_the_exactly_once_sink_knows_nothing_of_models_or_records() -> None:
     assert {name.split(".")[0] for name in reached}.isdisjoint(known), reached
 
 
+def test_only_the_probe_makes_evidence_that_a_model_scores() -> None:
+    makers = [name for name, path in list_modules().items() if "Probed(" in path.read_text()]
+
+    assert makers == ["score.admission.probe"]
+
+
 def test_jobs_are_short_and_import_no_other_job() -> None:
     for path in sorted((PROJECT_ROOT / "jobs").glob("*.py")):
         assert len(path.read_text().splitlines()) <= 110, path.name

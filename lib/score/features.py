@@ -13,7 +13,7 @@ import pandas as pd
 from lib.errors import ModelError
 from lib.record.checks import check_value
 from lib.record.contract import Contract, Field, Kind
-from lib.record.types import is_text
+from lib.record.types import is_float, is_text
 from lib.record.violations import Rule
 
 
@@ -55,6 +55,26 @@ def build_features(records: Sequence[Record]) -> pd.DataFrame:
         return pd.DataFrame(records)
     except OverflowError:  # pandas makes floats of large integers
         return pd.DataFrame(records, dtype=object)
+
+
+def build_typed_features(records: Sequence[Record], contract: Contract) -> pd.DataFrame:
+    """Build the frame that a model gets of valid records: the contract's features in its order.
+
+    Categories and texts are str or None, integers and booleans int64, numbers and what may be
+    missing float64.
+    """
+    return pd.DataFrame(
+        {
+            field.name: pd.Series([it[field.name] for it in records], dtype=_find_type(field))
+            for field in contract.features
+        }
+    )
+
+
+def _find_type(field: Field) -> str:
+    if is_text(field):
+        return "object"
+    return "float64" if is_float(field) else "int64"
 
 
 class FeatureReader:

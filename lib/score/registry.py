@@ -15,7 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pathlib import Path, PurePath
 
     from pyspark.sql import SparkSession
 
@@ -65,6 +65,8 @@ class BackendKind:
         workers_decode: whether Python workers decode by default for a native backend: that is
             faster, but needs Python on the executors.
         modules: the names of the modules that the backend needs.
+        closed_suffixes: the suffixes of files that cannot run code of their makers, neither when
+            they are loaded nor when they score.
         auto_rank: the place among the backends that ``--backend auto`` tries, the lowest first, by
             measured rate; infinite for one that is never tried.
     """
@@ -77,12 +79,17 @@ class BackendKind:
     is_native: bool = False
     workers_decode: bool = False
     modules: tuple[str, ...] = ()
+    closed_suffixes: tuple[str, ...] = ()
     auto_rank: float = inf
 
     @property
     def is_automatic(self) -> bool:
         """Whether ``--backend auto`` tries the backend."""
         return self.auto_rank < inf
+
+    def may_run_code(self, path: PurePath) -> bool:
+        """Tell whether a model's file or folder can run any code of its maker."""
+        return path.suffix not in self.closed_suffixes
 
     @property
     def is_installed(self) -> bool:
@@ -114,6 +121,7 @@ BACKENDS = {
             suffix=".joblib",
             build=import_backend("lib.score.backends.sklearn.backend", "SklearnBackend"),
             modules=("joblib",),
+            closed_suffixes=(".skops", ".ubj", ".cb", ".cbm"),
             auto_rank=4,
         ),
         BackendKind(
@@ -134,6 +142,7 @@ BACKENDS = {
             suffix=".onnx",
             build=import_backend("lib.score.backends.onnx.backend", "OnnxBackend"),
             modules=("onnxruntime",),
+            closed_suffixes=(".onnx",),
             auto_rank=1,
         ),
         BackendKind(

@@ -2,6 +2,7 @@
 
 from lib.store.compatibility import installed_libraries
 from lib.store.contract import read_version_contract
+from lib.store.evidence import Probed
 from lib.store.metadata import ModelMetadata
 from lib.store.model_store import ModelStore
 from lib.store.reference import ModelReference
@@ -12,6 +13,7 @@ __all__ = [
     "ModelReference",
     "ModelStore",
     "ModelVersion",
+    "Probed",
     "installed_libraries",
     "read_version_contract",
 ]

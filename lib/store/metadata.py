@@ -35,6 +35,8 @@ class ModelMetadata:
             None if the model's classes tell it.
         columns: the columns of a model that takes them by position, in its order; None if the model
             knows their names.
+        origin: the way of the version into the store, if it was not trained there: from which
+            version or files, and who has trusted them when.
     """
 
     name: str
@@ -46,9 +48,10 @@ class ModelMetadata:
     libraries: dict[str, str]
     artefacts: dict[str, str]
     training: dict[str, Any]
-    # The files of older versions have none of these two.
+    # The files of older versions have none of these.
     positive_class: str | None = None
     columns: list[str] | None = None
+    origin: dict[str, Any] | None = None
 
     def to_json(self) -> str:
         """Write the metadata as the text of ``metadata.json``, without what was not recorded."""
@@ -148,4 +151,5 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "training": lambda value: isinstance(value, dict),
     "positive_class": lambda value: value is None or isinstance(value, str),
     "columns": lambda value: value is None or _are_columns(value),
+    "origin": lambda value: value is None or isinstance(value, dict),
 }

@@ -21,6 +21,7 @@ from typing import Any
 from lib.errors import ModelCorruptError, ModelInUseError, ModelNotFoundError, SettingsError
 from lib.file_errors import check_folder, naming_file
 from lib.record.contract import Contract
+from lib.record.contract_file import parse_contract
 from lib.record.contract_writer import write_contract
 from lib.store.access import close_to_others, refuse_if_others_write
 from lib.store.champions import (
@@ -32,11 +33,15 @@ from lib.store.champions import (
 )
 from lib.store.checksum import hash_tree, list_files
 from lib.store.compatibility import check_contract
+from lib.store.contract import read_version_contract
+from lib.store.evidence import Probe, require_evidence
 from lib.store.metadata import METADATA_FILE, ModelMetadata
 from lib.store.reference import CHAMPION, VERSION, ModelReference, is_name
 from lib.store.version import CONTRACT_ARTEFACT, ModelVersion, open_version
 from lib.store.writing import sync
 
+# The facts of a version that belong to its files.
+_KEPT = ("metrics", "libraries", "training", "positive_class", "columns")
 # The errors, by platform, of renaming a folder to the name of one that is not empty.
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EACCES})
 
@@ -52,6 +57,7 @@ class ModelStore:
         name: str,
         write_artefacts: Callable[[Path], None],
         *,
+        probe: Probe,
         metrics: Mapping[str, Mapping[str, Mapping[str, float]]],
         threshold: float,
         contract: Contract,
@@ -60,12 +66,15 @@ class ModelStore:
         now: datetime,
         positive_class: str | None = None,
         columns: Sequence[str] | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> ModelVersion:
-        """Save a new version: write it to a hidden folder, hash and sync its files, rename it.
+        """Save a new version: write it to a hidden folder, probe, hash and sync it, rename it.
 
         Args:
             name: the name of the model.
             write_artefacts: a function that writes all files into a given folder.
+            probe: a function that lets each model in that folder score, and returns backend →
+                evidence: a ``partial`` of :func:`lib.score.admission.artefacts.probe_artefacts`.
             metrics: estimator → metric → {"mean", "std"}.
             threshold: the probability in [0, 1] from which the prediction is the positive label.
             contract: the contract of the training data; the version carries it.
@@ -75,14 +84,67 @@ class ModelStore:
             positive_class: the model's own name of the class that the positive label means; None if
                 its classes tell it.
             columns: the columns of a model that takes them by position, in its order.
+            origin: see :attr:`lib.store.ModelMetadata.origin`.
 
         Raises:
             SettingsError: the name is not valid.
             FileError: this user must not write there, or the device is full.
             ModelNotTrustedError: other users than its owner may write the store.
-            ValueError: ``write_artefacts`` wrote nothing, a ``metadata.json`` or another contract,
-                a value does not fit the metadata, or ``now`` has no time zone.
+            ModelError: a model does not score.
+            ValueError: ``write_artefacts`` wrote no model, a ``metadata.json`` or another contract,
+                a model was not probed, a value does not fit the metadata, or ``now`` has no time
+                zone.
         """
+        facts = {
+            "metrics": {k: {m: dict(s) for m, s in v.items()} for k, v in metrics.items()},
+            "threshold": float(threshold),
+            "libraries": dict(libraries),
+            "training": dict(training),
+            "positive_class": positive_class,
+            "columns": None if columns is None else list(columns),
+            "origin": None if origin is None else dict(origin),
+        }
+        return self._save(name, write_artefacts, probe, contract, facts, now)
+
+    def save_again(
+        self, version: ModelVersion, *, threshold: float, origin: Mapping[str, Any], now: datetime
+    ) -> ModelVersion:
+        """Save the files of a version as a new one with another threshold.
+
+        They were probed when the version was saved. They are shared with it where the file system
+        can do that, and outlive it.
+
+        Args:
+            version: a version of this store.
+            threshold: the probability in [0, 1] from which the prediction is the positive label.
+            origin: see :attr:`lib.store.ModelMetadata.origin`.
+            now: the time of saving, with a time zone.
+
+        Raises:
+            ModelError: a file of the version is not the one that was saved.
+            FileError: this user must not write there, or the device is full.
+        """
+        version.verify()
+        old = version.metadata
+        facts = {
+            **{name: getattr(old, name) for name in _KEPT},
+            "threshold": float(threshold),
+            "origin": dict(origin),
+        }
+        contract = read_version_contract(version)
+        return self._save(
+            old.name, lambda folder: _share_files(version, folder), None, contract, facts, now
+        )
+
+    def _save(
+        self,
+        name: str,
+        write_artefacts: Callable[[Path], None],
+        probe: Probe | None,
+        contract: Contract,
+        facts: Mapping[str, Any],
+        now: datetime,
+    ) -> ModelVersion:
         folder = self._folder(name)
         if now.tzinfo is None:
             raise ValueError("now has no time zone")
@@ -97,18 +159,15 @@ class ModelStore:
             if not list_files(aside):
                 raise ValueError("write_artefacts wrote no file")
             _write_contract(contract, aside / CONTRACT_ARTEFACT)
+            if probe is not None:
+                require_evidence(aside, probe(aside))
             draft = ModelMetadata(
                 name=name,
                 version=1,
                 created=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                metrics={k: {m: dict(s) for m, s in v.items()} for k, v in metrics.items()},
-                threshold=float(threshold),
                 contract_fingerprint=contract.fingerprint,
-                libraries=dict(libraries),
                 artefacts=hash_tree(aside),
-                training=dict(training),
-                positive_class=positive_class,
-                columns=None if columns is None else list(columns),
+                **facts,
             )
             for file in list_files(aside):
                 sync(file)
@@ -331,14 +390,25 @@ class ModelStore:
         return self.root / name
 
 
+def _share_files(version: ModelVersion, folder: Path) -> None:
+    """Link a version's files into another folder, or copy them where that cannot be done."""
+    for name in version.metadata.artefacts:
+        old, new = version.path / name, folder / name
+        new.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            new.hardlink_to(old)
+        except OSError:  # the file system has no such links, or the file belongs to somebody else
+            shutil.copyfile(old, new)
+
+
 def _write_contract(contract: Contract, file: Path) -> None:
     """Write the contract; the artefacts may hold the same one already, but no other."""
-    text = write_contract(contract)
-    if file.exists() and file.read_text(encoding="utf-8") != text:
+    if not file.exists():
+        file.write_text(write_contract(contract), encoding="utf-8")
+    elif parse_contract(file.read_text(encoding="utf-8"), str(file)) != contract:
         raise ValueError(
             f"write_artefacts wrote a {file.name} that is not the contract {contract.name}"
         )
-    file.write_text(text, encoding="utf-8")
 
 
 def _numbers(folder: Path) -> list[int]:

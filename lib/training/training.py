@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from lib.errors import ModelError
 from lib.messages.effects import Effects
 from lib.record.contract import Contract
+from lib.score.admission.artefacts import probe_artefacts
 from lib.score.registry import BACKENDS
 from lib.spark.full_disk import naming_device, quiet_log
 from lib.spark.quoting import name_local_path
@@ -95,7 +97,7 @@ def train(
 
     Raises:
         SourceError: there are too few rows of a class.
-        ModelError: the two engines disagree.
+        ModelError: the two engines disagree, or one does not score what the contract allows.
         SettingsError: the name is not valid.
     """
     evaluated = evaluate(data, seed=seed, spark=spark, contract=contract, report=report)
@@ -104,6 +106,7 @@ def train(
     return store.save(
         name,
         lambda folder: write_artefacts(fitted, folder),
+        probe=partial(probe_artefacts, contract=contract, session=spark),
         metrics=evaluated.metrics,
         threshold=evaluated.threshold,
         contract=contract,

@@ -13,6 +13,7 @@ import pytest
 from lib.inference_backend import ModelBackend, load_model
 from lib.store import ModelStore, ModelVersion, installed_libraries
 from tests.score.models import build_customers, build_labels, fit_sklearn_pipeline
+from tests.support.stored_models import claim_probed
 from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def version(
 def save_version(root: Path, write: Any, **changes: Any) -> ModelVersion:
     values: dict[str, Any] = {
         "metrics": {},
+        "probe": claim_probed,
         "threshold": THRESHOLD,
         "contract": CUSTOMER,
         "libraries": installed_libraries(),

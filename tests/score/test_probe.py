@@ -20,7 +20,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from lib.errors import ModelMismatchError
 from lib.inference_backend import load_model, predict
 from lib.record.contract_file import parse_contract
-from lib.score.admission.probe import Probed, design_records, probe
+from lib.score.admission.probe import design_records, probe
+from lib.store import Probed
 
 CONTRACT = parse_contract(
     """

@@ -40,6 +40,7 @@ VALUES: dict[str, tuple[str, object]] = {
         "validation_error,inference_error",
         ["validation_error", "inference_error"],
     ),
+    "expect": ("expected.csv", "expected.csv"),
     "field": ("tenure,a b", ["tenure", "a b"]),
     "follow": ("yes", True),
     "from_beginning": ("on", True),
@@ -86,25 +87,29 @@ VALUES: dict[str, tuple[str, object]] = {
     "steady_rate": ("1.5", 1.5),
     "stop_timeout": ("30", 30.0),
     "store": ("other models", "other models"),
+    "threshold": ("0.25", 0.25),
     "to": ("earliest", "earliest"),
     "topic_partitions": ("2", 2),
     "transaction_timeout": ("61", 61.0),
     "trigger": ("available-now", "available-now"),
+    "trust": ("true", True),
     "verbose": ("true", True),
 }
 # These settings contradict others of the table.
 ALONE: dict[str, tuple[str, object]] = {
     "action": ("copy", "copy"),
+    "command": ("try", "try"),
     "data": ("a, b.csv", "a, b.csv"),
     "delivery": ("at-least-once", "at-least-once"),
     "from_group": ("other", "other"),
     "mode": ("real-time", "real-time"),
+    "names": ("churn@3", ["churn@3"]),
 }
 # These settings name files that have to exist; other tests read them.
 FILES = {"config", "kafka_secrets"}
 CASES = {
     "all that go together": (VALUES, tuple(JOB_SETTINGS)),
-    "the others": (ALONE, ("score_stream", "train", "offsets")),
+    "the others": (ALONE, ("score_stream", "train", "offsets", "models")),
 }
 # This script prints the settings of jobs, whose command lines are separated by "::".
 SCRIPT = """

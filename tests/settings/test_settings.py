@@ -51,11 +51,11 @@ def test_defaults_are_those_of_the_documentation() -> None:
 
 def test_names_are_those_of_the_version_that_scores_however_it_is_named(tmp_path: Path) -> None:
     def write(folder: Path) -> None:
-        (folder / "any.onnx").write_bytes(b"model")
+        (folder / "pipeline.onnx").write_bytes(b"model")
 
     loan = read_contract(PROJECT_ROOT / "tests" / "domains" / "loan.toml")
     version = save_version(ModelStore(tmp_path), write, loan)
-    for model in ("churn@1", str(version.path), str(version.path / "any.onnx")):
+    for model in ("churn@1", str(version.path), str(version.path / "pipeline.onnx")):
         settings = load("--store", str(tmp_path), "--model", model)
         assert settings.input_topic == "loan-default.records"
 

@@ -15,6 +15,7 @@ import pytest
 from lib.errors import ModelCorruptError, ModelMismatchError, ModelNotFoundError, SettingsError
 from lib.store import ModelStore, ModelVersion
 from lib.store.version import find_version
+from tests.support.stored_models import claim_probed
 from tests.support.telco import CUSTOMER
 
 NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -30,6 +31,7 @@ def write_two_files(folder: Path) -> None:
 def save(store: ModelStore, name: str = "churn", write: Any = write_two_files, **kw: Any) -> Any:
     values: dict[str, Any] = {
         "metrics": {"sklearn": {"roc_auc": {"mean": 0.85, "std": 0.01}}},
+        "probe": claim_probed,
         "threshold": 0.32,
         "contract": CUSTOMER,
         "libraries": {"scikit-learn": "1.9.1"},
@@ -101,6 +103,9 @@ def test_save_that_raises_leaves_nothing(store: ModelStore) -> None:
     ("change", "message"),
     [
         ({"write": lambda folder: None}, "wrote no file"),
+        ({"write": lambda folder: (folder / "model.bin").write_bytes(b"x")}, "wrote no model"),
+        ({"probe": lambda folder: {}}, "the models for sklearn, spark were not probed"),
+        ({"probe": lambda folder: {"sklearn": True}}, "the models for sklearn, spark were not"),
         ({"write": lambda folder: (folder / "metadata.json").write_text("")}, "store's own"),
         ({"threshold": 2.0}, "threshold"),
         ({"threshold": float("nan")}, "JSON"),

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.record.contract import Contract
+from lib.score.registry import BACKENDS
 from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
-from lib.store import ModelStore, ModelVersion, installed_libraries
+from lib.store import ModelStore, ModelVersion, Probed, installed_libraries
 from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:  # pure tests must not even import it
@@ -43,6 +44,7 @@ def fit_version(spark: SparkSession, root: Path, number: int) -> None:
         root: folder of the store.
         number: number of the version, and seed of the customers on which it is fitted.
     """
+    from lib.score.admission.artefacts import probe_artefacts
     from lib.training.data import make_training_data
     from lib.training.training import fit, write_artefacts
 
@@ -51,6 +53,7 @@ def fit_version(spark: SparkSession, root: Path, number: int) -> None:
     ModelStore(root).save(
         "churn",
         partial(write_artefacts, fitted),
+        probe=partial(probe_artefacts, contract=CUSTOMER, session=spark),
         metrics={},
         threshold=0.4,
         contract=CUSTOMER,
@@ -60,6 +63,15 @@ def fit_version(spark: SparkSession, root: Path, number: int) -> None:
     )
 
 
+def claim_probed(folder: Path) -> dict[str, Probed]:
+    """Claim for files in place of models that they have scored."""
+    return {
+        name: Probed(f"test/{name}", 1)
+        for name, kind in BACKENDS.items()
+        if (folder / kind.artefact).exists()
+    }
+
+
 def save_version(
     store: ModelStore, write: Callable[[Path], None], contract: Contract = CUSTOMER
 ) -> ModelVersion:
@@ -67,6 +79,7 @@ def save_version(
     return store.save(
         "churn",
         write,
+        probe=claim_probed,
         metrics={},
         threshold=0.5,
         contract=contract,

@@ -18,10 +18,11 @@ import pandas as pd
 
 from lib.errors import ModelMismatchError, NoProbabilityError, name_error
 from lib.record.contract import Contract, Field, Kind
-from lib.record.types import is_float, is_text
 from lib.score.admission.classes import find_positive
 from lib.score.base import ModelBackend, refuse_missing_columns
+from lib.score.features import build_typed_features
 from lib.score.scorer import Probabilities
+from lib.store import Probed
 
 # Libraries that score with float32 give a record alone and in a batch values this close.
 _TOLERANCE = 1e-6
@@ -42,19 +43,6 @@ class Design:
     changes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Probed:
-    """The evidence that a model has scored the designed records. Only :func:`probe` makes it.
-
-    Attributes:
-        scored_by: the name of model and backend.
-        rows: the number of records.
-    """
-
-    scored_by: str
-    rows: int
-
-
 def probe(backend: ModelBackend, contract: Contract) -> Probed:
     """Let a loaded model score the designed records.
 
@@ -73,7 +61,7 @@ def probe(backend: ModelBackend, contract: Contract) -> Probed:
     if columns is not None:
         refuse_missing_columns(contract.feature_names, columns, name)
     design = design_records(contract)
-    score = _build_score(backend, contract)
+    score = build_score(backend, contract)
     if not backend.knows_columns:
         _refuse_positions(backend, score, design.rows)
     _refuse_failures(score, design, contract, name)
@@ -90,13 +78,7 @@ def design_records(contract: Contract) -> Design:
         for value in _list_values(field):
             records.append({**stand_ins, field.name: value})
             changes.append(f"the stand-ins with {field.name} = {value!r}")
-    rows = pd.DataFrame(
-        {
-            field.name: pd.Series([it[field.name] for it in records], dtype=_find_type(field))
-            for field in contract.features
-        }
-    )
-    return Design(rows, tuple(changes))
+    return Design(build_typed_features(records, contract), tuple(changes))
 
 
 def _list_values(field: Field) -> Iterator[str | float | None]:
@@ -113,14 +95,11 @@ def _list_values(field: Field) -> Iterator[str | float | None]:
         yield None
 
 
-def _find_type(field: Field) -> str:
-    """Find the type of a feature's column in pandas."""
-    if is_text(field):
-        return "object"
-    return "float64" if is_float(field) else "int64"
+def build_score(backend: ModelBackend, contract: Contract) -> Score:
+    """Build the function that scores typed rows with a loaded model, as the stream would.
 
-
-def _build_score(backend: ModelBackend, contract: Contract) -> Score:
+    It raises ModelError if a row gets no probability, and whatever the model raises.
+    """
     if backend.is_native:
         from lib.score.frames import score_typed
 

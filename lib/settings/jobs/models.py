@@ -7,9 +7,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lib.settings.base import IN_PLACE, JobSettings
+from lib.settings.base import IN_PLACE, BackendChoice, JobSettings
 
-Command = Literal["list", "show", "promote", "rollback", "delete"]
+Command = Literal[
+    "list",
+    "show",
+    "promote",
+    "rollback",
+    "delete",
+    "try",
+    "set-threshold",
+    "export",
+    "import",
+    "add",
+]
 _NAMES = "one NAME@VERSION or NAME@champion"
 # Command → what it takes behind it, and the smallest and the largest number of it.
 _TAKES: dict[str, tuple[str, int, int]] = {
@@ -18,26 +29,86 @@ _TAKES: dict[str, tuple[str, int, int]] = {
     "promote": (_NAMES, 1, 1),
     "rollback": ("the NAME of one model", 1, 1),
     "delete": (_NAMES, 1, 1),
+    "set-threshold": (_NAMES, 1, 1),
+    "export": (_NAMES, 1, 1),
+    "import": ("one archive of export", 1, 1),
+    "add": ("the files of one model, one for each backend", 1, 9),
+    "try": ("one NAME@VERSION, NAME@champion or path of a model", 1, 1),
 }
 
 
 class ModelsSettings(JobSettings):
-    """List, show, promote, take back and delete the versions of the models in a store.
+    """Manage the versions of the models in a store.
 
     list [NAME]             the versions side by side
     show NAME@VERSION       all that is known of a version
     promote NAME@VERSION    make it the champion, which jobs take from their next start on
     rollback NAME           make the champion before the present one the champion again
     delete NAME@VERSION     delete a version that is neither the champion nor the newest
+    try NAME@VERSION        score the records of a file (--data), without Kafka
+    set-threshold NAME@VERSION   save the same files as a new version with another --threshold
+    export NAME@VERSION     write the version into an archive
+    import ARCHIVE          save the version of an archive under a new number
+    add FILE…               save a model that was made elsewhere as a version: a joblib, ONNX or SQL
+                            file, a PipelineModel's folder, or several of these for one model
     """
 
     command: Annotated[Command, IN_PLACE] = Field(
-        "list", description="list, show, promote, rollback or delete"
+        "list",
+        description="list, show, promote, rollback, delete, try, set-threshold, export, import or"
+        " add, as above",
     )
     names: Annotated[list[str], IN_PLACE] = Field(
-        default_factory=list, description="the model or version that is meant, as NAME@VERSION"
+        default_factory=list, description="the model, version or files that are meant, as above"
     )
     store: Path = Field(Path("models"), description="folder of the model store")
+    name: str | None = Field(
+        None, description="name of the model that add or import saves; its own where not given"
+    )
+    data: Path | None = Field(
+        None,
+        description="records for try: a CSV or Parquet file with the contract's columns, or a file"
+        " of JSON lines; for add a CSV file with the label too, to measure on",
+    )
+    expect: Path | None = Field(
+        None,
+        description="records with their maker's probabilities in a column 'probability', which add"
+        " compares with the model's own",
+    )
+    trust: bool = Field(
+        False, description="let add or import load a file that can run its maker's code"
+    )
+    backend: BackendChoice = Field(
+        "auto", description="auto takes the first that the model has and that needs no JVM"
+    )
+    contract: Path | None = Field(
+        None,
+        description="TOML file of the contract, for a model outside a store; a stored version"
+        " carries its own",
+    )
+    positive_class: str = Field(
+        "",
+        description="the model's name of the class that the contract's positive label means, for a"
+        " model outside a store that does not tell it",
+    )
+    columns: list[str] = Field(
+        [],
+        description="names of the columns in the order in which a model outside a store takes"
+        " them, if it was fitted without names: A,B,C; repeatable",
+    )
+    threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="probability from which the prediction is the positive label",
+    )
+    output: str | None = Field(
+        None, description="file that export writes; NAME-VERSION.tar.gz where not given"
+    )
+    overwrite: bool = Field(False, description="let export replace a file that is there")
+    preprocessor: Path | None = Field(
+        None, description="joblib file with a transformer that comes before a scikit-learn model"
+    )
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
@@ -45,4 +116,8 @@ class ModelsSettings(JobSettings):
         if not least <= len(self.names) <= most:
             found = " ".join(self.names) or "nothing"
             raise ValueError(f"{self.command} takes {what}, found {found}")
+        if self.command == "try" and self.data is None:
+            raise ValueError("try needs --data FILE")
+        if self.command == "set-threshold" and self.threshold is None:
+            raise ValueError("set-threshold needs --threshold")
         return self

@@ -9,17 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lib.decode.engines.python import check_record, decode_value
-from lib.errors import SourceError, first_line
-from lib.record.cells import read_cell
-from lib.record.contract import Contract, Field
-from lib.record.place import put
-from lib.record.tables import read_table
+from lib.record.contract import Contract
 from lib.record.violations import Rule, Violation
+from lib.tools.contract.checking import iter_checked
 
 # The number of examples for each field and rule.
 _EXAMPLES = 3
-_TABLES = (".csv", ".parquet")
 
 
 @dataclass
@@ -61,44 +56,9 @@ def survey_file(path: Path, contract: Contract) -> Survey:
         SourceError: the file cannot be read, or lacks all of the contract's columns.
     """
     survey = Survey()
-    if path.suffix in _TABLES:
-        for number, record in enumerate(_iter_table(path, contract), 1):
-            survey.note(f"row {number}", check_record(record, contract).violations)
-        return survey
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    decoded = decode_value(line.rstrip(b"\r\n"), contract)
-                    survey.note(f"line {number}", decoded.violations)
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}", hint=_HINT) from error
+    for record in iter_checked(path, contract):
+        survey.note(record.place, record.decoded.violations)
     return survey
-
-
-_HINT = "name a CSV or Parquet file with the contract's columns, or a file of JSON lines"
-
-
-def _iter_table(path: Path, contract: Contract) -> Iterator[dict[str, Any]]:
-    """Iterate over the rows of a table as JSON objects."""
-    try:
-        table = read_table(path)
-    except (OSError, ValueError) as error:
-        raise SourceError(
-            f"{path}: cannot be read: {first_line(str(error))}", hint=_HINT
-        ) from error
-    fields = [spec for spec in contract.checked if spec.name in table]
-    if not fields:
-        raise SourceError(f"{path}: found no column of the contract {contract.name}", hint=_HINT)
-    for values in zip(*(table[spec.name] for spec in fields), strict=True):
-        record: dict[str, Any] = {}
-        for spec, value in zip(fields, values, strict=True):
-            put(record, spec.place, _as_json(value, spec))
-        yield record
-
-
-def _as_json(value: Any, spec: Field) -> Any:
-    return read_cell(value, spec) if isinstance(value, str) else value
 
 
 def describe_survey(survey: Survey) -> Iterator[str]:

@@ -76,6 +76,8 @@ def show_version(store: ModelStore, version: ModelVersion, now: datetime) -> Ite
         facts["positive class"] = metadata.positive_class
     if metadata.columns is not None:
         facts["columns"] = ", ".join(metadata.columns)
+    if metadata.origin is not None:
+        facts["origin"] = json.dumps(metadata.origin, ensure_ascii=False)
     facts["training"] = json.dumps(metadata.training, ensure_ascii=False)
     facts["libraries"] = ", ".join(f"{key} {it}" for key, it in metadata.libraries.items())
     width = max(map(len, facts))

@@ -16,9 +16,10 @@ from tests.support.stored_models import save_version
 
 @pytest.fixture
 def version(tmp_path: Path) -> ModelVersion:
-    """Save churn@1, the champion, with one file in a folder."""
+    """Save churn@1, the champion, with a model and one more file in a folder."""
 
     def write(folder: Path) -> None:
+        (folder / "pipeline.joblib").write_bytes(b"model")
         (folder / "deep").mkdir()
         (folder / "deep" / "model.bin").write_bytes(b"model")
 

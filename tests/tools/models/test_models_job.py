@@ -15,6 +15,7 @@ from lib.settings.load import load_settings
 from lib.store import ModelStore
 from lib.tools.models.table import align, describe_age, describe_metric
 from tests.support.process import run_python
+from tests.support.stored_models import claim_probed
 from tests.support.telco import CUSTOMER
 
 Run = Callable[..., list[str]]
@@ -40,6 +41,7 @@ def store(tmp_path: Path) -> ModelStore:
         store.save(
             "churn",
             write,
+            probe=claim_probed,
             metrics=measured,
             threshold=0.3 + number / 8,
             contract=CUSTOMER,
