@@ -89,6 +89,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "store": ("other models", "other models"),
     "threshold": ("0.25", 0.25),
     "to": ("earliest", "earliest"),
+    "topic": ("records", "records"),
     "topic_partitions": ("2", 2),
     "transaction_timeout": ("61", 61.0),
     "trigger": ("available-now", "available-now"),

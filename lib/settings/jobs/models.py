@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lib.settings.base import IN_PLACE, BackendChoice, JobSettings
+from lib.settings.base import IN_PLACE, BackendChoice, KafkaSettings
 
 Command = Literal[
     "list",
@@ -20,6 +20,7 @@ Command = Literal[
     "export",
     "import",
     "add",
+    "compare",
 ]
 _NAMES = "one NAME@VERSION or NAME@champion"
 # Command → what it takes behind it, and the smallest and the largest number of it.
@@ -32,12 +33,13 @@ _TAKES: dict[str, tuple[str, int, int]] = {
     "set-threshold": (_NAMES, 1, 1),
     "export": (_NAMES, 1, 1),
     "import": ("one archive of export", 1, 1),
+    "compare": ("two models, each NAME@VERSION, NAME@champion or a path", 2, 2),
     "add": ("the files of one model, one for each backend", 1, 9),
     "try": ("one NAME@VERSION, NAME@champion or path of a model", 1, 1),
 }
 
 
-class ModelsSettings(JobSettings):
+class ModelsSettings(KafkaSettings):
     """Manage the versions of the models in a store.
 
     list [NAME]             the versions side by side
@@ -45,6 +47,7 @@ class ModelsSettings(JobSettings):
     promote NAME@VERSION    make it the champion, which jobs take from their next start on
     rollback NAME           make the champion before the present one the champion again
     delete NAME@VERSION     delete a version that is neither the champion nor the newest
+    compare A B             compare metrics and, on records of --data or --topic, predictions
     try NAME@VERSION        score the records of a file (--data), without Kafka
     set-threshold NAME@VERSION   save the same files as a new version with another --threshold
     export NAME@VERSION     write the version into an archive
@@ -55,8 +58,8 @@ class ModelsSettings(JobSettings):
 
     command: Annotated[Command, IN_PLACE] = Field(
         "list",
-        description="list, show, promote, rollback, delete, try, set-threshold, export, import or"
-        " add, as above",
+        description="list, show, promote, rollback, delete, try, set-threshold, export, import,"
+        " add or compare, as above",
     )
     names: Annotated[list[str], IN_PLACE] = Field(
         default_factory=list, description="the model, version or files that are meant, as above"
@@ -67,9 +70,11 @@ class ModelsSettings(JobSettings):
     )
     data: Path | None = Field(
         None,
-        description="records for try: a CSV or Parquet file with the contract's columns, or a file"
-        " of JSON lines; for add a CSV file with the label too, to measure on",
+        description="records for try and compare: a CSV or Parquet file with the contract's"
+        " columns, or a file of JSON lines; for add a CSV file with the label too, to measure on",
     )
+    topic: str | None = Field(None, description="topic whose oldest records compare takes")
+    count: int = Field(10_000, ge=1, description="largest number of records of the topic")
     expect: Path | None = Field(
         None,
         description="records with their maker's probabilities in a column 'probability', which add"
@@ -118,6 +123,8 @@ class ModelsSettings(JobSettings):
             raise ValueError(f"{self.command} takes {what}, found {found}")
         if self.command == "try" and self.data is None:
             raise ValueError("try needs --data FILE")
+        if self.command == "compare" and self.data is not None and self.topic is not None:
+            raise ValueError("compare takes --data or --topic, found both")
         if self.command == "set-threshold" and self.threshold is None:
             raise ValueError("set-threshold needs --threshold")
         return self

@@ -15,14 +15,16 @@ from lib.settings.domain import choose_contract
 from lib.settings.jobs.models import ModelsSettings
 from lib.store import ModelStore, ModelVersion, installed_libraries
 from lib.store.compatibility import check_contract
+from lib.tools.contract.checking import iter_checked
 from lib.tools.models.adding import admit, make_staging_folder
 from lib.tools.models.archive import SUFFIX, Archive, write_archive
+from lib.tools.models.comparison import compare_metrics, compare_outcomes
 from lib.tools.models.listing import list_versions, show_version
 from lib.tools.models.naming import find_stored, name_stored
-from lib.tools.models.scoring import load_named, score_file
-from lib.tools.models.staging import list_risky, sort_files, stage
+from lib.tools.models.records import check_values, read_topic
+from lib.tools.models.scoring import find_named, load_named, score_records
+from lib.tools.models.staging import list_risky, require_trust, sort_files, stage
 from lib.tools.models.trial import list_outcomes, summarise
-from lib.tools.models.trust import require_trust
 from lib.training.data import read_training_data
 
 #: The lines that a command prints, and at their end its exit code.
@@ -72,7 +74,7 @@ def try_model(settings: ModelsSettings) -> Lines:
     """Score the records of a file, and show the result."""
     assert settings.data is not None, "the settings require it"
     backend, contract = load_named(settings, settings.names[0])
-    outcomes = list(score_file(backend, settings.data, contract))
+    outcomes = list(score_records(backend, iter_checked(settings.data, contract), contract))
     yield from list_outcomes(outcomes, contract)
     yield summarise(outcomes, contract, backend.scored_by)
     return ExitCode.FAILED if any(it.reason for it in outcomes) else ExitCode.DONE
@@ -95,6 +97,27 @@ def export(settings: ModelsSettings) -> Lines:
     path = Path(settings.output or f"{version.name}-{version.version}{SUFFIX}")
     write_archive(version, path, overwrite=settings.overwrite)
     yield f"wrote {path}: {version.reference}, {len(version.metadata.artefacts)} files"
+    return ExitCode.DONE
+
+
+def compare(settings: ModelsSettings) -> Lines:
+    """Compare two models: what was measured, and what they say about records."""
+    versions = [find_named(settings.store, name)[1] for name in settings.names]
+    first, second = versions
+    if first is not None and second is not None:
+        yield from compare_metrics(first.metadata, second.metadata)
+    if settings.data is None and settings.topic is None:
+        return ExitCode.DONE
+    values = read_topic(settings.cluster, settings.topic, settings.count) if settings.topic else []
+    outcomes, names = [], []
+    for name in settings.names:
+        backend, contract = load_named(settings, name)
+        records = check_values(values, contract)
+        if settings.data is not None:
+            records = iter_checked(settings.data, contract)
+        outcomes.append(list(score_records(backend, records, contract)))
+        names.append(backend.scored_by)
+    yield from compare_outcomes(outcomes[0], outcomes[1], (names[0], names[1]))
     return ExitCode.DONE
 
 
@@ -194,4 +217,5 @@ COMMANDS: dict[str, Callable[[ModelsSettings], Lines]] = {
     "export": export,
     "import": import_archive,
     "add": add,
+    "compare": compare,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from lib.settings.jobs.models import ModelsSettings
 from lib.store import ModelReference, ModelStore, ModelVersion, read_version_contract
 from lib.store.compatibility import check_contract
 from lib.store.version import find_version
-from lib.tools.contract.checking import Checked, iter_checked
+from lib.tools.contract.checking import Checked
 
 # So many records are scored at once.
 _BATCH = 10_000
@@ -140,19 +140,18 @@ def _choose(path: Path, version: ModelVersion | None) -> str:
     return choose_backend(path)
 
 
-def score_file(backend: ModelBackend, path: Path, contract: Contract) -> Iterator[Outcome]:
-    """Score the records of a file that keep the contract, and say why the others are refused.
+def score_records(
+    backend: ModelBackend, records: Iterable[Checked], contract: Contract
+) -> Iterator[Outcome]:
+    """Score the records that keep the contract, and say why the others are refused.
 
     Args:
         backend: the loaded model.
-        path: a CSV or Parquet file with the contract's columns, or one JSON object a line.
+        records: the records, as they were checked against the contract.
         contract: the contract of the records.
-
-    Raises:
-        SourceError: the file cannot be read.
     """
     batch: list[Checked] = []
-    for record in iter_checked(path, contract):
+    for record in records:
         batch.append(record)
         if len(batch) == _BATCH:
             yield from _score_batch(backend, batch, contract)

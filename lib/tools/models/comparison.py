@@ -1,0 +1,85 @@
+"""Compares what was measured of two models, and their predictions for the same records. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from lib.store.metadata import ModelMetadata
+from lib.tools.models.listing import choose_metrics
+from lib.tools.models.scoring import Outcome
+from lib.tools.models.table import NOTHING, align
+from lib.training.report import METRIC_TITLES
+
+# The number of records that are shown of those whose probabilities differ most.
+_SHOWN = 5
+
+
+def compare_metrics(first: ModelMetadata, second: ModelMetadata) -> Iterator[str]:
+    """Write threshold and metrics of two versions side by side, with the difference."""
+    names = (f"{first.name}@{first.version}", f"{second.name}@{second.version}")
+    rows = [["", *names, "difference"], _compare("threshold", first.threshold, second.threshold)]
+    measured = choose_metrics(first), choose_metrics(second)
+    for name in dict.fromkeys((*METRIC_TITLES, *measured[0], *measured[1])):
+        means = [it.get(name, {}).get("mean") for it in measured]
+        if any(mean is not None for mean in means):
+            rows.append(_compare(METRIC_TITLES.get(name, name), *means))
+    yield from align(rows)
+
+
+def _compare(title: str, first: float | None, second: float | None) -> list[str]:
+    cells = [NOTHING if it is None else f"{it:.4f}" for it in (first, second)]
+    is_known = first is not None and second is not None
+    return [title, *cells, f"{second - first:+.4f}" if is_known else NOTHING]  # type: ignore[operator]
+
+
+def compare_outcomes(
+    first: Sequence[Outcome], second: Sequence[Outcome], names: tuple[str, str]
+) -> Iterator[str]:
+    """Write how far two models agree on the same records.
+
+    Args:
+        first: the outcomes of one model.
+        second: those of the other one, of the same records in the same order.
+        names: the names of both models.
+    """
+    pairs = [(one, two) for one, two in zip(first, second, strict=True) if not _fails(one, two)]
+    refused = ", ".join(
+        f"{name} gives {sum(it.probability is None for it in outcomes):,} no prediction"
+        for name, outcomes in zip(names, (first, second), strict=True)
+    )
+    yield f"{len(first):,} records, {len(pairs):,} of them scored by both; {refused}"
+    if not pairs:
+        return
+    same = sum(one.label == two.label for one, two in pairs)
+    yield f"same label: {same:,} of {len(pairs):,}, {same / len(pairs):.2%}"
+    changes = Counter((one.label, two.label) for one, two in pairs if one.label != two.label)
+    for (old, new), count in sorted(changes.items(), key=str):
+        yield f"label {old} becomes {new}: {count:,}"
+    before = np.array([one.probability for one, _ in pairs], dtype=np.float64)
+    after = np.array([two.probability for _, two in pairs], dtype=np.float64)
+    shift = after - before
+    size = np.abs(shift)
+    yield (
+        f"probability: on average {before.mean():.6f} becomes {after.mean():.6f}"
+        f" ({shift.mean():+.6f})"
+    )
+    yield (
+        f"it changes by {np.median(size):.6f} in the median, by at most"
+        f" {np.quantile(size, 0.95):.6f} for 95 % of the records, by at most {size.max():.6f} for"
+        " all"
+    )
+    if size.max() > 0:
+        yield "largest changes:"
+        rows = [["record", "identifier", *names, "difference"]]
+        for place in np.argsort(-size, kind="stable")[:_SHOWN]:
+            one = pairs[place][0]
+            numbers = (f"{before[place]:.6f}", f"{after[place]:.6f}", f"{shift[place]:+.6f}")
+            rows.append([one.place, one.identifier or NOTHING, *numbers])
+        yield from align(rows, left=(0, 1))
+
+
+def _fails(one: Outcome, two: Outcome) -> bool:
+    return one.probability is None or two.probability is None
