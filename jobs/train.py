@@ -21,7 +21,12 @@ from lib.settings.jobs.train import DEFAULT_SYNTHETIC_ROWS, SYNTHETIC, TrainSett
 from lib.spark.local_session import build_local_session
 from lib.store import ModelStore
 from lib.training.data import TrainingData, make_training_data, read_training_data
-from lib.training.report import build_metrics_table, describe_version
+from lib.training.evaluation import Costs
+from lib.training.report.console import (
+    build_candidates_table,
+    build_metrics_table,
+    describe_version,
+)
 from lib.training.training import train
 
 
@@ -41,6 +46,8 @@ def train_model(settings: TrainSettings) -> int:
             seed=settings.seed,
             spark=spark,
             now=datetime.now(UTC),
+            candidates=settings.tried,
+            costs=choose_costs(settings),
             report=status.update,
         )
     if settings.promote:
@@ -49,6 +56,8 @@ def train_model(settings: TrainSettings) -> int:
         store.promote_first(version.name, version.version)
     champion = store.read_champion(version.name)
     console.print(build_metrics_table(version))
+    if len(settings.tried) > 1:
+        console.print(build_candidates_table(version))
     console.print(describe_version(version), soft_wrap=True)
     console.print(f"saved        {version.path}", soft_wrap=True)
     console.print(f"champion     {version.name}@{champion}")
@@ -65,6 +74,13 @@ def open_store(settings: TrainSettings) -> ModelStore:
     except FileError as error:
         raise SettingsError(f"--store: {error.message}", hint=error.hint) from error
     return store
+
+
+def choose_costs(settings: TrainSettings) -> Costs | None:
+    """Return the costs of mistakes; None where the settings do not say."""
+    if settings.cost_missed is None or settings.cost_alarm is None:
+        return None
+    return Costs(settings.cost_missed, settings.cost_alarm)
 
 
 def load_data(settings: TrainSettings, contract: Contract) -> TrainingData:

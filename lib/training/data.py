@@ -52,6 +52,10 @@ class TrainingData:
         """The number of rows."""
         return len(self.labels)
 
+    def select(self, mask: Mask) -> TrainingData:
+        """Return the rows where the mask, bool [n_rows], is true."""
+        return replace(self, features=self.features[mask], labels=self.labels[mask])
+
 
 def read_training_data(path: Path, contract: Contract) -> TrainingData:
     """Read a CSV file with the contract's features and its label; other columns are ignored.

@@ -1,8 +1,10 @@
-"""Evaluates a model by stratified cross-validation, with the same folds for both engines."""
+"""Measures held-out probabilities: metrics, calibration, and the threshold of the prediction."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +18,6 @@ from sklearn.metrics import (
 from sklearn.model_selection import StratifiedKFold
 
 from lib.errors import SourceError
-from lib.record.contract import Contract
-from lib.training.data import TrainingData
-from lib.training.sklearn_pipeline import build_sklearn_pipeline
 
 FOLDS = 5
 
@@ -35,6 +34,60 @@ METRICS: dict[str, Callable[[Integers, Probabilities], float]] = {
 }
 # The threshold has two decimals, because the optimum is flat.
 _THRESHOLDS = np.arange(1, 100) / 100
+_GROUPS = 10
+# The logarithm of the loss needs probabilities above 0; scikit-learn clips as near.
+_LEAST = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The costs of mistakes, in any unit.
+
+    Attributes:
+        missed: the cost of a positive record that is predicted as negative.
+        alarm: the cost of a negative record that is predicted as positive.
+    """
+
+    missed: float
+    alarm: float
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The probability from which the prediction is the positive label.
+
+    Attributes:
+        value: the threshold in [0, 1].
+        f1: the F1 score at the threshold, over all held-out rows.
+        costs: the costs of mistakes; None if the threshold has the best F1.
+        cost_per_row: the mean cost of a row at the threshold; None without costs.
+    """
+
+    value: float
+    f1: float
+    costs: Costs | None = None
+    cost_per_row: float | None = None
+
+    def describe_rule(self) -> dict[str, Any]:
+        """Describe the rule that chose the threshold, for the version's metadata."""
+        if self.costs is None:
+            return {"rule": "best F1"}
+        return {"rule": "least cost", **vars(self.costs), "cost_per_row": self.cost_per_row}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of neighbouring probabilities.
+
+    Attributes:
+        rows: the number of rows.
+        mean: the mean probability.
+        share: the share of positives.
+    """
+
+    rows: int
+    mean: float
+    share: float
 
 
 def assign_folds(labels: Integers, seed: int) -> Integers:
@@ -57,19 +110,6 @@ def assign_folds(labels: Integers, seed: int) -> Integers:
     return folds
 
 
-def cross_validate_sklearn(
-    data: TrainingData, folds: Integers, contract: Contract
-) -> Probabilities:
-    """Score each row with the pipeline that has not seen its fold: float64 [n_rows]."""
-    probabilities = np.empty(data.rows)
-    for fold in range(FOLDS):
-        held_out = folds == fold
-        pipeline = build_sklearn_pipeline(contract)
-        pipeline.fit(data.features[~held_out], data.labels[~held_out])
-        probabilities[held_out] = pipeline.predict_proba(data.features[held_out])[:, 1]
-    return probabilities
-
-
 def measure(labels: Integers, probabilities: Probabilities, folds: Integers) -> Metrics:
     """Compute the mean and (sample) standard deviation of every metric over the folds."""
     parts = [(labels[folds == fold], probabilities[folds == fold]) for fold in range(FOLDS)]
@@ -80,15 +120,56 @@ def measure(labels: Integers, probabilities: Probabilities, folds: Integers) -> 
     }
 
 
-def choose_threshold(labels: Integers, probabilities: Probabilities) -> tuple[float, float]:
-    """Choose the threshold with the best F1 score, and return both.
+def compute_losses(labels: Integers, probabilities: Probabilities) -> Probabilities:
+    """Compute each row's log loss, float64 [n_rows]; their mean is the metric ``log_loss``."""
+    right = np.where(labels == 1, probabilities, 1.0 - probabilities)
+    losses: Probabilities = -np.log(np.clip(right, _LEAST, 1.0))
+    return losses
+
+
+def group_rows(labels: Integers, probabilities: Probabilities) -> list[Group]:
+    """Divide the rows by probability into ten groups of one size, the lowest first."""
+    order = np.argsort(probabilities, kind="stable")
+    parts = np.array_split(order, min(_GROUPS, len(order)))
+    return [
+        Group(len(part), float(probabilities[part].mean()), float(labels[part].mean()))
+        for part in parts
+    ]
+
+
+def measure_calibration(labels: Integers, probabilities: Probabilities) -> float:
+    """Compute the expected calibration error over the groups of :func:`group_rows`.
+
+    It is the mean distance, over the rows, of a group's mean probability from its share of
+    positives.
+    """
+    groups = group_rows(labels, probabilities)
+    distance = sum(group.rows * abs(group.mean - group.share) for group in groups)
+    return float(distance / len(labels))
+
+
+def choose_threshold(
+    labels: Integers, probabilities: Probabilities, costs: Costs | None = None
+) -> Threshold:
+    """Choose the threshold with the best F1 score or, with costs, with the least cost.
 
     F1 suits unequal classes: with a threshold of 0.5 a model of rare events misses many of them.
 
     Args:
         labels: the labels, int64 [n_rows], 0 or 1.
         probabilities: float64 [n_rows] from models that have not seen the row.
+        costs: the costs of mistakes; None for the best F1.
     """
-    scores = [f1_score(labels, probabilities >= threshold) for threshold in _THRESHOLDS]
-    best = int(np.argmax(scores))
-    return float(_THRESHOLDS[best]), float(scores[best])
+    scores = [float(f1_score(labels, probabilities >= each)) for each in _THRESHOLDS]
+    if costs is None:
+        best = int(np.argmax(scores))
+        return Threshold(float(_THRESHOLDS[best]), scores[best])
+    expenses = [_measure_cost(labels, probabilities >= each, costs) for each in _THRESHOLDS]
+    best = int(np.argmin(expenses))
+    return Threshold(float(_THRESHOLDS[best]), scores[best], costs, expenses[best])
+
+
+def _measure_cost(labels: Integers, predicted: npt.NDArray[np.bool_], costs: Costs) -> float:
+    missed = np.mean((labels == 1) & ~predicted)
+    alarms = np.mean((labels == 0) & predicted)
+    return float(costs.missed * missed + costs.alarm * alarms)

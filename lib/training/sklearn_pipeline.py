@@ -20,13 +20,17 @@ from lib.record.contract import Contract
 from lib.training.encoding import build_encoding
 from lib.training.penalty import INVERSE_PENALTY
 
+# The names of the steps behind the first one.
+ENCODE, SCALE, CLASSIFY = "encode", "scale", "classify"
 # The names of the parts of the encoding besides that of categories.
 NUMBER, FILLED, MISSING = "number", "filled", "missing"
 # Newton's method needs about ten steps to this tolerance; the data do not give more digits.
 _TOLERANCE = 1e-10
 
+Steps = list[tuple[str, Any]]
 
-def build_sklearn_pipeline(contract: Contract) -> Pipeline:
+
+def build_sklearn_pipeline(contract: Contract, steps: Steps | None = None) -> Pipeline:
     """Build an unfitted pipeline that takes frames with the contract's features.
 
     Numbers may be numeric text, the contract gives blanks a meaning, and unseen categories count as
@@ -35,6 +39,10 @@ def build_sklearn_pipeline(contract: Contract) -> Pipeline:
 
     The first step, ``read``, only matters for raw text. Exporters that know no Python functions
     (skl2onnx, orbital) take ``pipeline[1:]``.
+
+    Args:
+        contract: the contract of the features.
+        steps: the steps behind the encoding; those of :func:`build_logistic_steps` by default.
     """
     encoding = build_encoding(contract)
     known = OneHotEncoder(
@@ -52,19 +60,25 @@ def build_sklearn_pipeline(contract: Contract) -> Pipeline:
             (FILLED, SimpleImputer(strategy="constant", fill_value=0.0), nullable),
             (MISSING, MissingIndicator(features="all"), nullable),
         ]
-    columns = ColumnTransformer(parts)
     return Pipeline(
         [
             ("read", _build_text_reader(contract)),
-            ("encode", columns),
-            # It is last, so that the penalty treats all columns alike; see penalty.py.
-            ("scale", StandardScaler()),
-            (
-                "classify",
-                LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky", tol=_TOLERANCE),
-            ),
+            (ENCODE, ColumnTransformer(parts)),
+            *(build_logistic_steps() if steps is None else steps),
         ]
     )
+
+
+def build_logistic_steps() -> Steps:
+    """Build the unfitted steps of the logistic regression that Spark fits too."""
+    return [
+        # It is last, so that the penalty treats all columns alike; see penalty.py.
+        (SCALE, StandardScaler()),
+        (
+            CLASSIFY,
+            LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky", tol=_TOLERANCE),
+        ),
+    ]
 
 
 def _build_text_reader(contract: Contract) -> Pipeline:

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from lib.errors import SourceError
-from lib.training.evaluation import assign_folds, choose_threshold, measure
+from lib.training.evaluation import (
+    Costs,
+    Threshold,
+    assign_folds,
+    choose_threshold,
+    compute_losses,
+    group_rows,
+    measure,
+    measure_calibration,
+)
 
 LABELS = np.array([1] * 20 + [0] * 80)
 
@@ -51,10 +60,54 @@ def test_the_deviation_is_that_over_the_folds() -> None:
     assert metrics["roc_auc"]["std"] == pytest.approx(0.4472, abs=1e-4)
 
 
+SIX_LABELS = np.array([0, 0, 0, 1, 1, 0])
+SIX = np.array([0.05, 0.1, 0.2, 0.3, 0.6, 0.7])
+
+
 def test_the_threshold_has_the_best_f1() -> None:
-    labels = np.array([0, 0, 0, 1, 1, 0])
-    probabilities = np.array([0.05, 0.1, 0.2, 0.3, 0.6, 0.7])
     # From 0.3 on there are two hits and one false alarm.
-    threshold, f1 = choose_threshold(labels, probabilities)
-    assert threshold == 0.21
-    assert f1 == pytest.approx(0.8)
+    threshold = choose_threshold(SIX_LABELS, SIX)
+    assert threshold.value == 0.21
+    assert threshold.f1 == pytest.approx(0.8)
+    assert threshold.describe_rule() == {"rule": "best F1"}
+
+
+@pytest.mark.parametrize(
+    ("missed", "alarm", "expected"),
+    [
+        # Missing is dear: both positives are found, with one false alarm in six rows.
+        (10.0, 1.0, Threshold(0.21, 0.8, Costs(10.0, 1.0), 1 / 6)),
+        # An alarm is dear: nothing is predicted positive, and two are missed.
+        (1.0, 10.0, Threshold(0.71, 0.0, Costs(1.0, 10.0), 2 / 6)),
+    ],
+)
+def test_the_threshold_has_the_least_cost(missed: float, alarm: float, expected: Threshold) -> None:
+    found = choose_threshold(SIX_LABELS, SIX, Costs(missed, alarm))
+    assert found.value == expected.value
+    assert found.f1 == pytest.approx(expected.f1)
+    assert found.cost_per_row == pytest.approx(expected.cost_per_row)
+    assert found.describe_rule().keys() == {"rule", "missed", "alarm", "cost_per_row"}
+
+
+def test_the_loss_of_a_row_is_the_logarithm_of_its_labels_probability() -> None:
+    losses = compute_losses(np.array([1, 0, 1]), np.array([0.5, 0.2, 0.0]))
+    assert losses.tolist() == pytest.approx([0.693147, 0.223144, 36.043653], abs=1e-6)
+
+
+def test_groups_are_of_one_size_and_ordered() -> None:
+    probabilities = np.arange(20)[::-1] / 20
+    labels = np.array([1] * 10 + [0] * 10)
+    groups = group_rows(labels, probabilities)
+    assert len(groups) == 10
+    assert (groups[0].rows, groups[0].share) == (2, 0.0)
+    assert groups[0].mean == pytest.approx(0.025)
+    assert (groups[9].rows, groups[9].share) == (2, 1.0)
+    assert groups[9].mean == pytest.approx(0.925)
+
+
+@pytest.mark.parametrize(("probability", "expected"), [(0.2, 0.0), (0.5, 0.3), (0.1, 0.1)])
+def test_the_calibration_error_is_the_distance_from_the_share(
+    probability: float, expected: float
+) -> None:
+    labels = np.array([1, 0, 0, 0, 0] * 20)
+    assert measure_calibration(labels, np.full(100, probability)) == pytest.approx(expected)

@@ -141,7 +141,7 @@ def test_a_long_expression_is_left_out(
 
 
 def test_what_cannot_be_exported_is_left_out(spark: SparkSession) -> None:
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import FunctionTransformer
 
     plain = build_sklearn_pipeline(CUSTOMER)
@@ -149,7 +149,7 @@ def test_what_cannot_be_exported_is_left_out(spark: SparkSession) -> None:
         [
             *plain.steps[:-1],
             ("odd", FunctionTransformer(np.sign)),
-            ("classify", HistGradientBoostingClassifier(max_iter=5)),
+            ("classify", LogisticRegression()),
         ]
     ).fit(DATA.features, DATA.labels)
 

@@ -45,6 +45,34 @@ def test_rows_do_not_go_with_a_file() -> None:
         load_settings(TrainSettings, ["--data", "a.csv", "--rows", "500"], environment={})
 
 
+def test_synthetic_records_are_for_one_candidate_and_a_file_for_all() -> None:
+    synthetic = load_settings(TrainSettings, [], environment={})
+    file = load_settings(TrainSettings, ["--data", "a.csv"], environment={})
+    chosen = load_settings(
+        TrainSettings, ["--candidates", "logistic,hist-gradient-boosting"], environment={}
+    )
+    assert synthetic.tried == ("logistic",)
+    assert file.tried == ("logistic", "logistic-interactions", "hist-gradient-boosting")
+    assert chosen.tried == ("logistic", "hist-gradient-boosting")
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--candidates", "forest"], "Input should be 'logistic', 'logistic-interactions'"),
+        (["--cost-missed", "5"], "--cost-missed and --cost-alarm go together: give both or"),
+        (["--cost-alarm", "5"], "--cost-missed and --cost-alarm go together: give both or"),
+        (["--cost-missed", "0", "--cost-alarm", "1"], "--cost-missed: Input should be greater"),
+        (["--cost-missed", "1", "--cost-alarm", "nan"], "--cost-alarm: Input should be"),
+        (["--cost-missed", "1", "--cost-alarm", "inf"], "--cost-alarm: Input should be"),
+    ],
+)
+def test_wrong_choices_are_named(flags: list[str], expected: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(TrainSettings, flags, environment={})
+    assert expected in str(caught.value)
+
+
 def test_help_explains_promotion(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         load_settings(TrainSettings, ["--help"], environment={})
@@ -113,11 +141,19 @@ def test_versions_become_champion_unless_told_otherwise(
         assert train_model(load_settings(TrainSettings, arguments, environment={})) == 0
         return (tmp_path / "store" / "churn" / "champion").read_text()
 
-    assert champion_after("--no-promote") == "1\n"
+    assert champion_after("--no-promote", "--candidates", "logistic") == "1\n"
     assert champion_after() == "3\n"
     shown = capsys.readouterr().out
     assert "churn@3: 300 rows, 5-fold CV" in shown
     assert "champion     churn@3" in shown
+    assert "candidates, simplest first" in shown
+    report = (tmp_path / "store" / "churn" / "3" / "report.md").read_text()
+    assert "The champion was trained on the same data" not in report
+    assert "The champion as it is saved scored the rows of this training." in report
+    # The second training of the same file fits the champion's pipeline again.
+    assert champion_after("--candidates", "logistic") == "4\n"
+    again = (tmp_path / "store" / "churn" / "4" / "report.md").read_text()
+    assert "Its pipeline was fitted again on the folds of this training." in again
 
 
 def test_the_script_trains_from_any_folder(spark: SparkSession, tmp_path: Path) -> None:

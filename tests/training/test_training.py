@@ -124,6 +124,61 @@ def test_training_again_gives_the_same_sklearn_model(version: ModelVersion, tmp_
     np.testing.assert_array_equal(again[-1].coef_, saved[-1].coef_)
 
 
+def test_a_version_has_a_report_whose_checksum_is_known(version: ModelVersion) -> None:
+    assert {"report.html", "report.md"} <= version.metadata.artefacts.keys()
+    version.verify()
+    text = (version.path / "report.md").read_text(encoding="utf-8")
+    assert text.startswith("# Model churn, trained on 2026-01-31 12:00 UTC\n")
+    assert "| rows | 1,500 |" in text
+    assert "There was no champion." in text
+
+
+def test_a_version_says_what_was_tried(version: ModelVersion) -> None:
+    training = version.metadata.training
+    assert training["candidate"] == "logistic"
+    assert list(training["candidates"]) == ["logistic"]
+    assert training["candidates"]["logistic"]["log_loss_above_best"] == {"mean": 0.0, "error": 0.0}
+    assert training["candidates"]["logistic"]["calibration_error"] < 0.05
+    assert training["threshold_rule"] == {"rule": "best F1"}
+
+
+def test_boosted_trees_have_no_second_engine_and_score_by_onnx(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    from lib.training.evaluation import Costs
+    from lib.training.training import train
+
+    saved = train(
+        DATA,
+        store=ModelStore(tmp_path),
+        name="trees",
+        seed=5,
+        contract=CUSTOMER,
+        spark=spark,
+        now=datetime(2026, 1, 31, 12, 0, tzinfo=UTC),
+        candidates=["hist-gradient-boosting"],
+        costs=Costs(missed=5.0, alarm=1.0),
+    )
+
+    assert saved.metadata.artefacts.keys() == {
+        *("contract.toml", "pipeline.joblib", "pipeline.onnx", "report.html", "report.md"),
+    }
+    assert list(saved.metadata.metrics) == ["sklearn"]
+    training = saved.metadata.training
+    assert training["compiled"]["onnx"]["largest_difference"] < 1e-6
+    assert training["compiled"]["sql"]["left_out"] == (
+        "this kind of model is exported to ONNX only"
+    )
+    assert training["threshold_rule"]["rule"] == "least cost"
+    # A calibrated probability is worth an alarm from 1 / (1 + 5).
+    assert 0.1 < saved.metadata.threshold < 0.25
+    others = make_training_data(100, seed=4, contract=CUSTOMER).features
+    by_onnx, by_sklearn = (
+        predict(load_model(kind, saved.path), others)[1] for kind in ("onnx", "sklearn")
+    )
+    np.testing.assert_allclose(by_onnx, by_sklearn, rtol=0, atol=1e-6)
+
+
 def test_engines_that_disagree_are_not_saved(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:

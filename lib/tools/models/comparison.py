@@ -11,7 +11,7 @@ from lib.store.metadata import ModelMetadata
 from lib.tools.models.listing import choose_metrics
 from lib.tools.models.scoring import Outcome
 from lib.tools.models.table import NOTHING, align
-from lib.training.report import METRIC_TITLES
+from lib.training.report.console import METRIC_TITLES
 
 # The number of records that are shown of those whose probabilities differ most.
 _SHOWN = 5

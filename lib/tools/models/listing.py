@@ -11,7 +11,7 @@ from lib.score.registry import rank_backends
 from lib.store import ModelStore, ModelVersion, read_version_contract
 from lib.store.metadata import ModelMetadata
 from lib.tools.models.table import NOTHING, align, describe_age, describe_metric
-from lib.training.report import METRIC_TITLES
+from lib.training.report.console import METRIC_TITLES
 
 
 def list_versions(store: ModelStore, name: str, now: datetime) -> Iterator[str]:

@@ -21,6 +21,7 @@ from lib.score.registry import BACKENDS
 from lib.synth import draw_features
 from lib.training.compile.edges import Score, make_edges
 from lib.training.compile.export import export_onnx, export_sql
+from lib.training.compile.graph import has_own_graph
 from lib.training.spark_fit import score_expression
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ def _export_onnx(
 
 
 def _export_sql(pipeline: Pipeline, contract: Contract, spark: SparkSession) -> tuple[bytes, Score]:
+    if has_own_graph(pipeline):
+        raise _LeftOutError("this kind of model is exported to ONNX only")
     text = export_sql(pipeline, contract)
     if len(text) > MAX_SQL_CHARS:
         raise _LeftOutError(

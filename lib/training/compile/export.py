@@ -7,7 +7,6 @@ contract's features from ``lib/decode/engines/python.py``. This needs the ``comp
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,16 +15,9 @@ from sklearn.pipeline import Pipeline
 
 from lib.record.contract import Contract, Field, Kind
 from lib.record.types import is_float, is_text
-from lib.score.backends.onnx.signature import (
-    CATEGORIES_KEY,
-    CLASSES_KEY,
-    COLUMNS_KEY,
-    MISSING_KEY,
-)
+from lib.training.compile.graph import OPSETS, build_graph, has_own_graph, serialize
 from lib.training.sklearn_pipeline import FILLED, MISSING
 
-# The newest version that skl2onnx 1.20 and onnxruntime 1.22 both know.
-_OPSETS = {"": 18, "ai.onnx.ml": 3}
 _SQL_DIALECT = "databricks"  # sqlglot's "spark" cannot do this translation
 _PROBABILITY = "output_probability.1"
 # The name of a column of 1 and 0 beside a number: whether it is missing.
@@ -42,6 +34,8 @@ def export_onnx(pipeline: Pipeline, contract: Contract) -> bytes:
     Raises:
         Exception: the error of skl2onnx for a step that it cannot convert.
     """
+    if has_own_graph(pipeline):
+        return build_graph(pipeline, contract)
     from skl2onnx import to_onnx  # type: ignore[import-untyped]  # it ships no types
     from skl2onnx.common.data_types import (  # type: ignore[import-untyped]
         FloatTensorType,
@@ -66,19 +60,13 @@ def export_onnx(pipeline: Pipeline, contract: Contract) -> bytes:
     names = {column: f"x{position}" for position, column in enumerate(types)}
     _rename_columns(inner, names)
     inputs = [(names[column], kind([None, 1])) for column, kind in types.items()]
-    model = to_onnx(inner, initial_types=inputs, options={"zipmap": False}, target_opset=_OPSETS)
-    facts = {
-        COLUMNS_KEY: {names[name]: name for name in types if name in contract.feature_names},
-        CATEGORIES_KEY: categories,
-        MISSING_KEY: {names[name + _MISSING_SUFFIX]: name for name in nullable},
-        # Training codes the labels as 0 and 1.
-        CLASSES_KEY: [contract.negative_label, contract.positive_label],
-    }
-    for key, value in facts.items():
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, json.dumps(value)
-    content: bytes = model.SerializeToString()
-    return content
+    model = to_onnx(inner, initial_types=inputs, options={"zipmap": False}, target_opset=OPSETS)
+    return serialize(
+        model,
+        contract,
+        columns={names[name]: name for name in types if name in contract.feature_names},
+        missing={names[name + _MISSING_SUFFIX]: name for name in nullable},
+    )
 
 
 def export_sql(pipeline: Pipeline, contract: Contract) -> str:

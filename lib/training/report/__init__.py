@@ -1,0 +1,1 @@
+"""Describes a trained version: on the console, and in its files report.html and report.md."""
