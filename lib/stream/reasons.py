@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib.errors import ModelMismatchError
+from lib.errors import SettingsError
 from lib.messages.effects import Effects, Reasons
 from lib.score.base import ModelBackend
 from lib.store.version import EFFECTS_ARTEFACT
@@ -16,7 +16,7 @@ def find_reasons(scorer: ModelBackend, count: int) -> Reasons | None:
         count: the number of fields; 0 for no reasons.
 
     Raises:
-        ModelMismatchError: the model has no effects of its fields.
+        SettingsError: the model has no effects of its fields.
         ModelCorruptError: the effects of the version are not those that were saved.
     """
     if not count:
@@ -24,8 +24,8 @@ def find_reasons(scorer: ModelBackend, count: int) -> Reasons | None:
     version = scorer.version
     if version is None or not version.has(EFFECTS_ARTEFACT):
         found = "a model outside a store" if version is None else f"no {EFFECTS_ARTEFACT} in it"
-        raise ModelMismatchError(
-            f"{scorer.scored_by}, --reasons {count}: found {found}, expected a version whose"
+        raise SettingsError(
+            f"--reasons {count}, model {scorer.scored_by}: found {found}, expected a version whose"
             " effects of each field were saved in training",
             hint="train a linear model with jobs/train.py, or leave --reasons out",
         )

@@ -11,7 +11,7 @@ import pytest
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from lib.errors import ModelCorruptError, ModelError, ModelMismatchError
+from lib.errors import ModelCorruptError, ModelError, SettingsError
 from lib.inference_backend import load_model
 from lib.messages.effects import Effects, add_up
 from lib.record.contract import Contract
@@ -85,8 +85,8 @@ def test_a_model_without_effects_is_refused_and_a_damaged_file_too(tmp_path: Pat
     bare = save_version(
         tmp_path / "bare", lambda folder: joblib.dump(pipeline, folder / "pipeline.joblib")
     )
-    expected = r"churn@1/sklearn, --reasons 3: found no effects\.json in it, expected a version"
-    with pytest.raises(ModelMismatchError, match=expected):
+    expected = r"--reasons 3, model churn@1/sklearn: found no effects\.json in it, expected"
+    with pytest.raises(SettingsError, match=expected):
         find_reasons(load_model("sklearn", bare.path), 3)
     outside = load_model("sklearn", bare.path / "pipeline.joblib")
     assert find_reasons(outside, 0) is None

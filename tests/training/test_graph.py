@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeClassifier
 
 from lib.score.backends.onnx.model import OnnxModel
 from lib.training.candidates import CANDIDATES
@@ -41,6 +47,28 @@ def test_the_graph_agrees_on_data_and_edges(source: str, name: str) -> None:
     for rows in (data.features, make_edges(score, contract, seed=2)):
         # The sum of the trees is a float32, all else is float64.
         np.testing.assert_allclose(model.score_frame(rows), score(rows), rtol=0, atol=5e-8)
+
+
+FORESTS = {
+    "a tree": DecisionTreeClassifier(max_depth=7, random_state=0),
+    "a random forest": RandomForestClassifier(40, max_depth=8, random_state=0),
+    "extremely random trees": ExtraTreesClassifier(40, max_depth=8, random_state=0),
+    "gradient boosting": GradientBoostingClassifier(n_estimators=40, random_state=0),
+}
+
+
+@pytest.mark.parametrize("name", FORESTS)
+def test_the_graph_of_trees_agrees_on_data_and_edges(name: str) -> None:
+    contract, data = SOURCES["telco"]
+    steps = build_sklearn_pipeline(contract, [("classify", FORESTS[name])])
+    pipeline = steps.fit(data.features, data.labels)
+    model = OnnxModel(export_onnx(pipeline, contract), name)
+
+    def score(rows: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        return np.asarray(pipeline.predict_proba(rows)[:, 1])
+
+    for rows in (data.features, make_edges(score, contract, seed=2)):
+        np.testing.assert_allclose(model.score_frame(rows), score(rows), rtol=0, atol=1e-6)
 
 
 def test_a_split_is_exact_to_the_bit() -> None:

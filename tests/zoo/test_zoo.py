@@ -573,3 +573,22 @@ def test_the_trees_of_a_library_give_its_probability(library: str) -> None:
     )
     with pytest.raises(ValueError, match=r"found (splits by category|a split by ==)"):
         read_ensemble(by_category)
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_a_boosted_model_behind_the_encoding_is_compiled_to_onnx(library: str) -> None:
+    from lib.score.backends.onnx.model import OnnxModel
+    from lib.training.compile.edges import make_edges
+    from lib.training.compile.export import export_onnx
+    from lib.training.sklearn_pipeline import build_sklearn_pipeline
+
+    steps = build_sklearn_pipeline(CONTRACT, [("classify", boost(library, max_depth=4))])
+    pipeline = fit(steps, labels=CODES)
+    model = OnnxModel(export_onnx(pipeline, CONTRACT), "boosted")
+
+    def score(rows: pd.DataFrame) -> Any:
+        with warnings.catch_warnings(action="ignore"):
+            return pipeline.predict_proba(rows)[:, 1]
+
+    for rows in (ROWS, make_edges(score, CONTRACT, 1)):
+        np.testing.assert_allclose(model.score_frame(rows), score(rows), rtol=0, atol=1e-6)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
 from lib.record.contract import Contract
@@ -26,21 +26,20 @@ from lib.score.backends.onnx.signature import (
     MISSING_KEY,
 )
 from lib.training.candidates import INTERACT, PAIRS
-from lib.training.compile.trees import Ensemble, read_ensemble
+from lib.training.compile.trees import Ensemble, Nodes, has_trees, read_ensemble
 from lib.training.encoding import build_encoding
 from lib.training.sklearn_pipeline import CLASSIFY, SCALE
 
 # The newest version that skl2onnx 1.20 and onnxruntime 1.22 both know.
 OPSETS = {"": 18, "ai.onnx.ml": 3}
-_LOG_ODDS, _PROBABILITIES = "log_odds", "probabilities"
+_PROBABILITIES = "probabilities"
 
 Numbers = npt.NDArray[Any]
 
 
 def has_own_graph(pipeline: Pipeline) -> bool:
     """Tell whether :func:`build_graph` takes the pipeline, not skl2onnx."""
-    is_boosting = isinstance(pipeline[-1], HistGradientBoostingClassifier)
-    return is_boosting or INTERACT in pipeline.named_steps
+    return has_trees(pipeline[-1]) or INTERACT in pipeline.named_steps
 
 
 def build_graph(pipeline: Pipeline, contract: Contract) -> bytes:
@@ -100,6 +99,8 @@ class _Graph:
         self._held: list[Any] = []
         self._columns: dict[str, str] = {}
         self._missing: dict[str, str] = {}
+        # The names of the probabilities of both classes, double [n_rows, 1].
+        self._positive = self._negative = ""
 
     def add(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """Add a node, and return the name of its output."""
@@ -176,21 +177,21 @@ class _Graph:
         inner = self.add("Add", inner, self.hold(linear))
         weighted = self.add("Mul", columns, inner)
         total = self.add("ReduceSum", weighted, self.hold(np.array([1])), keepdims=1)
-        self.add("Add", total, self.hold(np.array([constant])), output=_LOG_ODDS)
+        self._take_log_odds(self.add("Add", total, self.hold(np.array([constant]))))
 
     def add_trees(self, columns: str, ensemble: Ensemble) -> None:
-        """Add the log odds of gradient boosting on columns in float64: the sum of its trees."""
-        from onnx import numpy_helper
+        """Add the sum of trees: log odds, or the probability of the second class."""
+        from onnx import TensorProto, numpy_helper
 
-        if ensemble.takes_float32 or not ensemble.gives_log_odds:
-            raise ValueError("found trees on float32 or of shares, expected log odds on float64")
-        nodes = ensemble.trees
-        trees = np.repeat(np.arange(len(nodes)), [len(tree.split) for tree in nodes])
-        numbers = np.concatenate([np.arange(len(tree.split)) for tree in nodes])
-        leaf = np.concatenate([tree.is_leaf for tree in nodes])
-
-        def join(name: str) -> Numbers:
-            return np.concatenate([getattr(tree, name) for tree in nodes])
+        if ensemble.takes_float32:
+            columns = self._cast(self.add("Cast", columns, to=int(TensorProto.FLOAT)))
+        feature, split, left, right, missing_left, leaf, value = (
+            np.concatenate([getattr(tree, field.name) for tree in ensemble.trees])
+            for field in fields(Nodes)
+        )
+        sizes = [len(tree.is_leaf) for tree in ensemble.trees]
+        trees = np.repeat(np.arange(len(sizes)), sizes)
+        numbers = np.concatenate([np.arange(size) for size in sizes])
 
         def double(name: str, values: Numbers) -> Any:
             return numpy_helper.from_array(np.asarray(values, np.float64), name)
@@ -204,25 +205,28 @@ class _Graph:
             nodes_treeids=trees.tolist(),
             nodes_nodeids=numbers.tolist(),
             nodes_modes=np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
-            nodes_featureids=join("feature").tolist(),
-            nodes_values_as_tensor=double("splits", join("split")),
-            nodes_truenodeids=join("left").tolist(),
-            nodes_falsenodeids=join("right").tolist(),
-            nodes_missing_value_tracks_true=join("missing_left").astype(int).tolist(),
+            nodes_featureids=feature.tolist(),
+            nodes_values_as_tensor=double("splits", split),
+            nodes_truenodeids=left.tolist(),
+            nodes_falsenodeids=right.tolist(),
+            nodes_missing_value_tracks_true=missing_left.astype(int).tolist(),
             target_treeids=trees[leaf].tolist(),
             target_nodeids=numbers[leaf].tolist(),
             target_ids=[0] * int(leaf.sum()),
-            target_weights_as_tensor=double("leaves", join("value")[leaf]),
+            target_weights_as_tensor=double("leaves", value[leaf]),
         )
-        self.add("Cast", sums, to=_double(), output=_LOG_ODDS)
+        total = self._cast(sums)
+        if ensemble.gives_log_odds:
+            self._take_log_odds(total)
+        else:
+            self._positive = total
+            self._negative = self.add("Sub", self.hold(np.array([1.0])), total)
 
     def build(self, contract: Contract) -> bytes:
         """Add the probabilities of both classes, and serialize the graph."""
         from onnx import TensorProto, helper
 
-        positive = self.add("Sigmoid", _LOG_ODDS)
-        negative = self.add("Sigmoid", self.add("Neg", _LOG_ODDS))
-        self.add("Concat", negative, positive, axis=1, output=_PROBABILITIES)
+        self.add("Concat", self._negative, self._positive, axis=1, output=_PROBABILITIES)
         output = helper.make_tensor_value_info(_PROBABILITIES, TensorProto.DOUBLE, [None, 2])
         graph = helper.make_graph(self._nodes, "model", self._inputs, [output], self._held)
         opsets = [helper.make_opsetid(domain, number) for domain, number in OPSETS.items()]
@@ -230,6 +234,10 @@ class _Graph:
         # The version of the format that these operators came with; onnx would take its newest.
         model.ir_version = helper.find_min_ir_version_for(opsets)
         return serialize(model, contract, columns=self._columns, missing=self._missing)
+
+    def _take_log_odds(self, log_odds: str) -> None:
+        self._positive = self.add("Sigmoid", log_odds)
+        self._negative = self.add("Sigmoid", self.add("Neg", log_odds))
 
     def _add_input(self, kind: int) -> str:
         from onnx import helper
