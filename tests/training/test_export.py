@@ -119,14 +119,24 @@ def test_both_forms_are_kept_where_they_agree(pipeline: Pipeline, spark: SparkSe
         assert facts["rows"] > 101_500
 
 
-def test_a_tree_whose_thresholds_float32_moves_is_left_out_and_says_so(
+def test_a_tree_whose_thresholds_float32_would_move_is_exported_exactly(
     pipeline: Pipeline, spark: SparkSession
 ) -> None:
     compiled = compile_for(with_tree(pipeline), spark)
-    assert "pipeline.onnx" not in compiled.artefacts
-    reason = compiled.facts["onnx"]["left_out"]
-    assert "from scikit-learn on" in reason
-    assert "expected at most 1e-06" in reason
+    assert "pipeline.onnx" in compiled.artefacts
+    assert compiled.facts["onnx"]["largest_difference"] < 1e-6
+
+
+def test_a_form_that_differs_is_left_out_and_says_so(
+    pipeline: Pipeline, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lib.training.compile import compiled
+
+    monkeypatch.setattr(compiled, "MAX_DIFFERENCE", 0.0)
+    found = compile_for(pipeline, spark)
+    assert found.artefacts == {}
+    for facts in found.facts.values():
+        assert "from scikit-learn on the training data, expected at most 0:" in facts["left_out"]
 
 
 def test_a_long_expression_is_left_out(
