@@ -69,20 +69,10 @@ class JobSettings(BaseModel):
     verbose: bool = Field(False, description="log more, and show tracebacks")
 
 
-class ModelSettings(JobSettings):
-    """The settings that name the model."""
+class LoadingSettings(JobSettings):
+    """The settings that say what a model outside a store does not tell itself."""
 
     store: Path = Field(Path("models"), description="folder of the model store")
-    model: str = Field(
-        "",
-        description="NAME@champion, NAME@VERSION, or a path to a model; the champion of the only"
-        " model in the store where not given",
-    )
-    backend: BackendChoice = Field(
-        "auto",
-        description=f"auto takes the first that the model has of {_list_for_auto()}, and falls back"
-        f" to {DEFAULT}",
-    )
     contract: Path | None = Field(
         None,
         description="TOML file of the contract, for a model outside a store; a stored version"
@@ -102,6 +92,21 @@ class ModelSettings(JobSettings):
         None,
         description="joblib file of a fitted transformer that comes before the model, for a"
         f" {DEFAULT} model outside a store that was saved in two files",
+    )
+
+
+class ModelSettings(LoadingSettings):
+    """The settings that name the model."""
+
+    model: str = Field(
+        "",
+        description="NAME@champion, NAME@VERSION, or a path to a model; the champion of the only"
+        " model in the store where not given",
+    )
+    backend: BackendChoice = Field(
+        "auto",
+        description=f"auto takes the first that the model has of {_list_for_auto()}, and falls back"
+        f" to {DEFAULT}",
     )
     onnx_provider: OnnxProvider = Field(
         "cpu", description="what onnxruntime runs on; cuda needs onnxruntime-gpu and a GPU"

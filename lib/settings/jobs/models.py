@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lib.settings.base import IN_PLACE, BackendChoice, KafkaSettings
+from lib.settings.base import IN_PLACE, BackendChoice, KafkaSettings, LoadingSettings
 
 Command = Literal[
     "list",
@@ -39,7 +39,7 @@ _TAKES: dict[str, tuple[str, int, int]] = {
 }
 
 
-class ModelsSettings(KafkaSettings):
+class ModelsSettings(KafkaSettings, LoadingSettings):
     """Manage the versions of the models in a store.
 
     list [NAME]             the versions side by side
@@ -64,7 +64,6 @@ class ModelsSettings(KafkaSettings):
     names: Annotated[list[str], IN_PLACE] = Field(
         default_factory=list, description="the model, version or files that are meant, as above"
     )
-    store: Path = Field(Path("models"), description="folder of the model store")
     name: str | None = Field(
         None, description="name of the model that add or import saves; its own where not given"
     )
@@ -86,21 +85,6 @@ class ModelsSettings(KafkaSettings):
     backend: BackendChoice = Field(
         "auto", description="auto takes the first that the model has and that needs no JVM"
     )
-    contract: Path | None = Field(
-        None,
-        description="TOML file of the contract, for a model outside a store; a stored version"
-        " carries its own",
-    )
-    positive_class: str = Field(
-        "",
-        description="the model's name of the class that the contract's positive label means, for a"
-        " model outside a store that does not tell it",
-    )
-    columns: list[str] = Field(
-        [],
-        description="names of the columns in the order in which a model outside a store takes"
-        " them, if it was fitted without names: A,B,C; repeatable",
-    )
     threshold: float | None = Field(
         None,
         ge=0,
@@ -111,9 +95,6 @@ class ModelsSettings(KafkaSettings):
         None, description="file that export writes; NAME-VERSION.tar.gz where not given"
     )
     overwrite: bool = Field(False, description="let export replace a file that is there")
-    preprocessor: Path | None = Field(
-        None, description="joblib file with a transformer that comes before a scikit-learn model"
-    )
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
