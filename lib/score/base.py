@@ -153,6 +153,7 @@ class ModelBackend(ABC):
         except NotUsableError as cause:
             fallback = load_fallback(self, cause)
             self.fallback_backend = fallback
+            self.guesses_class = fallback.guesses_class
             self._adopt(fallback._scorer, fallback.version, fallback.contract)
         else:
             if artefact.version is not None:

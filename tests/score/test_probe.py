@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,41 +20,10 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from lib.errors import ModelMismatchError
 from lib.inference_backend import load_model, predict
-from lib.record.contract_file import parse_contract
 from lib.score.admission.probe import design_records, probe
 from lib.store import Probed
+from tests.support.small_loan import CONTRACT, NUMBERS
 
-CONTRACT = parse_contract(
-    """
-name = "loan"
-[identifier]
-name = "id"
-[label]
-name = "default"
-negative = "paid"
-positive = "lost"
-[[features]]
-name = "purpose"
-kind = "category"
-allowed = ["car", "house", "other"]
-[[features]]
-name = "income"
-kind = "number"
-minimum = 0
-maximum = 1000
-nullable = true
-[[features]]
-name = "years"
-kind = "integer"
-minimum = 1
-maximum = 40
-[[features]]
-name = "married"
-kind = "boolean"
-""",
-    "loan.toml",
-)
-NUMBERS = ["income", "years", "married"]
 RNG = np.random.default_rng(5)
 ROWS = pd.DataFrame(
     {
@@ -182,28 +152,8 @@ def test_a_model_that_cannot_score_is_refused_with_the_record_and_the_reason(
 # ------------------------------------------------------------------------- columns by position
 
 
-NUMERIC = parse_contract(
-    """
-name = "numbers"
-[identifier]
-name = "id"
-[label]
-name = "default"
-negative = "paid"
-positive = "lost"
-[[features]]
-name = "income"
-kind = "number"
-minimum = 0
-maximum = 1000
-[[features]]
-name = "years"
-kind = "integer"
-minimum = 1
-maximum = 40
-""",
-    "numbers.toml",
-)
+INCOME, YEARS = CONTRACT.field("income"), CONTRACT.field("years")
+NUMERIC = replace(CONTRACT, name="numbers", features=(replace(INCOME, nullable=False), YEARS))
 
 
 def test_a_model_without_names_is_refused_until_somebody_names_its_columns(tmp_path: Path) -> None:
@@ -267,3 +217,16 @@ def test_a_job_takes_no_model_whose_positive_class_is_guessed(tmp_path: Path) ->
     with pytest.raises(ModelMismatchError, match=expected):
         run(Nameless(), tmp_path)
     assert run(Nameless(), tmp_path, positive_class="1").rows == 7
+
+
+def test_a_job_takes_no_fallback_whose_positive_class_is_guessed(tmp_path: Path) -> None:
+    joblib.dump(Nameless(), tmp_path / "m.joblib")
+    backend = load_model(
+        "onnx",
+        tmp_path / "absent.onnx",
+        fallback_path=tmp_path / "m.joblib",
+        contract=CONTRACT,
+    )
+    assert backend.using_fallback
+    with pytest.raises(ModelMismatchError, match="m/sklearn: found a model that does not name its"):
+        probe(backend, CONTRACT)

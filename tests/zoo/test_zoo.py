@@ -35,46 +35,13 @@ from sklearn.svm import SVC, LinearSVC
 
 from lib.errors import ModelError
 from lib.inference_backend import load_model, predict
-from lib.record.contract_file import parse_contract
 from lib.score.admission.probe import probe
 from lib.score.choice import choose_backend
+from tests.support.small_loan import CONTRACT, NUMBERS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-if TYPE_CHECKING:
-    pass
-
-CONTRACT = parse_contract(
-    """
-name = "loan"
-[identifier]
-name = "id"
-[label]
-name = "state"
-negative = "paid"
-positive = "lost"
-[[features]]
-name = "purpose"
-kind = "category"
-allowed = ["car", "house", "other"]
-[[features]]
-name = "income"
-kind = "number"
-minimum = 0
-maximum = 1000
-nullable = true
-[[features]]
-name = "years"
-kind = "integer"
-minimum = 1
-maximum = 40
-[[features]]
-name = "married"
-kind = "boolean"
-""",
-    "loan.toml",
-)
 RNG = np.random.default_rng(7)
 SIZE = 240
 ROWS = pd.DataFrame(
@@ -85,7 +52,6 @@ ROWS = pd.DataFrame(
         "married": RNG.integers(0, 2, SIZE),
     }
 )
-NUMBERS = ["income", "years", "married"]
 LOST = ROWS["income"].fillna(300) / 1000 + RNG.uniform(0, 1, SIZE) < 0.9
 TEXTS = np.where(LOST, "lost", "paid")
 CODES = LOST.to_numpy().astype(int)
