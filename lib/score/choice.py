@@ -7,11 +7,12 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from lib.errors import ContractError, ModelError, ModelNotFoundError, SettingsError
+from lib.errors import ContractError, ModelNotFoundError, SettingsError
 from lib.record.contract import Contract
 from lib.record.contract_file import read_contract
 from lib.score.admission.probe import probe
 from lib.score.base import ModelBackend
+from lib.score.loading import naming_model
 from lib.score.mlflow_folder import find_mlflow_model
 from lib.score.registry import (
     BACKENDS,
@@ -63,12 +64,8 @@ def load_backend(
     contract = find_contract(settings, path)
     native_only = settings.is_real_time or not is_local(spark)
     backend = _build_backend(spark, settings, path, contract, native_only=native_only)
-    try:
+    with naming_model(path):
         backend.load()
-    except (FileNotFoundError, ValueError) as error:
-        if isinstance(error, ModelError):
-            raise
-        raise ModelError(f"model {path}: {error}") from error
     probe(backend, contract)
     logger.info("model loaded scored_by=%s threshold=%g", backend.scored_by, backend.threshold)
     return backend
@@ -81,15 +78,29 @@ def find_contract(settings: ModelSettings, path: Path | str) -> Contract:
         ModelMismatchError: ``--contract`` names another contract than the version carries.
         ContractError: the model is outside a store, and no contract is named.
     """
-    version = _find_version(path)
-    given = None if settings.contract is None else read_contract(settings.contract)
+    return choose_contract(_find_version(path), settings.contract, f"--model {settings.model}")
+
+
+def choose_contract(version: ModelVersion | None, file: Path | None, name: str) -> Contract:
+    """Choose the contract of a version, or that of a file for a model outside a store.
+
+    Args:
+        version: the version; None for a model outside a store.
+        file: the file that a caller names, which has to agree with the version; None for none.
+        name: the name of the model, for messages.
+
+    Raises:
+        ModelMismatchError: the file holds another contract than the version carries.
+        ContractError: the model is outside a store, and no file is named.
+    """
+    given = None if file is None else read_contract(file)
     if version is not None:
         if given is not None:
             check_contract(version.metadata, given)
         return read_version_contract(version)
     if given is None:
         raise ContractError(
-            f"--model {settings.model}: found a model outside a store, which carries no contract",
+            f"{name}: found a model outside a store, which carries no contract",
             hint="name the contract of its records with --contract FILE",
         )
     return given

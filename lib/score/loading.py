@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
+from lib.errors import ModelError
 from lib.score.artefact import find_fallback
 from lib.score.base import ModelBackend, ModelPath
 from lib.score.features import list_records
@@ -71,6 +73,21 @@ def load_model(
     loaded = BACKENDS[backend].build(model_path, options)
     loaded.load()
     return loaded
+
+
+@contextmanager
+def naming_model(name: object) -> Iterator[None]:
+    """Let an error of loading a model name it, if it is none of the project's own.
+
+    Raises:
+        ModelError: a file is missing, or the model cannot be used.
+    """
+    try:
+        yield
+    except (FileNotFoundError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"model {name}: {error}") from error
 
 
 class Predictor(Protocol):

@@ -11,10 +11,11 @@ from lib.errors import ModelError
 from lib.messages.effects import Effects, FieldEffects, add_up
 from lib.record.contract import Contract
 from lib.training.encoding import build_encoding
+from lib.training.sklearn_pipeline import CLASSIFY, ENCODE, SCALE
 
 #: The largest difference in probability between the model and the sum of its effects.
 MAX_DIFFERENCE = 1e-6
-_STEPS = ["read", "encode", "scale", "classify"]
+_STEPS = ["read", ENCODE, SCALE, CLASSIFY]
 
 
 def derive_effects(
@@ -53,7 +54,7 @@ def derive_effects(
 def _derive(pipeline: Pipeline, contract: Contract) -> Effects | None:
     if list(pipeline.named_steps) != _STEPS or not isinstance(pipeline[-1], LogisticRegression):
         return None
-    scaler, regression = pipeline.named_steps["scale"], pipeline[-1]
+    scaler, regression = pipeline.named_steps[SCALE], pipeline[-1]
     weights = iter((regression.coef_[0] / scaler.scale_).tolist())
     means = iter(scaler.mean_.tolist())
     encoding = build_encoding(contract)

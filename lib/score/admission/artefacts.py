@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib.errors import ModelError
 from lib.score.admission.probe import probe
-from lib.score.loading import load_model
+from lib.score.loading import load_model, naming_model
 from lib.score.registry import BACKENDS
 from lib.store import Probed
 
@@ -68,7 +67,7 @@ def load_artefacts(
         path = folder / kind.artefact
         if not path.exists():
             continue
-        try:
+        with naming_model(path.name):
             loaded[name] = load_model(
                 name,
                 path,
@@ -77,8 +76,4 @@ def load_artefacts(
                 positive_class=positive_class,
                 columns=columns,
             )
-        except (FileNotFoundError, ValueError) as error:
-            if isinstance(error, ModelError):
-                raise
-            raise ModelError(f"model {path.name}: {error}") from error
     return loaded

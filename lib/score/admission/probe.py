@@ -64,9 +64,9 @@ def probe(backend: ModelBackend, contract: Contract) -> Probed:
     score = build_score(backend, contract)
     if not backend.knows_columns:
         _refuse_positions(backend, score, design.rows)
-    _refuse_failures(score, design, contract, name)
+    together = _score_all(score, design, contract, name)
     if not backend.is_native:
-        _refuse_batches(score, design.rows, name)
+        _refuse_batches(score, design.rows, together, name)
     return Probed(name, len(design.rows))
 
 
@@ -107,40 +107,43 @@ def build_score(backend: ModelBackend, contract: Contract) -> Score:
     return lambda rows: backend.predict(rows)[1]
 
 
-def _refuse_failures(score: Score, design: Design, contract: Contract, name: str) -> None:
-    """Raise ModelMismatchError if a record gets no probability; it names the first."""
-    error = _try_to_score(score, design.rows)
-    if error is None:
-        return
+def _score_all(score: Score, design: Design, contract: Contract, name: str) -> Probabilities:
+    """Score all records, or raise ModelMismatchError, which names the first without a probability.
+
+    Returns:
+        The probabilities: float64 [n_rows] in [0, 1].
+    """
+    found = _try_to_score(score, design.rows)
+    if not isinstance(found, str):
+        return found
     first, last = 0, len(design.rows)
     while last - first > 1:
         middle = (first + last) // 2
         inner = _try_to_score(score, design.rows[first:middle])
-        if inner is not None:
-            last, error = middle, inner
+        if isinstance(inner, str):
+            last, found = middle, inner
         else:
             first = middle
     raise ModelMismatchError(
         f"{name}: found no probability for {design.changes[first]}, which contract {contract.name}"
-        f" allows: {error}",
+        f" allows: {found}",
         hint="name a model that takes such records, or correct the contract",
     )
 
 
-def _try_to_score(score: Score, rows: pd.DataFrame) -> str | None:
-    """Score rows; return why a row gets no probability, or None if all get one."""
+def _try_to_score(score: Score, rows: pd.DataFrame) -> Probabilities | str:
+    """Score rows; return their probabilities, or why a row gets none."""
     try:
         found = score(rows)
     except Exception as error:  # noqa: BLE001 - a model may raise anything
         cause = error.__cause__ if isinstance(error, NoProbabilityError) else None
         return name_error(cause if isinstance(cause, Exception) else error)
     valid = (found >= 0) & (found <= 1)
-    return None if valid.all() else f"the model gives {found[int(np.argmin(valid))]:g}"
+    return found if valid.all() else f"the model gives {found[int(np.argmin(valid))]:g}"
 
 
-def _refuse_batches(score: Score, rows: pd.DataFrame, name: str) -> None:
-    """Raise ModelMismatchError if a record alone gets another probability than in a batch."""
-    together = score(rows)
+def _refuse_batches(score: Score, rows: pd.DataFrame, together: Probabilities, name: str) -> None:
+    """Raise ModelMismatchError if a record alone gets another probability than in the batch."""
     for row in (0, len(rows) - 1):
         alone = float(score(rows[row : row + 1])[0])
         if not abs(alone - together[row]) <= _TOLERANCE:

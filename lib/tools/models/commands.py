@@ -73,7 +73,8 @@ def delete(settings: ModelsSettings) -> Lines:
 def try_model(settings: ModelsSettings) -> Lines:
     """Score the records of a file, and show the result."""
     assert settings.data is not None, "the settings require it"
-    backend, contract = load_named(settings, settings.names[0])
+    (name,) = settings.names
+    backend, contract = load_named(settings, name, *find_named(settings.store, name))
     outcomes = list(score_records(backend, iter_checked(settings.data, contract), contract))
     yield from list_outcomes(outcomes, contract)
     yield summarise(outcomes, contract, backend.scored_by)
@@ -102,8 +103,8 @@ def export(settings: ModelsSettings) -> Lines:
 
 def compare(settings: ModelsSettings) -> Lines:
     """Compare two models: what was measured, and what they say about records."""
-    versions = [find_named(settings.store, name)[1] for name in settings.names]
-    first, second = versions
+    found = {name: find_named(settings.store, name) for name in settings.names}
+    first, second = (found[name][1] for name in settings.names)
     if first is not None and second is not None:
         yield from compare_metrics(first.metadata, second.metadata)
     if settings.data is None and settings.topic is None:
@@ -111,7 +112,7 @@ def compare(settings: ModelsSettings) -> Lines:
     values = read_topic(settings.cluster, settings.topic, settings.count) if settings.topic else []
     outcomes, names = [], []
     for name in settings.names:
-        backend, contract = load_named(settings, name)
+        backend, contract = load_named(settings, name, *found[name])
         records = check_values(values, contract)
         if settings.data is not None:
             records = iter_checked(settings.data, contract)

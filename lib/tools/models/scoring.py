@@ -9,22 +9,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.errors import ContractError, ModelError, ModelNotFoundError, NoProbabilityError
+from lib.errors import ModelNotFoundError, NoProbabilityError
 from lib.record.contract import Contract
-from lib.record.contract_file import read_contract
 from lib.record.prediction import are_positive
 from lib.score.admission.probe import Score, build_score, probe
 from lib.score.base import ModelBackend
-from lib.score.choice import choose_backend
+from lib.score.choice import choose_backend, choose_contract
 from lib.score.features import build_typed_features
-from lib.score.loading import load_model
+from lib.score.loading import load_model, naming_model
 from lib.score.registry import BACKENDS, DEFAULT, rank_backends
 from lib.score.scorer import Probabilities
 from lib.score.workers.failures import NO_PROBABILITY, FailureTally
 from lib.score.workers.halves import score_batch
 from lib.settings.jobs.models import ModelsSettings
-from lib.store import ModelReference, ModelStore, ModelVersion, read_version_contract
-from lib.store.compatibility import check_contract
+from lib.store import ModelReference, ModelStore, ModelVersion
 from lib.store.version import find_version
 from lib.tools.contract.checking import Checked
 
@@ -52,21 +50,24 @@ class Outcome:
     reason: str = ""
 
 
-def load_named(settings: ModelsSettings, name: str) -> tuple[ModelBackend, Contract]:
-    """Load the model that a command line names, and its contract.
+def load_named(
+    settings: ModelsSettings, name: str, path: Path, version: ModelVersion | None
+) -> tuple[ModelBackend, Contract]:
+    """Load the model that :func:`find_named` has found, and its contract.
 
     ``auto`` takes the first of a version's backends that needs no JVM, whose start takes seconds.
 
     Args:
         settings: the settings, which tell store, backend and what a model outside a store needs.
-        name: a stored version, or the path of a model.
+        name: the name of the model on the command line.
+        path: its path.
+        version: the version that it is; None for a model outside a store.
 
     Raises:
-        ModelError: there is no such model, or the job would refuse it.
+        ModelError: the job would refuse the model.
         ContractError: the model is outside a store, and no contract is named.
     """
-    path, version = find_named(settings.store, name)
-    contract = find_contract(settings.contract, version, name)
+    contract = choose_contract(version, settings.contract, name)
     backend = settings.backend
     if backend == "auto":
         backend = _choose(path, version)
@@ -74,7 +75,7 @@ def load_named(settings: ModelsSettings, name: str) -> tuple[ModelBackend, Contr
         from lib.spark.local_session import build_local_session
 
         build_local_session("models")
-    try:
+    with naming_model(name):
         loaded = load_model(
             backend,
             path,
@@ -83,31 +84,8 @@ def load_named(settings: ModelsSettings, name: str) -> tuple[ModelBackend, Contr
             positive_class=settings.positive_class or None,
             columns=settings.columns or None,
         )
-    except (FileNotFoundError, ValueError) as error:
-        if isinstance(error, ModelError):
-            raise
-        raise ModelError(f"model {name}: {error}") from error
     probe(loaded, contract)
     return loaded, contract
-
-
-def find_contract(given: Path | None, version: ModelVersion | None, name: str) -> Contract:
-    """Find the contract of a model: its version's, or the one that is given.
-
-    Raises:
-        ModelMismatchError: another contract is given than the version carries.
-        ContractError: the model is outside a store, and no contract is given.
-    """
-    if version is not None:
-        if given is not None:
-            check_contract(version.metadata, read_contract(given))
-        return read_version_contract(version)
-    if given is None:
-        raise ContractError(
-            f"{name}: found a model outside a store, which carries no contract",
-            hint="name the contract of its records with --contract FILE",
-        )
-    return read_contract(given)
 
 
 def find_named(root: Path, name: str) -> tuple[Path, ModelVersion | None]:
