@@ -39,7 +39,7 @@ class FailureLog:
 
     Args:
         model: the name of model and backend.
-        whose: words behind the number of rows.
+        whose: the words that follow the number of rows in the line.
     """
 
     def __init__(self, model: str, whose: str) -> None:

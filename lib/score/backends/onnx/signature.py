@@ -64,7 +64,7 @@ class Output:
     """The output that holds the probabilities.
 
     Attributes:
-        name: the graph's name of it.
+        name: the name of the output in the graph.
         is_map: whether it is a map from class to probability for each row, and not a tensor.
     """
 

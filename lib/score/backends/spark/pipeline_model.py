@@ -71,8 +71,8 @@ def append_probability(frame: DataFrame, model: Any, name: str, positive: int) -
 def read_classes(model: Any) -> list[Any] | None:
     """Read the classes of a model in the order of its probabilities; None if no stage tells them.
 
-    A classifier of Spark's numbers its classes from 0. What the numbers stand for tells a stage
-    that has indexed the label, or one that turns predictions into texts.
+    A classifier of Spark's numbers its classes from 0. A stage that has indexed the label, or one
+    that turns predictions into texts, tells what the numbers stand for.
     """
     stage = _find_stage(model)
     if stage is None:
