@@ -27,7 +27,9 @@ _PREDICTION = (
     '{"customerID":"%s","churn_probability":%.6f,"prediction":"%s","event_ts":"%s"'
     ',"processed_ts":"%s","model_version":"%s"}'
 )
-# Training writes these names: the list of each column's categories, and the model's output.
+# Training writes these names: the column of each input, the list of each column's categories, and
+# the model's output.
+_COLUMNS_KEY = "columns"
 _CATEGORIES_KEY = "categories"
 _OUTPUT = "probabilities"
 
@@ -72,8 +74,13 @@ class _OnnxModel:
             name: {value: code for code, value in enumerate(values)}
             for name, values in json.loads(metadata[_CATEGORIES_KEY]).items()
         }
-        self._types = {
-            node.name: np.int64 if node.type == "tensor(int64)" else np.float32
+        columns = json.loads(metadata[_COLUMNS_KEY])
+        # Column → the input that takes it, and the type of its numbers.
+        self._inputs = {
+            columns[node.name]: (
+                node.name,
+                np.int64 if node.type == "tensor(int64)" else np.float32,
+            )
             for node in self._session.get_inputs()
         }
 
@@ -87,7 +94,8 @@ class _OnnxModel:
                 values = [codes.get(value, -1) for value in column]
             elif name in _BLANKS:
                 values = [float(value) if value != " " else _BLANKS[name] for value in column]
-            feed[name] = np.array(values, dtype=self._types[name]).reshape(-1, 1)
+            node, kind = self._inputs[name]
+            feed[node] = np.array(values, dtype=kind).reshape(-1, 1)
         probabilities: list[float] = self._session.run([_OUTPUT], feed)[0][:, 1].tolist()
         return probabilities
 
