@@ -1,0 +1,153 @@
+"""Counts messages by their outcome, and how long their records waited for them. Pure.
+
+A plan that is counted gives its messages three more columns, :data:`TALLY_COLUMNS`. A sink counts
+the messages that it has committed, so that the counts are those of a reader of its topics.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+#: A text by which messages of one topic are counted: the label of a prediction, or what
+#: :func:`spell_rejection` writes.
+OUTCOME = "outcome"
+#: The time of the record by Kafka, and the time in the record: milliseconds since 1970, or null.
+RECORD_TIME = "record_time_ms"
+EVENT_TIME = "event_time_ms"
+TALLY_TYPES = {OUTCOME: "string", RECORD_TIME: "bigint", EVENT_TIME: "bigint"}
+TALLY_COLUMNS = tuple(TALLY_TYPES)
+TALLY_SCHEMA = ((OUTCOME, pa.string()), (RECORD_TIME, pa.int64()), (EVENT_TIME, pa.int64()))
+
+#: The upper bounds of the classes of waiting times, in seconds; one more class has no bound.
+BOUNDS_S = (
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+    *(30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0),
+)
+_BOUNDS_MS = np.array(BOUNDS_S) * 1_000
+
+
+def spell_rejection(rule: str, field_name: str) -> str:
+    """Spell the outcome of a dead letter; the names of rules hold no colon."""
+    return f"{rule}:{field_name}"
+
+
+def read_rejection(outcome: str) -> tuple[str, str]:
+    """Read the rule and the field from the outcome of a dead letter."""
+    rule, _, name = outcome.partition(":")
+    return rule, name
+
+
+@dataclass(frozen=True)
+class Waits:
+    """The waiting times of some records, in classes.
+
+    Attributes:
+        counts: the number of records in each class of :data:`BOUNDS_S`, and above all of them.
+        sum_s: the sum of all times in seconds.
+    """
+
+    counts: tuple[int, ...] = (0,) * (len(BOUNDS_S) + 1)
+    sum_s: float = 0.0
+
+    @classmethod
+    def measure(cls, times_ms: npt.NDArray[np.int64], now_ms: float) -> Self:
+        """Measure how long ago some times were; times that are still to come count as now.
+
+        Args:
+            times_ms: milliseconds since 1970, int64 [n].
+            now_ms: the present time.
+        """
+        waits = np.maximum(now_ms - times_ms, 0.0)
+        classes = np.searchsorted(_BOUNDS_MS, waits)
+        counts = np.bincount(classes, minlength=len(BOUNDS_S) + 1)
+        return cls(tuple(counts.tolist()), float(waits.sum()) / 1_000)
+
+    def add(self, other: Waits) -> Waits:
+        """Return both together."""
+        return Waits(
+            tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)),
+            self.sum_s + other.sum_s,
+        )
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The counts of some committed messages.
+
+    Attributes:
+        outcomes: topic → outcome → number of messages.
+        record_waits: the times from the record's timestamp to the commit of its message.
+        event_waits: the times from the event time in the record to the commit, where it has one.
+    """
+
+    outcomes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    record_waits: Waits = field(default_factory=Waits)
+    event_waits: Waits = field(default_factory=Waits)
+
+    def add(self, other: Tally) -> Tally:
+        """Return both together."""
+        outcomes = {topic: Counter(counts) for topic, counts in self.outcomes.items()}
+        for topic, counts in other.outcomes.items():
+            outcomes.setdefault(topic, Counter()).update(counts)
+        return Tally(
+            {topic: dict(counts) for topic, counts in outcomes.items()},
+            self.record_waits.add(other.record_waits),
+            self.event_waits.add(other.event_waits),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the tally as JSON types, which :meth:`from_json` reads."""
+        return {
+            "outcomes": {topic: dict(counts) for topic, counts in self.outcomes.items()},
+            "record": [list(self.record_waits.counts), self.record_waits.sum_s],
+            "event": [list(self.event_waits.counts), self.event_waits.sum_s],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_json` returns."""
+        record, event = (
+            Waits(tuple(counts), sum_s) for counts, sum_s in (value["record"], value["event"])
+        )
+        return cls(value["outcomes"], record, event)
+
+
+def count_messages(messages: pa.Table | None, now_s: float) -> Tally | None:
+    """Count committed messages.
+
+    Args:
+        messages: messages with the columns ``topic`` and :data:`TALLY_COLUMNS`; None for none.
+        now_s: the time of the commit, in seconds since 1970.
+
+    Returns:
+        The counts; None if the messages lack the columns, because the plan is not counted.
+    """
+    if messages is None or OUTCOME not in messages.column_names:
+        return None
+    grouped = messages.group_by(["topic", OUTCOME]).aggregate([([], "count_all")])
+    outcomes: dict[str, dict[str, int]] = {}
+    for topic, outcome, count in zip(
+        *(grouped[name].to_pylist() for name in ("topic", OUTCOME, "count_all")), strict=True
+    ):
+        outcomes.setdefault(topic, {})[outcome] = count
+    record, event = (
+        Waits.measure(messages[name].drop_null().to_numpy(), now_s * 1_000)
+        for name in (RECORD_TIME, EVENT_TIME)
+    )
+    return Tally(outcomes, record, event)
+
+
+def add_tallies(tallies: Iterable[Tally | None]) -> Tally | None:
+    """Return all tallies together; None if there is none."""
+    total: Tally | None = None
+    for tally in tallies:
+        if tally is not None:
+            total = tally if total is None else total.add(tally)
+    return total

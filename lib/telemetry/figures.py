@@ -1,0 +1,244 @@
+"""Keeps the figures of one process of the job, from which metrics and the page are made."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lib.messages.tally import Tally, Waits
+from lib.telemetry.progress import BatchProgress, read_offsets
+
+#: The upper bounds of the classes of a batch's durations, in seconds.
+BATCH_BOUNDS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+@dataclass(frozen=True)
+class Program:
+    """The versions that run.
+
+    Attributes:
+        version, commit, spark, python: the versions of the program, its clone, Spark and Python.
+    """
+
+    version: str = ""
+    commit: str = ""
+    spark: str = ""
+    python: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model in force.
+
+    Attributes:
+        scored_by: the model, its version and its engine, as predictions carry it.
+        engine: the backend that scores.
+        threshold: the smallest probability that is predicted as the positive label.
+        is_fallback: whether it stands in for a model that could not be loaded.
+        since_s: the time in seconds since 1970 from which on it scores.
+    """
+
+    scored_by: str
+    engine: str
+    threshold: float
+    is_fallback: bool
+    since_s: float
+
+
+@dataclass(frozen=True)
+class PartitionLag:
+    """What one partition of the input still holds.
+
+    Attributes:
+        answered: the first offset without an answer; None if it is not known.
+        stable: the last stable offset, up to which a committed reader reads.
+        end: the high watermark.
+        oldest_s: the timestamp of the first record without an answer, in seconds since 1970; None
+            if there is none, or if it is not known.
+    """
+
+    answered: int | None
+    stable: int
+    end: int
+    oldest_s: float | None = None
+
+    @property
+    def records(self) -> int | None:
+        """The number of offsets without an answer, those behind an open transaction included."""
+        return None if self.answered is None else max(0, self.end - self.answered)
+
+    def find_age_s(self, now_s: float) -> float | None:
+        """Return how long the first record without an answer has waited; 0 if there is none."""
+        if self.records == 0:
+            return 0.0
+        return None if self.oldest_s is None else max(0.0, now_s - self.oldest_s)
+
+
+@dataclass(frozen=True)
+class ProcessUse:
+    """What a group of processes needs.
+
+    Attributes:
+        memory_bytes: the resident memory.
+        cpu_s: the processor time so far, without that of processes that have ended.
+        count: the number of processes.
+    """
+
+    memory_bytes: int
+    cpu_s: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Heap:
+    """The JVM's heap in bytes."""
+
+    used_bytes: int
+    max_bytes: int
+
+
+@dataclass
+class Figures:
+    """All figures of one process of the job.
+
+    They begin with the process. Use :meth:`reading` or :meth:`changing` where several belong
+    together; the methods do so.
+
+    Attributes:
+        output_topic, dead_letter_topic: the topics, by which messages are told apart.
+        started_s: the time of the start in seconds since 1970.
+        program: the versions.
+        model: the model in force; None while none is loaded.
+        tally: the counts of the messages that this process has committed.
+        replayed: the number of messages that an earlier run or attempt had written.
+        batches: the number of batches with records.
+        batch_durations: the durations in the classes of :data:`BATCH_BOUNDS_S`.
+        batch_duration_sum_s: the sum of all durations.
+        phases_s: part of a batch, in Spark's words → seconds in all batches.
+        last_batch: the newest batch with records.
+        committed_s: the time of the last commit of messages in seconds since 1970; None for none.
+        restarts: cause → number of restarts of the query in this process.
+        fenced: how often another run has taken the query over.
+        model_loads: result (``loaded``, ``fallback``, ``refused``) → number.
+        client_errors: name of an error of Kafka's clients → number of failed attempts.
+        outage_s: the seconds for which brokers have been away; 0 if they are not.
+        lag: partition → what it holds.
+        processes: ``driver``, ``jvm`` and ``workers`` → what they need.
+        heap: the JVM's heap; None if it is not known.
+        offsets_expire_s: the time in seconds since 1970 at which brokers may forget the group's
+            offsets if nothing commits them; None if they are not retained for the group.
+    """
+
+    output_topic: str = ""
+    dead_letter_topic: str = ""
+    started_s: float = field(default_factory=time.time)
+    program: Program = field(default_factory=Program)
+    model: Model | None = None
+    tally: Tally = field(default_factory=Tally)
+    replayed: int = 0
+    batches: int = 0
+    batch_durations: list[int] = field(default_factory=lambda: [0] * (len(BATCH_BOUNDS_S) + 1))
+    batch_duration_sum_s: float = 0.0
+    phases_s: Counter[str] = field(default_factory=Counter)
+    last_batch: BatchProgress | None = None
+    committed_s: float | None = None
+    restarts: Counter[str] = field(default_factory=Counter)
+    fenced: int = 0
+    model_loads: Counter[str] = field(default_factory=Counter)
+    client_errors: Counter[str] = field(default_factory=Counter)
+    outage_s: float = 0.0
+    lag: dict[int, PartitionLag] = field(default_factory=dict)
+    processes: dict[str, ProcessUse] = field(default_factory=dict)
+    heap: Heap | None = None
+    offsets_expire_s: float | None = None
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep all figures as they are within a block."""
+        with self._lock:
+            yield
+
+    changing = reading
+
+    def add_tally(self, tally: Tally | None, replayed: int) -> None:
+        """Add the messages of a batch that was committed.
+
+        Args:
+            tally: the counts of what this process has written; None for nothing.
+            replayed: the number of messages that had been written before.
+        """
+        with self.changing():
+            self.replayed += replayed
+            if tally is not None:
+                self.tally = self.tally.add(tally)
+                self.committed_s = time.time()
+
+    def add_batch(self, event: Mapping[str, Any], batch: BatchProgress) -> None:
+        """Add a batch with records that Spark has finished.
+
+        Args:
+            event: Spark's event as a JSON object.
+            batch: what is shown of it.
+        """
+        durations = {name: int(ms) / 1_000 for name, ms in (event.get("durationMs") or {}).items()}
+        whole_s = durations.pop("triggerExecution", batch.duration_ms / 1_000)
+        with self.changing():
+            self.batches += 1
+            self.last_batch = batch
+            self.batch_duration_sum_s += whole_s
+            bounds = sum(whole_s > bound for bound in BATCH_BOUNDS_S)
+            self.batch_durations[bounds] += 1
+            self.phases_s.update(durations)
+
+    def note_positions(self, event: Mapping[str, Any]) -> None:
+        """Note how far an event of Spark says that the partitions are answered."""
+        for source in event.get("sources") or []:
+            for partitions in (read_offsets(source.get("endOffset")) or {}).values():
+                self.note_answered({int(p): int(at) for p, at in partitions.items()})
+
+    def note_answered(self, positions: Mapping[int, int | None]) -> None:
+        """Note partition → the first offset without an answer."""
+        with self.changing():
+            for partition, at in positions.items():
+                known = self.lag.get(partition)
+                if at is None:
+                    continue
+                if known is None:
+                    self.lag[partition] = PartitionLag(at, at, at)
+                elif known.answered != at:
+                    # The record that was the oldest has its answer now.
+                    is_newer = known.answered is not None and at > known.answered
+                    oldest_s = None if is_newer else known.oldest_s
+                    self.lag[partition] = replace(
+                        known, answered=at, end=max(at, known.end), oldest_s=oldest_s
+                    )
+
+    def note_ends(self, ends: Mapping[int, tuple[int, int]], oldest_s: Mapping[int, float]) -> None:
+        """Note what the brokers say.
+
+        Args:
+            ends: partition → (last stable offset, end).
+            oldest_s: partition → timestamp of the first record without an answer.
+        """
+        with self.changing():
+            for partition, (stable, end) in ends.items():
+                known = self.lag.get(partition)
+                answered = None if known is None else known.answered
+                self.lag[partition] = PartitionLag(
+                    answered, stable, max(end, answered or 0), oldest_s.get(partition)
+                )
+
+    def count_outcomes(self, topic: str) -> Mapping[str, int]:
+        """Return outcome → number of messages that this process has committed to a topic."""
+        return dict(self.tally.outcomes.get(topic, {}))
+
+    @property
+    def record_waits(self) -> Waits:
+        """The times from the record's timestamp to the commit."""
+        return self.tally.record_waits

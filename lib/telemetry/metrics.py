@@ -1,0 +1,328 @@
+"""Describes the figures as metrics for Prometheus: names, help and values, in one list.
+
+Names follow https://prometheus.io/docs/practices/naming/: base units, ``_total`` for counters. No
+label holds an application id, a key or anything else that grows with the records.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from lib.messages.tally import BOUNDS_S, Waits, read_rejection
+from lib.telemetry.figures import BATCH_BOUNDS_S, Figures
+from lib.telemetry.state import JobState, State
+
+PREFIX = "scoring_"
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A histogram's value.
+
+    Attributes:
+        bounds: the upper bounds of all classes but the last, which has none.
+        counts: the number of values in each class.
+        total: the sum of all values.
+    """
+
+    bounds: Sequence[float]
+    counts: Sequence[int]
+    total: float
+
+
+Value = float | Distribution
+# A function that reads the values: the labels' values, and the number.
+Read = Callable[[Figures, JobState], Iterable[tuple[tuple[str, ...], Value]]]
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """One metric.
+
+    Attributes:
+        name: the name in /metrics without ``_bucket`` and so on.
+        kind: the type of the metric.
+        labels: the names of its labels.
+        help: a sentence that says what it counts.
+        read: a function that reads its values.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    help: str
+    read: Read
+
+
+def _one(value: float | None) -> Iterator[tuple[tuple[str, ...], Value]]:
+    if value is not None:
+        yield (), value
+
+
+def _waits(waits: Waits) -> Iterator[tuple[tuple[str, ...], Value]]:
+    yield (), Distribution(BOUNDS_S, waits.counts, waits.sum_s)
+
+
+def _predictions(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:
+    model = "" if figures.model is None else figures.model.scored_by
+    for label, count in figures.count_outcomes(figures.output_topic).items():
+        yield (model, label), count
+
+
+def _dead_letters(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:
+    for outcome, count in figures.count_outcomes(figures.dead_letter_topic).items():
+        yield read_rejection(outcome), count
+
+
+def _model(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:
+    if figures.model is not None:
+        yield (figures.model.scored_by, figures.model.engine), 1
+
+
+METRICS: tuple[MetricSpec, ...] = (
+    MetricSpec(
+        *("records_total", "counter", ()),
+        "Records that this process has answered, each with a prediction or a dead letter.",
+        lambda it, _: _one(sum(sum(counts.values()) for counts in it.tally.outcomes.values())),
+    ),
+    MetricSpec(
+        *("predictions_total", "counter", ("model_version", "label")),
+        "Predictions that this process has committed.",
+        _predictions,
+    ),
+    MetricSpec(
+        *("dead_letters_total", "counter", ("rule", "field")),
+        "Dead letters that this process has committed, by the first rule that the record breaks;"
+        " rule is no_probability where the model failed, and field is empty where the whole record"
+        " is meant.",
+        _dead_letters,
+    ),
+    MetricSpec(
+        *("replayed_messages_total", "counter", ()),
+        "Messages that were left out because an earlier run or attempt had committed them.",
+        lambda it, _: _one(it.replayed),
+    ),
+    MetricSpec(
+        *("record_latency_seconds", "histogram", ()),
+        "Time from the record's Kafka timestamp to the commit of its answer.",
+        lambda it, _: _waits(it.tally.record_waits),
+    ),
+    MetricSpec(
+        *("event_latency_seconds", "histogram", ()),
+        "Time from the event time in the record to the commit of its answer.",
+        lambda it, _: _waits(it.tally.event_waits),
+    ),
+    MetricSpec(
+        *("batch_duration_seconds", "histogram", ()),
+        "Time of a batch with records, from its trigger to Spark's commit.",
+        lambda it, _: [
+            ((), Distribution(BATCH_BOUNDS_S, it.batch_durations, it.batch_duration_sum_s))
+        ],
+    ),
+    MetricSpec(
+        *("batch_phase_seconds_total", "counter", ("phase",)),
+        "Time of the parts of all batches, in Spark's words; addBatch scores and writes.",
+        lambda it, _: [((name,), seconds) for name, seconds in sorted(it.phases_s.items())],
+    ),
+    MetricSpec(
+        *("last_commit_timestamp_seconds", "gauge", ()),
+        "Time at which this process last committed messages.",
+        lambda it, _: _one(it.committed_s),
+    ),
+    MetricSpec(
+        *("lag_records", "gauge", ("partition",)),
+        "Offsets without an answer up to the high watermark, those behind an open transaction"
+        " included.",
+        lambda it, _: [
+            ((str(partition),), lag.records)
+            for partition, lag in sorted(it.lag.items())
+            if lag.records is not None
+        ],
+    ),
+    MetricSpec(
+        *("lag_seconds", "gauge", ("partition",)),
+        "Age of the first record without an answer; 0 if there is none.",
+        lambda it, _: [
+            ((str(partition),), age_s)
+            for partition, lag in sorted(it.lag.items())
+            if (age_s := lag.find_age_s(time.time())) is not None
+        ],
+    ),
+    MetricSpec(
+        *("held_back_records", "gauge", ("partition",)),
+        "Offsets that cannot be read yet, because a transaction of the producer is open.",
+        lambda it, _: [
+            ((str(partition),), lag.end - lag.stable) for partition, lag in sorted(it.lag.items())
+        ],
+    ),
+    MetricSpec(
+        *("answered_offset", "gauge", ("partition",)),
+        "First offset without an answer.",
+        lambda it, _: [
+            ((str(partition),), lag.answered)
+            for partition, lag in sorted(it.lag.items())
+            if lag.answered is not None
+        ],
+    ),
+    MetricSpec(
+        *("end_offset", "gauge", ("partition",)),
+        "High watermark of the input.",
+        lambda it, _: [((str(p),), lag.end) for p, lag in sorted(it.lag.items())],
+    ),
+    MetricSpec(
+        *("restarts_total", "counter", ("cause",)),
+        "Restarts of the query within this process, by the class of the error.",
+        lambda it, _: [((cause,), count) for cause, count in sorted(it.restarts.items())],
+    ),
+    MetricSpec(
+        *("fenced_total", "counter", ()),
+        "Times that another run has taken the query over from this one.",
+        lambda it, _: _one(it.fenced),
+    ),
+    MetricSpec(
+        *("model_loads_total", "counter", ("result",)),
+        "Loads of a model: loaded, fallback (another one stands in), or refused.",
+        lambda it, _: [((name,), count) for name, count in sorted(it.model_loads.items())],
+    ),
+    MetricSpec(
+        *("model_info", "gauge", ("model_version", "engine")),
+        "Always 1; the labels name the model in force and the engine that scores.",
+        _model,
+    ),
+    MetricSpec(
+        *("model_loaded_timestamp_seconds", "gauge", ()),
+        "Time from which on the model in force has scored.",
+        lambda it, _: _one(None if it.model is None else it.model.since_s),
+    ),
+    MetricSpec(
+        *("model_threshold", "gauge", ()),
+        "Smallest probability that is predicted as the positive label.",
+        lambda it, _: _one(None if it.model is None else it.model.threshold),
+    ),
+    MetricSpec(
+        *("fallback_in_use", "gauge", ()),
+        "1 if a fallback scores instead of the engine that was asked for, else 0.",
+        lambda it, _: _one(None if it.model is None else float(it.model.is_fallback)),
+    ),
+    MetricSpec(
+        *("build_info", "gauge", ("version", "commit", "spark", "python")),
+        "Always 1; the labels name the versions that run.",
+        lambda it, _: [
+            ((it.program.version, it.program.commit, it.program.spark, it.program.python), 1)
+        ],
+    ),
+    MetricSpec(
+        *("start_timestamp_seconds", "gauge", ()),
+        "Time at which this process began.",
+        lambda it, _: _one(it.started_s),
+    ),
+    MetricSpec(
+        *("state", "gauge", ("state",)),
+        "1 for the present state of the job, 0 for all others.",
+        lambda _, job: [((str(state),), float(state is job.status.state)) for state in State],
+    ),
+    MetricSpec(
+        *("state_since_timestamp_seconds", "gauge", ()),
+        "Time at which the job came into its present state.",
+        lambda _, job: _one(job.status.since_s),
+    ),
+    MetricSpec(
+        *("ready", "gauge", ()),
+        "1 if the job scores, or would if there were records, else 0.",
+        lambda _, job: _one(float(job.status.is_ready)),
+    ),
+    MetricSpec(
+        *("brokers_away_seconds", "gauge", ()),
+        "Time for which no broker has answered; 0 if they answer.",
+        lambda it, _: _one(it.outage_s),
+    ),
+    MetricSpec(
+        *("kafka_client_errors_total", "counter", ("error",)),
+        "Failed attempts of the transactions' Kafka clients, by librdkafka's name of the error.",
+        lambda it, _: [((name,), count) for name, count in sorted(it.client_errors.items())],
+    ),
+    MetricSpec(
+        *("offsets_expire_timestamp_seconds", "gauge", ()),
+        "Time at which brokers may forget the group's offsets, unless they are committed before.",
+        lambda it, _: _one(it.offsets_expire_s),
+    ),
+    MetricSpec(
+        *("process_resident_memory_bytes", "gauge", ("process",)),
+        "Resident memory of the driver, its JVM, and the Python workers on its machine.",
+        lambda it, _: [((name,), use.memory_bytes) for name, use in sorted(it.processes.items())],
+    ),
+    MetricSpec(
+        *("process_cpu_seconds_total", "counter", ("process",)),
+        "Processor time of the driver, its JVM, and the Python workers that run now.",
+        lambda it, _: [((name,), use.cpu_s) for name, use in sorted(it.processes.items())],
+    ),
+    MetricSpec(
+        *("jvm_heap_used_bytes", "gauge", ()),
+        "Heap that the driver's JVM uses.",
+        lambda it, _: _one(None if it.heap is None else it.heap.used_bytes),
+    ),
+    MetricSpec(
+        *("jvm_heap_max_bytes", "gauge", ()),
+        "Heap that the driver's JVM may use.",
+        lambda it, _: _one(None if it.heap is None else it.heap.max_bytes),
+    ),
+)
+
+
+class FigureCollector(Collector):
+    """Turns the figures into metrics at each scrape.
+
+    Args:
+        figures: the figures of the process.
+        job: the state of the job.
+    """
+
+    def __init__(self, figures: Figures, job: JobState) -> None:
+        self._figures = figures
+        self._job = job
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics; those without a value have no sample."""
+        with self._figures.reading():
+            for spec in METRICS:
+                yield build_family(spec, spec.read(self._figures, self._job))
+
+
+def build_family(spec: MetricSpec, values: Iterable[tuple[tuple[str, ...], Value]]) -> Metric:
+    """Build a metric with all its samples."""
+    kind: type[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily] = {
+        "counter": CounterMetricFamily,
+        "gauge": GaugeMetricFamily,
+        "histogram": HistogramMetricFamily,
+    }[spec.kind]
+    family = kind(PREFIX + spec.name, spec.help, labels=spec.labels)
+    for labels, value in values:
+        if isinstance(family, HistogramMetricFamily):
+            assert isinstance(value, Distribution)
+            bounds = [*(f"{bound:g}" for bound in value.bounds), "+Inf"]
+            sums = list(accumulate(value.counts))
+            family.add_metric(labels, list(zip(bounds, sums, strict=True)), value.total)
+        else:
+            assert isinstance(value, int | float)
+            family.add_metric(labels, value)
+    return family
+
+
+def write_metrics(figures: Figures, job: JobState) -> bytes:
+    """Write all metrics in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(FigureCollector(figures, job))
+    return generate_latest(registry)

@@ -1,0 +1,91 @@
+"""Listens on an address and serves routes there, on a thread of its own."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from lib.address import Address
+from lib.errors import SettingsError
+
+# Connections that are still open at the end, such as streams of events, are closed after this time.
+_CLOSING_S = 1
+
+
+class WebServer:
+    """Serves routes for as long as a ``with`` block lasts.
+
+    It listens from the moment it is made, so that an address that is taken ends the job at once.
+
+    Args:
+        setting: the flag that asked for it, for messages.
+        address: where to listen.
+        routes: what to serve.
+        middleware: what looks at each request first.
+
+    Attributes:
+        address: where it listens, with the port that was chosen.
+
+    Raises:
+        SettingsError: the address cannot be used.
+    """
+
+    def __init__(
+        self,
+        setting: str,
+        address: Address,
+        routes: Sequence[BaseRoute],
+        middleware: Sequence[Middleware] = (),
+    ) -> None:
+        self._socket = _listen(setting, address)
+        self.address = Address(address.host, int(self._socket.getsockname()[1]))
+        config = uvicorn.Config(
+            Starlette(routes=list(routes), middleware=list(middleware)),
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=_CLOSING_S,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name=f"web {self.address}", daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join(_CLOSING_S + 1)
+        self._socket.close()
+
+
+def _listen(setting: str, address: Address) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((address.host, address.port), family=family)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        hint = "name an address of this machine"
+        if error.errno == errno.EADDRINUSE:
+            hint = "another program listens there: end it, or name another port"
+        elif error.errno == errno.EACCES:
+            hint = "only an administrator may use this port: name one above 1023"
+        raise SettingsError(f"{setting} {address}: {reason}", hint=hint) from error
