@@ -1,13 +1,17 @@
 """Writes the reasons of predictions for whole batches in Python workers; see ``effects.py``.
 
 A text, a boolean and an integer of a short range have few values, so the whole text of each reason
-is made once; only other numbers are written for each record.
+is made once; only other numbers are written for each record, and only where they are named.
+
+The largest effects are found by comparing one integer for each field and record. Its upper bits are
+the size of the effect, for which 34 suffice; its lower ones are the place of the reason's text,
+counted from the end, so that of equal effects the first in the contract's order is the largest.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any
@@ -18,7 +22,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.decode.engines.arrow import Category, Column
-from lib.messages.effects import UNIT, FieldEffects, Reasons, format_effect, round_effect
+from lib.messages.effects import (
+    MAX_EFFECT,
+    UNIT,
+    FieldEffects,
+    Reasons,
+    format_effect,
+    round_effect,
+)
 from lib.record.contract import Contract, Field, Kind
 from lib.record.types import is_text
 
@@ -42,17 +53,22 @@ class ReasonWriter:
 
     def __init__(self, reasons: Reasons, contract: Contract) -> None:
         self._count = min(reasons.count, len(reasons.effects.fields))
+        fields = [(it, contract.field(it.name)) for it in reasons.effects.fields]
+        listed = [(effects, field, _list_values(field)) for effects, field in fields]
+        sizes = [len(values) + 1 for _, _, values in listed if values is not None]
+        self._bits = (sum(sizes) + len(listed)).bit_length()
         self._columns: list[_Listed | _Line] = []
         texts: list[str] = []
-        for effects in reasons.effects.fields:
-            field = contract.field(effects.name)
-            values = _list_values(field)
+        for effects, field, values in listed:
+            start = 2**self._bits - 1 - len(texts)
             if values is None:
-                self._columns.append(_Line(effects, len(self._columns)))
+                self._columns.append(_Line(effects, start, self._bits))
+                texts.append("")  # the place of the texts that are made for each record
             else:
-                listed = _Listed(effects, field, values, len(texts))
-                self._columns.append(listed)
-                texts += listed.texts
+                column = _Listed(effects, field, values, start, self._bits)
+                self._columns.append(column)
+                texts += column.texts
+        self._lines = [it for it in self._columns if isinstance(it, _Line)]
         self._texts = pa.array(texts, pa.string())
 
     def write(self, features: Mapping[str, Column]) -> pa.StringArray:
@@ -64,86 +80,95 @@ class ReasonWriter:
         Returns:
             The texts: str [n].
         """
-        pairs = [it.read(features[it.name]) for it in self._columns]
-        effects = np.stack([it for it, _ in pairs], axis=1)
-        texts = np.stack([it for _, it in pairs], axis=1)
-        rows, left = np.arange(len(effects)), np.abs(effects)
-        parts: list[pa.StringArray] = []
-        for _ in range(self._count):
-            # The first of equal ones, which is that of the contract's order.
-            largest = left.argmax(axis=1)
-            left[rows, largest] = -1
-            parts.append(self._write_part(largest, effects, texts[rows, largest], features))
-        joined = pc.binary_join_element_wise(*parts, ",")
-        return pc.binary_join_element_wise("[", joined, "]", "")
+        last = 2**self._bits - 1
+        largest = _find_largest([it.rank(features[it.name]) for it in self._columns], self._count)
+        rows = len(largest[0])
+        # The places of the first reasons of all records, then of the second ones: [count · n].
+        places = last - (np.concatenate(largest) & last)
+        texts, size = [self._texts], len(self._texts)
+        for column in self._lines:
+            named = np.flatnonzero(places == last - column.start)
+            if len(named):
+                places[named] = size + np.arange(len(named))
+                size += len(named)
+                values = np.asarray(features[column.name], np.float64)
+                texts.append(column.write(values[named % rows]))
+        named_texts = pc.take(pa.concat_arrays(texts), pa.array(places), boundscheck=False)
+        parts: list[pa.StringArray | str] = []
+        for number in range(self._count):
+            parts += [",", named_texts.slice(number * rows, rows)]
+        return pc.binary_join_element_wise("[", *parts[1:], "]", "")
 
-    def _write_part(
-        self,
-        largest: Integers,
-        effects: Integers,
-        known: Integers,
-        features: Mapping[str, Column],
-    ) -> pa.StringArray:
-        """Write one reason of each record: its field is at ``largest``, its text at ``known``."""
-        unknown = np.flatnonzero(known < 0)
-        if not len(unknown):
-            return self._texts.take(pa.array(known))
-        place = known.copy()
-        written: list[pa.StringArray] = [self._texts]
-        size = len(self._texts)
-        for position in np.unique(largest[unknown]).tolist():
-            at = unknown[largest[unknown] == position]
-            place[at] = size + np.arange(len(at))
-            size += len(at)
-            column = self._columns[position]
-            values = np.asarray(features[column.name])[at]
-            written.append(_write_numbers(column.name, values, effects[at, position]))
-        return pa.concat_arrays(written).take(pa.array(place))
+
+def _find_largest(columns: Sequence[Integers], count: int) -> list[Integers]:
+    """Find the largest, the second largest and further integers of each row: count · int64 [n].
+
+    Args:
+        columns: one integer of each row in each, int64 [n]; they are changed.
+        count: how many are found, at most as many as there are columns.
+    """
+    found: list[Integers] = []
+    for rest in columns:
+        for largest in found:
+            smaller = np.minimum(largest, rest)
+            np.maximum(largest, rest, out=largest)
+            rest = smaller
+        if len(found) < count:
+            found.append(rest)
+    return found
 
 
 class _Listed:
-    """A field with few values: a table of effects and texts, the last for a missing value."""
+    """A field with few values: a table of ranks and texts, the last for a missing value."""
 
-    def __init__(self, effects: FieldEffects, field: Field, values: list[Any], start: int) -> None:
+    def __init__(
+        self, effects: FieldEffects, field: Field, values: list[Any], start: int, bits: int
+    ) -> None:
         self.name = effects.name
-        self._start = start
         self._first = 0 if is_text(field) else int(values[0])
         found = [round_effect(effects.find(value)) for value in (*values, None)]
-        self._effects = np.array(found, np.int64)
+        self._ranks = (np.abs(np.array(found, np.int64)) << bits) + start - np.arange(len(found))
         shown = [bool(it) for it in values] if field.kind is Kind.BOOLEAN else values
         self.texts = [
             write_reason(self.name, json.dumps(value, ensure_ascii=False), effect)
             for value, effect in zip((*shown, None), found, strict=True)
         ]
 
-    def read(self, column: Column) -> tuple[Integers, Integers]:
-        """Return the rounded effect of each value, and the position of its text."""
-        if isinstance(column, Category):
-            codes = column.codes
-        else:
-            missing = np.isnan(column)
-            codes = np.where(missing, self._first - 1, column).astype(np.int64) - self._first
+    def rank(self, column: Column) -> Integers:
+        """Return the integer of each value: int64 [n]."""
         # The code -1 of a missing value points to the last place.
-        return self._effects[codes], self._start + codes % len(self._effects)
+        if isinstance(column, Category):
+            return self._ranks.take(column.codes)
+        codes = np.where(np.isnan(column), self._first - 1, column).astype(np.int64) - self._first
+        return self._ranks.take(codes)
 
 
 class _Line:
     """A field with many values."""
 
-    def __init__(self, effects: FieldEffects, position: int) -> None:
+    def __init__(self, effects: FieldEffects, start: int, bits: int) -> None:
         self.name = effects.name
+        self.start = start
         self._effects = effects
+        self._bits = bits
+        self._before = f'{{"feature":{_quote(effects.name)},"value":'
 
-    def read(self, column: Column) -> tuple[Integers, Integers]:
-        """Return the rounded effect of each value, and -1: its text is not made yet."""
-        values = np.asarray(column, np.float64)
+    def rank(self, column: Column) -> Integers:
+        """Return the integer of each value: int64 [n]."""
+        return (np.abs(self._round(np.asarray(column, np.float64))) << self._bits) + self.start
+
+    def write(self, values: npt.NDArray[np.float64]) -> pa.StringArray:
+        """Write the reason of each value."""
+        shown = (format_numbers(values), ',"effect":', format_effects(self._round(values)))
+        return pc.binary_join_element_wise(self._before, *shown, "}", "")
+
+    def _round(self, values: npt.NDArray[np.float64]) -> Integers:
         effects = self._effects
         found = effects.offset + effects.slope * values
         for value, more in effects.additions:
             found = np.where(values == value, found + more, found)
         found = np.where(np.isnan(values), effects.missing, found)
-        rounded = np.floor(found * UNIT + 0.5).astype(np.int64)
-        return rounded, np.full(len(values), -1, np.int64)
+        return np.floor(np.clip(found, -MAX_EFFECT, MAX_EFFECT) * UNIT + 0.5).astype(np.int64)
 
 
 def write_reason(name: str, value: str, effect: int) -> str:
@@ -163,31 +188,20 @@ def _list_values(field: Field) -> list[Any] | None:
     return None
 
 
-def _write_numbers(name: str, values: npt.NDArray[np.float64], effects: Integers) -> pa.StringArray:
-    start = f'{{"feature":{_quote(name)},"value":'
-    parts = (start, format_numbers(values), ',"effect":', format_effects(effects), "}")
-    return pc.binary_join_element_wise(*parts, "")
-
-
 def format_effects(rounded: Integers) -> pa.StringArray:
     """Do the same as :func:`lib.messages.effects.format_effect` for many."""
-    size = np.abs(rounded)
-    digits = pa.array(UNIT + size % UNIT).cast(pa.string())
-    sign = pc.if_else(pa.array(rounded < 0), "-", "")
-    whole = pa.array(size // UNIT).cast(pa.string())
-    return pc.binary_join_element_wise(sign, whole, ".", pc.utf8_slice_codeunits(digits, 1), "")
+    # One digit more, which is never 0, keeps the zeros before it.
+    longer = np.where(rounded < 0, rounded * 10 - 1, rounded * 10 + 1) / (UNIT * 10)
+    return pc.utf8_slice_codeunits(pa.array(longer).cast(pa.string()), 0, -1)
 
 
 def format_numbers(values: npt.NDArray[np.float64]) -> pa.StringArray:
     """Format numbers as JSON, with up to six decimals and no exponent; a missing one is null."""
     is_plain = np.abs(values) < _LARGE
-    micro = np.floor(np.abs(np.where(is_plain, values, 0.0)) * _MILLION + 0.5).astype(np.int64)
-    digits = pa.array(_MILLION + micro % _MILLION).cast(pa.string())
-    fraction = pc.utf8_rtrim(pc.utf8_slice_codeunits(digits, 1), "0")
-    point = pc.if_else(pc.equal(fraction, ""), "", ".")
-    sign = pc.if_else(pa.array((values < 0) & (micro > 0)), "-", "")
-    whole = pa.array(micro // _MILLION).cast(pa.string())
-    texts = pc.binary_join_element_wise(sign, whole, point, fraction, "")
+    plain = np.where(is_plain, values, 0.0)
+    micro = np.floor(np.abs(plain) * _MILLION + 0.5)
+    # A number of up to 15 digits has no shorter text, and adding 0 makes -0 to 0.
+    texts = pa.array(np.copysign(micro / _MILLION, plain) + 0.0).cast(pa.string())
     if is_plain.all():
         return texts
     written = texts.to_pylist()

@@ -8,7 +8,7 @@ from functools import reduce
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from lib.messages.effects import UNIT, FieldEffects, Reasons
+from lib.messages.effects import MAX_EFFECT, UNIT, FieldEffects, Reasons
 from lib.record.contract import Contract, Field, Kind
 from lib.record.types import is_text
 from lib.spark.quoting import quote
@@ -65,9 +65,9 @@ def _rounded_expr(effects: FieldEffects, field: Field) -> Column:
         more = reduce(lambda case, it: case.when(*it), others, F.when(*first))
         found = line + more.otherwise(0.0)
     is_missing = column.isNull() if is_text(field) else column.isNull() | F.isnan(column)
-    return F.floor(F.when(is_missing, F.lit(effects.missing)).otherwise(found) * UNIT + 0.5).cast(
-        "bigint"
-    )
+    effect = F.when(is_missing, F.lit(effects.missing)).otherwise(found)
+    bounded = F.greatest(F.least(effect, F.lit(float(MAX_EFFECT))), F.lit(-float(MAX_EFFECT)))
+    return F.floor(bounded * UNIT + 0.5).cast("bigint")
 
 
 def _choose(position: Column, values: list[Column]) -> Column:

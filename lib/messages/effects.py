@@ -18,6 +18,9 @@ from lib.errors import ModelCorruptError
 
 #: Effects are written with four decimals, in these parts of one.
 UNIT = 10_000
+#: A larger effect is cut to this one, either way: e to the power of a thousandth of it is already
+#: beyond all numbers.
+MAX_EFFECT = 10**6
 
 Value = str | int | float | None
 
@@ -100,8 +103,8 @@ class Reasons:
 
 
 def round_effect(effect: float) -> int:
-    """Round an effect to parts of :data:`UNIT`, halves up."""
-    return math.floor(effect * UNIT + 0.5)
+    """Round an effect to parts of :data:`UNIT`, halves up; it ends at :data:`MAX_EFFECT`."""
+    return math.floor(max(-MAX_EFFECT, min(effect, MAX_EFFECT)) * UNIT + 0.5)
 
 
 def format_effect(rounded: int) -> str:

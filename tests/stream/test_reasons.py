@@ -11,9 +11,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from lib.decode.engines.arrow import decode_batch
 from lib.decode.engines.python import decode_value
+from lib.encode.reasons import ReasonWriter, format_effects, format_numbers
 from lib.messages.dead_letter import OutputSettings
 from lib.messages.effects import Effects, FieldEffects, Reasons, list_reasons
 from lib.record.contract import Contract, Field, Kind
@@ -34,7 +37,7 @@ LOAN = read_contract(Path(__file__).parents[1] / "domains" / "loan.toml")
 CONTRACTS = {"customer": CUSTOMER, "loan": LOAN}
 ROUTES = {"JVM": IN_JVM, "decoded in workers": DECODED_IN_WORKERS, "workers": IN_WORKERS}
 # These fields have the largest effects in turn, so that each kind of value is written.
-LARGE = (0.0, 1e9, 123456789.125, 0.0000004, 1.5, 1e12)
+LARGE = (0.0, 1e9, 123456789.125, 0.0000004, 1.5, 1e12, 1e300)
 
 
 def count_rows(features: Mapping[str, Any]) -> Any:
@@ -112,12 +115,52 @@ def test_each_prediction_lists_the_largest_effects_of_its_record(
     assert len(found) == 180
 
 
+@pytest.mark.parametrize("domain", CONTRACTS)
+def test_a_worker_lists_the_reasons_of_the_reference(domain: str) -> None:
+    contract, values = CONTRACTS[domain], make_values(CONTRACTS[domain])
+    features = decode_batch(pa.array(values, pa.binary()), contract).features
+    rows = [decode_value(value, contract).features for value in values]
+    for seed in range(40):
+        reasons = Reasons(draw_effects(contract, seed), (1, 2, 3, 100)[seed % 4])
+        expected = [[show(contract, it) for it in list_reasons(reasons, row)] for row in rows]
+
+        found = ReasonWriter(reasons, contract).write(features)
+
+        assert [json.loads(text) for text in found.to_pylist()] == expected, seed
+
+
+def test_numbers_and_effects_are_written_without_exponents() -> None:
+    numbers = np.array([30, 29.85, 1e-6, 4e-7, -4e-7, -0.0, 1e8, 999999999.999999, 1e9, 1e300])
+    assert format_numbers(numbers).to_pylist() == [
+        *("30", "29.85", "0.000001", "0", "0", "0", "100000000", "999999999.999999"),
+        *("1000000000", "null"),
+    ]
+    effects = np.array([0, 1, -1, 8_100, -8_100, 10_000, 10**10, -(10**10)])
+    assert format_effects(effects).to_pylist() == [
+        *("0.0000", "0.0001", "-0.0001", "0.8100", "-0.8100", "1.0000"),
+        *("1000000.0000", "-1000000.0000"),
+    ]
+
+
+def test_no_effect_is_larger_than_a_million() -> None:
+    reasons = Reasons(Effects(0.0, (FieldEffects("income", 0.0, -10.0),)), 1)
+    income = {"income": np.array([1e300, 2.5, 99_999.99999])}
+
+    assert ReasonWriter(reasons, LOAN).write(income).to_pylist() == [
+        '[{"feature":"income","value":null,"effect":-1000000.0000}]',
+        '[{"feature":"income","value":2.5,"effect":-25.0000}]',
+        '[{"feature":"income","value":99999.99999,"effect":-999999.9999}]',
+    ]
+
+
 def show(contract: Contract, reason: dict[str, Any]) -> dict[str, Any]:
     """Give a value the form that JSON has: booleans, and numbers of at most six decimals."""
     value = reason["value"]
     if value is not None and contract.field(reason["feature"]).kind is Kind.BOOLEAN:
         value = bool(value)
-    return {**reason, "value": round(value, 6) if isinstance(value, float) else value}
+    if isinstance(value, float):
+        value = round(value, 6) if value < 1e38 else None
+    return {**reason, "value": value}
 
 
 def test_the_text_of_a_prediction_with_reasons_is_literal(spark: SparkSession) -> None:
