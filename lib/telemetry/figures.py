@@ -52,7 +52,7 @@ class Model:
 
 @dataclass(frozen=True)
 class PartitionLag:
-    """What one partition of the input still holds.
+    """The rest of one partition of the input.
 
     Attributes:
         answered: the first offset without an answer; None if it is not known.
@@ -81,7 +81,7 @@ class PartitionLag:
 
 @dataclass(frozen=True)
 class ProcessUse:
-    """What a group of processes needs.
+    """The memory and processor time of a group of processes.
 
     Attributes:
         memory_bytes: the resident memory.
@@ -123,12 +123,12 @@ class Figures:
         last_batch: the newest batch with records.
         committed_s: the time of the last commit of messages in seconds since 1970; None for none.
         restarts: cause → number of restarts of the query in this process.
-        fenced: how often another run has taken the query over.
+        fenced: the number of times that another run has taken the query over.
         model_loads: result (``loaded``, ``fallback``, ``refused``) → number.
         client_errors: name of an error of Kafka's clients → number of failed attempts.
         outage_s: the seconds for which brokers have been away; 0 if they are not.
-        lag: partition → what it holds.
-        processes: ``driver``, ``jvm`` and ``workers`` → what they need.
+        lag: partition → the rest of it.
+        processes: ``driver``, ``jvm`` and ``workers`` → their memory and processor time.
         heap: the JVM's heap; None if it is not known.
         offsets_expire_s: the time in seconds since 1970 at which brokers may forget the group's
             offsets if nothing commits them; None if they are not retained for the group.
@@ -184,7 +184,7 @@ class Figures:
 
         Args:
             event: Spark's event as a JSON object.
-            batch: what is shown of it.
+            batch: the counts of the batch.
         """
         durations = {name: int(ms) / 1_000 for name, ms in (event.get("durationMs") or {}).items()}
         whole_s = durations.pop("triggerExecution", batch.duration_ms / 1_000)
@@ -220,7 +220,7 @@ class Figures:
                     )
 
     def note_ends(self, ends: Mapping[int, tuple[int, int]], oldest_s: Mapping[int, float]) -> None:
-        """Note what the brokers say.
+        """Note the ends of the partitions, as brokers tell them.
 
         Args:
             ends: partition → (last stable offset, end).

@@ -56,7 +56,7 @@ class MetricSpec:
         name: the name in /metrics without ``_bucket`` and so on.
         kind: the type of the metric.
         labels: the names of its labels.
-        help: a sentence that says what it counts.
+        help: a sentence that says what is counted.
         read: a function that reads its values.
     """
 

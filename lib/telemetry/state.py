@@ -27,7 +27,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened.
+    """One event of the time line.
 
     Attributes:
         at_s: the time in seconds since 1970.
@@ -45,8 +45,8 @@ class Status:
     """The present state.
 
     Attributes:
-        state: what the job does.
-        reason: a phrase that says what it waits for or why; empty while it runs.
+        state: the state itself.
+        reason: a phrase that says why, or what the job waits for; empty while it runs.
         since_s: the time in seconds since 1970 at which it came into the state.
         is_ready: whether it scores records, or would if there were any.
         is_live: whether its main thread works; a supervisor may kill a job that is not live.

@@ -28,12 +28,12 @@ class WebServer:
 
     Args:
         setting: the flag that asked for it, for messages.
-        address: where to listen.
-        routes: what to serve.
-        middleware: what looks at each request first.
+        address: the address to listen on.
+        routes: the routes to serve.
+        middleware: the checks that each request passes first.
 
     Attributes:
-        address: where it listens, with the port that was chosen.
+        address: the address in use, with the port that was chosen.
 
     Raises:
         SettingsError: the address cannot be used.
