@@ -38,9 +38,9 @@ def score_stream(settings: ScoreStreamSettings, on_step: OnStep = ignore_step) -
         if has_jvm():
             stop.watch_jvm()
         with log.waiting_for("answers of the brokers"):
-            facts = check_kafka(settings)
+            view = check_kafka(settings)
         log.tell_program()
-        log.tell_kafka(settings, facts)
+        log.tell_kafka(settings, view)
         with log.waiting_for("Spark's session"):
             spark = build_session(settings.query_name)
         stop.watch_jvm()

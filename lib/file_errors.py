@@ -100,6 +100,33 @@ def check_folder(folder: Path) -> None:
             probe.unlink(missing_ok=True)
 
 
+def look_at_folder(folder: Path) -> None:
+    """Make sure that this user may write in a folder, or make it, without writing anything.
+
+    Raises:
+        FileError: this user must not write there, or the device can only be read.
+    """
+    nearest = find_existing(folder)
+    if not nearest.is_dir():
+        raise build_file_error(OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), nearest)
+    if os.statvfs(nearest).f_flag & os.ST_RDONLY:
+        raise build_file_error(OSError(errno.EROFS, os.strerror(errno.EROFS)), nearest)
+    by_effective_user = os.access in os.supports_effective_ids
+    if not os.access(nearest, os.W_OK | os.X_OK, effective_ids=by_effective_user):
+        raise build_file_error(OSError(errno.EACCES, os.strerror(errno.EACCES)), nearest)
+
+
+def measure_free_bytes(path: Path) -> int:
+    """Measure how many bytes are free on the device of a path, which need not exist.
+
+    Raises:
+        FileError: the device does not tell.
+    """
+    with naming_file(path):
+        room = os.statvfs(find_existing(path))
+    return room.f_bavail * room.f_frsize
+
+
 def find_local_path(place: str) -> str | None:
     """Return the path of a local file, which may be a URL; None if it is on another file system."""
     scheme, colon, rest = place.partition(":")
@@ -133,9 +160,8 @@ def find_full(paths: Sequence[str]) -> list[str]:
     """
     full = []
     for path in paths:
-        folder = _find_existing(Path(path))
         try:
-            room = os.statvfs(folder)
+            room = os.statvfs(find_existing(Path(path)))
         except OSError:
             continue
         mount = find_mount(path)
@@ -147,7 +173,7 @@ def find_full(paths: Sequence[str]) -> list[str]:
     return full
 
 
-def _find_existing(path: Path) -> Path:
+def find_existing(path: Path) -> Path:
     """Return the path, or the nearest folder above it that exists."""
     absolute = path.absolute()
     return next((it for it in (absolute, *absolute.parents) if it.exists()), Path("/"))

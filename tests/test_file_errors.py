@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 
 from lib.errors import DiskFullError, FileError, SettingsError
-from lib.file_errors import build_file_error, find_full, find_mount, naming_file
+from lib.file_errors import (
+    build_file_error,
+    find_full,
+    find_mount,
+    look_at_folder,
+    measure_free_bytes,
+    naming_file,
+)
 from lib.inference_backend import load_model
 from lib.record.contract_file import read_contract
 from lib.settings.command import run_command
@@ -23,7 +30,7 @@ from lib.settings.load import load_settings
 from lib.setup.places import PROJECT_ROOT
 from lib.store import ModelStore
 from tests.store.test_model_store import save
-from tests.support.small_disk import small_disk
+from tests.support.small_disk import make_read_only, small_disk
 
 NOBODY = 65534
 
@@ -155,6 +162,25 @@ def test_the_full_one_of_several_places_is_found(full: Path, tmp_path: Path) -> 
         f"{full}/not/made/yet on tmpfs, which is mounted at {full}"
     ]
     assert find_full([str(tmp_path)]) == []
+
+
+def test_a_look_at_a_folder_tells_whether_it_could_be_written_and_writes_nothing(
+    open_tmp_path: Path, full: Path
+) -> None:
+    locked, file = open_tmp_path / "locked", open_tmp_path / "file"
+    locked.mkdir(mode=0o555)
+    file.touch()
+    look_at_folder(open_tmp_path / "new" / "newer")
+    with acting_as_nobody(), pytest.raises(FileError, match=r"locked: user \d+ must not use it"):
+        look_at_folder(locked / "new")
+    with pytest.raises(FileError, match="file: Not a directory"):
+        look_at_folder(file / "new")
+    assert measure_free_bytes(full / "new") < 64 * 1024
+    make_read_only(full)
+    with pytest.raises(FileError, match="small disk: .* can only be read"):
+        look_at_folder(full)
+
+    assert sorted(it.name for it in open_tmp_path.iterdir()) == ["file", "locked", "small disk"]
 
 
 def test_a_path_is_on_the_innermost_mount(full: Path) -> None:

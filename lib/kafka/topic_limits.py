@@ -1,30 +1,18 @@
-"""Decides whether topics can hold the job's messages, before anything is written. Pure."""
+"""Decides whether topics can hold the job's messages and keep its records. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from math import inf
+
+from lib.findings import Finding, Severity
 
 # The size of a dead letter's headers: its position, and all violations as text and as JSON.
 HEADERS_ROOM_BYTES = 16 * 1024
-
-
-class Severity(Enum):
-    """The effect of a finding on the start."""
-
-    NOTE = auto()  # the start goes on without a warning
-    WARNING = auto()  # messages may be lost
-    ERROR = auto()  # the start is refused: nothing can be written
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A fault of a topic: what is wrong, what is lost by it, and how to change it."""
-
-    severity: Severity
-    text: str
-    hint: str
+# The size of what is around a record's value in a batch of its own: the batch's header, key and
+# headers of usual length.
+RECORD_ROOM_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -48,24 +36,28 @@ class TopicFacts:
         return None if text is None else int(text)
 
     @property
+    def retention_s(self) -> float | None:
+        """The seconds for which the topic keeps a record; inf for no end, None if not known."""
+        text = self.settings.get("retention.ms")
+        if text is None:
+            return None
+        return inf if text == "-1" or self.cleanup == "compact" else int(text) / 1000
+
+    @property
+    def cleanup(self) -> str:
+        """The cleanup policy; empty if it is not known."""
+        return self.settings.get("cleanup.policy", "")
+
+    @property
     def is_compacted(self) -> bool:
         """Whether the topic is known to keep only the last message of each key."""
-        return "compact" in self.settings.get("cleanup.policy", "")
+        return "compact" in self.cleanup
 
     @property
     def min_insync_replicas(self) -> int | None:
         """The replicas that must have a message before it counts; None if not known."""
         text = self.settings.get("min.insync.replicas")
         return None if text is None else int(text)
-
-
-def _find_compaction(topic: TopicFacts) -> Finding:
-    return Finding(
-        Severity.WARNING,
-        f"topic {topic.name} has cleanup.policy={topic.settings['cleanup.policy']}: it keeps the"
-        " last message of each key only, and refuses messages without a key, which end the job",
-        _alter(topic, "cleanup.policy", "delete"),
-    )
 
 
 def judge_topics(
@@ -76,7 +68,7 @@ def judge_topics(
     brokers: int,
     is_envelope: bool = False,
 ) -> list[Finding]:
-    """Find messages that the output topics cannot hold.
+    """Find messages that the output topics cannot hold, and tell what was compared.
 
     Args:
         source: the input topic.
@@ -89,12 +81,15 @@ def judge_topics(
     if dead_letters.name != predictions.name:
         outputs.append(dead_letters)
     findings = [finding for topic in outputs for finding in _judge_replication(topic, brokers)]
-    findings += [_find_compaction(topic) for topic in outputs if topic.is_compacted]
+    findings += [_judge_compaction(topic) for topic in outputs if topic.cleanup]
     if brokers == 1:
         names = " and ".join(topic.name for topic in outputs)
         findings.append(
             Finding(
                 Severity.NOTE,
+                "replication",
+                "one broker",
+                "three brokers, where data matter",
                 f"topics {names} have one replica: the cluster has one broker, and what is on its"
                 " disk is lost with it",
                 "take a cluster of three brokers where that matters",
@@ -103,14 +98,86 @@ def judge_topics(
     return findings + _judge_size(source, dead_letters, is_envelope)
 
 
+def judge_source(source: TopicFacts, *, max_bytes: int, outage_s: float) -> list[Finding]:
+    """Compare the input topic with the contract's largest record, and with the longest outage.
+
+    Args:
+        source: the input topic.
+        max_bytes: the size of the largest record that the contract allows, in bytes.
+        outage_s: the longest time for which the job may stand still, in seconds.
+    """
+    findings = []
+    room, name = source.max_message_bytes, f"topic {source.name}"
+    if room is not None:
+        check, needed = f"{name}: max.message.bytes", max_bytes + RECORD_ROOM_BYTES
+        expected = f"at least {needed}, for a record of the contract's max_bytes = {max_bytes}"
+        findings.append(
+            Finding.ok(check, room, expected)
+            if room >= needed
+            else Finding(
+                *(Severity.WARNING, check, str(room), expected),
+                f"{check} is {room}: brokers refuse records that the contract allows",
+                _alter(source, "max.message.bytes", needed),
+            )
+        )
+    keeps_s = source.retention_s
+    if keeps_s is not None:
+        check, hours = f"{name}: retention.ms", f"{outage_s / 3600:g} h"
+        expected = f"more than {hours}, the expected outage"
+        findings.append(
+            Finding.ok(check, _spell_hours(keeps_s), expected)
+            if keeps_s > outage_s
+            else Finding(
+                *(Severity.WARNING, check, _spell_hours(keeps_s), expected),
+                f"{name} keeps records for {_spell_hours(keeps_s)}: those that a longer outage"
+                " leaves unread are lost, and the next start is refused",
+                _alter(source, "retention.ms", round(outage_s * 2000)),
+            )
+        )
+    if source.is_compacted:
+        findings.append(
+            Finding(
+                *(Severity.WARNING, f"{name}: cleanup.policy", source.cleanup, "delete"),
+                f"{name} has cleanup.policy={source.cleanup}: a record goes unread if a newer one"
+                " of its key comes before the job has read it",
+                _alter(source, "cleanup.policy", "delete"),
+            )
+        )
+    bound = source.settings.get("retention.bytes", "-1")
+    if bound != "-1":
+        check = f"{name}: retention.bytes"
+        findings.append(
+            Finding(
+                *(Severity.WARNING, check, bound, "-1, so that time alone decides"),
+                f"{name} keeps {bound} bytes of each partition: at a high rate records go sooner"
+                " than retention.ms says",
+                _alter(source, "retention.bytes", -1),
+            )
+        )
+    return findings
+
+
+def _judge_compaction(topic: TopicFacts) -> Finding:
+    check, found = f"topic {topic.name}: cleanup.policy", topic.cleanup
+    if not topic.is_compacted:
+        return Finding.ok(check, found, "delete")
+    return Finding(
+        *(Severity.WARNING, check, found, "delete"),
+        f"topic {topic.name} has cleanup.policy={found}: it keeps the last message of each key"
+        " only, and refuses messages without a key, which end the job",
+        _alter(topic, "cleanup.policy", "delete"),
+    )
+
+
 def _judge_replication(topic: TopicFacts, brokers: int) -> list[Finding]:
-    replicas, in_sync = topic.replicas, topic.min_insync_replicas
+    replicas, in_sync, name = topic.replicas, topic.min_insync_replicas, f"topic {topic.name}"
     findings = []
     if in_sync is not None and replicas < in_sync:
         findings.append(
             Finding(
-                Severity.ERROR,
-                f"topic {topic.name}: found {replicas} replica{'s' if replicas > 1 else ''}, "
+                *(Severity.ERROR, f"{name}: replicas", str(replicas)),
+                f"at least its min.insync.replicas, {in_sync}",
+                f"{name}: found {replicas} replica{'s' if replicas > 1 else ''}, "
                 f"expected at least its min.insync.replicas, {in_sync}: nothing can be written",
                 _alter(topic, "min.insync.replicas", max(1, replicas - 1)),
             )
@@ -120,8 +187,8 @@ def _judge_replication(topic: TopicFacts, brokers: int) -> list[Finding]:
     if replicas == 1:
         findings.append(
             Finding(
-                Severity.WARNING,
-                f"topic {topic.name} has one replica: when its broker dies, what it holds is gone"
+                *(Severity.WARNING, f"{name}: replicas", "1", "3"),
+                f"{name} has one replica: when its broker dies, what it holds is gone"
                 " and the job stands still",
                 "give it three with kafka-reassign-partitions.sh, and min.insync.replicas=2",
             )
@@ -129,19 +196,25 @@ def _judge_replication(topic: TopicFacts, brokers: int) -> list[Finding]:
     elif in_sync == 1:
         findings.append(
             Finding(
-                Severity.WARNING,
-                f"topic {topic.name} has min.insync.replicas=1: a broker that dies can take the"
+                *(Severity.WARNING, f"{name}: min.insync.replicas", "1", "2"),
+                f"{name} has min.insync.replicas=1: a broker that dies can take the"
                 " last committed messages with it",
                 _alter(topic, "min.insync.replicas", 2),
             )
         )
-    if topic.settings.get("unclean.leader.election.enable") == "true":
+    elif not findings:
+        found = replicas if in_sync is None else f"{replicas}, min.insync.replicas={in_sync}"
+        findings.append(
+            Finding.ok(f"{name}: replicas", found, "3, with min.insync.replicas=2 of them")
+        )
+    setting = "unclean.leader.election.enable"
+    if topic.settings.get(setting) == "true":
         findings.append(
             Finding(
-                Severity.WARNING,
-                f"topic {topic.name} has unclean.leader.election.enable=true: when its in-sync"
+                *(Severity.WARNING, f"{name}: {setting}", "true", "false"),
+                f"{name} has unclean.leader.election.enable=true: when its in-sync"
                 " replicas die, one that lacks committed messages takes over and they are gone",
-                _alter(topic, "unclean.leader.election.enable", "false"),
+                _alter(topic, setting, "false"),
             )
         )
     return findings
@@ -153,17 +226,23 @@ def _judge_size(source: TopicFacts, dead_letters: TopicFacts, is_envelope: bool)
         return []
     # Bytes that are no UTF-8 are base64 in the envelope: four characters for three bytes.
     needed = (-(-largest // 3) * 4 if is_envelope else largest) + HEADERS_ROOM_BYTES
+    check = f"topic {dead_letters.name}: max.message.bytes"
+    expected = f"at least {needed}, for a dead letter of a record of {largest} bytes"
     if room >= needed:
-        return []
+        return [Finding.ok(check, room, expected)]
     return [
         Finding(
-            Severity.WARNING,
+            *(Severity.WARNING, check, str(room), expected),
             f"topic {dead_letters.name}: max.message.bytes is {room}, but a dead letter of topic"
             f" {source.name} can have {needed} ({source.name} takes {largest}): one that does not"
             " fit stops the job",
             _alter(dead_letters, "max.message.bytes", needed),
         )
     ]
+
+
+def _spell_hours(seconds: float) -> str:
+    return "without an end" if seconds == inf else f"{seconds / 3600:g} h"
 
 
 def _alter(topic: TopicFacts, setting: str, value: object) -> str:

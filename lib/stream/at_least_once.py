@@ -73,6 +73,7 @@ class AtLeastOnceQuery:
             CheckpointDamagedError: a file of the checkpoint is damaged or missing.
         """
         prefer_plain_files(self._spark, self._settings.checkpoint)
+        self._checkpoint.check_writable()
         self._checkpoint.refuse_damage()
         self._tell_owner()
         if self.is_detour_over:

@@ -3,53 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Sequence
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import (
-    AdminClient,
-    ConfigEntry,
-    ConfigResource,
-    ResourceType,
-    TopicDescription,
-)
+from confluent_kafka import KafkaException
 
 from lib.errors import KafkaSetupError
-from lib.kafka.admin import (
-    ANSWER_TIMEOUT_S,
-    list_brokers,
-    list_partitions,
-    refuse_missing_topics,
-)
-from lib.kafka.broker_version import warn_of_old_brokers
+from lib.findings import Finding, Severity, list_troubles
+from lib.kafka.admin import list_partitions, refuse_missing_topics
+from lib.kafka.broker_settings import find_versions, judge_versions
 from lib.kafka.cluster import Cluster
 from lib.kafka.connection.connect import connect
 from lib.kafka.partitions import parse_partitions
-from lib.kafka.retry import ask_until_answered
 from lib.kafka.rights import Right, list_rights
-from lib.kafka.topic_limits import Finding, Severity, TopicFacts, judge_topics
+from lib.kafka.topic_limits import judge_topics
+from lib.kafka.view import KafkaView, look_at_kafka
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class KafkaFacts:
-    """The facts about the cluster that the checks have found.
-
-    Attributes:
-        brokers: the ids of the brokers.
-        partitions: topic → number of its partitions.
-    """
-
-    brokers: Sequence[int]
-    partitions: Mapping[str, int]
-
-
-def check_kafka(settings: ScoreStreamSettings) -> KafkaFacts:
+def check_kafka(settings: ScoreStreamSettings) -> KafkaView:
     """Make sure that the job can sign in, has its rights, and that its topics take its messages.
 
     Findings that do not stop the job are logged. Brokers do not tell the right to the transactional
@@ -61,8 +34,17 @@ def check_kafka(settings: ScoreStreamSettings) -> KafkaFacts:
             commands to change it.
     """
     settings.cluster.for_spark()
-    admin = connect(settings.cluster)
-    rights = list_rights(
+    view = look_at_kafka(connect(settings.cluster), list_own_rights(settings))
+    refuse_missing_topics(settings.cluster, view.missing)
+    _refuse_lacking_rights(settings.cluster, view.lacking)
+    report_findings(judge_kafka(view, settings))
+    _report_unchecked(view.unchecked, settings.cluster.principal)
+    return view
+
+
+def list_own_rights(settings: ScoreStreamSettings) -> tuple[Right, ...]:
+    """List the rights that the job needs with these settings."""
+    return list_rights(
         input_topic=settings.input_topic,
         output_topic=settings.output_topic,
         dead_letter_topic=settings.dead_letter_topic,
@@ -70,16 +52,21 @@ def check_kafka(settings: ScoreStreamSettings) -> KafkaFacts:
         delivery=settings.delivery,
         executors_commit=settings.commit == "executor",
     )
-    topics = check_rights(admin, settings.cluster, rights)
-    brokers = list_brokers(admin)
-    hidden, findings = check_limits(admin, settings, topics, brokers=len(brokers))
-    report_findings(findings)
-    tells_settings = warn_of_old_brokers(admin, brokers)
-    unchecked = [right for right in rights if right.name in hidden and right.is_optional]
-    if not tells_settings:
-        unchecked += [right for right in rights if right.kind == "cluster"]
-    _report_unchecked(unchecked, settings.cluster.principal)
-    return KafkaFacts(brokers, {name: len(it.partitions) for name, it in topics.items()})
+
+
+def judge_kafka(view: KafkaView, settings: ScoreStreamSettings) -> list[Finding]:
+    """Compare the topics' settings and the brokers' versions with the job's needs."""
+    findings = []
+    names = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
+    if view.topics.keys() >= set(names):
+        findings += judge_topics(
+            *map(view.find_facts, names),
+            brokers=len(view.brokers),
+            is_envelope=settings.dead_letter_format == "envelope",
+        )
+    if view.broker_settings:
+        findings.append(judge_versions(find_versions(view.broker_settings)))
+    return findings
 
 
 def count_partitions(settings: ScoreStreamSettings) -> int:
@@ -99,73 +86,14 @@ def count_partitions(settings: ScoreStreamSettings) -> int:
         raise KafkaSetupError(f"topic {topic}: {error.args[0].str()}") from error
 
 
-def check_rights(
-    admin: AdminClient, cluster: Cluster, rights: Sequence[Right]
-) -> dict[str, TopicDescription]:
-    """Make sure that the topics exist and that the user has its rights on topics and group.
-
-    Args:
-        admin: a client of the job's user.
-        cluster: the cluster of the client, for messages.
-        rights: the rights that the job needs; see ``lib.kafka.rights``.
-
-    Returns:
-        Topic → description.
-
-    Raises:
-        KafkaSetupError: topics or rights are missing; the error names each, and the command for it.
-    """
-    names = dict.fromkeys(right.name for right in rights if right.kind == "topic")
-    topics, allowed, missing = _describe_topics(admin, names)
-    refuse_missing_topics(cluster, missing)
-    lacking = []
-    for right in rights:
-        if right.kind == "transactional id" or right.is_optional:
-            continue
-        if right.kind == "topic":
-            operations = allowed[right.name]
-        else:
-            operations = _describe_group(admin, right.name)
-        if operations is not None and right.operation not in operations:
-            lacking.append(right)
+def _refuse_lacking_rights(cluster: Cluster, lacking: Sequence[Right]) -> None:
+    """Raise KafkaSetupError if rights are lacking; it names each, and the command for it."""
     if lacking:
         raise KafkaSetupError(
             f"{cluster.principal} lacks {', '.join(map(str, lacking))}"
             f" at {cluster.bootstrap_servers}",
             hint=" && ".join(right.command(cluster.principal) for right in lacking),
         )
-    return topics
-
-
-def check_limits(
-    admin: AdminClient,
-    settings: ScoreStreamSettings,
-    topics: dict[str, TopicDescription],
-    *,
-    brokers: int,
-) -> tuple[list[str], list[Finding]]:
-    """Compare the topics' settings with the job's needs; see ``lib.kafka.topic_limits``.
-
-    Returns:
-        The topics whose settings the user has no right to see, and the findings about the others.
-    """
-    names = [settings.input_topic, settings.output_topic, settings.dead_letter_topic]
-    values = _read_settings(admin, names)
-    hidden = [name for name in dict.fromkeys(names) if not values[name]]
-    facts = {
-        name: TopicFacts(
-            name,
-            min(len(partition.replicas) for partition in topics[name].partitions),
-            values[name],
-        )
-        for name in names
-    }
-    findings = judge_topics(
-        *(facts[name] for name in names),
-        brokers=brokers,
-        is_envelope=settings.dead_letter_format == "envelope",
-    )
-    return hidden, findings
 
 
 def _report_unchecked(lacking: Sequence[Right], principal: str) -> None:
@@ -189,85 +117,12 @@ def report_findings(findings: Sequence[Finding]) -> None:
     Raises:
         KafkaSetupError: nothing could be written to a topic.
     """
-    for finding in findings:
+    troubles = list_troubles(findings)
+    for finding in troubles:
         if finding.severity is not Severity.ERROR:
             is_warning = finding.severity is Severity.WARNING
             level = logging.WARNING if is_warning else logging.INFO
             logger.log(level, "%s (%s)", finding.text, finding.hint)
-    for finding in findings:
+    for finding in troubles:
         if finding.severity is Severity.ERROR:
             raise KafkaSetupError(finding.text, hint=finding.hint)
-
-
-def _describe_topics(
-    admin: AdminClient, names: Iterable[str]
-) -> tuple[dict[str, TopicDescription], dict[str, frozenset[str] | None], list[str]]:
-    """Read (topic → description, topic → operations or None if unknown, missing topics)."""
-    topics: dict[str, TopicDescription] = {}
-    allowed: dict[str, frozenset[str] | None] = {}
-    missing = []
-    answers = admin.describe_topics(
-        TopicCollection(list(names)),
-        include_authorized_operations=True,
-        request_timeout=ANSWER_TIMEOUT_S,
-    )
-    for name, answer in answers.items():
-        try:
-            topics[name] = answer.result()
-            allowed[name] = _spell(topics[name].authorized_operations)
-        except KafkaException as error:
-            # A user from whom a topic is hidden cannot find out whether it exists.
-            if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                allowed[name] = frozenset()
-            elif error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                missing.append(name)
-            else:
-                raise KafkaSetupError(f"topic {name}: {error.args[0].str()}") from error
-    return topics, allowed, missing
-
-
-def _describe_group(admin: AdminClient, name: str) -> frozenset[str] | None:
-    """Read the operations that the user has on a group; None if the brokers do not tell."""
-
-    def ask() -> frozenset[str] | None:
-        (answer,) = admin.describe_consumer_groups(
-            [name], include_authorized_operations=True, request_timeout=ANSWER_TIMEOUT_S
-        ).values()
-        return _spell(answer.result().authorized_operations)
-
-    try:
-        # The first question about a group makes a new cluster create the topic of groups.
-        return ask_until_answered(
-            ask,
-            lambda error: error.code() == KafkaError.COORDINATOR_NOT_AVAILABLE,
-            ANSWER_TIMEOUT_S,
-        )
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-            return frozenset()
-        # This looks at rights only. The sink meets whatever else is wrong, and reports it.
-        logger.info("group %s not described error=%s", name, error.args[0].name())
-        return None
-
-
-def _spell(operations: Iterable[Enum] | None) -> frozenset[str] | None:
-    return None if operations is None else frozenset(it.name for it in operations)
-
-
-def _read_settings(admin: AdminClient, names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Read topic → its settings; empty if the user has no right or the brokers do not tell."""
-    resources = [ConfigResource(ResourceType.TOPIC, name) for name in dict.fromkeys(names)]
-    answers: dict[ConfigResource, Future[dict[str, ConfigEntry]]] = admin.describe_configs(
-        resources, request_timeout=ANSWER_TIMEOUT_S
-    )
-    found: dict[str, dict[str, str]] = {}
-    for resource, answer in answers.items():
-        try:
-            entries = answer.result()
-        except KafkaException:
-            found[resource.name] = {}
-        else:
-            found[resource.name] = {
-                key: entry.value for key, entry in entries.items() if entry.value is not None
-            }
-    return found

@@ -107,7 +107,7 @@ def start_stream(
     rejections = RejectionWatch(contract, reader)
     places = (settings.checkpoint, *list_local_folders(spark))
     if route.commit == "spark":
-        source = _source(settings, _find_start(spark, settings))
+        source = _source(settings, find_start(spark, settings))
         query = AtLeastOnceQuery(spark, settings, source, output, plan)
         stream = RunningQuery(
             lambda: start(query.build_writer(), is_real_time=query.is_real_time),
@@ -121,7 +121,7 @@ def start_stream(
             failures=failures,
         )
     else:
-        chosen = replace(_exactly_once(settings, route.commit), on_step=on_step)
+        chosen = replace(build_sink_settings(settings, route.commit), on_step=on_step)
         sink = ExactlyOnceSink(spark, chosen)
         stream = RunningQuery(
             *(start_exactly_once, restarts, guard, sink),
@@ -171,8 +171,13 @@ def _planned_for(spark: SparkSession, route: Route) -> Iterator[None]:
         spark.conf.set(_WHOLE_STAGE, before)
 
 
-def _find_start(spark: SparkSession, settings: ScoreStreamSettings) -> str | Mapping[int, int]:
-    """Find where Spark starts without a checkpoint, in one of the forms that its source takes."""
+def find_start(spark: SparkSession, settings: ScoreStreamSettings) -> str | Mapping[int, int]:
+    """Find where Spark starts without a checkpoint, in one of the forms that its source takes.
+
+    Raises:
+        SettingsError: the topic has no such position.
+        KafkaSetupError: the brokers do not tell.
+    """
     position = parse_position(settings.starting_offsets)
     if isinstance(position, str):
         return position
@@ -198,7 +203,8 @@ def _source(settings: ScoreStreamSettings, start: str | Mapping[int, int]) -> Ka
     )
 
 
-def _exactly_once(settings: ScoreStreamSettings, commit: Commit) -> ExactlyOnceSettings:
+def build_sink_settings(settings: ScoreStreamSettings, commit: Commit) -> ExactlyOnceSettings:
+    """Build the settings of the exactly-once sink from those of the job."""
     return ExactlyOnceSettings(
         bootstrap_servers=settings.bootstrap_servers,
         query_name=settings.query_name,

@@ -15,11 +15,11 @@ from pyspark.sql import SparkSession
 
 from lib import __version__
 from lib.background import Background
+from lib.kafka.view import KafkaView
 from lib.score.base import ModelBackend
 from lib.settings.command import START_LOGGER
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.setup.places import IS_INSTALLED, PROJECT_ROOT
-from lib.stream.preflight import KafkaFacts
 from lib.stream.route import Route
 from lib.stream.running_query import RunningQuery
 from lib.waiting import Reminder
@@ -67,17 +67,17 @@ class StartLog(Background):
             *(__version__, find_commit() or "unknown", pyspark_version, platform.python_version()),
         )
 
-    def tell_kafka(self, settings: ScoreStreamSettings, facts: KafkaFacts) -> None:
+    def tell_kafka(self, settings: ScoreStreamSettings, view: KafkaView) -> None:
         """Tell brokers and topics."""
         protocol = settings.kafka.get("security.protocol", "PLAINTEXT").upper()
         logger.info(
             "brokers %s at %s, %s",
-            *(", ".join(map(str, facts.brokers)), settings.bootstrap_servers, protocol),
+            *(", ".join(map(str, view.brokers)), settings.bootstrap_servers, protocol),
         )
         logger.info(
             "topics %s -> %s, dead letters %s",
             *(
-                f"{name} (partitions: {facts.partitions[name]})"
+                f"{name} (partitions: {view.partitions[name]})"
                 for name in (
                     settings.input_topic,
                     settings.output_topic,

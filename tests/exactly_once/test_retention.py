@@ -14,8 +14,8 @@ from confluent_kafka import OFFSET_INVALID
 from pyspark.sql import SparkSession
 
 from lib.kafka.admin import build_admin
+from lib.kafka.broker_settings import find_shortest_retention_s
 from lib.kafka.cluster import Cluster
-from lib.kafka.retention import find_shortest_retention_s
 from lib.kafka.topics import create_topics
 from lib.tools.broker import EmbeddedBroker
 from tests.exactly_once.copying import Copying, answers, build_copying, orders

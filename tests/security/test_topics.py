@@ -7,7 +7,8 @@ import logging
 import pytest
 
 from lib.errors import KafkaSetupError
-from lib.kafka.topic_limits import Finding, Severity, TopicFacts, judge_topics
+from lib.findings import Finding, Severity, list_troubles
+from lib.kafka.topic_limits import TopicFacts, judge_source, judge_topics
 from lib.stream.preflight import report_findings
 
 SAFE = {"min.insync.replicas": "2", "max.message.bytes": "1048588"}
@@ -23,7 +24,7 @@ def judge(
     brokers: int = 3,
     is_envelope: bool = False,
 ) -> list[tuple[str, str, str]]:
-    """Return (severity, text, hint) of each finding."""
+    """Return (severity, text, hint) of each finding that something is wrong."""
     found = judge_topics(
         source,
         output or TopicFacts("out", 3, SAFE),
@@ -31,7 +32,7 @@ def judge(
         brokers=brokers,
         is_envelope=is_envelope,
     )
-    return [(finding.severity.name, finding.text, finding.hint) for finding in found]
+    return [(it.severity.name, it.text, it.hint) for it in list_troubles(found)]
 
 
 def test_topics_that_hold_the_promise_are_not_spoken_of() -> None:
@@ -149,6 +150,63 @@ def test_dead_letters_need_room_for_the_record_and_what_is_added(
         )
 
 
+def test_what_was_compared_is_told_of_good_topics_too() -> None:
+    found = judge_topics(
+        SOURCE, TopicFacts("out", 3, SAFE), TopicFacts("dead", 3, ROOMY), brokers=3
+    )
+
+    assert [(it.severity.name, it.check, it.found, it.expected) for it in found] == [
+        (
+            *("OK", "topic out: replicas", "3, min.insync.replicas=2"),
+            "3, with min.insync.replicas=2 of them",
+        ),
+        (
+            *("OK", "topic dead: replicas", "3, min.insync.replicas=2"),
+            "3, with min.insync.replicas=2 of them",
+        ),
+        (
+            *("OK", "topic dead: max.message.bytes", "2097152"),
+            "at least 1064972, for a dead letter of a record of 1048588 bytes",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"max.message.bytes": "1048588", "retention.ms": "604800000"}, []),
+        ({"max.message.bytes": "66560", "retention.ms": "259200001"}, []),
+        ({"retention.ms": "-1", "retention.bytes": "-1"}, []),
+        ({"retention.ms": "3600000", "cleanup.policy": "compact"}, ["cleanup.policy"]),
+        ({"max.message.bytes": "66559"}, ["max.message.bytes"]),
+        ({"retention.ms": "259200000"}, ["retention.ms"]),
+        ({"retention.ms": "-1", "retention.bytes": "1000"}, ["retention.bytes"]),
+        ({}, []),
+    ],
+)
+def test_the_input_holds_the_largest_record_and_outlasts_an_outage(
+    settings: dict[str, str], found: list[str]
+) -> None:
+    source = TopicFacts("in", 3, settings)
+
+    judged = judge_source(source, max_bytes=65_536, outage_s=72 * 3600)
+
+    assert [it.check for it in list_troubles(judged)] == [f"topic in: {name}" for name in found]
+
+
+def test_a_retention_below_the_outage_names_both_and_the_way_out() -> None:
+    (found,) = judge_source(
+        TopicFacts("in", 3, {"retention.ms": "86400000"}), max_bytes=1, outage_s=72 * 3600
+    )
+
+    assert (found.severity, found.found) == (Severity.WARNING, "24 h")
+    assert found.expected == "more than 72 h, the expected outage"
+    assert found.hint == (
+        "kafka-configs.sh --alter --entity-type topics --entity-name in"
+        " --add-config retention.ms=518400000"
+    )
+
+
 def test_what_nobody_may_know_is_not_judged() -> None:
     hidden = TopicFacts("out", 3, {})
 
@@ -165,9 +223,10 @@ def test_warnings_are_logged_notes_are_quiet_and_errors_end_the_start(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     findings = [
-        Finding(Severity.NOTE, "good to know", "rest"),
-        Finding(Severity.ERROR, "cannot be", "change it"),
-        Finding(Severity.WARNING, "has a hole", "mend it"),
+        Finding(Severity.NOTE, "a", "b", "c", "good to know", "rest"),
+        Finding(Severity.ERROR, "a", "b", "c", "cannot be", "change it"),
+        Finding.ok("a", "b"),
+        Finding(Severity.WARNING, "a", "b", "c", "has a hole", "mend it"),
     ]
 
     with (

@@ -12,7 +12,6 @@ import pytest
 
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.setup.places import PROJECT_ROOT
-from lib.stream.preflight import KafkaFacts
 from lib.stream.route import Route
 from lib.stream.start_log import StartLog, describe_positions, find_commit
 from tests.support.waiting import wait_until
@@ -40,9 +39,8 @@ SETTINGS: dict[str, Any] = {
 
 def test_brokers_topics_and_model_have_a_line_each(caplog: pytest.LogCaptureFixture) -> None:
     log = StartLog()
-    log.tell_kafka(
-        ScoreStreamSettings(**SETTINGS), KafkaFacts([1, 2, 3], {"in": 12, "out": 4, "dead": 1})
-    )
+    view: Any = SimpleNamespace(brokers=[1, 2, 3], partitions={"in": 12, "out": 4, "dead": 1})
+    log.tell_kafka(ScoreStreamSettings(**SETTINGS), view)
     scorer: Any = SimpleNamespace(scored_by="churn@7/sql", threshold=0.33)
     log.tell_model(scorer, Route("workers", "jvm", "driver", ""))
 

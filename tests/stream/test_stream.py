@@ -5,12 +5,12 @@ import pytest
 from lib.errors import SettingsError
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
-from lib.stream.start import _exactly_once
+from lib.stream.start import build_sink_settings
 
 
 def test_time_and_size_of_transactions_are_the_jobs_settings() -> None:
     options = ["--transaction-timeout", "300", "--part-bytes", "2000000"]
-    found = _exactly_once(load_settings(ScoreStreamSettings, options, {}), "executor")
+    found = build_sink_settings(load_settings(ScoreStreamSettings, options, {}), "executor")
 
     assert found.commit == "executor"
     assert (found.transaction_timeout_s, found.part_bytes) == (300.0, 2_000_000)

@@ -20,7 +20,7 @@ from lib.errors import (
     SettingsError,
     SinkError,
 )
-from lib.file_errors import check_folder, find_local_path
+from lib.file_errors import check_folder, find_local_path, look_at_folder
 from lib.spark.root_cause import find_root_cause
 
 #: It sets permissions in Java; ``./spark-submit.sh`` puts it on the class path and tells Spark.
@@ -34,6 +34,8 @@ _DENIED = re.compile(
     "AccessControl|AccessDenied|Permission denied|Read-only file system|Operation not permitted"
     "|NotDirectory|Not a directory|not a directory"
 )
+
+_NOT_WRITTEN = "the checkpoint cannot be written"
 
 
 def prefer_plain_files(spark: SparkSession, location: str) -> None:
@@ -64,6 +66,7 @@ class CheckpointFiles:
         # once, because each package name is searched for in every jar.
         jvm: Any = spark._jvm
         self._new_path: Any = jvm.org.apache.hadoop.fs.Path
+        self._jvm: Any = jvm
         self._read_stream: Any = jvm.org.apache.commons.io.IOUtils.toString
         self._location = location
         self._root = self._new_path(location)
@@ -148,19 +151,44 @@ class CheckpointFiles:
             except Py4JJavaError as error:
                 raise self._explain_refusal(self.name(folder), find_root_cause(error)) from error
 
+    def check_access(self) -> None:
+        """Make sure that this user may write in the folder, or make it, without writing anything.
+
+        Raises:
+            SettingsError: this user must not write; names the folder.
+            QueryFailedError: the file system cannot be read now.
+        """
+        local = find_local_path(self._location)
+        try:
+            if local is not None:
+                look_at_folder(Path(local))
+                return
+            actions: Any = self._jvm.org.apache.hadoop.fs.permission.FsAction
+            self._files.access(self._find_existing(), actions.WRITE_EXECUTE)
+        except FileError as error:
+            raise SettingsError(f"{_NOT_WRITTEN}: {error.message}", hint=error.hint) from error
+        except Py4JJavaError as error:
+            raise self._explain_refusal(self._location, find_root_cause(error)) from error
+
+    def _find_existing(self) -> Any:
+        """Return the path of the checkpoint, or of the nearest folder above it that exists."""
+        path = self._root
+        while path.getParent() is not None and not self._files.exists(path):
+            path = path.getParent()
+        return path
+
     def _explain_refusal(self, folder: str, cause: str) -> ScoringError:
         """Build the error about a folder that Hadoop cannot write, for which Java gives a cause."""
-        what = "the checkpoint cannot be written"
         local = find_local_path(folder)
         if local is not None:
             # Java does not say why it makes no folder, and knows no devices.
             try:
                 check_folder(Path(local))
             except DiskFullError as error:
-                return QueryFailedError(f"{what}: {error.message}", hint=error.hint)
+                return QueryFailedError(f"{_NOT_WRITTEN}: {error.message}", hint=error.hint)
             except FileError as error:
-                return SettingsError(f"{what}: {error.message}", hint=error.hint)
-        message = f"{what}: {folder}: {cause}"
+                return SettingsError(f"{_NOT_WRITTEN}: {error.message}", hint=error.hint)
+        message = f"{_NOT_WRITTEN}: {folder}: {cause}"
         if _DENIED.search(cause):
             hint = "let this user write there, or name another --checkpoint"
             return SettingsError(message, hint=hint)

@@ -52,6 +52,15 @@ class CheckpointReader:
         """
         self._files.check_writable(_NOTES, "offsets", "commits")
 
+    def check_access(self) -> None:
+        """Make sure that this user may write here, without writing anything.
+
+        Raises:
+            SettingsError: this user must not write; the error names the folder.
+            QueryFailedError: the file system cannot be read now.
+        """
+        self._files.check_access()
+
     def look(self) -> CheckpointFinding:
         """Find where Spark would begin its next batch, or why it cannot begin one.
 
@@ -74,7 +83,6 @@ class CheckpointReader:
         Raises:
             ResumeRefusedError: the checkpoint is damaged; the error names the file.
         """
-        self.check_writable()
         found = self.look()
         if isinstance(found, CheckpointDamage):
             raise ResumeRefusedError(

@@ -81,12 +81,12 @@ def find_overlaps(
     return found
 
 
-def warn_of_overlaps(
+def list_overlaps(
     admin: AdminClient, settings: TransactionSettings, mine: Collection[int]
-) -> None:
-    """Log a warning for each other query that is seen to be alive on the same partitions.
+) -> list[Overlap]:
+    """List the other queries that are seen to be alive on the same partitions.
 
-    There is no warning where the user has no right to see other groups.
+    There are none where the user has no right to see other groups.
 
     Args:
         admin: a client of the cluster.
@@ -97,8 +97,15 @@ def warn_of_overlaps(
         stamps = _read_stamps(admin, settings)
     except KafkaException as error:
         logger.info("other groups are not shown error=%s", error)
-        return
-    for overlap in find_overlaps(stamps, mine, time.time()):
+        return []
+    return find_overlaps(stamps, mine, time.time())
+
+
+def warn_of_overlaps(
+    admin: AdminClient, settings: TransactionSettings, mine: Collection[int]
+) -> None:
+    """Log a warning for each of :func:`list_overlaps`."""
+    for overlap in list_overlaps(admin, settings, mine):
         logger.warning("%s", overlap.describe(settings.source_topic))
 
 

@@ -22,7 +22,7 @@ from lib.exactly_once.start.takeover import Takeover, take_over
 from lib.exactly_once.transaction.group_offsets import look_at_group
 from lib.exactly_once.transaction.keep_alive import KeepAlive
 from lib.exactly_once.transaction.settings import ExactlyOnceSettings
-from lib.kafka.retention import find_shortest_retention_s
+from lib.kafka.broker_settings import find_shortest_retention_s
 
 logger = logging.getLogger(__name__)
 

@@ -205,17 +205,20 @@ def check_snapshot(settings: ExactlyOnceSettings, snapshot: Snapshot) -> bool:
     )
 
 
-def refuse_early(settings: ExactlyOnceSettings, snapshot: Snapshot) -> None:
+def refuse_early(settings: ExactlyOnceSettings, snapshot: Snapshot) -> ResumePlan | None:
     """Refuse a start that can be refused before older runs are fenced.
+
+    Returns:
+        The plan, unless a transaction is pending.
 
     Raises:
         ResumeRefusedError: checkpoint, offsets and stamps contradict each other.
     """
     if snapshot.is_stable:
-        decide(settings, snapshot)
-    else:
-        # Whether a dead run's transaction was committed is known only after fencing.
-        check_snapshot(settings, snapshot)
+        return decide(settings, snapshot)
+    # Whether a dead run's transaction was committed is known only after fencing.
+    check_snapshot(settings, snapshot)
+    return None
 
 
 def decide(

@@ -25,7 +25,7 @@ from lib.exactly_once.transaction.fencing import Fencing
 from lib.exactly_once.transaction.producer import TransactionalProducer, open_producer
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.kafka.admin import build_admin
-from lib.kafka.retention import find_shortest_retention_s
+from lib.kafka.broker_settings import find_shortest_retention_s
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from lib.errors import KafkaSetupError, SetupError
 from lib.exactly_once.transaction.producer import open_producer
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.kafka.admin import build_admin, list_brokers, list_partitions, read_ends
-from lib.kafka.broker_version import read_versions
+from lib.kafka.broker_settings import find_versions, read_broker_settings
 from lib.kafka.cluster import Cluster
 from lib.kafka.topics import create_topics
 from lib.setup.places import PROJECT_ROOT
@@ -81,7 +81,8 @@ def test_three_brokers_are_one_cluster_that_goes_on_without_one_of_them() -> Non
         wait_until(lambda: count_replicas(admin, "kept") == {3}, _ANSWER_TIMEOUT_S)
         assert read_topic_setting(admin, "kept", "min.insync.replicas") == "2"
         # The check for old brokers asks each broker.
-        assert read_versions(admin, list_brokers(admin)) == {1: None, 2: None, 3: None}
+        settings = read_broker_settings(admin, list_brokers(admin))
+        assert find_versions(settings) == {1: None, 2: None, 3: None}
         first, second, third = (broker.pid_of(it) for it in broker.node_ids)
 
         broker.kill(2)
