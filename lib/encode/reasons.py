@@ -105,7 +105,7 @@ def _find_largest(columns: Sequence[Integers], count: int) -> list[Integers]:
 
     Args:
         columns: one integer of each row in each, int64 [n]; they are changed.
-        count: how many are found, at most as many as there are columns.
+        count: the number of integers, at most that of the columns.
     """
     found: list[Integers] = []
     for rest in columns:
