@@ -177,7 +177,7 @@ def test_a_look_at_a_folder_tells_whether_it_could_be_written_and_writes_nothing
         look_at_folder(file / "new")
     assert measure_free_bytes(full / "new") < 64 * 1024
     make_read_only(full)
-    with pytest.raises(FileError, match="small disk: .* can only be read"):
+    with pytest.raises(FileError, match=r"small disk: .* can only be read"):
         look_at_folder(full)
 
     assert sorted(it.name for it in open_tmp_path.iterdir()) == ["file", "locked", "small disk"]

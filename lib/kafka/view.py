@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class KafkaView:
-    """What brokers tell of a job's cluster, topics and rights. Nothing is changed by asking.
+    """The cluster, topics and rights of a job, as brokers tell them. Asking changes nothing.
 
     Attributes:
         rights: all rights that the job needs.
