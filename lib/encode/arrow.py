@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -20,11 +20,12 @@ import pyarrow.compute as pc
 from lib.decode.engines.arrow import DecodedBatch
 from lib.encode.reasons import ReasonWriter
 from lib.messages import dead_letter as messages
-from lib.messages.columns import HEADERS_ARROW, MESSAGE_SCHEMA
+from lib.messages.columns import COUNTED_SCHEMA, HEADERS_ARROW, MESSAGE_SCHEMA
 from lib.messages.dead_letter import STAGE_OF, DeadLetterFormat, ErrorType, MessageSettings
 from lib.messages.effects import Reasons
 from lib.messages.framing import find_framing
 from lib.messages.header_text import Header, parse_headers
+from lib.messages.tally import NO_PROBABILITY, spell_rejection
 from lib.record.contract import Contract
 from lib.record.prediction import (
     LAST_MICROSECOND,
@@ -62,7 +63,8 @@ def encode_batch(
             that shall say it.
 
     Returns:
-        The messages: [n_rows] of :data:`MESSAGE_SCHEMA`.
+        The messages: [n_rows] of :data:`MESSAGE_SCHEMA`, or of :data:`COUNTED_SCHEMA` if the
+        settings say that they are counted.
     """
     is_scored = (probabilities >= 0) & (probabilities <= 1)
     rank = np.full(records.num_rows, -1, dtype=np.int64)
@@ -96,7 +98,18 @@ def encode_batch(
             )
     columns = [topics, records["source_key"], values, headers]
     columns += [records[name] for name in ("source_topic", "source_partition", "source_offset")]
-    return pa.RecordBatch.from_arrays(columns, schema=MESSAGE_SCHEMA)
+    if not output.is_counted:
+        return pa.RecordBatch.from_arrays(columns, schema=MESSAGE_SCHEMA)
+    labels = settings.contract.positive_label, settings.contract.negative_label
+    outcomes = _choose(probabilities, settings, *labels)
+    event_times = _read_times(decoded.event_times)
+    if failed:
+        rejections = [_name_rejection(decoded.violations.get(position, ())) for position in failed]
+        outcomes = pa.concat_arrays([outcomes, pa.array(rejections)]).take(pa.array(place))
+        no_times = pa.nulls(len(failed), pa.int64())
+        event_times = pa.concat_arrays([event_times, no_times]).take(pa.array(place))
+    columns += [outcomes, _read_record_times(records), event_times]
+    return pa.RecordBatch.from_arrays(columns, schema=COUNTED_SCHEMA)
 
 
 def _encode_predictions(
@@ -111,8 +124,9 @@ def _encode_predictions(
     parts: dict[Part, pa.StringArray | str] = {
         Part.IDENTIFIER: _quote(decoded.identifiers),
         Part.PROBABILITY: _format_probabilities(probabilities),
-        Part.LABEL: pc.if_else(
-            pa.array(are_positive(probabilities, settings.threshold)),
+        Part.LABEL: _choose(
+            probabilities,
+            settings,
             _json_text(contract.positive_label),
             _json_text(contract.negative_label),
         ),
@@ -162,15 +176,53 @@ def _format_probabilities(probabilities: npt.NDArray[np.float64]) -> pa.StringAr
     return pc.binary_join_element_wise(whole, pc.utf8_slice_codeunits(digits, 1), ".")
 
 
+def _choose(
+    probabilities: npt.NDArray[np.float64], settings: MessageSettings, positive: str, negative: str
+) -> pa.StringArray:
+    """Choose one of two texts by the label of each valid record: [m]."""
+    is_positive = pa.array(are_positive(probabilities, settings.threshold))
+    return pc.if_else(is_positive, positive, negative)
+
+
+def _find_kafka_times(times: pa.TimestampArray) -> pa.TimestampArray:
+    """Find the timestamps of records in milliseconds; null for one that is no time."""
+    micros = times.cast(pa.int64())
+    is_time = pc.and_(pc.greater_equal(micros, 0), pc.less_equal(micros, LAST_MICROSECOND))
+    return pc.if_else(is_time, times, None).cast(pa.timestamp("ms"), safe=False)
+
+
+def _read_record_times(records: pa.RecordBatch) -> pa.Int64Array:
+    return _find_kafka_times(records["source_timestamp"]).cast(pa.int64())
+
+
+def _read_times(texts: pa.StringArray) -> pa.Int64Array:
+    """Read event times as milliseconds since 1970; null for a text that is no time."""
+    try:
+        return texts.cast(pa.timestamp("ms", "UTC")).cast(pa.int64())
+    except pa.ArrowInvalid:  # not all are times, or not all have a zone
+        return pa.array([_read_time(text) for text in texts.to_pylist()], pa.int64())
+
+
+def _read_time(text: str | None) -> int | None:
+    try:
+        time = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1_000)
+
+
+def _name_rejection(violations: Sequence[Violation]) -> str:
+    if not violations:
+        return spell_rejection(NO_PROBABILITY, "")
+    return spell_rejection(violations[0].rule, violations[0].field)
+
+
 def _find_event_times(records: pa.RecordBatch, decoded: DecodedBatch) -> pa.StringArray:
     """Find the event times as JSON strings; null if neither the record nor Kafka has one."""
     times = decoded.event_times
     if times.null_count:
-        kafka = records["source_timestamp"].filter(pa.array(decoded.valid))
-        micros = kafka.cast(pa.int64())
-        is_time = pc.and_(pc.greater_equal(micros, 0), pc.less_equal(micros, LAST_MICROSECOND))
-        milliseconds = pc.if_else(is_time, kafka, None).cast(pa.timestamp("ms"), safe=False)
-        times = pc.coalesce(times, pc.strftime(milliseconds, "%Y-%m-%dT%H:%M:%SZ"))
+        kafka = _find_kafka_times(records["source_timestamp"].filter(pa.array(decoded.valid)))
+        times = pc.coalesce(times, pc.strftime(kafka, "%Y-%m-%dT%H:%M:%SZ"))
     return _quote(times)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lib.encode.reasons_expr import reasons_expr
 from lib.messages import dead_letter as messages
-from lib.messages.columns import HEADERS_TYPE
+from lib.messages.columns import EVENT_TIME, HEADERS_TYPE, OUTCOME, RECORD_TIME
 from lib.messages.dead_letter import (
     STAGE_OF,
     DeadLetterFormat,
@@ -16,6 +18,7 @@ from lib.messages.dead_letter import (
     OutputSettings,
 )
 from lib.messages.framing import HEAD_BYTES, list_framings
+from lib.messages.tally import NO_PROBABILITY, spell_rejection
 from lib.record.checks import anchor
 from lib.record.contract import Contract
 from lib.record.prediction import FIXED_NAMES, LAST_MICROSECOND, MILLION, Part, list_fields
@@ -34,7 +37,8 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
         settings: the topics, the format and the model.
 
     Returns:
-        The messages, with the columns of :data:`lib.messages.columns.MESSAGE_SCHEMA`.
+        The messages, with the columns of :data:`lib.messages.columns.MESSAGE_SCHEMA`, or of
+        ``COUNTED_SCHEMA`` if the settings say that they are counted.
     """
     output = settings.output
     is_scored = (F.size("violations") == 0) & F.coalesce(
@@ -50,6 +54,7 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
         dead_value, dead_headers = envelope_expr(error, message, output), F.lit(None)
     value = F.when(is_prediction, prediction.cast("binary")).otherwise(dead_value)
     topic = F.when(is_prediction, output.output_topic).otherwise(output.dead_letter_topic)
+    counts = list(tally_exprs(settings, is_prediction)) if output.is_counted else []
     return rows.select(
         topic.alias("topic"),
         F.col("source_key").alias("key"),
@@ -58,24 +63,49 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
         "source_topic",
         "source_partition",
         "source_offset",
+        *counts,
     )
+
+
+def tally_exprs(settings: MessageSettings, is_prediction: Column) -> Iterator[Column]:
+    """Build the columns by which messages are counted; see :mod:`lib.messages.tally`."""
+    first = F.try_element_at(F.col("violations"), F.lit(1))
+    rejection = F.concat_ws(":", first.getField("rule"), first.getField("field"))
+    no_probability = F.lit(spell_rejection(NO_PROBABILITY, ""))
+    reason = F.when(F.size("violations") == 0, no_probability).otherwise(rejection)
+    yield F.when(is_prediction, label_expr(settings)).otherwise(reason).alias(OUTCOME)
+    is_time = F.unix_micros("source_timestamp").between(0, LAST_MICROSECOND)
+    yield F.when(is_time, F.unix_millis("source_timestamp")).alias(RECORD_TIME)
+    time = settings.contract.event_time
+    event_time = F.lit(None).cast("timestamp")
+    if time is not None:
+        event_time = F.when(is_prediction, F.try_to_timestamp(F.col(quote(time.name))))
+    yield F.unix_millis(event_time).alias(EVENT_TIME)
+
+
+def millionths_expr() -> Column:
+    """Build what :func:`lib.record.prediction.count_millionths` computes, by a million."""
+    return F.floor(F.col("probability") * MILLION + 0.5) / MILLION
+
+
+def label_expr(settings: MessageSettings) -> Column:
+    """Build the label that the rounded probability stands for."""
+    contract = settings.contract
+    is_positive = millionths_expr() >= settings.threshold
+    return F.when(is_positive, contract.positive_label).otherwise(contract.negative_label)
 
 
 def prediction_expr(settings: MessageSettings) -> Column:
     """Build a JSON string of the fields in :mod:`lib.record.prediction`."""
     contract = settings.contract
-    # This does the same as ``lib.record.prediction.count_millionths``.
-    probability = F.floor(F.col("probability") * MILLION + 0.5) / MILLION
     is_time = F.unix_micros("source_timestamp").between(0, LAST_MICROSECOND)
     kafka_time = F.when(is_time, iso_utc_expr("source_timestamp"))
     time = contract.event_time
     parts = {
         Part.IDENTIFIER: F.col(quote(contract.identifier.name)),
         # A decimal keeps JSON free of exponents: 0.000010, not 1.0E-5.
-        Part.PROBABILITY: probability.cast("decimal(7,6)"),
-        Part.LABEL: F.when(probability >= settings.threshold, contract.positive_label).otherwise(
-            contract.negative_label
-        ),
+        Part.PROBABILITY: millionths_expr().cast("decimal(7,6)"),
+        Part.LABEL: label_expr(settings),
         Part.EVENT_TIME: kafka_time
         if time is None
         else F.coalesce(F.col(quote(time.name)), kafka_time),

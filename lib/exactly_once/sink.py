@@ -48,7 +48,13 @@ from lib.exactly_once.transaction.settings import ExactlyOnceSettings, Transacti
 from lib.exactly_once.transaction.writer import WriteReport
 from lib.kafka.admin import build_admin, read_topic_id
 from lib.kafka.connection.connect import connect
-from lib.messages.columns import COLLECTED_COLUMNS, COLUMN_TYPES, REQUIRED_COLUMNS, SOURCE_POSITION
+from lib.messages.columns import (
+    ALL_TYPES,
+    COLLECTED_COLUMNS,
+    REQUIRED_COLUMNS,
+    SOURCE_POSITION,
+    TALLY_COLUMNS,
+)
 from lib.source.kafka import KafkaSourceSettings, read_stream
 from lib.source.ranges import read_ranges
 from lib.spark.failed_query import build_query_error
@@ -68,6 +74,8 @@ _KEPT_REPORTS = 100
 _REREAD_BATCHES = 100
 
 
+#: A function that gets the report of each batch once it is written.
+OnReport = Callable[[WriteReport], None]
 # A function that makes the frame of messages of a frame of records.
 Remake = Callable[[DataFrame], DataFrame]
 
@@ -102,6 +110,10 @@ class ExactlyOnceSink:
     Args:
         spark: the Spark session.
         settings: the names, addresses, times and the commit strategy.
+        on_report: a function that is called after each batch that was written; None for none. If
+            there is one, messages need the columns of ``lib.messages.columns.TALLY_COLUMNS`` too,
+            and the report's ``tally`` counts the answers of this run, each once however often
+            batches or tasks are repeated.
 
     Example:
         sink = ExactlyOnceSink(spark, settings).start()
@@ -109,7 +121,12 @@ class ExactlyOnceSink:
         query = sink.write_stream(orders.select(...)).start()
     """
 
-    def __init__(self, spark: SparkSession, settings: ExactlyOnceSettings) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        settings: ExactlyOnceSettings,
+        on_report: OnReport | None = None,
+    ) -> None:
         self._spark = spark
         self._settings = settings
         self._checkpoint = CheckpointReader(spark, settings.checkpoint, settings.source_topic)
@@ -127,6 +144,9 @@ class ExactlyOnceSink:
         self._remake: Remake | None = None
         self._rereads_left = 0
         self._reports: dict[int, WriteReport] = {}
+        self._on_report = on_report
+        # Partition → the offset below which this run has counted the answers.
+        self._counted: dict[int, int] | None = None
         self.failure: ScoringError | None = None
 
     def start(self) -> Self:
@@ -182,6 +202,8 @@ class ExactlyOnceSink:
         assert self._lease is not None
         found = self._lease.acquire(admin, self._checkpoint, topic_id, self._distrust)
         self._plan, self._suspect_batch = found.plan, found.suspect_batch
+        if self._on_report is not None and self._counted is None:
+            self._counted = {partition: at or 0 for partition, at in self.positions.items()}
         self._distrust = None
         if found.plan.set_aside is not None:
             self._reports.clear()  # a new checkpoint counts batches from 0 again
@@ -256,7 +278,9 @@ class ExactlyOnceSink:
         """
         self._map_in_arrow, self._remake = map_in_arrow, remake
         _check_columns(messages, REQUIRED_COLUMNS if map_in_arrow is None else SOURCE_POSITION)
-        frame = _select_columns(messages) if map_in_arrow is None else messages
+        if map_in_arrow is None and self._on_report is not None:
+            _check_columns(messages, TALLY_COLUMNS)
+        frame = self._select_columns(messages) if map_in_arrow is None else messages
         check_plan(frame, is_by_tasks=self._settings.commit == "executor")
         return (
             frame.writeStream.foreachBatch(self)
@@ -279,9 +303,11 @@ class ExactlyOnceSink:
                 self._watch,
                 is_suspect=batch_id == self._suspect_batch,
                 map_in_arrow=self._map_in_arrow,
+                counted=self._counted,
             )
-            report = self._write(self._commit, self._limit(batch))
-            self._note(report)
+            batch = self._limit(batch)
+            report = self._write(self._commit, batch)
+            self._note(report, batch)
             self._note_end(planned.ends)
         except ScoringError as error:
             self._fail(error)
@@ -315,9 +341,22 @@ class ExactlyOnceSink:
         cluster, topic = self._settings.cluster, self._settings.source_topic
         records = read_ranges(self._spark, cluster, topic, batch.starts, batch.ends)
         frame = self._remake(records)
-        frame = _select_columns(frame) if batch.map_in_arrow is None else frame
+        frame = self._select_columns(frame) if batch.map_in_arrow is None else frame
         return commit.write(
             replace(batch, frame=frame, is_repeated=is_repeated, read_partitions=None)
+        )
+
+    def _select_columns(self, messages: DataFrame) -> DataFrame:
+        """Select and cast the columns that are collected; missing headers become null."""
+        present = messages.columns
+        names = COLLECTED_COLUMNS
+        if self._on_report is not None:
+            names += TALLY_COLUMNS
+        return messages.select(
+            *(
+                (F.col(name) if name in present else F.lit(None)).cast(ALL_TYPES[name]).alias(name)
+                for name in names
+            )
         )
 
     def _limit(self, batch: Batch) -> Batch:
@@ -342,8 +381,12 @@ class ExactlyOnceSink:
         """Return the report of a batch; None if it was not written, or is not among the last."""
         return self._reports.get(batch_id)
 
-    def _note(self, report: WriteReport) -> None:
+    def _note(self, report: WriteReport, batch: Batch) -> None:
         self._reports[report.batch_id] = report
+        if self._on_report is not None and self._counted is not None:
+            for partition, end in batch.ends.items():
+                self._counted[partition] = max(end, self._counted.get(partition, 0))
+            self._on_report(report)
         if len(self._reports) > _KEPT_REPORTS:
             del self._reports[min(self._reports)]
 
@@ -418,14 +461,3 @@ def _check_columns(frame: DataFrame, required: Sequence[str]) -> None:
             hint="a message needs topic, key, value, and the source_partition and source_offset"
             " of the record it answers; what messages are made of needs the last two",
         )
-
-
-def _select_columns(messages: DataFrame) -> DataFrame:
-    """Select and cast the columns that are collected; missing headers become null."""
-    present = messages.columns
-    return messages.select(
-        *(
-            (F.col(name) if name in present else F.lit(None)).cast(COLUMN_TYPES[name]).alias(name)
-            for name in COLLECTED_COLUMNS
-        )
-    )

@@ -44,17 +44,32 @@ COLUMN_TYPES = {
     "source_offset": "bigint",
 }
 
+#: Three more columns of messages that are counted; see :mod:`lib.messages.tally`. The outcome is a
+#: text by which the messages of one topic are counted: the label of a prediction, or the rule and
+#: the field of a dead letter. The times are milliseconds since 1970, or null: the record's time by
+#: Kafka, and the event time in the record.
+TALLY_SCHEMA = pa.schema(
+    [("outcome", pa.string()), ("record_time_ms", pa.int64()), ("event_time_ms", pa.int64())]
+)
+OUTCOME, RECORD_TIME, EVENT_TIME = TALLY_COLUMNS = tuple(TALLY_SCHEMA.names)
+_TALLY_TYPES = {OUTCOME: "string", RECORD_TIME: "bigint", EVENT_TIME: "bigint"}
+COUNTED_SCHEMA = pa.schema([*MESSAGE_SCHEMA, *TALLY_SCHEMA])
+
 # The columns that the exactly-once sink needs, which reads one source topic only.
 SOURCE_POSITION = ("source_partition", "source_offset")
 REQUIRED_COLUMNS = ("topic", "key", "value", *SOURCE_POSITION)
 OPTIONAL_COLUMN = "headers"
 COLLECTED_COLUMNS = (*REQUIRED_COLUMNS, OPTIONAL_COLUMN)
+#: The types of all columns that a message may have.
+ALL_TYPES = {**COLUMN_TYPES, **_TALLY_TYPES}
 
 
 def describe_columns(names: Iterable[str]) -> str:
     """Describe some of the columns as a schema for Spark, in that order."""
-    return ", ".join(f"{name} {COLUMN_TYPES[name]}" for name in names)
+    return ", ".join(f"{name} {ALL_TYPES[name]}" for name in names)
 
 
-#: All columns.
-MESSAGE_TYPES = describe_columns(COLUMN_TYPES)
+#: The columns of messages that are not counted, and of those that are.
+MESSAGE_TYPES, COUNTED_TYPES = (
+    describe_columns(schema.names) for schema in (MESSAGE_SCHEMA, COUNTED_SCHEMA)
+)

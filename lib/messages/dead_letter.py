@@ -77,6 +77,7 @@ class OutputSettings:
         consumer_group: the query's name, for the envelope.
         dead_letter_format: original bytes with headers, or a JSON envelope.
         reasons: the reasons that predictions carry; None for none.
+        is_counted: whether messages have :data:`lib.messages.columns.TALLY_COLUMNS`.
     """
 
     output_topic: str
@@ -84,6 +85,7 @@ class OutputSettings:
     consumer_group: str
     dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS
     reasons: Reasons | None = None
+    is_counted: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Counts messages by their outcome, and how long their records waited for them. Pure.
 
-A plan that is counted gives its messages three more columns, :data:`TALLY_COLUMNS`. A sink counts
-the messages that it has committed, so that the counts are those of a reader of its topics.
+A plan that is counted gives its messages the columns :data:`lib.messages.columns.TALLY_COLUMNS`. A
+sink counts the messages that it has committed, so that the counts are those of a reader of its
+topics.
 """
 
 from __future__ import annotations
@@ -15,15 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-#: A text by which messages of one topic are counted: the label of a prediction, or what
-#: :func:`spell_rejection` writes.
-OUTCOME = "outcome"
-#: The time of the record by Kafka, and the time in the record: milliseconds since 1970, or null.
-RECORD_TIME = "record_time_ms"
-EVENT_TIME = "event_time_ms"
-TALLY_TYPES = {OUTCOME: "string", RECORD_TIME: "bigint", EVENT_TIME: "bigint"}
-TALLY_COLUMNS = tuple(TALLY_TYPES)
-TALLY_SCHEMA = ((OUTCOME, pa.string()), (RECORD_TIME, pa.int64()), (EVENT_TIME, pa.int64()))
+from lib.messages.columns import EVENT_TIME, OUTCOME, RECORD_TIME
 
 #: The upper bounds of the classes of waiting times, in seconds; one more class has no bound.
 BOUNDS_S = (
@@ -31,6 +24,10 @@ BOUNDS_S = (
     *(30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0),
 )
 _BOUNDS_MS = np.array(BOUNDS_S) * 1_000
+
+
+#: The rule of a dead letter whose record is valid, but for which the model gave no probability.
+NO_PROBABILITY = "no_probability"
 
 
 def spell_rejection(rule: str, field_name: str) -> str:
@@ -119,18 +116,24 @@ class Tally:
         return cls(value["outcomes"], record, event)
 
 
-def count_messages(messages: pa.Table | None, now_s: float) -> Tally | None:
-    """Count committed messages.
+def count_messages(
+    messages: pa.Table | None, counted: Mapping[int, int] | None, now_s: float
+) -> Tally | None:
+    """Count committed messages, each once however often its batch is written.
 
     Args:
-        messages: messages with the columns ``topic`` and :data:`TALLY_COLUMNS`; None for none.
+        messages: the messages of a batch with the columns of
+            :data:`lib.messages.columns.COUNTED_SCHEMA`; None for none.
+        counted: partition → the offset below which the answers of all records are counted already,
+            or were written by an earlier run; None if nothing is to be counted.
         now_s: the time of the commit, in seconds since 1970.
 
     Returns:
-        The counts; None if the messages lack the columns, because the plan is not counted.
+        The counts; None if nothing is to be counted.
     """
-    if messages is None or OUTCOME not in messages.column_names:
+    if messages is None or counted is None:
         return None
+    messages = _drop_counted(messages, counted)
     grouped = messages.group_by(["topic", OUTCOME]).aggregate([([], "count_all")])
     outcomes: dict[str, dict[str, int]] = {}
     for topic, outcome, count in zip(
@@ -142,6 +145,18 @@ def count_messages(messages: pa.Table | None, now_s: float) -> Tally | None:
         for name in (RECORD_TIME, EVENT_TIME)
     )
     return Tally(outcomes, record, event)
+
+
+def _drop_counted(messages: pa.Table, counted: Mapping[int, int]) -> pa.Table:
+    partitions = messages["source_partition"].to_numpy()
+    if not len(partitions):
+        return messages
+    low = np.zeros(int(partitions.max()) + 1, np.int64)
+    for partition, offset in counted.items():
+        if partition < len(low):
+            low[partition] = offset
+    is_new = messages["source_offset"].to_numpy() >= low[partitions]
+    return messages if is_new.all() else messages.filter(pa.array(is_new))
 
 
 def add_tallies(tallies: Iterable[Tally | None]) -> Tally | None:

@@ -98,10 +98,11 @@ def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
         dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS,
         threshold: float = 0.5,
         kafka_micros: Sequence[int | None] | None = None,
+        is_counted: bool = False,
     ) -> list[Any]:
         from pyspark.sql import functions as F
 
-        output = OutputSettings("out", "dead", "query", dead_letter_format)
+        output = OutputSettings("out", "dead", "query", dead_letter_format, is_counted=is_counted)
         records = build_records(spark, values, headers)
         if kafka_micros is not None:
             each = F.array(*map(F.lit, kafka_micros))[F.col("source_offset").cast("int")]
@@ -308,6 +309,30 @@ def test_a_dead_letter_says_when_the_record_failed(run: Run, style: DeadLetterFo
     assert failed is not None
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", failed)
     assert abs((datetime.fromisoformat(failed) - before).total_seconds()) < 60
+
+
+def test_a_counted_message_says_its_outcome_and_the_times_of_its_record(run: Run) -> None:
+    values = [
+        record(MonthlyCharges=600.0, event_ts="2026-01-02T03:04:05.500Z"),
+        record(MonthlyCharges=40.0, event_ts="2026-01-02T05:04:06+02:00"),
+        record(MonthlyCharges=40.0, event_ts="soon"),
+        record(tenure=99),
+        record(Contract="Weekly"),
+        b"{",
+        None,
+    ]
+
+    rows = run(values, is_counted=True, kafka_micros=[1_767_323_045_678_999, -1, *[None] * 5])
+
+    assert [row["outcome"] for row in rows] == [
+        *("Yes", "No", "No", "no_probability:"),
+        *("not_allowed:Contract", "not_json:", "null_value:"),
+    ]
+    assert [row["record_time_ms"] for row in rows] == [1_767_323_045_678, *[None] * 6]
+    assert [row["event_time_ms"] for row in rows] == [
+        *(1_767_323_045_500, 1_767_323_046_000, None, None, None, None, None)
+    ]
+    assert [row["topic"] for row in rows] == [*["out"] * 3, *["dead"] * 4]
 
 
 def test_every_record_gives_exactly_one_message(run: Run) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.util import PythonEvalType
 
 from lib.exactly_once.commit.base import ArrowMap
-from lib.messages.columns import COLLECTED_COLUMNS, describe_columns
+from lib.messages.columns import describe_columns
 from lib.spark.quoting import quote
 
 
@@ -25,13 +25,14 @@ class PreparedMap:
 
     Args:
         function: the function; it gives the columns of ``lib.messages.columns.MESSAGE_TYPES``.
+        columns: the columns that the sink needs.
     """
 
-    def __init__(self, function: ArrowMap) -> None:
+    def __init__(self, function: ArrowMap, columns: Sequence[str]) -> None:
         self.function = function
         self._udf = pandas_udf(  # type: ignore[call-overload]  # PySpark uses it so, untyped
-            _Narrowed(function),
-            returnType=describe_columns(COLLECTED_COLUMNS),
+            _Narrowed(function, list(columns)),
+            returnType=describe_columns(columns),
             functionType=PythonEvalType.SQL_MAP_ARROW_ITER_UDF,
         )
         self._column: Column | None = None
@@ -54,7 +55,8 @@ class _Narrowed:
     """The function, less the columns that are not needed. Runs in the workers."""
 
     function: ArrowMap
+    columns: list[str]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for messages in self.function(batches):
-            yield messages.select(COLLECTED_COLUMNS)
+            yield messages.select(self.columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from lib.exactly_once.commit.partition_writers import Predecessors
 from lib.exactly_once.commit.topic_watch import TopicWatch
 from lib.exactly_once.offsets.resume import Offsets
 from lib.exactly_once.transaction.writer import WriteReport
+from lib.messages.columns import COLLECTED_COLUMNS, TALLY_COLUMNS
 
 # A function for ``DataFrame.mapInArrow`` that gives ``lib.messages.columns.MESSAGE_TYPES``.
 ArrowMap = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
@@ -35,6 +36,8 @@ class Batch:
         is_repeated: whether tasks have tried to write the batch before in this run.
         read_partitions: the number of partitions that Spark reads, some of them perhaps beyond the
             end of the run only; None if those with offsets in this batch are all.
+        counted: partition → the offset below which this run has counted the answers; None if
+            messages are not counted.
     """
 
     frame: DataFrame
@@ -47,6 +50,12 @@ class Batch:
     map_in_arrow: ArrowMap | None = None
     is_repeated: bool = False
     read_partitions: int | None = None
+    counted: Offsets | None = None
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns of messages that are written or counted."""
+        return COLLECTED_COLUMNS if self.counted is None else (*COLLECTED_COLUMNS, *TALLY_COLUMNS)
 
     @property
     def records(self) -> int:

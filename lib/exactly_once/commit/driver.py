@@ -134,6 +134,7 @@ class DriverCommit:
                 batch_id=batch.batch_id,
                 query_id=batch.query_id,
                 starts=batch.starts,
+                counted=batch.counted,
                 confirm=batch.watch.confirm,
             )
 
@@ -188,7 +189,7 @@ class DriverCommit:
         if batch.map_in_arrow is None:
             return frame
         if self._map is None or self._map.function is not batch.map_in_arrow:
-            self._map = PreparedMap(batch.map_in_arrow)
+            self._map = PreparedMap(batch.map_in_arrow, batch.columns)
         return self._map.apply(frame)
 
     def give_up(self) -> None:

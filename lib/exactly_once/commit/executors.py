@@ -27,6 +27,7 @@ from lib.exactly_once.transaction.group_offsets import read_stamps
 from lib.exactly_once.transaction.produce import add_counts
 from lib.exactly_once.transaction.settings import TransactionSettings, ignore_step
 from lib.exactly_once.transaction.writer import TransactionalWriter, WriteReport
+from lib.messages.tally import add_tallies
 from lib.spark.failed_query import build_query_error
 
 logger = logging.getLogger(__name__)
@@ -123,6 +124,7 @@ class ExecutorCommit:
             dict(self._stamps),
             batch.map_in_arrow,
             batch.is_repeated,
+            batch.counted,
         )
         # Tasks commit without asking the driver, so it compares the topic before and after them.
         batch.watch.confirm()
@@ -143,6 +145,7 @@ class ExecutorCommit:
             add_counts(*(report.written for report in reports)),
             add_counts(*(report.already_written for report in reports)),
             time.monotonic() - started,
+            add_tallies(report.tally for report in reports),
         )
 
     def keep_alive(self, times: RenewalTimes) -> None:

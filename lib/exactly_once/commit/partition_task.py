@@ -32,12 +32,13 @@ from lib.exactly_once.transaction.parts import iter_parts
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter, WriteReport
 from lib.messages.header_text import parse_header_column
+from lib.messages.tally import Tally
 from lib.spark.worker_end import raise_broken_pipes
 from lib.spark.worker_memory import exempt_what_is_loaded, pause_collection
 
 REPORT_SCHEMA = (
-    "partition int, written string, already_written string, may_restore boolean, error string,"
-    " message string, hint string"
+    "partition int, written string, already_written string, tally string, may_restore boolean,"
+    " error string, message string, hint string"
 )
 # Errors that a task reports instead of raising: Spark would only repeat the task.
 _REPORTED = {
@@ -63,6 +64,7 @@ class PartitionReport:
         partition: the source partition.
         written: topic → number of messages.
         already_written: topic → number of messages that an earlier attempt had committed.
+        tally: the counts of the messages; None if they are not counted.
         may_restore: whether the group's offset is gone, and no attempt of this task can have
             written.
         error: the name of a class in :data:`_REPORTED`; None without an error.
@@ -72,6 +74,7 @@ class PartitionReport:
     partition: int
     written: Mapping[str, int] = field(default_factory=dict)
     already_written: Mapping[str, int] = field(default_factory=dict)
+    tally: Tally | None = None
     may_restore: bool = False
     error: str | None = None
     message: str | None = None
@@ -81,7 +84,8 @@ class PartitionReport:
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Read a row of :data:`REPORT_SCHEMA`."""
         counts = {name: json.loads(row[name]) for name in ("written", "already_written")}
-        return cls(**{**row, **counts})
+        tally = None if row["tally"] is None else Tally.from_json(json.loads(row["tally"]))
+        return cls(**{**row, **counts, "tally": tally})
 
     def to_batch(self) -> pa.RecordBatch:
         """Return the report as one row of :data:`REPORT_SCHEMA`."""
@@ -89,6 +93,9 @@ class PartitionReport:
             "partition": pa.array([self.partition], pa.int32()),
             "written": pa.array([json.dumps(dict(self.written))]),
             "already_written": pa.array([json.dumps(dict(self.already_written))]),
+            "tally": pa.array(
+                [None if self.tally is None else json.dumps(self.tally.to_json())], pa.string()
+            ),
             "may_restore": pa.array([self.may_restore]),
             "error": pa.array([self.error], pa.string()),
             "message": pa.array([self.message], pa.string()),
@@ -112,6 +119,8 @@ class PartitionTask:
         map_in_arrow: the function that makes messages of the task's rows; None where the rows are
             messages.
         is_repeated: whether an earlier task of this run may have written a part of the batch.
+        counted: partition → the offset below which this run has counted the answers; None if
+            messages are not counted.
     """
 
     settings: TransactionSettings
@@ -123,6 +132,7 @@ class PartitionTask:
     seen: Mapping[int, str | None]
     map_in_arrow: ArrowMap | None = None
     is_repeated: bool = False
+    counted: Offsets | None = None
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Write all rows in one transaction, or in several if memory would not hold them.
@@ -157,7 +167,7 @@ class PartitionTask:
             if not reports:
                 return None
             whole = reduce(WriteReport.add, reports)
-            return PartitionReport(partition, whole.written, whole.already_written)
+            return PartitionReport(partition, whole.written, whole.already_written, whole.tally)
         except SinkFencedError as error:
             # A newer attempt of this very task has fenced it, or another driver. Spark's next
             # attempt reads the stamps first, and so can tell.
@@ -180,7 +190,7 @@ class PartitionTask:
                 f"a task got rows of the source partitions {partitions}, expected one: the plan"
                 " moves rows between tasks"
             )
-        return kept.write(messages, partition, end, self.batch_id, self.starts)
+        return kept.write(messages, partition, end, self.batch_id, self.starts, self.counted)
 
 
 def _iter_filled(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

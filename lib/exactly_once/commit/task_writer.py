@@ -55,9 +55,17 @@ class TaskWriter:
         self._writer.close()
 
     def write(
-        self, messages: pa.Table, partition: int, end: int, batch_id: int, starts: Offsets
+        self,
+        messages: pa.Table,
+        partition: int,
+        end: int,
+        batch_id: int,
+        starts: Offsets,
+        counted: Offsets | None,
     ) -> WriteReport:
         """Write messages of the partition, and commit ``end`` as its offset.
+
+        The arguments are those of ``TransactionalWriter.write``.
 
         Raises:
             SinkError: see ``TransactionalWriter``.
@@ -70,6 +78,7 @@ class TaskWriter:
                 batch_id=batch_id,
                 query_id=self._query_id,
                 starts=starts,
+                counted=counted,
             )
 
     def _renew(self) -> None:

@@ -24,6 +24,7 @@ from lib.exactly_once.transaction.produce import (
 from lib.exactly_once.transaction.producer import TransactionalProducer
 from lib.exactly_once.transaction.retry import RetryingProducer
 from lib.exactly_once.transaction.settings import TransactionSettings
+from lib.messages.tally import Tally, add_tallies, count_messages
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,14 @@ class WriteReport:
         written: topic → number of messages.
         already_written: topic → number of messages that an earlier run had committed.
         duration_s: the seconds that the call took.
+        tally: the counts of the messages, whoever has written them; None if they are not counted.
     """
 
     batch_id: int
     written: Mapping[str, int]
     already_written: Mapping[str, int]
     duration_s: float
+    tally: Tally | None = None
 
     @property
     def answered(self) -> Mapping[str, int]:
@@ -54,6 +57,7 @@ class WriteReport:
             add_counts(self.written, other.written),
             add_counts(self.already_written, other.already_written),
             self.duration_s + other.duration_s,
+            add_tallies((self.tally, other.tally)),
         )
 
 
@@ -201,6 +205,7 @@ class TransactionalWriter:
         batch_id: int,
         query_id: str,
         starts: Offsets | None = None,
+        counted: Offsets | None = None,
         confirm: Callable[[], None] = lambda: None,
     ) -> WriteReport:
         """Write a batch whole or not at all, and once even if it has been written before.
@@ -213,6 +218,8 @@ class TransactionalWriter:
             query_id: Spark's id of the query, for the stamp.
             starts: partition → first offset of the batch; None where messages may answer any
                 record before its end.
+            counted: partition → the offset below which messages have been counted, for the report;
+                None where messages are not counted.
             confirm: a function that is called before offsets are used, at each attempt; its error
                 ends the transaction.
 
@@ -231,7 +238,8 @@ class TransactionalWriter:
             ),
         )
         self._retrying.keep(producer)
-        return WriteReport(batch_id, written, skipped, time.monotonic() - started)
+        tally = count_messages(messages, counted, time.time())
+        return WriteReport(batch_id, written, skipped, time.monotonic() - started, tally)
 
     def give_up(self) -> None:
         """Let calls fail at once, until the next :meth:`open`; from any thread."""

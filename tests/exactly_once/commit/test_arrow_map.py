@@ -46,7 +46,7 @@ class Answer:
 def test_it_makes_what_spark_makes_and_is_pickled_once(spark: SparkSession, rows: int) -> None:
     names = "`the key` string, source_partition int, source_offset bigint"
     function = Answer()
-    prepared = PreparedMap(function)
+    prepared = PreparedMap(function, COLLECTED_COLUMNS)
     for start in (0, 100, 200):
         frame = spark.createDataFrame(
             [(f"key {it}", 1, it) for it in range(start, start + rows)], names
