@@ -30,23 +30,31 @@ from lib.stream.warm_up import WarmUp
 from lib.stream.watch.process_end import end_process, has_jvm
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.console import build_view
+from lib.telemetry.monitor import Monitor
+from lib.telemetry.state import State
+from lib.telemetry.web.serving import serve
 
 
 def score_stream(settings: ScoreStreamSettings, on_step: OnStep = ignore_step) -> int:
     """Check the settings, start the query and follow it; ``on_step``: see TransactionSettings."""
-    with StopSignal(settings.stop_timeout, end_process) as stop, StartLog() as log:
+    monitor = Monitor(is_on=bool(settings.metrics))
+    with (
+        serve(settings.metrics, monitor),
+        StopSignal(settings.stop_timeout, end_process) as stop,
+        StartLog(monitor.job) as log,
+    ):
         if has_jvm():
             stop.watch_jvm()
         with log.waiting_for("answers of the brokers"):
             view = check_kafka(settings)
-        log.tell_program()
+        monitor.figures.program = log.tell_program()
         log.tell_kafka(settings, view)
         with log.waiting_for("Spark's session"):
             spark = build_session(settings.query_name)
         stop.watch_jvm()
         code = ExitCode.DONE
         try:
-            run_stream(spark, settings, stop, on_step, log)
+            run_stream(spark, settings, stop, on_step, log, monitor)
         except QueryHungError as error:
             if not stop.is_requested:
                 report_error(error)
@@ -69,6 +77,7 @@ def run_stream(
     stop: StopSignal,
     on_step: OnStep,
     log: StartLog,
+    monitor: Monitor,
 ) -> None:
     """Load the model, start the query and follow it to its end.
 
@@ -80,16 +89,16 @@ def run_stream(
     with log.waiting_for("the model"):
         path = find_model(settings)
         contract = find_contract(settings, path)
-        scorer = load_backend(spark, settings, path)
+        scorer = monitor.load(lambda: load_backend(spark, settings, path))
     route = choose_route(spark, settings, scorer)
     log.tell_model(scorer, route)
     check_mode(spark, settings, scorer, route)
     with (
         log.waiting_for("the Python workers"),
         WarmUp(spark, scorer, contract, route),
-        log.waiting_for("Kafka and the checkpoint, to take the query over"),
+        log.waiting_for("Kafka and the checkpoint, to take the query over", State.TAKING_OVER),
     ):
-        stream = start_stream(spark, settings, scorer, contract, route, on_step, stop)
+        stream = start_stream(spark, settings, scorer, contract, route, on_step, stop, monitor)
     log.tell_query(spark, settings, route, stream)
     stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
 

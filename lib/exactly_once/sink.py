@@ -225,6 +225,11 @@ class ExactlyOnceSink:
         """Partition → the first offset without an answer; after :meth:`start`."""
         return {} if self._commit is None else dict(self._commit.committed)
 
+    @property
+    def committed_all_s(self) -> float | None:
+        """The time, by ``time.monotonic``, of the last commit of all offsets; None before any."""
+        return None if self._commit is None else self._commit.committed_all_s
+
     def read_stream(self) -> DataFrame:
         """Read the source topic from the first record without an answer; after :meth:`start`.
 

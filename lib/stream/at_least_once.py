@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+from lib.encode.observation import (
+    DEAD_LETTERS,
+    OBSERVATION,
+    PREDICTIONS,
+    observation_exprs,
+    read_tally,
+)
 from lib.errors import QueryFailedError, ScoringError, SourceTimestampError
 from lib.exactly_once.checkpoint.files import prefer_plain_files
 from lib.exactly_once.checkpoint.planned_offsets import read_planned_batch
 from lib.exactly_once.checkpoint.reader import CheckpointReader
 from lib.messages.dead_letter import OutputSettings
+from lib.messages.tally import Tally
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.sink.kafka import write_at_least_once, write_batch_at_least_once
 from lib.sink.kept import keep_on_disk
 from lib.source.kafka import KafkaSourceSettings, read_stream
 from lib.source.ranges import read_ranges
 from lib.stream.plan import ScoringPlan
-from lib.telemetry.progress import OBSERVATION, MessageCounts
+from lib.telemetry.progress import MessageCounts, find_observation
 
 # The number of progress events that Spark keeps by default.
 _KEPT_COUNTS = 100
@@ -64,7 +72,8 @@ class AtLeastOnceQuery:
         self._checkpoint = CheckpointReader(spark, settings.checkpoint, settings.input_topic)
         self._reads_itself = False
         self._detour_end_s = 0.0
-        self._counts: dict[int, MessageCounts] = {}
+        # Spark's number of a batch that this has written, not Spark → what was counted.
+        self._observed: dict[int, Mapping[str, Any]] = {}
 
     def build_writer(self) -> DataStreamWriter:
         """Return a writer that is not started yet.
@@ -86,7 +95,8 @@ class AtLeastOnceQuery:
             writer = records.writeStream.foreachBatch(self._write_batch)
         else:
             records = read_stream(self._spark, self._source)
-            messages = observe_messages(self._plan(records).to_messages(), self._output)
+            messages = self._plan(records).to_messages()
+            messages = messages.observe(OBSERVATION, *observation_exprs(self._output))
             writer = write_at_least_once(messages, self._settings.cluster)
         writer = writer.queryName(self._settings.query_name)
         return writer.option("checkpointLocation", self._settings.checkpoint)
@@ -133,7 +143,15 @@ class AtLeastOnceQuery:
 
     def count(self, batch_id: int) -> MessageCounts | None:
         """Count the messages of one of the last batches, if this has written it, not Spark."""
-        return self._counts.get(batch_id)
+        observed = self._observed.get(batch_id)
+        if observed is None:
+            return None
+        return MessageCounts(observed[PREDICTIONS], observed[DEAD_LETTERS])
+
+    def tally(self, event: Mapping[str, Any]) -> Tally | None:
+        """Return the counts of the batch of one of Spark's events; None if it is not counted."""
+        observed = self._observed.get(int(event["batchId"])) or find_observation(event)
+        return read_tally(observed, self._output)
 
     def _write_batch(self, frame: DataFrame, batch_id: int) -> None:
         topic = self._settings.input_topic
@@ -144,18 +162,7 @@ class AtLeastOnceQuery:
         records = read_ranges(self._spark, self._settings.cluster, topic, starts, planned.ends)
         with keep_on_disk(self._plan(records).to_messages()) as messages:
             # Spark's batch sink for Kafka completes no observation.
-            rows = messages.groupBy("topic").count().collect()
+            (row,) = messages.agg(*observation_exprs(self._output)).collect()
             write_batch_at_least_once(messages, self._settings.cluster)
-        counts = {row["topic"]: int(row["count"]) for row in rows}
-        topics = (self._output.output_topic, self._output.dead_letter_topic)
-        self._counts[batch_id] = MessageCounts(*(counts.get(topic, 0) for topic in topics))
-        self._counts.pop(batch_id - _KEPT_COUNTS, None)
-
-
-def observe_messages(messages: DataFrame, output: OutputSettings) -> DataFrame:
-    """Let Spark count predictions and dead letters; see ``BatchProgress``."""
-    return messages.observe(
-        OBSERVATION,
-        F.count_if(F.col("topic") == output.output_topic).alias("predictions"),
-        F.count_if(F.col("topic") == output.dead_letter_topic).alias("dead_letters"),
-    )
+        self._observed[batch_id] = row.asDict()
+        self._observed.pop(batch_id - _KEPT_COUNTS, None)

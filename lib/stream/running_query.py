@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from typing import Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it ships no types
 from pyspark.errors import PySparkException, StreamingQueryException
@@ -14,6 +15,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from lib.bounded import StuckError, run_bounded
 from lib.errors import BatchTimeoutError, QueryHungError, ScoringError, SinkFencedError
 from lib.exactly_once.sink import ExactlyOnceSink
+from lib.messages.tally import Tally
 from lib.spark.failed_query import build_query_error
 from lib.spark.hung_workers import end_hung_workers
 from lib.spark.session import silence
@@ -25,8 +27,11 @@ from lib.stream.watch.model_failures import ModelFailures
 from lib.stream.watch.rejections import RejectionWatch
 from lib.stream.watch.restarts import RestartPolicy
 from lib.stream.watch.stop_signal import StopSignal
+from lib.stream.watch.use import UseWatch
 from lib.telemetry.console import ProgressView
+from lib.telemetry.monitor import Monitor
 from lib.telemetry.progress import BatchProgress, MessageCounts, Totals
+from lib.telemetry.state import State
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +57,9 @@ class RunningQuery:
         is_detour_over: a function that tells whether the query stands in for another one, whose
             time has come: the query is ended after its batch, and started again.
         failures: the failures of the model, which are told; None for none.
+        monitor: the state and the figures, which are kept up to date; None for nobody.
+        tally: a function that returns the counts of the batch of one of Spark's events, if no sink
+            has counted it.
     """
 
     query: StreamingQuery
@@ -68,6 +76,8 @@ class RunningQuery:
         rejections: RejectionWatch | None = None,
         is_detour_over: Callable[[], bool] = lambda: False,
         failures: ModelFailures | None = None,
+        monitor: Monitor | None = None,
+        tally: Callable[[Mapping[str, Any]], Tally | None] = lambda _: None,
     ) -> None:
         self._start = start
         self._restarts = restarts
@@ -78,6 +88,9 @@ class RunningQuery:
         self._rejections = rejections
         self._is_detour_over = is_detour_over
         self._failures = failures
+        self._monitor = monitor or Monitor()
+        self._tally = tally
+        self._use: UseWatch | None = None
         self._clock = ClockWatch()
         self._totals = Totals()
         self._seen = -1
@@ -91,6 +104,7 @@ class RunningQuery:
         """
         give_up = None if self.sink is None else self.sink.give_up
         taking_over = "Kafka, to take the query over"
+        self._monitor.job.enter(State.TAKING_OVER, f"waits for {taking_over}")
         try:
             # From here on batches run, although the job may still see to other things of its start.
             with stop.working_on(taking_over, give_up, then="the batch under way"):
@@ -100,8 +114,15 @@ class RunningQuery:
         self._clock.begin()
         self._guard.signs.note()
         self._new_progress = NewProgress(self.query)
+        self._monitor.job.enter(State.RUNNING)
+        if self.sink is not None:
+            self._monitor.figures.note_answered(self.sink.positions)
         if self.sink is not None and self.sink.plan.set_aside is not None:
             self._seen = -1  # a new checkpoint counts batches from 0 again
+
+    def watch_use(self, use: UseWatch) -> None:
+        """Measure what the job needs, for as long as the query is followed."""
+        self._use = use
 
     def follow(self, view: ProgressView, stop: StopSignal) -> Totals:
         """Show progress until the query ends by itself or a stop is requested.
@@ -112,10 +133,11 @@ class RunningQuery:
         """
         failures = 0
         try:
-            with self._guard.outage, self._held_back or nullcontext():
+            with self._guard.outage, self._held_back or nullcontext(), self._use or nullcontext():
                 while True:
                     failure = self._watch(view, stop)
                     if failure is not None:
+                        self._monitor.note_failure(failure)
                         failures = 1 if self._has_progress() else failures + 1
                         failures = self._restart(failure, failures, stop)
                     elif stop.is_requested or not self._begins_anew:
@@ -138,7 +160,9 @@ class RunningQuery:
             self._show_new(view)
             if time.monotonic() - looked_s >= _LOOK_S:
                 overdue, looked_s = self._guard.judge(self.query), time.monotonic()
+                self._note_state()
         if stop.is_requested:
+            self._monitor.job.enter(State.STOPPING, "a signal asked for it")
             silence(self._guard.signs.spark)
         if self.query.isActive:
             if overdue is not None or not self._finish_batch(stop):
@@ -149,6 +173,12 @@ class RunningQuery:
         is_over = stop.is_requested or self._is_done
         failure = None if is_over else overdue or self._find_failure()
         return failure and self._judge(failure)
+
+    def _note_state(self) -> None:
+        """Note whether the query gets on, for those who watch the job."""
+        job, fault = self._monitor.job, self._guard.find_fault()
+        job.beat()
+        job.enter(State.RUNNING if fault is None else State.STUCK, fault or "")
 
     def _is_going_on(self) -> bool:
         """Tell whether the query runs, has work, and the sink has not noticed a successor."""
@@ -196,10 +226,12 @@ class RunningQuery:
                 failures -= 1
                 delay_s = self._restarts.first_delay_s
                 logger.warning("the query failed, for want of brokers: %s", failure.message)
+                self._monitor.note_restart(failure)
                 self._guard.await_brokers(stop)
             elif delay_s is None:
                 raise failure
             else:
+                self._monitor.note_restart(failure)
                 logger.warning(
                     "the query failed, starting it again in %.0f s (%d of %d): %s",
                     delay_s,
@@ -258,11 +290,14 @@ class RunningQuery:
         for event in self._new_progress.take():
             self._guard.signs.note()
             held_back = None if self._held_back is None else self._held_back.records
+            self._monitor.figures.note_positions(event)
+            self._monitor.figures.add_tally(self._tally(event), replayed=0)
             counts = self._count(int(event["batchId"]))
             batch = BatchProgress.from_event(event, counts, held_back)
             if batch.batch_id > self._seen and batch.records:
                 self._totals, self._seen = self._totals.add(batch), batch.batch_id
                 view.show(batch, self._totals)
+                self._monitor.figures.add_batch(event, batch)
                 if self._rejections is not None:
                     self._rejections.note(event, batch)
 

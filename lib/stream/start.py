@@ -32,12 +32,15 @@ from lib.stream.route import Route
 from lib.stream.running_query import RunningQuery
 from lib.stream.watch.guard import QueryGuard
 from lib.stream.watch.held_back import HeldBack
+from lib.stream.watch.lag import LagWatch
 from lib.stream.watch.life_signs import LifeSigns
 from lib.stream.watch.model_failures import ModelFailures
 from lib.stream.watch.outage import Brokers, OutageWatch
 from lib.stream.watch.rejections import RejectionWatch, build_reader
 from lib.stream.watch.restarts import RestartPolicy
 from lib.stream.watch.stop_signal import StopSignal
+from lib.stream.watch.use import UseWatch
+from lib.telemetry.monitor import Monitor
 from lib.telemetry.progress import MessageCounts
 
 _WHOLE_STAGE = "spark.sql.codegen.wholeStage"
@@ -51,6 +54,7 @@ def start_stream(
     route: Route,
     on_step: OnStep = ignore_step,
     stop: StopSignal | None = None,
+    monitor: Monitor | None = None,
 ) -> RunningQuery:
     """Start scoring.
 
@@ -62,16 +66,19 @@ def start_stream(
         route: the route, which says who decodes, who scores and who commits.
         on_step: a function that is called at each step; see ``TransactionSettings``.
         stop: the request to stop, which ends the start too.
+        monitor: the state and the figures, which are kept up to date; None for nobody.
 
     Raises:
         ScoringError: the query cannot start, or must not; or a stop was requested meanwhile.
     """
+    monitor = monitor or Monitor()
     output = OutputSettings(
         output_topic=settings.output_topic,
         dead_letter_topic=settings.dead_letter_topic,
         consumer_group=settings.query_name,
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
         reasons=find_reasons(scorer, settings.reasons),
+        is_counted=monitor.is_on,
     )
 
     failures = ModelFailures(spark, scorer.scored_by, settings.model_failure_limit)
@@ -102,7 +109,11 @@ def start_stream(
 
     restarts, guard = RestartPolicy(settings.restart_limit), build_guard(spark, settings)
     chosen_partitions = parse_partitions(settings.partitions)
-    held_back = HeldBack(settings.cluster, settings.input_topic, chosen_partitions)
+    lag = LagWatch(settings.cluster, settings.input_topic, monitor.figures)
+    held_back = HeldBack(
+        *(settings.cluster, settings.input_topic, chosen_partitions),
+        on_ends=lag.note if monitor.is_on else None,
+    )
     reader = build_reader(settings.cluster, settings.input_topic)
     rejections = RejectionWatch(contract, reader)
     places = (settings.checkpoint, *list_local_folders(spark))
@@ -119,16 +130,24 @@ def start_stream(
             rejections=rejections,
             is_detour_over=lambda: query.is_detour_over,
             failures=failures,
+            monitor=monitor,
+            tally=query.tally,
         )
     else:
         chosen = replace(build_sink_settings(settings, route.commit), on_step=on_step)
-        sink = ExactlyOnceSink(spark, chosen)
+        on_report = monitor.note_report if monitor.is_on else None
+        sink = ExactlyOnceSink(spark, chosen, on_report)
         stream = RunningQuery(
             *(start_exactly_once, restarts, guard, sink),
             *(count_written, held_back),
             judge=lambda failure: name_full_places(sink.judge(failure), places),
             rejections=rejections,
             failures=failures,
+            monitor=monitor,
+        )
+    if monitor.is_on:
+        stream.watch_use(
+            UseWatch(spark, settings.cluster, stream.sink, guard.find_outage_s, monitor.figures)
         )
     try:
         stream.start(stop or StopSignal())

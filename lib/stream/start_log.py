@@ -22,6 +22,8 @@ from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.setup.places import IS_INSTALLED, PROJECT_ROOT
 from lib.stream.route import Route
 from lib.stream.running_query import RunningQuery
+from lib.telemetry.figures import Program
+from lib.telemetry.state import JobState, State
 from lib.waiting import Reminder
 
 logger = logging.getLogger(START_LOGGER)
@@ -40,32 +42,42 @@ _COMMITTERS = {
 
 
 class StartLog(Background):
-    """Tells what the job starts with, and while it is open, what a long start waits for."""
+    """Tells what the job starts with, and while it is open, what a long start waits for.
 
-    def __init__(self) -> None:
+    Args:
+        job: the state of the job, which gets what the start waits for too; None for none.
+    """
+
+    def __init__(self, job: JobState | None = None) -> None:
         super().__init__("start log", patience_s=0.0)
+        self._job = job or JobState()
         self._waits_for: tuple[str, float] | None = None
 
     @contextmanager
-    def waiting_for(self, what: str) -> Iterator[None]:
+    def waiting_for(self, what: str, state: State = State.STARTING) -> Iterator[None]:
         """Mark a block of the start.
 
         Args:
             what: a phrase for the log that names what the block waits for.
+            state: the state of the job within the block.
         """
         before = self._waits_for
+        self._job.enter(state, f"waits for {what}")
         self._waits_for = (what, time.monotonic())
         try:
             yield
         finally:
             self._waits_for = before and (before[0], time.monotonic())
 
-    def tell_program(self) -> None:
-        """Tell versions and commit."""
+    def tell_program(self) -> Program:
+        """Tell versions and commit, and return them."""
+        commit = find_commit() or "unknown"
+        program = Program(__version__, commit, pyspark_version, platform.python_version())
         logger.info(
             "version %s, commit %s, Spark %s, Python %s",
-            *(__version__, find_commit() or "unknown", pyspark_version, platform.python_version()),
+            *(program.version, program.commit, program.spark, program.python),
         )
+        return program
 
     def tell_kafka(self, settings: ScoreStreamSettings, view: KafkaView) -> None:
         """Tell brokers and topics."""

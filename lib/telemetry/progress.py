@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# The name of the observation that counts messages if no sink does; see lib.stream.start.
-OBSERVATION = "messages"
+from lib.encode.observation import DEAD_LETTERS, OBSERVATION, PREDICTIONS
 
 
 @dataclass(frozen=True)
@@ -105,14 +104,18 @@ class Totals:
         )
 
 
+def find_observation(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Find the counts that Spark has observed, by their names; empty if the event has none."""
+    found: Mapping[str, Any] = (event.get("observedMetrics") or {}).get(OBSERVATION) or {}
+    return found
+
+
 def _read_observation(event: Mapping[str, Any]) -> MessageCounts | None:
     """Read the counts that Spark has observed; None if the event has none."""
-    observed = (event.get("observedMetrics") or {}).get(OBSERVATION)
+    observed = find_observation(event)
     if not observed:
         return None
-    return MessageCounts(
-        int(observed.get("predictions") or 0), int(observed.get("dead_letters") or 0)
-    )
+    return MessageCounts(int(observed.get(PREDICTIONS) or 0), int(observed.get(DEAD_LETTERS) or 0))
 
 
 def _sum_lag(sources: list[Mapping[str, Any]]) -> int | None:

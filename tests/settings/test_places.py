@@ -61,6 +61,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "lease": ("0", 0),
     "max_offsets_per_trigger": ("7", 7),
     "max_retries": ("3", 3),
+    "metrics": ("127.0.0.1:9464", "127.0.0.1:9464"),
     "model": ("churn@2", "churn@2"),
     "name": ("null", "null"),
     "names": ("churn@2", ["churn@2"]),

@@ -95,6 +95,10 @@ class CommitStrategy(Protocol):
     def stamps(self) -> Mapping[int, str | None]:
         """Partition → metadata of that offset as it was found; after :meth:`open`."""
 
+    @property
+    def committed_all_s(self) -> float:
+        """The time, by ``time.monotonic``, at which all offsets were committed last."""
+
     def claim(self, offsets: Offsets, query_id: str) -> None:
         """Commit the group's offsets under this run's stamp, before the first batch."""
 

@@ -97,6 +97,11 @@ class DriverCommit:
         """Partition → metadata of that offset as it was found; after :meth:`open`."""
         return {**self._writer.stamps, **self._stamps_of_tasks}
 
+    @property
+    def committed_all_s(self) -> float:
+        """The time, by ``time.monotonic``, at which all offsets were committed last."""
+        return self._writer.committed_all_s
+
     def claim(self, offsets: Offsets, query_id: str) -> None:
         """Commit the group's offsets under this run's stamp."""
         with self._lock:

@@ -97,6 +97,11 @@ class ExecutorCommit:
         """Partition → metadata of that offset as it was found; after :meth:`open`."""
         return self._stamps
 
+    @property
+    def committed_all_s(self) -> float:
+        """The time, by ``time.monotonic``, at which the driver committed all offsets last."""
+        return self._driver.committed_all_s
+
     def claim(self, offsets: Offsets, query_id: str) -> None:
         """Commit the group's offsets under this run's stamp, then leave them to the tasks.
 

@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -30,6 +31,9 @@ from lib.kafka.broker_settings import find_shortest_retention_s
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+#: Name of an error, as librdkafka spells it → number of failed attempts in this process.
+FAILED_ATTEMPTS: Counter[str] = Counter()
 
 _BACKOFF_S = 0.2
 _DISPOSE_TIMEOUT_S = 5.0
@@ -166,7 +170,7 @@ class RetryingProducer:
                 duration_s = time.monotonic() - started_s
                 self._abandon(producer)
                 self._may_have_committed = True
-                reason = str(stuck)
+                reason, name = str(stuck), "STUCK"
             except (KafkaException, BufferError) as error:
                 duration_s = time.monotonic() - started_s
                 first = _first_error(producer, error)
@@ -175,12 +179,14 @@ class RetryingProducer:
                     topic = None if producer is None else producer.find_topic(first)
                     self._abort(producer)  # after other failures the next producer does it
                 self.close()
+                name = "QUEUE_FULL" if first is None else first.name()
                 reason = self._judge(first, what, error, duration_s, topic)
             except BaseException:
                 # The producer knows offsets of before a commit that may have happened.
                 if self._may_have_committed:
                     self.close()
                 raise
+            FAILED_ATTEMPTS[name] += 1
             logger.warning("%s failed attempt=%d reason=%s", what, attempt, reason)
             if self._is_given_up.wait(_BACKOFF_S * attempt * (0.5 + random.random())):
                 break

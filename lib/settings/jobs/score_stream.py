@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from lib.address import Address
 from lib.exactly_once.offsets.acceptance import EXPECTED, is_acceptance
 from lib.kafka.partitions import ALL_PARTITIONS, POSITIONS, parse_partitions, parse_position
 from lib.settings.base import OF_THE_DOMAIN, Committer, PlanSettings
@@ -124,6 +125,11 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
         description="seconds after which a batch is given up and tried again, of which no task has"
         " ended meanwhile; above the longest task, and the longest transaction",
     )
+    metrics: str = Field(
+        "",
+        description="HOST:PORT at which Prometheus' metrics and the health of the job are served;"
+        " none where not given. Beyond loopback anybody who reaches the port can read them",
+    )
     outage_limit: float = Field(
         0.0,
         ge=0,
@@ -163,6 +169,13 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings):
         if not isinstance(accepted, str) or not is_acceptance(accepted):
             raise ValueError(EXPECTED)
         return accepted
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_address(cls, address: str) -> str:
+        if address:
+            Address.parse(address)
+        return address
 
     @field_validator("trigger")
     @classmethod

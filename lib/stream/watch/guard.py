@@ -10,6 +10,8 @@ from lib.stream.watch.outage import OutageWatch
 from lib.stream.watch.stop_signal import StopSignal
 
 _WAIT_S = 0.5
+# A batch that shows no sign of life for longer is told of, long before it is given up.
+_SUSPICIOUS_S = 60.0
 
 
 class QueryGuard:
@@ -40,6 +42,10 @@ class QueryGuard:
         """Whether brokers are away, as far as is known."""
         return self.outage.duration_s > 0
 
+    def find_outage_s(self) -> float:
+        """Return the seconds for which brokers have been away; 0 if they are not."""
+        return self.outage.duration_s
+
     def judge(self, query: StreamingQuery) -> ScoringError | None:
         """Look at a running query; return the reason to give it up, or None."""
         self.signs.look(query)
@@ -52,6 +58,14 @@ class QueryGuard:
         return BatchTimeoutError(
             f"the batch has made no progress for {hanging_s:.0f} s: {self.signs.describe_wait()}"
         )
+
+    def find_fault(self) -> str | None:
+        """Describe in a phrase why the query does not get on; None if it does."""
+        if self.has_outage:
+            return f"waits for brokers, which have been away for {self.outage.duration_s:.0f} s"
+        if self.signs.silence_s > min(_SUSPICIOUS_S, self._batch_timeout_s / 2):
+            return f"no progress for {self.signs.silence_s:.0f} s: {self.signs.describe_wait()}"
+        return None
 
     def is_excused(self, failure: ScoringError) -> bool:
         """Tell whether an outage of brokers since the last sign of life excuses a failure."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaException
@@ -49,13 +49,22 @@ class HeldBack(Background):
         cluster: the cluster of the topic.
         topic: the topic that the query reads.
         partitions: the partitions that the query reads; None for all.
+        on_ends: a function that gets each answer, partition → (last stable offset, end); None for
+            none.
     """
 
-    def __init__(self, cluster: Cluster, topic: str, partitions: frozenset[int] | None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        topic: str,
+        partitions: frozenset[int] | None,
+        on_ends: Callable[[Mapping[int, tuple[int, int]]], None] | None = None,
+    ) -> None:
         super().__init__("held back", patience_s=0.0)
         self._cluster = cluster
         self._topic = topic
         self._partitions = partitions
+        self._on_ends = on_ends
         # Partition → the transaction that is open there.
         self._waits: dict[int, _Wait] = {}
         self._records: int | None = None
@@ -76,6 +85,8 @@ class HeldBack(Background):
             p: it for p, it in ends.items() if self._partitions is None or p in self._partitions
         }
         self._records = sum(max(0, end - stable) for stable, end in mine.values())
+        if self._on_ends is not None:
+            self._on_ends(mine)
         for partition, (stable, end) in sorted(mine.items()):
             wait = self._waits.get(partition)
             if wait is not None and (end <= stable or wait.stable != stable):

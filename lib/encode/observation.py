@@ -1,0 +1,72 @@
+"""Lets Spark count messages while its own sink writes them, where no sink of ours can."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from lib.messages.columns import EVENT_TIME, OUTCOME, RECORD_TIME
+from lib.messages.dead_letter import OutputSettings
+from lib.messages.tally import BOUNDS_S, Tally, Waits
+
+#: The name of the observation, and of its counts of all messages.
+OBSERVATION = "messages"
+PREDICTIONS, DEAD_LETTERS = "predictions", "dead_letters"
+
+_LABELS, _REJECTIONS = "labels", "rejections"
+_WAITS = {RECORD_TIME: "record_waits", EVENT_TIME: "event_waits"}
+
+
+def observation_exprs(output: OutputSettings) -> Iterator[Column]:
+    """Build the aggregates that count messages; see :func:`read_tally` for those of a counted plan.
+
+    Args:
+        output: the topics, and whether messages have ``lib.messages.columns.TALLY_COLUMNS``.
+    """
+    is_prediction = F.col("topic") == output.output_topic
+    is_dead = F.col("topic") == output.dead_letter_topic
+    yield F.count_if(is_prediction).alias(PREDICTIONS)
+    yield F.count_if(is_dead).alias(DEAD_LETTERS)
+    if output.is_counted:
+        # Spark's aggregates have no counts by value. The labels of one batch are few bytes each.
+        yield F.collect_list(F.when(is_prediction, F.col(OUTCOME))).alias(_LABELS)
+        yield F.collect_list(F.when(is_dead, F.col(OUTCOME))).alias(_REJECTIONS)
+        for column, name in _WAITS.items():
+            yield waits_expr(F.col(column)).alias(name)
+
+
+def waits_expr(time_ms: Column) -> Column:
+    """Build an array: the sum of all waits in milliseconds, and how many exceed each bound."""
+    # Spark's own current time is that of the batch's start.
+    now_ms = F.reflect(F.lit("java.lang.System"), F.lit("currentTimeMillis")).cast("bigint")
+    wait_ms = F.greatest(now_ms - time_ms, F.lit(0))
+    above = [F.count_if(wait_ms > int(bound * 1_000)) for bound in BOUNDS_S]
+    return F.array(F.coalesce(F.sum(wait_ms), F.lit(0)), F.count(time_ms), *above)
+
+
+def read_tally(observed: Mapping[str, Any], output: OutputSettings) -> Tally | None:
+    """Read the counts of an observation; None if the plan is not counted.
+
+    The waits end when Spark made the message, because it does not tell when it was written.
+    """
+    if _LABELS not in observed:
+        return None
+    outcomes = {
+        topic: dict(Counter(observed[name]))
+        for topic, name in (
+            (output.output_topic, _LABELS),
+            (output.dead_letter_topic, _REJECTIONS),
+        )
+        if observed[name]
+    }
+    return Tally(outcomes, *(_read_waits(observed[name]) for name in _WAITS.values()))
+
+
+def _read_waits(numbers: list[int]) -> Waits:
+    sum_ms, *above = numbers
+    return Waits(tuple(a - b for a, b in pairwise([*above, 0])), sum_ms / 1_000)

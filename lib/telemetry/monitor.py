@@ -1,0 +1,77 @@
+"""Puts together what is told to the operator of one process of the job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from lib.errors import ScoringError, SinkFencedError
+from lib.exactly_once.transaction.writer import WriteReport
+from lib.score.base import ModelBackend
+from lib.telemetry.figures import Figures, Model
+from lib.telemetry.state import JobState, State
+
+
+class Monitor:
+    """The state and the figures of the process, which the job fills and pages read.
+
+    Args:
+        is_on: whether anybody reads them. Otherwise nothing is counted that costs time.
+
+    Attributes:
+        job: the state and the events.
+        figures: the numbers.
+    """
+
+    def __init__(self, *, is_on: bool = False) -> None:
+        self.is_on = is_on
+        self.job = JobState()
+        self.figures = Figures()
+
+    def note_report(self, report: WriteReport) -> None:
+        """Count the messages of a batch that was committed."""
+        self.figures.add_tally(report.tally, sum(report.already_written.values()))
+
+    def load(self, load: Callable[[], ModelBackend]) -> ModelBackend:
+        """Load the model that scores from now on, and note it or why it is refused.
+
+        Raises:
+            ScoringError: the model cannot be used.
+        """
+        try:
+            scorer = load()
+        except ScoringError as error:
+            with self.figures.changing():
+                self.figures.model_loads["refused"] += 1
+            self.job.add("model", f"a model is refused: {error.message}")
+            raise
+        self._note_model(scorer)
+        return scorer
+
+    def _note_model(self, scorer: ModelBackend) -> None:
+        is_fallback = scorer.using_fallback
+        with self.figures.changing():
+            self.figures.model = Model(
+                scorer.scored_by,
+                scorer.scored_by.rpartition("/")[2],
+                scorer.threshold,
+                is_fallback,
+                time.time(),
+            )
+            self.figures.model_loads["fallback" if is_fallback else "loaded"] += 1
+        self.job.add("model", f"{scorer.scored_by} scores{', as a fallback' * is_fallback}")
+
+    def note_failure(self, failure: ScoringError) -> None:
+        """Note a failure that ends the query, whether or not it is started again."""
+        if isinstance(failure, SinkFencedError):
+            with self.figures.changing():
+                self.figures.fenced += 1
+            self.job.add("fenced", failure.message)
+        else:
+            self.job.add("failure", failure.message)
+
+    def note_restart(self, failure: ScoringError) -> None:
+        """Note that the query is started again after a failure."""
+        with self.figures.changing():
+            self.figures.restarts[type(failure).__name__] += 1
+        self.job.enter(State.RESTARTING, failure.message)
