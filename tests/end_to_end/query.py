@@ -11,6 +11,7 @@ from lib.stream.route import choose_route
 from lib.stream.running_query import RunningQuery
 from lib.stream.start import start_stream
 from lib.stream.watch.stop_signal import StopSignal
+from lib.telemetry.monitor import Monitor
 from tests.support.telco import CUSTOMER
 
 
@@ -19,6 +20,7 @@ def start_query(
     settings: ScoreStreamSettings,
     on_step: OnStep = ignore_step,
     stop: StopSignal | None = None,
+    monitor: Monitor | None = None,
 ) -> RunningQuery:
     """Start scoring, as ``jobs/score_stream.py`` does, without its checks.
 
@@ -27,7 +29,9 @@ def start_query(
         settings: settings of the job.
         on_step: function that is called at each step of a transaction, and may raise.
         stop: stop signal that ends waiting.
+        monitor: state and figures, which the query keeps up to date.
     """
-    scorer = load_backend(spark, settings)
+    monitor = monitor or Monitor()
+    scorer = monitor.load(lambda: load_backend(spark, settings))
     route = choose_route(spark, settings, scorer)
-    return start_stream(spark, settings, scorer, CUSTOMER, route, on_step, stop)
+    return start_stream(spark, settings, scorer, CUSTOMER, route, on_step, stop, monitor)

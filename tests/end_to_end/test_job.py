@@ -25,6 +25,7 @@ from lib.setup.places import PROJECT_ROOT
 from lib.stream.preflight import check_kafka
 from lib.stream.start_log import StartLog
 from lib.stream.watch.stop_signal import StopSignal
+from lib.telemetry.monitor import Monitor
 from tests.end_to_end.jobs import (
     JOB_TIMEOUT_S,
     SCORE_STREAM,
@@ -104,7 +105,7 @@ def test_an_unreachable_broker_is_one_line(
 def stream(spark: SparkSession) -> Iterator[Callable[[ScoreStreamSettings], None]]:
     """Provide what the job does once it has a session."""
     with StopSignal() as stop:
-        yield lambda settings: run_stream(spark, settings, stop, ignore_step, StartLog())
+        yield lambda settings: run_stream(spark, settings, stop, ignore_step, StartLog(), Monitor())
 
 
 def test_a_model_of_another_contract_is_one_line(

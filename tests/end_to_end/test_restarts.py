@@ -31,6 +31,7 @@ from lib.stream.watch.life_signs import LifeSigns
 from lib.stream.watch.outage import OutageWatch
 from lib.stream.watch.restarts import RestartPolicy
 from lib.stream.watch.stop_signal import StopSignal
+from lib.telemetry.monitor import Monitor
 from lib.telemetry.progress import BatchProgress, Totals
 from lib.tools.broker import EmbeddedBroker
 from tests.end_to_end.jobs import Deployment, read_account
@@ -63,11 +64,17 @@ class Fault:
             raise self._error
 
 
-def drain(spark: SparkSession, deployment: Deployment, fault: Fault, **options: Any) -> Totals:
+def drain(
+    spark: SparkSession,
+    deployment: Deployment,
+    fault: Fault,
+    monitor: Monitor | None = None,
+    **options: Any,
+) -> Totals:
     settings = deployment.settings(max_offsets_per_trigger=200, **options)
     view = Totalled()
     with StopSignal() as stop:
-        start_query(spark, settings, fault, stop).follow(view, stop)
+        start_query(spark, settings, fault, stop, monitor).follow(view, stop)
     return view.totals
 
 
@@ -86,11 +93,26 @@ def test_a_failure_that_passes_costs_nothing_but_time(
     records = build_customers(600, bad_share=0.05)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     fault = Fault(SinkRetryExhaustedError("the brokers are away"), "produced", *steps)
+    monitor = Monitor(is_on=True)
 
     with caplog.at_level(logging.WARNING, "lib.stream.running_query"):
-        totals = drain(spark, deployment, fault, commit=commit)
+        totals = drain(spark, deployment, fault, monitor, commit=commit)
 
-    assert read_account(deployment, records).faults == {}
+    account = read_account(deployment, records)
+    assert account.faults == {}
+    counted = monitor.figures.tally.outcomes
+    assert sum(counted[deployment.output_topic].values()) == len(account.predictions)
+    assert sum(counted[deployment.dead_letter_topic].values()) == len(account.dead_letters)
+    assert monitor.figures.restarts == {"SinkRetryExhaustedError": 2}
+    kinds = [event.kind for event in monitor.job.events if event.kind != "model"]
+    assert (
+        kinds
+        == [
+            *("taking_over", "running", "failure", "restarting", "restarting", "taking_over"),
+            "running",
+        ]
+        or kinds == []
+    )
     assert totals.records == 600
     told = [
         record.message for record in caplog.records if record.name == "lib.stream.running_query"

@@ -8,6 +8,7 @@ import re
 import shlex
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 from pyspark.sql import SparkSession
 
 from lib.decode.engines.python import decode_value
@@ -25,6 +27,8 @@ from lib.inference_backend import load_model, predict
 from lib.messages.effects import list_reasons
 from lib.stream.reasons import find_reasons
 from lib.stream.watch.stop_signal import StopSignal
+from lib.telemetry.metrics import write_metrics
+from lib.telemetry.monitor import Monitor
 from lib.telemetry.progress import BatchProgress, Totals
 from lib.waiting import wait_until
 from tests.docs.documents import read_section
@@ -64,11 +68,24 @@ class RecordingView:
 
 
 def score(spark: SparkSession, deployment: Deployment, **options: Any) -> RecordingView:
+    monitor: Monitor | None = options.pop("monitor", None)
     settings = deployment.settings(**options)
     view = RecordingView()
     with StopSignal() as stop:
-        start_query(spark, settings, stop=stop).follow(view, stop)
+        start_query(spark, settings, stop=stop, monitor=monitor).follow(view, stop)
     return view
+
+
+def count_metrics(monitor: Monitor) -> dict[str, dict[tuple[str, ...], float]]:
+    """Return the name of each metric → the values of its labels, in their order → number."""
+    samples: dict[str, dict[tuple[str, ...], float]] = {}
+    text = write_metrics(monitor.figures, monitor.job).decode()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            name = sample.name.removeprefix("scoring_")
+            labels = tuple(value for _, value in sorted(sample.labels.items()))
+            samples.setdefault(name, {})[labels] = sample.value
+    return samples
 
 
 @pytest.mark.parametrize(
@@ -87,8 +104,9 @@ def test_every_record_ends_as_one_prediction_or_one_dead_letter(
 ) -> None:
     records = build_customers(10_000, bad_share=0.02)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
+    monitor = Monitor(is_on=True)
 
-    view = score(spark, deployment, **options, max_offsets_per_trigger=3_000)
+    view = score(spark, deployment, **options, monitor=monitor, max_offsets_per_trigger=3_000)
 
     account = read_account(deployment, records)
     assert account.faults == {}
@@ -99,6 +117,19 @@ def test_every_record_ends_as_one_prediction_or_one_dead_letter(
     assert view.batches[-1].lag_records == 0
     assert view.totals.predictions == len(valid)
     assert view.totals.dead_letters == len(account.dead_letters)
+    metrics = count_metrics(monitor)
+    model = f"churn@1/{options['backend']}"
+    labels = Counter(it.label for it in account.predictions.values())
+    assert metrics["predictions_total"] == {(it, model): labels[it] for it in ("Yes", "No")}
+    assert metrics["dead_letters_total"] == Counter(
+        (it.violations[0].field, it.violations[0].rule) for it in account.dead_letters.values()
+    )
+    assert metrics["record_latency_seconds_count"] == {(): 10_000}
+    assert metrics["event_latency_seconds_count"] == {(): len(valid)}
+    assert 0 < metrics["record_latency_seconds_sum"][()] < 10_000 * 300
+    assert sum(metrics["answered_offset"].values()) == 10_000
+    assert set(metrics["lag_records"].values()) == {0}
+    assert metrics["batch_duration_seconds_count"] == {(): len(view.batches)}
 
 
 @pytest.mark.parametrize("backend", ["sql", "onnx", "spark", "sklearn"])

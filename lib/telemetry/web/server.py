@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 from collections.abc import Sequence
@@ -82,7 +83,9 @@ def _listen(setting: str, address: Address) -> socket.socket:
         family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((address.host, address.port), family=family)
     except OSError as error:
-        reason = error.strerror or str(error)
+        # A name that cannot be looked up has an error number of another kind.
+        is_lookup = isinstance(error, socket.gaierror)
+        reason = error.strerror if is_lookup else os.strerror(error.errno or 0)
         hint = "name an address of this machine"
         if error.errno == errno.EADDRINUSE:
             hint = "another program listens there: end it, or name another port"
