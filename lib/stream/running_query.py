@@ -290,14 +290,13 @@ class RunningQuery:
         for event in self._new_progress.take():
             self._guard.signs.note()
             held_back = None if self._held_back is None else self._held_back.records
-            self._monitor.figures.note_positions(event)
-            self._monitor.figures.add_tally(self._tally(event), replayed=0)
+            self._monitor.note_event(event, self._tally)
             counts = self._count(int(event["batchId"]))
             batch = BatchProgress.from_event(event, counts, held_back)
             if batch.batch_id > self._seen and batch.records:
                 self._totals, self._seen = self._totals.add(batch), batch.batch_id
                 view.show(batch, self._totals)
-                self._monitor.figures.add_batch(event, batch)
+                self._monitor.note_batch(event, batch)
                 if self._rejections is not None:
                     self._rejections.note(event, batch)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from lib.errors import ScoringError, SinkFencedError
 from lib.exactly_once.transaction.writer import WriteReport
+from lib.messages.tally import Tally
 from lib.score.base import ModelBackend
 from lib.telemetry.figures import Figures, Model
+from lib.telemetry.progress import BatchProgress
 from lib.telemetry.state import JobState, State
 
 
@@ -30,7 +33,28 @@ class Monitor:
 
     def note_report(self, report: WriteReport) -> None:
         """Count the messages of a batch that was committed."""
-        self.figures.add_tally(report.tally, sum(report.already_written.values()))
+        replayed = sum(report.already_written.values())
+        self.figures.add_tally(report.tally, replayed)
+        if replayed:
+            self.job.add("replay", f"{replayed} messages had been written before, and are left out")
+
+    def note_event(
+        self, event: Mapping[str, Any], find_tally: Callable[[Mapping[str, Any]], Tally | None]
+    ) -> None:
+        """Note how far the query is, by one of Spark's events about a batch or an idle trigger.
+
+        Args:
+            event: the event as a JSON object.
+            find_tally: a function that returns the counts of its batch, if no sink has counted it.
+        """
+        if self.is_on:
+            self.figures.note_positions(event)
+            self.figures.add_tally(find_tally(event), replayed=0)
+
+    def note_batch(self, event: Mapping[str, Any], batch: BatchProgress) -> None:
+        """Note a batch with records that Spark has finished."""
+        if self.is_on:
+            self.figures.add_batch(event, batch)
 
     def load(self, load: Callable[[], ModelBackend]) -> ModelBackend:
         """Load the model that scores from now on, and note it or why it is refused.

@@ -96,7 +96,7 @@ def test_the_metrics_say_what_the_figures_say() -> None:
         "jvm_heap_max_bytes": 200,
     }
     assert {name: found[f"scoring_{name}"] for name in expected} == expected
-    # What is not known has no sample: it is not 0.
+    # A figure that is not known has no sample, instead of 0.
     for name in ("lag_records{partition=7}", "lag_seconds{partition=0}"):
         assert f"scoring_{name}" not in found
 
