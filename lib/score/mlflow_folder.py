@@ -6,6 +6,8 @@ https://mlflow.org/docs/latest/ml/model/.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,11 +37,14 @@ class MlflowModel:
         backend: the backend that scores it.
         path: the model's own file or folder.
         sklearn_version: the version of scikit-learn that saved it; None for another library.
+        inputs: (column, type) of each column that its signature names and requires, in MLflow's
+            words for types or NumPy's; empty without a signature, or for a matrix without names.
     """
 
     backend: str
     path: Path
     sklearn_version: str | None
+    inputs: tuple[tuple[str, str], ...] = ()
 
 
 def find_mlflow_model(folder: Path) -> MlflowModel | None:
@@ -53,7 +58,8 @@ def find_mlflow_model(folder: Path) -> MlflowModel | None:
     if not file.is_file():
         return None
     try:
-        flavours: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))["flavors"]
+        described = yaml.safe_load(file.read_text(encoding="utf-8"))
+        flavours: dict[str, Any] = described["flavors"]
         found = next((it for it in _FLAVOURS if it in flavours), None)
         if found is None:
             raise ModelMismatchError(
@@ -64,9 +70,29 @@ def find_mlflow_model(folder: Path) -> MlflowModel | None:
         backend, key = _FLAVOURS[found]
         facts = flavours[found]
         version = facts.get("sklearn_version")
-        return MlflowModel(backend, folder / facts[key], None if version is None else str(version))
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        path = folder / facts[key]
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise ModelError(
+                f"{file}: found {key}: {facts[key]}, which leads out of the folder",
+                hint="save the model with MLflow again",
+            )
+        return MlflowModel(
+            backend,
+            path,
+            None if version is None else str(version),
+            tuple(_list_inputs(described.get("signature") or {})),
+        )
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"{file}: found no description of a model: {name_error(error)}",
             hint="save the model with MLflow again",
         ) from error
+
+
+def _list_inputs(signature: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """List the columns of a signature, which MLflow keeps as JSON in the YAML."""
+    for column in json.loads(signature.get("inputs") or "[]"):
+        if column.get("name") is not None and column.get("required", True):
+            # A tensor has a type of NumPy's.
+            kind = column.get("tensor-spec", {}).get("dtype") or column["type"]
+            yield str(column["name"]), str(kind)

@@ -47,6 +47,20 @@ def test_each_flavour_names_a_file_and_a_backend(
     assert choose_backend(folder) == backend
 
 
+def test_the_signature_names_columns_and_types(tmp_path: Path) -> None:
+    inputs = (
+        '[{"type": "long", "name": "years", "required": true},'
+        ' {"type": "double", "name": "income"}, {"type": "string", "name": "note", "required": false}, {"name": "married", "type":'
+        ' "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 1]}},'
+        ' {"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 3]}}]'
+    )
+    text = f"flavors: {{onnx: {{data: m.onnx}}}}\nsignature: {{inputs: '{inputs}'}}"
+    folder = make_folder(tmp_path, text)
+    found = find_mlflow_model(folder)
+    assert found is not None
+    assert found.inputs == (("years", "long"), ("income", "double"), ("married", "float32"))
+
+
 def test_a_model_in_such_a_folder_is_loaded_and_named_after_it(
     tmp_path: Path, sklearn_pipeline: Any
 ) -> None:
@@ -78,6 +92,14 @@ def test_another_minor_version_of_scikit_learn_is_refused(
             " sklearn, xgboost, lightgbm, catboost, onnx, spark",
         ),
         ("flavors: [", "MLmodel: found no description of a model: ParserError"),
+        (
+            "flavors: {sklearn: {pickled_model: ../model.pkl}}",
+            r"MLmodel: found pickled_model: \.\./model\.pkl, which leads out of the folder",
+        ),
+        (
+            "flavors: {sklearn: {pickled_model: m.pkl}}\nsignature: {inputs: '['}",
+            "MLmodel: found no description of a model: JSONDecodeError",
+        ),
         ("flavors: {sklearn: {}}", "MLmodel: found no description of a model: KeyError"),
         ("model", "MLmodel: found no description of a model: TypeError"),
         ("", "MLmodel: found no description of a model: TypeError"),

@@ -32,7 +32,7 @@ _TAKES: dict[str, tuple[str, int, int]] = {
     "delete": (_NAMES, 1, 1),
     "set-threshold": (_NAMES, 1, 1),
     "export": (_NAMES, 1, 1),
-    "import": ("one archive of export", 1, 1),
+    "import": ("one archive of export, or models:/NAME@ALIAS", 1, 1),
     "compare": ("two models, each NAME@VERSION, NAME@champion or a path", 2, 2),
     "add": ("the files of one model, one for each backend", 1, 9),
     "try": ("one NAME@VERSION, NAME@champion or path of a model", 1, 1),
@@ -52,8 +52,11 @@ class ModelsSettings(KafkaSettings, LoadingSettings):
     set-threshold NAME@VERSION   save the same files as a new version with another --threshold
     export NAME@VERSION     write the version into an archive
     import ARCHIVE          save the version of an archive under a new number
+    import models:/NAME@ALIAS    or models:/NAME/VERSION: add a model that is registered on the
+                            server of MLflow that MLFLOW_TRACKING_URI names
     add FILE…               save a model that was made elsewhere as a version: a joblib, ONNX or SQL
-                            file, a PipelineModel's folder, or several of these for one model
+                            file, a PipelineModel's folder, one of MLflow's, models:/NAME@ALIAS, or
+                            several of these for one model
     """
 
     command: Annotated[Command, IN_PLACE] = Field(

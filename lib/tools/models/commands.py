@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +23,7 @@ from lib.tools.models.comparison import compare_metrics, compare_outcomes
 from lib.tools.models.listing import list_versions, show_version
 from lib.tools.models.naming import find_stored, name_stored
 from lib.tools.models.records import check_values, read_topic
+from lib.tools.models.registry.fetch import fetch_files, is_registered
 from lib.tools.models.scoring import find_named, load_named, score_records
 from lib.tools.models.staging import list_risky, require_trust, sort_files, stage
 from lib.tools.models.trial import list_outcomes, summarise
@@ -125,14 +127,15 @@ def compare(settings: ModelsSettings) -> Lines:
 def add(settings: ModelsSettings) -> Lines:
     """Save a model that was made elsewhere as a version, after it has shown that it scores."""
     now, contract = datetime.now(UTC), choose_contract(settings.contract)
-    files = sort_files([Path(it) for it in settings.names])
-    risky = list(list_risky(files, settings.preprocessor))
-    trusted = require_trust(risky, is_trusted=settings.trust, now=now)
     store, name = ModelStore(settings.store), settings.name or contract.defaults.model
-    store.check_writable(name)
-    data = None if settings.data is None else read_training_data(settings.data, contract)
     positive_class, columns = settings.positive_class or None, settings.columns or None
-    with make_staging_folder() as folder:
+    with make_staging_folder() as elsewhere, make_staging_folder() as folder:
+        fetched = fetch_files(settings.names, os.environ, elsewhere)
+        files = sort_files(fetched.paths, contract, fetched.show)
+        risky = [fetched.show(it) for it in list_risky(files, settings.preprocessor)]
+        trusted = require_trust(risky, is_trusted=settings.trust, now=now)
+        store.check_writable(name)
+        data = None if settings.data is None else read_training_data(settings.data, contract)
         load = partial(
             load_model,
             DEFAULT,
@@ -155,8 +158,9 @@ def add(settings: ModelsSettings) -> Lines:
             libraries=installed_libraries(),
             training={"source": "added"},
             origin={
-                "command": "add",
+                "command": settings.command,
                 "files": {engine: path.name for engine, path in files.items()},
+                **({"mlflow": fetched.facts} if fetched.models else {}),
                 **({"trusted": trusted} if trusted else {}),
             },
             now=now,
@@ -165,7 +169,12 @@ def add(settings: ModelsSettings) -> Lines:
 
 
 def import_archive(settings: ModelsSettings) -> Lines:
-    """Save the version of an archive under a new number, after it has shown that it scores."""
+    """Save the version of an archive under a new number, after it has shown that it scores.
+
+    A model that is registered on a server of MLflow is added.
+    """
+    if is_registered(settings.names[0]):
+        return (yield from add(settings))
     now, archive = datetime.now(UTC), Archive(Path(settings.names[0]))
     old = archive.metadata
     if settings.contract is not None:

@@ -13,6 +13,8 @@ import joblib
 
 from lib.errors import ModelNotFoundError, SettingsError
 from lib.file_errors import naming_file
+from lib.record.contract import Contract
+from lib.score.admission.signature import check_signature
 from lib.score.base import ModelBackend
 from lib.score.mlflow_folder import find_mlflow_model
 from lib.score.registry import BACKENDS, DEFAULT, find_by_suffix, find_for_folder
@@ -20,35 +22,43 @@ from lib.score.registry import BACKENDS, DEFAULT, find_by_suffix, find_for_folde
 # joblib reads plain pickles too.
 _PICKLES = (".joblib", ".pkl", ".pickle")
 
+Show = Callable[[Path], str]
 Load = Callable[[Path, Path | None], ModelBackend]
 
 
-def sort_files(paths: Sequence[Path]) -> dict[str, Path]:
+def sort_files(paths: Sequence[Path], contract: Contract, show: Show = str) -> dict[str, Path]:
     """Find backend → file or folder of the model, which may lie in a folder of MLflow's.
+
+    Args:
+        paths: the files and folders.
+        contract: the contract of the records, with which signatures of MLflow's are compared.
+        show: a function that names a path in messages.
 
     Raises:
         ModelNotFoundError: there is no such file.
+        ModelMismatchError: the signature of a folder of MLflow's is not that of the contract.
         SettingsError: no backend takes the file, or two are for the same backend.
         ModelError: a folder of MLflow's holds no model that can be scored.
     """
     found: dict[str, Path] = {}
     for path in paths:
-        name, file = _find_backend(path)
+        name, file = _find_backend(path, contract, show)
         if name in found:
             raise SettingsError(
-                f"{found[name]} and {file}: both are models for {name}, expected one file for each"
-                " backend",
+                f"{show(found[name])} and {show(file)}: both are models for {name}, expected one"
+                " file for each backend",
                 hint="add them one after the other, as two versions",
             )
         found[name] = file
     return found
 
 
-def _find_backend(path: Path) -> tuple[str, Path]:
+def _find_backend(path: Path, contract: Contract, show: Show) -> tuple[str, Path]:
     if not path.exists():
         raise ModelNotFoundError(f"{path}: no such file or folder", hint="check the path")
     by_mlflow = find_mlflow_model(path)
     if by_mlflow is not None:
+        check_signature(by_mlflow, contract, show(path))
         return by_mlflow.backend, by_mlflow.path
     if path.is_dir():
         if not (path / "metadata").is_dir():
@@ -69,13 +79,13 @@ def _find_backend(path: Path) -> tuple[str, Path]:
     return name, path
 
 
-def list_risky(files: Mapping[str, Path], preprocessor: Path | None) -> Iterator[str]:
+def list_risky(files: Mapping[str, Path], preprocessor: Path | None) -> Iterator[Path]:
     """List the files that can run code of their makers when they are loaded or score."""
     for name, path in files.items():
         if BACKENDS[name].may_run_code(path):
-            yield str(path)
+            yield path
     if preprocessor is not None and BACKENDS[DEFAULT].may_run_code(preprocessor):
-        yield str(preprocessor)
+        yield preprocessor
 
 
 def require_trust(files: Sequence[str], *, is_trusted: bool, now: datetime) -> dict[str, str]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import joblib
 import pytest
 
+from jobs.models import manage_models
+from lib.settings.jobs.models import ModelsSettings
+from lib.settings.load import load_settings
 from lib.store import ModelStore, ModelVersion
 from tests.support.stored_models import save_version
 from tests.support.telco import CUSTOMER
+
+Run = Callable[..., list[str]]
 
 #: A CSV file with two valid records, and one that the contract refuses for two fields.
 RECORDS = (
@@ -52,3 +58,15 @@ def store(tmp_path: Path) -> ModelStore:
 def version(store: ModelStore, pipeline: Any) -> ModelVersion:
     """Save the pipeline as ``churn@1``."""
     return save_version(store, lambda folder: joblib.dump(pipeline, folder / "pipeline.joblib"))
+
+
+@pytest.fixture
+def run(store: ModelStore, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs the command and returns its lines."""
+
+    def call(*arguments: str | Path) -> list[str]:
+        words = ["--store", str(store.root), *map(str, arguments)]
+        assert manage_models(load_settings(ModelsSettings, words, {})) == 0
+        return capsys.readouterr().out.splitlines()
+
+    return call

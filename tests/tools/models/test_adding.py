@@ -6,7 +6,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -34,21 +34,9 @@ from lib.settings.jobs.models import ModelsSettings
 from lib.settings.load import load_settings
 from lib.store import ModelStore, ModelVersion
 from tests.support.telco import CONTRACT_FILE, CUSTOMER
+from tests.tools.models.conftest import Run
 
-Run = Callable[..., list[str]]
 CONTRACT = ("--contract", str(CONTRACT_FILE))
-
-
-@pytest.fixture
-def run(store: ModelStore, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return a function that runs the command and returns its lines."""
-
-    def call(*arguments: str | Path) -> list[str]:
-        words = ["--store", str(store.root), *map(str, arguments)]
-        assert manage_models(load_settings(ModelsSettings, words, {})) == 0
-        return capsys.readouterr().out.splitlines()
-
-    return call
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Fetches models that are registered on a server of MLflow."""
