@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,14 @@ def test_each_flavour_names_a_file_and_a_backend(
 
 
 def test_the_signature_names_columns_and_types(tmp_path: Path) -> None:
-    inputs = (
-        '[{"type": "long", "name": "years", "required": true},'
-        ' {"type": "double", "name": "income"}, {"type": "string", "name": "note", "required": false}, {"name": "married", "type":'
-        ' "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 1]}},'
-        ' {"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 3]}}]'
+    inputs = json.dumps(
+        [
+            {"type": "long", "name": "years", "required": True},
+            {"type": "double", "name": "income"},
+            {"type": "string", "name": "note", "required": False},
+            {"name": "married", "type": "tensor", "tensor-spec": {"dtype": "float32"}},
+            {"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 3]}},
+        ]
     )
     text = f"flavors: {{onnx: {{data: m.onnx}}}}\nsignature: {{inputs: '{inputs}'}}"
     folder = make_folder(tmp_path, text)
