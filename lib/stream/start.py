@@ -72,6 +72,7 @@ def start_stream(
         ScoringError: the query cannot start, or must not; or a stop was requested meanwhile.
     """
     monitor = monitor or Monitor()
+    monitor.name_topics(settings.output_topic, settings.dead_letter_topic)
     output = OutputSettings(
         output_topic=settings.output_topic,
         dead_letter_topic=settings.dead_letter_topic,

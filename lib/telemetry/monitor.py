@@ -31,6 +31,12 @@ class Monitor:
         self.job = JobState()
         self.figures = Figures()
 
+    def name_topics(self, output_topic: str, dead_letter_topic: str) -> None:
+        """Name the topics, by which predictions and dead letters are told apart."""
+        with self.figures.changing():
+            self.figures.output_topic = output_topic
+            self.figures.dead_letter_topic = dead_letter_topic
+
     def note_report(self, report: WriteReport) -> None:
         """Count the messages of a batch that was committed."""
         replayed = sum(report.already_written.values())
