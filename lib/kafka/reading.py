@@ -57,6 +57,44 @@ def open_reader(
         consumer.close()
 
 
+@contextmanager
+def open_tail(cluster: Cluster, topic: str, count: int) -> Iterator[Consumer]:
+    """Open a consumer of the newest messages of a topic, which commits nothing itself.
+
+    Args:
+        cluster: the cluster of the topic.
+        topic: the name of the topic.
+        count: the number of offsets before the ends; see :func:`share_out`.
+
+    Raises:
+        KafkaException: the brokers cannot be asked.
+        KafkaSetupError: there is no such topic.
+    """
+    with open_reader(cluster, [topic]) as consumer:
+        bounds = {
+            it.partition: consumer.get_watermark_offsets(it, timeout=_ANSWER_TIMEOUT_S)
+            for it in consumer.assignment()
+        }
+        shares = share_out({it: end - first for it, (first, end) in bounds.items()}, count)
+        consumer.assign([TopicPartition(topic, it, bounds[it][1] - shares[it]) for it in bounds])
+        yield consumer
+
+
+def share_out(sizes: Mapping[int, int], count: int) -> dict[int, int]:
+    """Share a number of messages out among partitions, as equally as their sizes allow. Pure.
+
+    Args:
+        sizes: partition → the number of messages that it has.
+        count: the number of messages in all shares together, if there are so many.
+    """
+    shares, left = {}, count
+    smallest_first = sorted(sizes, key=lambda it: (sizes[it], it))
+    for position, partition in enumerate(smallest_first):
+        shares[partition] = min(sizes[partition], left // (len(sizes) - position))
+        left -= shares[partition]
+    return shares
+
+
 def iter_range(
     cluster: Cluster, topic: str, partition: int, start: int, end: int
 ) -> Iterator[Message]:

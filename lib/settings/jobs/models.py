@@ -75,7 +75,7 @@ class ModelsSettings(KafkaSettings, LoadingSettings):
         description="records for try and compare: a CSV or Parquet file with the contract's"
         " columns, or a file of JSON lines; for add a CSV file with the label too, to measure on",
     )
-    topic: str | None = Field(None, description="topic whose oldest records compare takes")
+    topic: str | None = Field(None, description="topic whose newest records compare takes")
     count: int = Field(10_000, ge=1, description="largest number of records of the topic")
     expect: Path | None = Field(
         None,

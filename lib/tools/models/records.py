@@ -11,7 +11,7 @@ from lib.decode.engines.python import decode_value
 from lib.errors import SourceError
 from lib.kafka.cluster import Cluster
 from lib.kafka.connection.connect import connect
-from lib.kafka.reading import iter_until_end, open_reader
+from lib.kafka.reading import iter_until_end, open_tail
 from lib.record.contract import Contract
 from lib.tools.contract.checking import Checked
 
@@ -20,7 +20,9 @@ Value = tuple[str, bytes | None]
 
 
 def read_topic(cluster: Cluster, topic: str, count: int) -> list[Value]:
-    """Read the oldest records of a topic, as far as their transactions are committed.
+    """Read the newest records of a topic, as far as their transactions are committed.
+
+    Each partition gives as many as the others, if it has them, the oldest of these first.
 
     Args:
         cluster: the cluster of the topic.
@@ -33,7 +35,7 @@ def read_topic(cluster: Cluster, topic: str, count: int) -> list[Value]:
     """
     connect(cluster)  # this reports errors of brokers and login
     try:
-        with open_reader(cluster, [topic]) as reader:
+        with open_tail(cluster, topic, count) as reader:
             return [
                 (f"{it.topic()}[{it.partition()}]@{it.offset()}", it.value())
                 for it in islice(iter_until_end(reader, lambda: False), count)

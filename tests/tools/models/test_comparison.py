@@ -11,10 +11,13 @@ import pytest
 
 from jobs.models import manage_models
 from lib.errors import SettingsError
+from lib.kafka.cluster import Cluster
+from lib.kafka.reading import iter_until_end, open_reader
 from lib.settings.jobs.models import ModelsSettings
 from lib.settings.load import load_settings
 from lib.store import ModelStore, ModelVersion
 from lib.tools.models.comparison import compare_outcomes
+from lib.tools.models.records import read_topic
 from lib.tools.models.scoring import Outcome
 from tests.support.stored_models import save_version
 
@@ -116,3 +119,11 @@ def test_versions_are_compared_on_a_topic(
     assert f"{name}[" in lines[-1]
     few = run("--topic", name, "--count", "7", "--bootstrap-servers", broker.bootstrap_servers)
     assert few[2].startswith("7 records, ")
+    cluster = Cluster(broker.bootstrap_servers)
+    newest = [place for place, _ in read_topic(cluster, name, 7)]
+    with open_reader(cluster, [name]) as reader:
+        places = [f"{name}[{it.partition()}]@{it.offset()}" for it in iter_until_end(reader)]
+    both = [[it for it in places if f"[{partition}]" in it] for partition in (0, 1)]
+    fewer, more = sorted(both, key=len)
+    assert len(fewer) > 4
+    assert sorted(newest) == sorted(fewer[-3:] + more[-4:])
