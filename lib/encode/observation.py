@@ -64,7 +64,8 @@ def read_tally(observed: Mapping[str, Any], output: OutputSettings) -> Tally | N
         )
         if observed[name]
     }
-    return Tally(outcomes, *(_read_waits(observed[name]) for name in _WAITS.values()))
+    record, event = (_read_waits(observed[name]) for name in _WAITS.values())
+    return Tally(outcomes, record, event)
 
 
 def _read_waits(numbers: list[int]) -> Waits:

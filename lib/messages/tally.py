@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lib.messages.columns import EVENT_TIME, OUTCOME, RECORD_TIME
+from lib.messages.columns import EVENT_TIME, OUTCOME, RECORD_TIME, SOURCE_POSITION
 
 #: The upper bounds of the classes of waiting times, in seconds; one more class has no bound.
 BOUNDS_S = (
@@ -82,21 +82,28 @@ class Tally:
         outcomes: topic → outcome → number of messages.
         record_waits: the times from the record's timestamp to the commit of its message.
         event_waits: the times from the event time in the record to the commit, where it has one.
+        newest: topic → outcome → (partition, offset) of a record that is among the newest with it;
+            empty if no sink of ours has written the messages.
     """
 
     outcomes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     record_waits: Waits = field(default_factory=Waits)
     event_waits: Waits = field(default_factory=Waits)
+    newest: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
 
     def add(self, other: Tally) -> Tally:
         """Return both together."""
         outcomes = {topic: Counter(counts) for topic, counts in self.outcomes.items()}
         for topic, counts in other.outcomes.items():
             outcomes.setdefault(topic, Counter()).update(counts)
+        newest = {topic: dict(places) for topic, places in self.newest.items()}
+        for topic, places in other.newest.items():
+            newest.setdefault(topic, {}).update(places)
         return Tally(
             {topic: dict(counts) for topic, counts in outcomes.items()},
             self.record_waits.add(other.record_waits),
             self.event_waits.add(other.event_waits),
+            newest,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -105,6 +112,7 @@ class Tally:
             "outcomes": {topic: dict(counts) for topic, counts in self.outcomes.items()},
             "record": [list(self.record_waits.counts), self.record_waits.sum_s],
             "event": [list(self.event_waits.counts), self.event_waits.sum_s],
+            "newest": {topic: dict(places) for topic, places in self.newest.items()},
         }
 
     @classmethod
@@ -113,7 +121,11 @@ class Tally:
         record, event = (
             Waits(tuple(counts), sum_s) for counts, sum_s in (value["record"], value["event"])
         )
-        return cls(value["outcomes"], record, event)
+        newest = {
+            topic: {outcome: (place[0], place[1]) for outcome, place in places.items()}
+            for topic, places in value["newest"].items()
+        }
+        return cls(value["outcomes"], record, event, newest)
 
 
 def count_messages(
@@ -134,17 +146,22 @@ def count_messages(
     if messages is None or counted is None:
         return None
     messages = _drop_counted(messages, counted)
-    grouped = messages.group_by(["topic", OUTCOME]).aggregate([([], "count_all")])
+    # Without threads the last row of a group is the last one of the table.
+    grouped = messages.group_by(["topic", OUTCOME], use_threads=False).aggregate(
+        [([], "count_all"), *((name, "last") for name in SOURCE_POSITION)]
+    )
     outcomes: dict[str, dict[str, int]] = {}
-    for topic, outcome, count in zip(
-        *(grouped[name].to_pylist() for name in ("topic", OUTCOME, "count_all")), strict=True
-    ):
-        outcomes.setdefault(topic, {})[outcome] = count
+    newest: dict[str, dict[str, tuple[int, int]]] = {}
+    for row in grouped.to_pylist():
+        topic, outcome = row["topic"], row[OUTCOME]
+        outcomes.setdefault(topic, {})[outcome] = row["count_all"]
+        partition, offset = (row[f"{name}_last"] for name in SOURCE_POSITION)
+        newest.setdefault(topic, {})[outcome] = (partition, offset)
     record, event = (
         Waits.measure(messages[name].drop_null().to_numpy(), now_s * 1_000)
         for name in (RECORD_TIME, EVENT_TIME)
     )
-    return Tally(outcomes, record, event)
+    return Tally(outcomes, record, event, newest)
 
 
 def _drop_counted(messages: pa.Table, counted: Mapping[int, int]) -> pa.Table:

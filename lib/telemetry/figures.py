@@ -15,6 +15,8 @@ from lib.telemetry.progress import BatchProgress, read_offsets
 
 #: The upper bounds of the classes of a batch's durations, in seconds.
 BATCH_BOUNDS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+# So many positions of dead letters are kept for each rule and field.
+_KEPT_PLACES = 5
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,20 @@ class PartitionLag:
 
 
 @dataclass(frozen=True)
+class Rejection:
+    """When and where one rule and field have led to dead letters.
+
+    Attributes:
+        first_s, last_s: the times of the first and the last commit, in seconds since 1970.
+        newest: (partition, offset) of records of the newest batches, the newest first.
+    """
+
+    first_s: float
+    last_s: float
+    newest: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class ProcessUse:
     """The memory and processor time of a group of processes.
 
@@ -115,6 +131,7 @@ class Figures:
         program: the versions.
         model: the model in force; None while none is loaded.
         tally: the counts of the messages that this process has committed.
+        rejections: outcome of dead letters → when and where they came about.
         replayed: the number of messages that an earlier run or attempt had written.
         batches: the number of batches with records.
         batch_durations: the durations in the classes of :data:`BATCH_BOUNDS_S`.
@@ -140,6 +157,7 @@ class Figures:
     program: Program = field(default_factory=Program)
     model: Model | None = None
     tally: Tally = field(default_factory=Tally)
+    rejections: dict[str, Rejection] = field(default_factory=dict)
     replayed: int = 0
     batches: int = 0
     batch_durations: list[int] = field(default_factory=lambda: [0] * (len(BATCH_BOUNDS_S) + 1))
@@ -178,6 +196,15 @@ class Figures:
             if tally is not None:
                 self.tally = self.tally.add(tally)
                 self.committed_s = time.time()
+                self._note_rejections(tally, self.committed_s)
+
+    def _note_rejections(self, tally: Tally, now_s: float) -> None:
+        places = tally.newest.get(self.dead_letter_topic, {})
+        for outcome in tally.outcomes.get(self.dead_letter_topic, {}):
+            known = self.rejections.get(outcome, Rejection(now_s, now_s))
+            place = places.get(outcome)
+            newest = known.newest if place is None else (place, *known.newest)[:_KEPT_PLACES]
+            self.rejections[outcome] = Rejection(known.first_s, now_s, newest)
 
     def add_batch(self, event: Mapping[str, Any], batch: BatchProgress) -> None:
         """Add a batch with records that Spark has finished.

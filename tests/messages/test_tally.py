@@ -117,6 +117,29 @@ def test_tallies_add_up_and_survive_the_way_through_json() -> None:
     assert add_tallies([None, None]) is None
 
 
+def test_the_newest_place_of_each_outcome_is_that_of_the_last_message() -> None:
+    earlier = count_messages(table(message("dead", "not_json:", 41, partition=3)), {}, NOW_S)
+    found = count_messages(
+        table(
+            message("dead", "missing:tenure", 7, partition=1),
+            message("out", "Yes", 8, partition=1),
+            message("dead", "missing:tenure", 9, partition=0),
+            message("out", "Yes", 2, partition=0),
+        ),
+        {},
+        NOW_S,
+    )
+
+    both = add_tallies([earlier, found])
+
+    assert both is not None
+    assert both.newest == {
+        "dead": {"not_json:": (3, 41), "missing:tenure": (0, 9)},
+        "out": {"Yes": (0, 2)},
+    }
+    assert Tally.from_json(json.loads(json.dumps(both.to_json()))).newest == both.newest
+
+
 def test_a_rejection_is_read_as_it_is_spelled() -> None:
     assert spell_rejection("missing", "a:b") == "missing:a:b"
     assert read_rejection("missing:a:b") == ("missing", "a:b")

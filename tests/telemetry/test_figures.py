@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from lib.messages.tally import Tally
-from lib.telemetry.figures import BATCH_BOUNDS_S, Figures, PartitionLag
+from lib.telemetry.figures import BATCH_BOUNDS_S, Figures, PartitionLag, Rejection
 from lib.telemetry.progress import BatchProgress
 
 
@@ -91,3 +92,29 @@ def test_tallies_add_up_and_an_empty_batch_commits_nothing() -> None:
     assert figures.replayed == 4
     assert figures.tally.outcomes == {"out": {"Yes": 3}, "dead": {"missing:x": 1}}
     assert figures.committed_s is not None
+
+
+def test_dead_letters_keep_their_first_and_last_time_and_their_newest_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 1_000.0
+    monkeypatch.setattr(time, "time", lambda: now_s)
+    figures = Figures(output_topic="out", dead_letter_topic="dead")
+
+    for number in range(7):
+        now_s = 1_000.0 + number
+        figures.add_tally(
+            Tally(
+                {"dead": {"not_json:": 2}, "out": {"Yes": 5}},
+                newest={"dead": {"not_json:": (0, 10 * number)}, "out": {"Yes": (1, 3)}},
+            ),
+            replayed=0,
+        )
+    # Spark's own sink counts, but knows no places.
+    figures.add_tally(Tally({"dead": {"missing:tenure": 1}}), replayed=0)
+
+    assert figures.count_outcomes("dead") == {"not_json:": 14, "missing:tenure": 1}
+    assert figures.rejections == {
+        "not_json:": Rejection(1_000.0, 1_006.0, ((0, 60), (0, 50), (0, 40), (0, 30), (0, 20))),
+        "missing:tenure": Rejection(1_006.0, 1_006.0, ()),
+    }
