@@ -21,11 +21,19 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from lib import errors
 from lib.messages.tally import BOUNDS_S, Waits, read_rejection
 from lib.telemetry.figures import BATCH_BOUNDS_S, Figures
 from lib.telemetry.state import JobState, State
 
 PREFIX = "scoring_"
+
+# The errors after which the query is started again in the same process.
+_CAUSES = tuple(
+    kind.__name__
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.ScoringError) and kind.is_transient
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,12 @@ def _waits(waits: Waits) -> Iterator[tuple[tuple[str, ...], Value]]:
     yield (), Distribution(BOUNDS_S, waits.counts, waits.sum_s)
 
 
+def _records(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:
+    # Both begin at 0: an increase is not seen in a series that begins with its first record.
+    yield ("prediction",), sum(figures.count_outcomes(figures.output_topic).values())
+    yield ("dead_letter",), sum(figures.count_outcomes(figures.dead_letter_topic).values())
+
+
 def _predictions(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:
     model = "" if figures.model is None else figures.model.scored_by
     for label, count in figures.count_outcomes(figures.output_topic).items():
@@ -94,9 +108,9 @@ def _model(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Val
 
 METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
-        *("records_total", "counter", ()),
-        "Records that this process has answered, each with a prediction or a dead letter.",
-        lambda it, _: _one(sum(sum(counts.values()) for counts in it.tally.outcomes.values())),
+        *("records_total", "counter", ("answer",)),
+        "Records that this process has answered, with a prediction or a dead_letter.",
+        _records,
     ),
     MetricSpec(
         *("predictions_total", "counter", ("model_version", "label")),
@@ -169,6 +183,11 @@ METRICS: tuple[MetricSpec, ...] = (
         ],
     ),
     MetricSpec(
+        *("stable_offset", "gauge", ("partition",)),
+        "Last stable offset of the input, up to which a committed reader reads.",
+        lambda it, _: [((str(p),), lag.stable) for p, lag in sorted(it.lag.items())],
+    ),
+    MetricSpec(
         *("answered_offset", "gauge", ("partition",)),
         "First offset without an answer.",
         lambda it, _: [
@@ -185,7 +204,10 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         *("restarts_total", "counter", ("cause",)),
         "Restarts of the query within this process, by the class of the error.",
-        lambda it, _: [((cause,), count) for cause, count in sorted(it.restarts.items())],
+        # Known causes begin at 0: an increase is not seen in a series that begins with a restart.
+        lambda it, _: [
+            ((cause,), it.restarts[cause]) for cause in sorted({*_CAUSES, *it.restarts})
+        ],
     ),
     MetricSpec(
         *("fenced_total", "counter", ()),

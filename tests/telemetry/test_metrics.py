@@ -60,7 +60,8 @@ def test_the_metrics_say_what_the_figures_say() -> None:
     found = read_samples(fill(), job)
 
     expected = {
-        "records_total": 13,
+        "records_total{answer=prediction}": 7,
+        "records_total{answer=dead_letter}": 6,
         "predictions_total{label=Yes}{model_version=m@3/onnx}": 2,
         "predictions_total{label=No}{model_version=m@3/onnx}": 5,
         "dead_letters_total{field=tenure}{rule=missing}": 1,
@@ -75,9 +76,11 @@ def test_the_metrics_say_what_the_figures_say() -> None:
         "record_latency_seconds_sum": 1.08,
         "lag_records{partition=0}": 5,
         "held_back_records{partition=0}": 3,
+        "stable_offset{partition=0}": 12,
         "answered_offset{partition=0}": 10,
         "end_offset{partition=7}": 3,
         "restarts_total{cause=QueryFailedError}": 2,
+        "restarts_total{cause=BatchTimeoutError}": 0,
         "fenced_total": 1,
         "model_loads_total{result=fallback}": 1,
         "model_info{engine=onnx}{model_version=m@3/onnx}": 1,
@@ -104,7 +107,10 @@ def test_the_metrics_say_what_the_figures_say() -> None:
 def test_a_process_that_has_just_begun_has_metrics() -> None:
     found = read_samples(Figures(), JobState())
 
-    assert found["scoring_records_total"] == 0
+    # An increase is not seen in a series that begins with its first event.
+    assert found["scoring_records_total{answer=prediction}"] == 0
+    assert found["scoring_records_total{answer=dead_letter}"] == 0
+    assert found["scoring_restarts_total{cause=QueryFailedError}"] == 0
     assert found["scoring_ready"] == 0
     assert found["scoring_state{state=starting}"] == 1
 
