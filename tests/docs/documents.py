@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from lib.exit_codes import EXIT_CODES
 from lib.settings.base import JobSettings
+from lib.telemetry.metrics import METRICS, PREFIX
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -132,6 +133,15 @@ def render_settings(kind: type[JobSettings]) -> str:
         meaning = (field.description or "").replace("|", "\\|")
         choices = _render_choices(field)
         rows.append(f"| `{name}` | {_render_default(field)} | {meaning}{choices} |")
+    return "\n".join(rows) + "\n"
+
+
+def render_metrics() -> str:
+    """Return the table of metrics for ``docs/metrics.md``."""
+    rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    for spec in METRICS:
+        labels = ", ".join(f"`{label}`" for label in spec.labels) or "–"
+        rows.append(f"| `{PREFIX}{spec.name}` | {spec.kind} | {labels} | {spec.help} |")
     return "\n".join(rows) + "\n"
 
 

@@ -15,7 +15,7 @@ import pytest
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
 from lib.settings.registry import JOB_SETTINGS
-from tests.docs.documents import ROOT, read_document, render_settings
+from tests.docs.documents import ROOT, read_document, render_metrics, render_settings
 
 # A line with a setting that is commented out, like `# trigger = "1 second"`, `# [kafka]` or
 # `# "client.id" = "x"`.
@@ -70,6 +70,11 @@ def test_the_documented_table_of_settings_is_that_of_the_code(job: str) -> None:
 
     # To bring the document up to date, run .venv/bin/python -m tests.docs.write_settings
     assert f"## jobs/{job}.py\n\n{render_settings(JOB_SETTINGS[job])}" in document
+
+
+def test_the_documented_table_of_metrics_is_that_of_the_code() -> None:
+    # To bring the document up to date, run .venv/bin/python -m tests.docs.write_metrics
+    assert read_document("docs/metrics.md").endswith(f"\n\n{render_metrics()}")
 
 
 def test_every_job_has_a_table_of_settings() -> None:
