@@ -47,6 +47,7 @@ FOLDERS = (
     "tools.resend",
     "tools.offsets",
     "tools.models",
+    "tools.check",
     "tools",
 )
 # These folders import neither Spark nor Kafka's client.

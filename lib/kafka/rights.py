@@ -33,7 +33,7 @@ class Right:
         is_optional: whether the job runs without the right, with fewer checks.
     """
 
-    operation: Literal["READ", "WRITE", "DESCRIBE_CONFIGS"]
+    operation: Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
     kind: ResourceKind
     name: str
     purpose: str

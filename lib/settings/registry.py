@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lib.settings.base import JobSettings
+from lib.settings.jobs.check import CheckSettings
 from lib.settings.jobs.consume import ConsumeSettings
 from lib.settings.jobs.demo import DemoSettings
 from lib.settings.jobs.models import ModelsSettings
@@ -11,10 +12,12 @@ from lib.settings.jobs.produce import ProduceSettings
 from lib.settings.jobs.replay import ReplaySettings
 from lib.settings.jobs.resend import ResendSettings
 from lib.settings.jobs.score_stream import ScoreStreamSettings
+from lib.settings.jobs.topics import TopicsSettings
 from lib.settings.jobs.train import TrainSettings
 
 JOB_SETTINGS: dict[str, type[JobSettings]] = {
     "score_stream": ScoreStreamSettings,
+    "check": CheckSettings,
     "train": TrainSettings,
     "models": ModelsSettings,
     "replay": ReplaySettings,
@@ -22,5 +25,6 @@ JOB_SETTINGS: dict[str, type[JobSettings]] = {
     "consume": ConsumeSettings,
     "resend": ResendSettings,
     "offsets": OffsetsSettings,
+    "topics": TopicsSettings,
     "demo": DemoSettings,
 }

@@ -83,18 +83,27 @@ def check_java_client(spark: SparkSession, cluster: Cluster) -> None:
     if not cluster.options:
         return
     jvm: Any = spark._jvm
+    build_java_admin(spark, cluster).close(jvm.java.time.Duration.ZERO)
+
+
+def build_java_admin(spark: SparkSession, cluster: Cluster) -> Any:
+    """Build a client of Java's, ``org.apache.kafka.clients.admin.Admin``; close it at the end.
+
+    Raises:
+        SettingsError: Java cannot build the client; the error holds its reason, and no secret.
+    """
+    jvm: Any = spark._jvm
     properties = jvm.java.util.Properties()
     for name, value in cluster.for_spark().items():
         properties.setProperty(name.removeprefix("kafka."), value)
     try:
-        client = jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
+        return jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
     except Py4JJavaError as error:
         reason = hide_secrets(find_root_cause(error), cluster.for_spark())
         raise SettingsError(
             f"Spark's Kafka client does not take the --kafka options: {reason}",
             hint="correct the option; docs/settings.md says whose names are used",
         ) from None
-    client.close(jvm.java.time.Duration.ZERO)
 
 
 def as_records(frame: DataFrame) -> DataFrame:

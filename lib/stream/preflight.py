@@ -36,7 +36,7 @@ def check_kafka(settings: ScoreStreamSettings) -> KafkaView:
     settings.cluster.for_spark()
     view = look_at_kafka(connect(settings.cluster), list_own_rights(settings))
     refuse_missing_topics(settings.cluster, view.missing)
-    _refuse_lacking_rights(settings.cluster, view.lacking)
+    refuse_lacking_rights(settings.cluster, view.lacking)
     report_findings(judge_kafka(view, settings))
     _report_unchecked(view.unchecked, settings.cluster.principal)
     return view
@@ -86,7 +86,7 @@ def count_partitions(settings: ScoreStreamSettings) -> int:
         raise KafkaSetupError(f"topic {topic}: {error.args[0].str()}") from error
 
 
-def _refuse_lacking_rights(cluster: Cluster, lacking: Sequence[Right]) -> None:
+def refuse_lacking_rights(cluster: Cluster, lacking: Sequence[Right]) -> None:
     """Raise KafkaSetupError if rights are lacking; it names each, and the command for it."""
     if lacking:
         raise KafkaSetupError(

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from lib.exit_codes import EXIT_CODES
 from lib.settings.base import JobSettings
+from lib.settings.registry import JOB_SETTINGS
 from lib.telemetry.metrics import METRICS, PREFIX
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,9 +128,17 @@ def list_anchors(document: str) -> set[str]:
 
 
 def render_settings(kind: type[JobSettings]) -> str:
-    """Return the table of a job's settings for ``docs/settings.md``."""
-    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    """Return the table of a job's settings for ``docs/settings.md``.
+
+    A job that takes all settings of another one has a sentence that says so, and its own.
+    """
+    whole = {it: job for job, it in JOB_SETTINGS.items() if it in kind.__mro__[1:]}
+    taken = {name for it in whole for name in it.model_fields}
+    rows = [f"All settings of `jobs/{job}.py`, and:\n" for job in whole.values()]
+    rows += ["| setting | default | meaning |", "|---|---|---|"]
     for name, field in kind.model_fields.items():
+        if name in taken:
+            continue
         meaning = (field.description or "").replace("|", "\\|")
         choices = _render_choices(field)
         rows.append(f"| `{name}` | {_render_default(field)} | {meaning}{choices} |")

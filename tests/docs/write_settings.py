@@ -17,7 +17,7 @@ def main() -> None:
         if heading not in text:
             text += f"\n{table}"
         else:
-            pattern = rf"{re.escape(heading)}(?:\|.*\n)*"
+            pattern = rf"{re.escape(heading)}(?:All settings of .*\n\n)?(?:\|.*\n)*"
             text = re.sub(pattern, table.replace("\\", r"\\"), text)
     path.write_text(text, encoding="utf-8")
 

@@ -20,7 +20,7 @@ from lib.errors import (
     SettingsError,
     SinkError,
 )
-from lib.file_errors import check_folder, find_local_path, look_at_folder
+from lib.file_errors import check_folder, find_local_path
 from lib.spark.root_cause import find_root_cause
 
 #: It sets permissions in Java; ``./spark-submit.sh`` puts it on the class path and tells Spark.
@@ -154,19 +154,16 @@ class CheckpointFiles:
     def check_access(self) -> None:
         """Make sure that this user may write in the folder, or make it, without writing anything.
 
+        Hadoop compares the rights, also those of root; for a local folder, ask the operating
+        system with ``lib.file_errors.look_at_folder``.
+
         Raises:
             SettingsError: this user must not write; names the folder.
             QueryFailedError: the file system cannot be read now.
         """
-        local = find_local_path(self._location)
+        actions: Any = self._jvm.org.apache.hadoop.fs.permission.FsAction
         try:
-            if local is not None:
-                look_at_folder(Path(local))
-                return
-            actions: Any = self._jvm.org.apache.hadoop.fs.permission.FsAction
             self._files.access(self._find_existing(), actions.WRITE_EXECUTE)
-        except FileError as error:
-            raise SettingsError(f"{_NOT_WRITTEN}: {error.message}", hint=error.hint) from error
         except Py4JJavaError as error:
             raise self._explain_refusal(self._location, find_root_cause(error)) from error
 

@@ -77,6 +77,12 @@ class ModelsSettings(KafkaSettings, LoadingSettings):
     )
     topic: str | None = Field(None, description="topic whose newest records compare takes")
     count: int = Field(10_000, ge=1, description="largest number of records of the topic")
+    tolerance: float | None = Field(
+        None,
+        ge=0,
+        description="for compare of two stored versions: the most by which a metric of the second"
+        " may be worse than of the first; beyond it the exit code is 1",
+    )
     expect: Path | None = Field(
         None,
         description="records with their maker's probabilities in a column 'probability', which add"

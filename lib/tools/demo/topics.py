@@ -27,8 +27,8 @@ from lib.tools.broker import Broker, EmbeddedBroker
 logger = logging.getLogger(__name__)
 
 _PARTITIONS = 4
-# A dead letter has the record's own bytes, up to Kafka's 1 MB, and its headers.
-_DEAD_LETTER_SETTINGS = {"max.message.bytes": str(2 * 1024 * 1024)}
+#: A dead letter has the record's own bytes, up to Kafka's 1 MB, and its headers.
+DEAD_LETTER_SETTINGS = {"max.message.bytes": str(2 * 1024 * 1024)}
 _RECENT = 8
 _POLL_S = 0.1
 
@@ -86,7 +86,7 @@ def provide_topics(broker: Broker, names: Names) -> Iterator[Topics]:
     partitions = dict.fromkeys((topics.records, topics.predictions), _PARTITIONS)
     try:
         create_topics(broker.cluster, partitions)
-        create_topics(broker.cluster, {topics.dead_letters: 1}, _DEAD_LETTER_SETTINGS)
+        create_topics(broker.cluster, {topics.dead_letters: 1}, DEAD_LETTER_SETTINGS)
         if not await_topics(admin, topics.all_names):
             raise KafkaSetupError(
                 f"{broker.bootstrap_servers} does not show the topics it has created"

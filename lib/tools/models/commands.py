@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from lib.errors import SettingsError
 from lib.exit_codes import ExitCode
 from lib.record.contract_file import read_contract
 from lib.score.loading import load_model
@@ -19,7 +20,7 @@ from lib.store.compatibility import check_contract
 from lib.tools.contract.checking import iter_checked
 from lib.tools.models.adding import admit, make_staging_folder
 from lib.tools.models.archive import SUFFIX, Archive, write_archive
-from lib.tools.models.comparison import compare_metrics, compare_outcomes
+from lib.tools.models.comparison import compare_metrics, compare_outcomes, find_worse
 from lib.tools.models.listing import list_versions, show_version
 from lib.tools.models.naming import find_stored, name_stored
 from lib.tools.models.records import check_values, read_topic
@@ -109,8 +110,18 @@ def compare(settings: ModelsSettings) -> Lines:
     first, second = (found[name][1] for name in settings.names)
     if first is not None and second is not None:
         yield from compare_metrics(first.metadata, second.metadata)
+    code = ExitCode.DONE
+    if settings.tolerance is not None:
+        if first is None or second is None:
+            raise SettingsError(
+                "--tolerance: found a model outside a store, of which nothing was measured",
+                hint="save it as a version with `jobs/models.py add --data FILE`",
+            )
+        for phrase in find_worse(first.metadata, second.metadata, settings.tolerance):
+            code = ExitCode.FAILED
+            yield f"{second.reference}: {phrase}, more than --tolerance {settings.tolerance:g}"
     if settings.data is None and settings.topic is None:
-        return ExitCode.DONE
+        return code
     values = read_topic(settings.cluster, settings.topic, settings.count) if settings.topic else []
     outcomes, names = [], []
     for name in settings.names:
@@ -121,7 +132,7 @@ def compare(settings: ModelsSettings) -> Lines:
         outcomes.append(list(score_records(backend, records, contract)))
         names.append(backend.scored_by)
     yield from compare_outcomes(outcomes[0], outcomes[1], (names[0], names[1]))
-    return ExitCode.DONE
+    return code
 
 
 def add(settings: ModelsSettings) -> Lines:

@@ -15,6 +15,8 @@ from lib.training.report.console import METRIC_TITLES
 
 # The number of records that are shown of those whose probabilities differ most.
 _SHOWN = 5
+# A lower value is better of the other metrics.
+_HIGHER_IS_BETTER = ("roc_auc", "pr_auc")
 
 
 def compare_metrics(first: ModelMetadata, second: ModelMetadata) -> Iterator[str]:
@@ -27,6 +29,32 @@ def compare_metrics(first: ModelMetadata, second: ModelMetadata) -> Iterator[str
         if any(mean is not None for mean in means):
             rows.append(_compare(METRIC_TITLES.get(name, name), *means))
     yield from align(rows)
+
+
+def find_worse(first: ModelMetadata, second: ModelMetadata, tolerance: float) -> list[str]:
+    """List the metrics of the second version that are worse than those of the first.
+
+    Args:
+        first: the metadata of the version to be replaced.
+        second: the metadata of the version to replace it with.
+        tolerance: the largest difference that counts as none.
+
+    Returns:
+        A phrase for each metric that is worse, or that was measured of the first version only.
+    """
+    worse = []
+    measured = choose_metrics(first), choose_metrics(second)
+    for name, title in METRIC_TITLES.items():
+        before, after = (it.get(name, {}).get("mean") for it in measured)
+        if before is None:
+            continue
+        if after is None:
+            worse.append(f"{title} was not measured")
+            continue
+        loss = before - after if name in _HIGHER_IS_BETTER else after - before
+        if loss > tolerance:
+            worse.append(f"{title} is worse by {loss:.4f}")
+    return worse
 
 
 def _compare(title: str, first: float | None, second: float | None) -> list[str]:

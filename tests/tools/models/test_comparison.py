@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,8 @@ from lib.kafka.reading import iter_until_end, open_reader
 from lib.settings.jobs.models import ModelsSettings
 from lib.settings.load import load_settings
 from lib.store import ModelStore, ModelVersion
-from lib.tools.models.comparison import compare_outcomes
+from lib.store.metadata import ModelMetadata
+from lib.tools.models.comparison import compare_outcomes, find_worse
 from lib.tools.models.records import read_topic
 from lib.tools.models.scoring import Outcome
 from tests.support.stored_models import save_version
@@ -47,6 +49,27 @@ def other(store: ModelStore, version: ModelVersion, pipeline: Any, tmp_path: Pat
     changed = joblib.load(tmp_path / "copy.joblib")
     changed.steps[-1][1].intercept_ = changed.steps[-1][1].intercept_ + 2
     return save_version(store, lambda folder: joblib.dump(changed, folder / "pipeline.joblib"))
+
+
+@pytest.mark.parametrize(
+    ("change", "tolerance", "worse"),
+    [
+        ({"roc_auc": 0.79}, 0.02, []),
+        ({"roc_auc": 0.77, "brier": 0.1}, 0.02, ["ROC-AUC is worse by 0.0300"]),
+        ({"roc_auc": 0.9, "brier": 0.16}, 0.0, ["Brier is worse by 0.0100"]),
+        ({"brier": None}, 0.5, ["Brier was not measured"]),
+    ],
+)
+def test_a_metric_that_is_worse_is_named(
+    version: ModelVersion, change: dict[str, float | None], tolerance: float, worse: list[str]
+) -> None:
+    def measured(metrics: dict[str, float | None]) -> ModelMetadata:
+        means = {name: {"mean": it} for name, it in metrics.items() if it is not None}
+        return dataclasses.replace(version.metadata, metrics={"sklearn": means})
+
+    before: dict[str, float | None] = {"roc_auc": 0.8, "brier": 0.15}
+
+    assert find_worse(measured(before), measured({**before, **change}), tolerance) == worse
 
 
 def test_outcomes_are_compared_record_by_record() -> None:

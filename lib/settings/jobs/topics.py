@@ -1,0 +1,25 @@
+"""Settings of ``jobs/topics.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from lib.settings.base import CONTRACT_OF_NAMES, OF_THE_DOMAIN
+from lib.settings.topics import DistinctTopicSettings
+
+
+class TopicsSettings(DistinctTopicSettings):
+    """Create the three topics of the streaming job, those that are missing.
+
+    Their replicas and min.insync.replicas are the brokers' defaults.
+    """
+
+    input_topic: str = Field("", description=f"topic of records{OF_THE_DOMAIN}")
+    output_topic: str = Field("", description=f"topic for predictions{OF_THE_DOMAIN}")
+    dead_letter_topic: str = Field(
+        "", description=f"topic for records that cannot be scored, of one partition{OF_THE_DOMAIN}"
+    )
+    contract: Path | None = Field(None, description=CONTRACT_OF_NAMES)
+    topic_partitions: int = Field(4, ge=1, description="of the topics of records and predictions")
