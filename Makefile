@@ -59,8 +59,22 @@ $(ZOO_STAMP): | $(STAMP)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --target $(ZOO) -r requirements/zoo.txt
 	@touch $@
 
+DEPLOY := build/deploy
+DEPLOY_STAMP := $(DEPLOY)/.installed-$(shell cksum < requirements/deploy.txt | tr ' ' '-')
+
+.PHONY: deploy-check
+deploy-check: setup $(DEPLOY_STAMP) ## Check the files in deploy/ with Airflow and other tools, which it installs into build/deploy
+	@DEPLOY_TOOLS=$(DEPLOY) $(RUN) -m pytest tests/deploy $(ARGS)
+
+$(DEPLOY_STAMP): | $(STAMP)
+	@echo "installing Airflow and checkers of deploy/ into $(DEPLOY) (about 450 MB) ..."
+	@rm -rf $(DEPLOY)
+	@$(RUN) -m venv $(DEPLOY)
+	@$(DEPLOY)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/deploy.txt
+	@touch $@
+
 .PHONY: check
-check: lint types zoo test ## What CI runs: lint, format, types, other libraries' models, then all tests
+check: lint types zoo deploy-check test ## What CI runs: lint, format, types, other libraries' models, files in deploy/, then all tests
 
 .PHONY: lint
 lint: setup ## Check style and format, change nothing

@@ -1,7 +1,7 @@
 """The exit codes of all jobs, and what a supervisor does about each. Pure.
 
-The table in ``docs/restarts.md``, the unit file there and ``--help`` say the same;
-``tests/docs/test_exit_codes.py`` compares them.
+The table in ``docs/restarts.md``, the unit in ``deploy/systemd`` and ``--help`` say the same;
+``tests/docs/test_exit_codes.py`` and ``tests/deploy/test_files.py`` compare them.
 """
 
 from __future__ import annotations

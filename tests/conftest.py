@@ -34,8 +34,9 @@ if TYPE_CHECKING:  # pure tests must not even import them
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-# These tests need libraries that only `make zoo` has.
+# These tests need libraries that only `make zoo` and `make deploy-check` have.
 collect_ignore = [] if find_spec("lightgbm") else ["zoo"]
+collect_ignore += [] if "DEPLOY_TOOLS" in os.environ else ["deploy/test_tools.py"]
 
 #: Fixtures that start a JVM, and the marker that each one gives; the costliest stands last.
 _MARKERS = {

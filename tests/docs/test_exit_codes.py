@@ -1,8 +1,6 @@
-"""The exit codes in the documents, the unit file and ``--help`` are those of the code."""
+"""The exit codes in the documents and ``--help`` are those of the code."""
 
 from __future__ import annotations
-
-import re
 
 import pytest
 
@@ -15,7 +13,7 @@ from lib.errors import (
     SinkFencedError,
     SinkTakenOverError,
 )
-from lib.exit_codes import EXIT_CODES, find_exit_code
+from lib.exit_codes import find_exit_code
 from lib.settings.load import load_settings
 from lib.settings.registry import JOB_SETTINGS
 from tests.docs.documents import read_document, render_exit_codes
@@ -39,18 +37,6 @@ def test_each_kind_of_error_has_its_exit_code(error: ScoringError, code: int) ->
 
 def test_the_documented_table_is_that_of_the_code() -> None:
     assert render_exit_codes() in read_document("docs/restarts.md")
-
-
-def test_the_unit_file_restarts_what_the_table_says() -> None:
-    unit = read_document("docs/restarts.md")
-    prevented = re.search(r"^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE)
-    successes = re.search(r"^SuccessExitStatus=(.*)$", unit, re.MULTILINE)
-
-    assert prevented is not None
-    assert successes is not None
-    assert prevented[1].split() == ["2", "4"]
-    left_alone = {*prevented[1].split(), *successes[1].split(), "0"}
-    assert left_alone == {str(it.code.value) for it in EXIT_CODES if not it.restarts}
 
 
 @pytest.mark.parametrize("job", JOB_SETTINGS)
