@@ -39,6 +39,9 @@ FOREIGN = frozenset(
         "curl",
         "pip",
         "chmod",
+        "docker",
+        "kubectl",
+        "systemctl",
     }
 )
 KAFKA_TOOLS = frozenset(
@@ -51,7 +54,9 @@ KAFKA_TOOLS = frozenset(
 PYTHONS = (".venv/bin/python", "python")
 SUBMITS = ("./spark-submit.sh", "spark-submit")
 # Folders of the project that a command may name.
-FOLDERS = ("jobs/", "lib/", "conf/", "docs/", "tests/", "benchmarks/", "requirements/")
+FOLDERS = (
+    *("jobs/", "lib/", "conf/", "docs/", "deploy/", "tests/", "benchmarks/", "requirements/"),
+)
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
 
 
