@@ -40,8 +40,8 @@ __all__ = [
 #: The name of the package in a wheel.
 PACKAGE = "spark_kafka_scoring"
 
-# Settings of the jobs, which stay in the clone as the jobs do.
-_NOT_READ = ("local.toml", "cluster.toml")
+# Settings of the jobs and of Prometheus, which stay in the clone as the jobs do.
+_NOT_READ = ("local.toml", "cluster.toml", "monitoring")
 # lib.setup.jars, lib/setup/jars.py, ``lib`` in a docstring, and from lib import errors; not `lib`
 # within another name or path.
 _REFERENCE = re.compile(r"(?<![\w./-])lib(?=[./](?P<module>[A-Za-z_]\w*)|``| import )")

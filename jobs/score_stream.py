@@ -37,9 +37,9 @@ from lib.telemetry.web.serving import serve
 
 def score_stream(settings: ScoreStreamSettings, on_step: OnStep = ignore_step) -> int:
     """Check the settings, start the query and follow it; ``on_step``: see TransactionSettings."""
-    monitor = Monitor(is_on=bool(settings.metrics))
+    monitor = Monitor(is_on=bool(settings.metrics or settings.console))
     with (
-        serve(settings.metrics, monitor),
+        serve(settings, monitor),
         StopSignal(settings.stop_timeout, end_process) as stop,
         StartLog(monitor.job) as log,
     ):

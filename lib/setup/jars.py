@@ -5,6 +5,9 @@ Central and checks their SHA-1. ``python -m lib.setup.jars`` (what ``make setup`
 and does nothing when they are there already. With ``connector`` it also prints those that Spark
 needs, in the form of spark-submit's ``--jars``.
 
+``conf/ivy-page.xml`` pins what the page of a job draws its charts with; it is fetched with the
+others, into a folder of its own.
+
 Few users need some of the jars: ``python -m lib.setup.jars s3`` fetches those of
 ``conf/ivy-s3.xml`` into a folder of their own, and prints them in the same form. With
 ``kafka-3.9`` they are those of an older broker, for the crash laboratory.
@@ -35,8 +38,10 @@ IVY_FILE = CONF / "ivy.xml"
 JARS_ROOT = BUILD_ROOT / "jars"
 CACHE = BUILD_ROOT / "ivy-cache"
 
-#: Sets that are fetched on demand; each has a file ``conf/ivy-NAME.xml`` and a folder.
-OPTIONAL_SETS = ("s3", "kafka-3.9")
+#: The set of the page's charts.
+PAGE_SET = "page"
+#: Sets that Spark and the broker do not need; each has a file ``conf/ivy-NAME.xml`` and a folder.
+OPTIONAL_SETS = (PAGE_SET, "s3", "kafka-3.9")
 
 #: 60 MB usually take half a minute; after this time the connection is taken for dead.
 FETCH_TIMEOUT_S = 900.0
@@ -82,9 +87,27 @@ def provide_optional_jars(name: str) -> list[Path]:
     Raises:
         SetupError: Java or pyspark is missing, or Maven Central cannot be reached.
     """
-    pins, root = IVY_FILE.with_name(f"ivy-{name}.xml"), BUILD_ROOT / f"jars-{name}"
+    pins, root = _locate_optional(name)
     fetch_jars(root, pins=pins)
     return list_jars(name, root, pins)
+
+
+def list_optional_jars(name: str) -> list[Path]:
+    """Return the jars of an optional set, which have been fetched.
+
+    Args:
+        name: one of :data:`OPTIONAL_SETS`.
+
+    Raises:
+        SetupError: the jars have not been fetched, or were fetched with older pins.
+    """
+    pins, root = _locate_optional(name)
+    return list_jars(name, root, pins)
+
+
+def _locate_optional(name: str) -> tuple[Path, Path]:
+    """Return the pins of an optional set and the folder of its jars."""
+    return IVY_FILE.with_name(f"ivy-{name}.xml"), BUILD_ROOT / f"jars-{name}"
 
 
 def fetch_jars(root: Path = JARS_ROOT, cache: Path = CACHE, pins: Path = IVY_FILE) -> bool:
@@ -211,6 +234,7 @@ def _fetch_and_tell() -> None:
         fetch_jars()
     folder = JARS_ROOT if IS_INSTALLED else os.path.relpath(JARS_ROOT)
     counts = ", ".join(f"{name}: {len(list_jars(name))}" for name in JarSet)
+    provide_optional_jars(PAGE_SET)
     print(f"jars in {folder} ({counts})")
 
 

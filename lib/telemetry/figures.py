@@ -83,7 +83,7 @@ class PartitionLag:
 
 @dataclass(frozen=True)
 class Rejection:
-    """When and where one rule and field have led to dead letters.
+    """The times and places of the dead letters of one rule and field.
 
     Attributes:
         first_s, last_s: the times of the first and the last commit, in seconds since 1970.

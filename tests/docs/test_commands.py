@@ -42,6 +42,7 @@ FOREIGN = frozenset(
         "docker",
         "kubectl",
         "systemctl",
+        "openssl",
     }
 )
 KAFKA_TOOLS = frozenset(

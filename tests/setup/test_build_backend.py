@@ -106,11 +106,19 @@ def test_the_copy_has_the_files_that_the_package_reads(copy: Path) -> None:
         "py.typed",
         "conf/contracts/telco_churn.toml",
         "conf/ivy-kafka-3.9.xml",
+        "conf/ivy-page.xml",
         "conf/ivy-s3.xml",
         "conf/ivy.xml",
         "conf/log4j2.properties",
         "conf/spark-defaults.conf",
         "tools/broker/kafka_3_log4j.properties",
+        *(
+            f"telemetry/page/static/{name}"
+            for name in (
+                *("index.html", "login.html", "icon.svg", "style.css", "theme.js", "main.js"),
+                *("charts.js", "dom.js", "format.js", "search.js", "sections.js"),
+            )
+        ),
     }
     metadata = (copy / "setup.cfg").read_text()
     assert "version = attr: spark_kafka_scoring.__version__\n" in metadata

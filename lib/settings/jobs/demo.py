@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from lib.address import Address
 from lib.settings.base import ModelSettings
 
 
@@ -23,3 +24,16 @@ class DemoSettings(ModelSettings):
     )
     trigger: str = Field("0 milliseconds", description="of the job, as with its --trigger")
     keep: bool = Field(False, description="go on until Ctrl-C, for trials of your own")
+    console: str = Field(
+        "127.0.0.1:8080",
+        description="HOST:PORT of the job's page, or another port where a program listens there;"
+        " no page if empty",
+    )
+    open: bool = Field(False, description="show the page in the browser as soon as it is there")
+
+    @field_validator("console")
+    @classmethod
+    def _check_console(cls, address: str) -> str:
+        if address and not Address.parse(address).is_loopback:
+            raise ValueError("expected an address of this machine, like 127.0.0.1:8080")
+        return address

@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from lib.address import Address
 from lib.errors import ModelNotFoundError
 from lib.interruption import handle_signals, raise_interrupt
 from lib.score.choice import find_model
@@ -18,6 +19,7 @@ from lib.tools.broker import Broker, EmbeddedBroker, provide_broker
 from lib.tools.broker.guarded_folder import GuardedFolder
 from lib.tools.demo.child import Child
 from lib.tools.demo.output import Output
+from lib.tools.demo.page import PageOpener, choose_address
 from lib.tools.demo.scenario import BATCH_RECORDS, Scenario
 from lib.tools.demo.summary import list_next_steps, print_summary
 from lib.tools.demo.topics import ArrivalReader, Topics, provide_topics
@@ -55,7 +57,12 @@ def _run(settings: DemoSettings, output: Output, stack: ExitStack) -> bool:
     contract = choose_contract(None)
     topics = stack.enter_context(provide_topics(broker, contract.defaults))
     output.print_step("starting the job: ./spark-submit.sh jobs/score_stream.py")
-    job = stack.enter_context(build_job(settings, topics, guard))
+    page = choose_address(settings.console) if settings.console else None
+    job = stack.enter_context(build_job(settings, topics, guard, page))
+    if page is not None:
+        output.print_step(f"its page, while it runs: http://{page}/")
+        if settings.open:
+            stack.enter_context(PageOpener(page, output))
     reader = stack.enter_context(ArrivalReader(topics, contract))
     scenario = Scenario(settings, topics, output, job, reader, contract)
     measured = scenario.run()
@@ -94,8 +101,17 @@ def provide_model(settings: DemoSettings, guard: GuardedFolder, output: Output) 
     return path
 
 
-def build_job(settings: DemoSettings, topics: Topics, guard: GuardedFolder) -> Child:
-    """Return the real job, not started yet, with a checkpoint of its own."""
+def build_job(
+    settings: DemoSettings, topics: Topics, guard: GuardedFolder, page: Address | None
+) -> Child:
+    """Return the real job, not started yet, with a checkpoint of its own.
+
+    Args:
+        settings: the model and the trigger.
+        topics: the topics of the job.
+        guard: the folder of the checkpoint.
+        page: the address of the page of the job; None for no page.
+    """
     options = {
         "--bootstrap-servers": topics.cluster.bootstrap_servers,
         "--input-topic": topics.records,
@@ -113,6 +129,9 @@ def build_job(settings: DemoSettings, topics: Topics, guard: GuardedFolder) -> C
     script = PROJECT_ROOT / "jobs" / "score_stream.py"
     command = [str(PROJECT_ROOT / "spark-submit.sh"), str(script)]
     command += [part for option in options.items() for part in option]
+    if page is not None:
+        # All records are made up.
+        command += ["--console", str(page), "--console-shows-records"]
     return Child("the job", command, _LOGS / "job.log", guard)
 
 

@@ -1,0 +1,126 @@
+"""Describes the job at one moment as JSON types, for the page."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lib.messages.tally import BOUNDS_S, read_rejection
+from lib.telemetry.figures import Figures, PartitionLag
+from lib.telemetry.page.history import History
+from lib.telemetry.page.percentiles import find_percentile
+from lib.telemetry.page.setting_rows import SettingRow
+from lib.telemetry.page.verdict import judge
+from lib.telemetry.state import JobState
+
+# The page shows so many partitions: those that are furthest behind.
+_MOST_PARTITIONS = 100
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The facts that stay as they are while the job runs.
+
+    Attributes:
+        query: the name of the query.
+        topics: ``input``, ``predictions`` and ``dead_letters`` → the topics.
+        settings: the settings, without secrets.
+        shows_records: whether records can be searched.
+        has_documents: whether the documents can be read on the page.
+    """
+
+    query: str
+    topics: dict[str, str]
+    settings: Sequence[SettingRow] = ()
+    shows_records: bool = False
+    has_documents: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts and what is known of the process as JSON types."""
+        return {
+            "query": self.query,
+            "topics": self.topics,
+            "settings": [asdict(row) for row in self.settings],
+            "shows_records": self.shows_records,
+            "has_documents": self.has_documents,
+            "host": platform.node(),
+            "process": os.getpid(),
+        }
+
+
+def take_snapshot(
+    figures: Figures, job: JobState, history: History, now_s: float
+) -> dict[str, Any]:
+    """Describe what the job does now.
+
+    Args:
+        figures: the figures of the process, which the metrics show too.
+        job: the state and the events.
+        history: the points of the last hour.
+        now_s: the present time in seconds since 1970.
+    """
+    status = job.status
+    findings = judge(figures, job, history, now_s)
+    newest = history.newest
+    with figures.reading():
+        outcomes = figures.tally.outcomes
+        model = figures.model
+        return {
+            "at_s": now_s,
+            "started_s": figures.started_s,
+            "program": asdict(figures.program),
+            "findings": [asdict(finding) for finding in findings],
+            "state": asdict(status),
+            "records": sum(sum(counts.values()) for counts in outcomes.values()),
+            "labels": dict(figures.count_outcomes(figures.output_topic)),
+            "dead_letters": _list_dead_letters(figures),
+            "replayed": figures.replayed,
+            "latency": {
+                f"p{share:g}_s": find_percentile(figures.record_waits.counts, BOUNDS_S, share / 100)
+                for share in (50, 95, 99)
+            },
+            "committed_s": figures.committed_s,
+            "batches": figures.batches,
+            "last_batch": None if figures.last_batch is None else asdict(figures.last_batch),
+            "model": None if model is None else asdict(model),
+            "model_loads": dict(figures.model_loads),
+            "restarts": dict(figures.restarts),
+            "fenced": figures.fenced,
+            "client_errors": dict(figures.client_errors),
+            "partition_count": len(figures.lag),
+            "partitions": _list_partitions(figures.lag, now_s),
+            "processes": {name: asdict(use) for name, use in figures.processes.items()},
+            "heap": None if figures.heap is None else asdict(figures.heap),
+            "events": [asdict(event) for event in reversed(job.events)],
+            "point": None if newest is None else asdict(newest),
+        }
+
+
+def _list_dead_letters(figures: Figures) -> list[dict[str, Any]]:
+    """List rule, field and number of dead letters, the most frequent first."""
+    rows = []
+    for outcome, count in figures.count_outcomes(figures.dead_letter_topic).items():
+        rule, name = read_rejection(outcome)
+        row = {"rule": rule, "field": name, "count": count}
+        rejection = figures.rejections.get(outcome)
+        rows.append(row if rejection is None else row | asdict(rejection))
+    return sorted(rows, key=lambda row: (-row["count"], row["rule"], row["field"]))
+
+
+def _list_partitions(lags: dict[int, PartitionLag], now_s: float) -> list[dict[str, Any]]:
+    """List the partitions by number; of many, those that are furthest behind."""
+    chosen = sorted(lags, key=lambda number: -(lags[number].records or 0))[:_MOST_PARTITIONS]
+    return [
+        {
+            "partition": number,
+            "records": lags[number].records,
+            "age_s": lags[number].find_age_s(now_s),
+            "held_back": lags[number].end - lags[number].stable,
+            "answered": lags[number].answered,
+            "end": lags[number].end,
+        }
+        for number in sorted(chosen)
+    ]
