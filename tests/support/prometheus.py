@@ -23,10 +23,10 @@ from lib.tools.broker.ports import pick_free_ports
 from tests.support.waiting import wait_until
 
 ALERTS = PROJECT_ROOT / "conf" / "monitoring" / "alerts.yml"
-#: The durations of the rules are divided by this: five minutes are a second and a half.
-HASTE = 200
-# Between two scrapes, and between two evaluations of the rules.
-_INTERVAL = "200ms"
+#: The durations of the rules are divided by this: five minutes are three seconds.
+HASTE = 100
+# The time between two scrapes, and between two evaluations of the rules. A scrape may take as long.
+_INTERVAL = "500ms"
 _UNITS_MS = {
     "ms": 1,
     "s": 1_000,
@@ -106,7 +106,7 @@ def start_prometheus(
 ) -> Iterator[Prometheus]:
     """Run a Prometheus for as long as a block lasts.
 
-    It scrapes and evaluates five times a second, and time passes :data:`HASTE` times as fast in its
+    It scrapes and evaluates twice a second, and time passes :data:`HASTE` times as fast in its
     rules. Thresholds stay as they are.
 
     Args:
