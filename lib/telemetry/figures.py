@@ -101,7 +101,7 @@ class ProcessUse:
 
     Attributes:
         memory_bytes: the resident memory.
-        cpu_s: the processor time so far, without that of processes that have ended.
+        cpu_s: the processor time so far, with that of processes that have ended.
         count: the number of processes.
     """
 

@@ -288,7 +288,7 @@ METRICS: tuple[MetricSpec, ...] = (
     ),
     MetricSpec(
         *("process_cpu_seconds_total", "counter", ("process",)),
-        "Processor time of the driver, its JVM, and the Python workers that run now.",
+        "Processor time of the driver, its JVM, and the Python workers on its machine so far.",
         lambda it, _: [((name,), use.cpu_s) for name, use in sorted(it.processes.items())],
     ),
     MetricSpec(

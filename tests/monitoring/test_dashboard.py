@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from lib.telemetry.metrics import METRICS, PREFIX, MetricSpec
-from tests.monitoring.write_dashboard import PATH, ROWS, build_dashboard, write_dashboard
+from tests.monitoring.write_dashboard import ROWS, build_dashboard, write_dashboard
+from tests.support.prometheus import DASHBOARD
 
 PANELS = [panel for panel in build_dashboard()["panels"] if panel["type"] != "row"]
 
 
 def test_the_file_is_up_to_date() -> None:
     # To bring it up to date, run .venv/bin/python -m tests.monitoring.write_dashboard
-    assert PATH.read_text(encoding="utf-8") == write_dashboard()
+    assert DASHBOARD.read_text(encoding="utf-8") == write_dashboard()
 
 
 def test_the_rows_answer_the_questions_of_whoever_is_on_call() -> None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal
 
-from lib.setup.places import PROJECT_ROOT
+from tests.support.prometheus import DASHBOARD
 
-PATH = PROJECT_ROOT / "conf" / "monitoring" / "dashboard.json"
 # The schema of Grafana 11 and later.
 _SCHEMA_VERSION = 39
 _COLUMNS = 24
@@ -413,7 +412,7 @@ def build_dashboard() -> dict[str, Any]:
     }
 
 
-def choose(expression: str) -> str:
+def _choose(expression: str) -> str:
     """Put the choice of the variables in the place of ``*}`` in an expression."""
     return expression.replace("*}", f"{_CHOSEN}}}")
 
@@ -424,7 +423,7 @@ def _mark_starts() -> dict[str, Any]:
         "datasource": _SOURCE,
         "enable": True,
         "iconColor": "blue",
-        "expr": choose("changes(scoring_start_timestamp_seconds{*}[2m]) > 0"),
+        "expr": _choose("changes(scoring_start_timestamp_seconds{*}[2m]) > 0"),
         "titleFormat": "the process was started",
     }
 
@@ -454,7 +453,7 @@ def _build_panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, 
         {
             "refId": chr(ord("A") + place),
             "datasource": _SOURCE,
-            "expr": choose(expression),
+            "expr": _choose(expression),
             "legendFormat": legend,
             "instant": panel.kind in ("stat", "table"),
             "range": panel.kind not in ("stat", "table"),
@@ -538,4 +537,4 @@ def write_dashboard() -> str:
 
 
 if __name__ == "__main__":
-    PATH.write_text(write_dashboard(), encoding="utf-8")
+    DASHBOARD.write_text(write_dashboard(), encoding="utf-8")

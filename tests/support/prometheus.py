@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -23,8 +24,16 @@ from lib.tools.broker.ports import pick_free_ports
 from tests.support.waiting import wait_until
 
 ALERTS = PROJECT_ROOT / "conf" / "monitoring" / "alerts.yml"
+DASHBOARD = PROJECT_ROOT / "conf" / "monitoring" / "dashboard.json"
 #: The durations of the rules are divided by this: five minutes are three seconds.
 HASTE = 100
+# The values of the dashboard's variables.
+_VARIABLES = {
+    "$job": ".*",
+    "$instance": ".*",
+    "$__rate_interval": "5s",
+    "$__range": "1m",
+}
 # The time between two scrapes, and between two evaluations of the rules. A scrape may take as long.
 _INTERVAL = "500ms"
 _UNITS_MS = {
@@ -61,11 +70,12 @@ class Prometheus:
         self.address = address
 
     def query(self, expression: str) -> list[Sample]:
-        """Return what an instant query answers now."""
+        """Return what an instant query answers now; nothing for what is not a number."""
         found = self._get("query", query=expression)["result"]
         if isinstance(found, list) and found and not isinstance(found[0], dict):
             return [Sample({}, float(found[1]))]  # a scalar: time and value
-        return [Sample(it["metric"], float(it["value"][1])) for it in found]
+        samples = [Sample(it["metric"], float(it["value"][1])) for it in found]
+        return [it for it in samples if not math.isnan(it.value)]
 
     def list_alerts(self) -> list[dict[str, str]]:
         """Return the labels of the alerts that fire, with ``alertname``."""
@@ -90,6 +100,18 @@ class Prometheus:
             found = json.load(answer)
         assert found["status"] == "success", found
         return found["data"]
+
+
+def list_panel_queries() -> list[tuple[str, str]]:
+    """Return (panel's title, expression without variables) for each query of the dashboard."""
+    found = []
+    for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]:
+        for target in panel.get("targets", ()):
+            expression = target["expr"]
+            for name, value in _VARIABLES.items():
+                expression = expression.replace(name, value)
+            found.append((panel["title"], expression))
+    return found
 
 
 def find_program(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import psutil
@@ -49,12 +49,13 @@ class UseWatch(Background):
         jvm: Any = spark._jvm
         self._jvm_pid = int(jvm.java.lang.ProcessHandle.current().pid())
         self._heap = jvm.java.lang.management.ManagementFactory.getMemoryMXBean()
+        self._meter = CpuMeter()
         self._retention_s: float | None = None
         self._has_asked = False
 
     def measure(self) -> None:
         """Measure everything once."""
-        processes = measure_processes(self._jvm_pid)
+        processes = measure_processes(self._jvm_pid, self._meter)
         usage = self._heap.getHeapMemoryUsage()
         heap = Heap(int(usage.getUsed()), int(usage.getMax()))
         expire_s = self._find_expiry_s()
@@ -87,24 +88,53 @@ class UseWatch(Background):
             pause_s = _PAUSE_S
 
 
-def measure_processes(jvm_pid: int) -> dict[str, ProcessUse]:
+class CpuMeter:
+    """Adds up the processor time of groups of processes, so that it never falls.
+
+    Prometheus takes a counter that falls for one that has begun again, and adds all of it.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[str, dict[psutil.Process, float]] = {}
+        self._ended_s: dict[str, float] = {}
+
+    def add(self, group: str, times_s: Mapping[psutil.Process, float]) -> float:
+        """Return the time of all processes so far.
+
+        Args:
+            group: the name of the group.
+            times_s: process that runs now → its processor time in seconds.
+        """
+        before = self._running.get(group, {})
+        ended_s = sum(used_s for process, used_s in before.items() if process not in times_s)
+        self._ended_s[group] = self._ended_s.get(group, 0.0) + ended_s
+        self._running[group] = dict(times_s)
+        return self._ended_s[group] + sum(times_s.values())
+
+
+def measure_processes(jvm_pid: int, meter: CpuMeter) -> dict[str, ProcessUse]:
     """Measure this process as ``driver``, ``jvm``, and the JVM's Python ``workers``.
 
     Under spark-submit the JVM is this process' parent, and else its child.
+
+    Args:
+        jvm_pid: the number of the JVM's process.
+        meter: the meter, which remembers processes that have ended since the last call.
     """
     me = psutil.Process(os.getpid())
+    groups = {"driver": [me]}
     try:
         jvm = psutil.Process(jvm_pid)
         below = jvm.children(recursive=True)
         mine = [me, *me.children(recursive=True)] if me in below else []
+        groups |= {"jvm": [jvm], "workers": [it for it in below if it not in mine]}
     except psutil.NoSuchProcess:
-        return {"driver": _add_up([me])}
-    workers = [it for it in below if it not in mine]
-    return {"driver": _add_up([me]), "jvm": _add_up([jvm]), "workers": _add_up(workers)}
+        pass
+    return {name: _add_up(name, processes, meter) for name, processes in groups.items()}
 
 
-def _add_up(processes: Iterable[psutil.Process]) -> ProcessUse:
-    memory_bytes, cpu_s, count = 0, 0.0, 0
+def _add_up(name: str, processes: Iterable[psutil.Process], meter: CpuMeter) -> ProcessUse:
+    memory_bytes, times_s = 0, {}
     for process in processes:
         try:
             with process.oneshot():
@@ -112,6 +142,5 @@ def _add_up(processes: Iterable[psutil.Process]) -> ProcessUse:
                 times = process.cpu_times()
         except psutil.Error:  # it has ended meanwhile
             continue
-        cpu_s += times.user + times.system
-        count += 1
-    return ProcessUse(memory_bytes, cpu_s, count)
+        times_s[process] = times.user + times.system
+    return ProcessUse(memory_bytes, meter.add(name, times_s), len(times_s))

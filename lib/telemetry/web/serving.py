@@ -5,18 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from time import sleep
 
 from lib.address import Address
+from lib.errors import SinkFencedError
 from lib.settings.command import START_LOGGER
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.telemetry.monitor import Monitor
+from lib.telemetry.state import State
 
 logger = logging.getLogger(START_LOGGER)
+
+# Prometheus scrapes every 15 s, as conf/monitoring/prometheus.yml says.
+_LAST_SCRAPE_S = 20
 
 
 @contextmanager
 def serve(settings: ScoreStreamSettings, monitor: Monitor) -> Iterator[None]:
     """Serve metrics, health and the page within a block, as far as the settings ask for them.
+
+    A job that another one has replaced serves its metrics a little longer: no supervisor starts it
+    again, and the next scrape would find nothing.
 
     Args:
         settings: the settings of the job.
@@ -40,4 +49,11 @@ def serve(settings: ScoreStreamSettings, monitor: Monitor) -> Iterator[None]:
 
             server = stack.enter_context(serve_page(settings, monitor.figures, monitor.job))
             logger.info("page http://%s/", server.address)
-        yield
+        try:
+            yield
+        except SinkFencedError as error:
+            if settings.metrics and monitor.figures.fenced:
+                monitor.job.enter(State.STOPPING, error.message)
+                logger.info("metrics stay for %d s, so that Prometheus sees why", _LAST_SCRAPE_S)
+                sleep(_LAST_SCRAPE_S)
+            raise
