@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from lib.messages.tally import Tally, Waits
@@ -242,9 +242,9 @@ class Figures:
                     # The record that was the oldest has its answer now.
                     is_newer = known.answered is not None and at > known.answered
                     oldest_s = None if is_newer else known.oldest_s
-                    self.lag[partition] = replace(
-                        known, answered=at, end=max(at, known.end), oldest_s=oldest_s
-                    )
+                    # What was read is stable, whatever the brokers have told before.
+                    stable, end = max(at, known.stable), max(at, known.end)
+                    self.lag[partition] = PartitionLag(at, stable, end, oldest_s)
 
     def note_ends(self, ends: Mapping[int, tuple[int, int]], oldest_s: Mapping[int, float]) -> None:
         """Note the ends of the partitions, as brokers tell them.
@@ -257,9 +257,8 @@ class Figures:
             for partition, (stable, end) in ends.items():
                 known = self.lag.get(partition)
                 answered = None if known is None else known.answered
-                self.lag[partition] = PartitionLag(
-                    answered, stable, max(end, answered or 0), oldest_s.get(partition)
-                )
+                stable, end = max(stable, answered or 0), max(end, answered or 0)
+                self.lag[partition] = PartitionLag(answered, stable, end, oldest_s.get(partition))
 
     def count_outcomes(self, topic: str) -> Mapping[str, int]:
         """Return outcome → number of messages that this process has committed to a topic."""

@@ -136,7 +136,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             *("From the event to the commit", "timeseries", "s"),
-            "The same from the event time in the record, with the producer's delay.",
+            "The same from the event time, if records have one, with the producer's delay.",
             _quantiles("event_latency_seconds"),
         ),
         Panel(
