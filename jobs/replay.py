@@ -50,7 +50,8 @@ def replay(settings: ReplaySettings) -> int:
     failures = ModelFailures(spark, scorer.scored_by, settings.model_failure_limit)
     messages = score_records(records, scorer, contract, output, route, failures.policy)
     try:
-        report = sink.write(messages, output, contract)
+        tally = failures.policy.open(scorer.scored_by) if route.score == "jvm" else None
+        report = sink.write(messages, output, contract, tally)
     finally:
         failures.tell(is_last=True)
     total, duration_s = report.predictions + report.dead_letters, time.monotonic() - started_s

@@ -11,33 +11,47 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from lib.messages.columns import EVENT_TIME, OUTCOME, RECORD_TIME
-from lib.messages.dead_letter import OutputSettings
+from lib.messages.dead_letter import HEADER_CLASS, DeadLetterFormat, ErrorType, OutputSettings
 from lib.messages.tally import BOUNDS_S, Tally, Waits
 
 #: The name of the observation, and of its counts of all messages.
 OBSERVATION = "messages"
 PREDICTIONS, DEAD_LETTERS = "predictions", "dead_letters"
+#: The count of valid records without a probability.
+FAILED = "failed"
 
 _LABELS, _REJECTIONS = "labels", "rejections"
 _WAITS = {RECORD_TIME: "record_waits", EVENT_TIME: "event_waits"}
 
 
-def observation_exprs(output: OutputSettings) -> Iterator[Column]:
+def observation_exprs(output: OutputSettings, *, failures: bool = False) -> Iterator[Column]:
     """Build the aggregates that count messages; see :func:`read_tally` for those of a counted plan.
 
     Args:
         output: the topics, and whether messages have ``lib.messages.columns.TALLY_COLUMNS``.
+        failures: whether to count the records on which a model in the JVM failed.
     """
     is_prediction = F.col("topic") == output.output_topic
     is_dead = F.col("topic") == output.dead_letter_topic
     yield F.count_if(is_prediction).alias(PREDICTIONS)
     yield F.count_if(is_dead).alias(DEAD_LETTERS)
+    if failures:
+        yield F.count_if(is_dead & is_failure_expr(output)).alias(FAILED)
     if output.is_counted:
         # Spark's aggregates have no counts by value. The labels of one batch are few bytes each.
         yield F.collect_list(F.when(is_prediction, F.col(OUTCOME))).alias(_LABELS)
         yield F.collect_list(F.when(is_dead, F.col(OUTCOME))).alias(_REJECTIONS)
         for column, name in _WAITS.items():
             yield waits_expr(F.col(column)).alias(name)
+
+
+def is_failure_expr(output: OutputSettings) -> Column:
+    """Build whether a dead letter answers a valid record; see ``MessageCheck`` for the same."""
+    if output.dead_letter_format is DeadLetterFormat.ENVELOPE:
+        field = f'"error_type":"{ErrorType.INFERENCE}"'
+        return F.contains(F.col("value").cast("string"), F.lit(field))
+    inference = F.lit(str(ErrorType.INFERENCE)).cast("binary")
+    return F.exists("headers", lambda it: (it["key"] == HEADER_CLASS) & (it["value"] == inference))
 
 
 def waits_expr(time_ms: Column) -> Column:

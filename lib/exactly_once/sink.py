@@ -34,7 +34,7 @@ from lib.errors import (
 from lib.exactly_once.checkpoint.files import prefer_plain_files
 from lib.exactly_once.checkpoint.planned_offsets import read_planned_batch
 from lib.exactly_once.checkpoint.reader import CheckpointReader
-from lib.exactly_once.commit.base import ArrowMap, Batch, CommitStrategy
+from lib.exactly_once.commit.base import ArrowMap, Batch, Check, CommitStrategy
 from lib.exactly_once.commit.driver import DriverCommit
 from lib.exactly_once.commit.executors import ExecutorCommit
 from lib.exactly_once.commit.topic_watch import TopicWatch
@@ -142,6 +142,7 @@ class ExactlyOnceSink:
         self._is_abandoned = False
         self._map_in_arrow: ArrowMap | None = None
         self._remake: Remake | None = None
+        self._check: Check | None = None
         self._rereads_left = 0
         self._reports: dict[int, WriteReport] = {}
         self._on_report = on_report
@@ -259,6 +260,7 @@ class ExactlyOnceSink:
         messages: DataFrame,
         map_in_arrow: ArrowMap | None = None,
         remake: Remake | None = None,
+        check: Check | None = None,
     ) -> DataStreamWriter:
         """Return a writer for messages, with name and checkpoint set; start it with any trigger.
 
@@ -276,12 +278,15 @@ class ExactlyOnceSink:
                 columns of :meth:`read_stream`. With it the sink reads a batch by itself that
                 Spark's Kafka source cannot read: one with a timestamp in nanoseconds. Without it
                 such a record ends the query.
+            check: a function that gets the messages as an Arrow table before they are written: all
+                of a batch on the driver, or with commits on executors those of a source partition,
+                in a worker. Its error ends the query, and nothing of them is written.
 
         Raises:
             PlanRefusedError: a column is missing, the plan has state, or it does not suit commits
                 on executors.
         """
-        self._map_in_arrow, self._remake = map_in_arrow, remake
+        self._map_in_arrow, self._remake, self._check = map_in_arrow, remake, check
         _check_columns(messages, REQUIRED_COLUMNS if map_in_arrow is None else SOURCE_POSITION)
         if map_in_arrow is None and self._on_report is not None:
             _check_columns(messages, TALLY_COLUMNS)
@@ -309,6 +314,7 @@ class ExactlyOnceSink:
                 is_suspect=batch_id == self._suspect_batch,
                 map_in_arrow=self._map_in_arrow,
                 counted=self._counted,
+                check=self._check,
             )
             batch = self._limit(batch)
             report = self._write(self._commit, batch)

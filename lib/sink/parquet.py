@@ -13,9 +13,10 @@ from pyspark.sql import functions as F
 from lib.decode.engines.spark_violations import VIOLATION_TYPE
 from lib.errors import SinkError
 from lib.messages import dead_letter as messages
-from lib.messages.dead_letter import DeadLetterFormat, OutputSettings
+from lib.messages.dead_letter import DeadLetterFormat, ErrorType, OutputSettings
 from lib.record.contract import Contract
 from lib.record.prediction import list_fields
+from lib.score.workers.failures import FailureTally
 from lib.sink.kept import keep_on_disk
 from lib.spark.failed_query import find_failing_model
 from lib.spark.quoting import quote
@@ -82,20 +83,28 @@ class ParquetSink:
                     hint="name another folder",
                 )
 
-    def write(self, frame: DataFrame, output: OutputSettings, contract: Contract) -> ParquetReport:
+    def write(
+        self,
+        frame: DataFrame,
+        output: OutputSettings,
+        contract: Contract,
+        tally: FailureTally | None = None,
+    ) -> ParquetReport:
         """Run the plan and write its messages.
 
         Args:
             frame: the messages, with the columns of ``lib.messages.columns.MESSAGE_SCHEMA``.
             output: the topics and the format of the messages.
             contract: the contract of the records, which names the fields of predictions.
+            tally: the tally for a model in the JVM, which may stop the work before any prediction
+                is written; None where workers count for themselves.
 
         Raises:
             ModelFailingError: the model fails on nearly all records.
             SinkError: the plan failed, or its result cannot be written.
         """
         try:
-            return self._write(frame, output, contract)
+            return self._write(frame, output, contract, tally)
         except (PySparkException, Py4JJavaError) as error:
             if (failing := find_failing_model(error)) is not None:
                 raise failing from error
@@ -105,25 +114,40 @@ class ParquetSink:
                 hint="--verbose shows the whole trace; start again with --overwrite",
             ) from error
 
-    def _write(self, frame: DataFrame, output: OutputSettings, contract: Contract) -> ParquetReport:
+    def _write(
+        self,
+        frame: DataFrame,
+        output: OutputSettings,
+        contract: Contract,
+        tally: FailureTally | None,
+    ) -> ParquetReport:
         # This file is written last and means that all is there; one of an older replay has to go.
         _Place(frame.sparkSession, self._root).remove(f"{PREDICTIONS}/_SUCCESS")
         predictions = F.col("topic") == output.output_topic
         with keep_on_disk(frame) as kept:
-            dead_letters_count = self._write_folder(
-                DEAD_LETTERS, _dead_letters(kept.where(~predictions), output)
-            )
-            predictions_count = self._write_folder(
+            letters = _dead_letters(kept.where(~predictions), output)
+            is_failed = F.col("error_type") == str(ErrorType.INFERENCE)
+            dead_letters_count, failed = self._write_folder(DEAD_LETTERS, letters, is_failed)
+            if tally is not None and failed:
+                tally.note(kept.where(predictions).count() + failed, failed)
+            predictions_count, _ = self._write_folder(
                 PREDICTIONS, _predictions(kept.where(predictions), output, contract)
             )
         return ParquetReport(predictions_count, dead_letters_count)
 
-    def _write_folder(self, folder: str, frame: DataFrame) -> int:
+    def _write_folder(
+        self, folder: str, frame: DataFrame, counted_too: Column | None = None
+    ) -> tuple[int, int]:
+        """Write a folder; return the number of rows, and of those for which the column is true."""
         observation = Observation(folder)
-        counted = frame.observe(observation, F.count(F.lit(1)).alias("rows"))
+        more = F.lit(False) if counted_too is None else counted_too
+        counted = frame.observe(
+            observation, F.count(F.lit(1)).alias("rows"), F.count_if(more).alias("more")
+        )
         mode = "overwrite" if self._overwrite else "errorifexists"
         counted.write.mode(mode).parquet(f"{self._root}/{folder}")
-        return int(observation.get["rows"])
+        found = observation.get
+        return int(found["rows"]), int(found["more"])
 
 
 def _predictions(frame: DataFrame, output: OutputSettings, contract: Contract) -> DataFrame:

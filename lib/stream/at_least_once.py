@@ -54,6 +54,8 @@ class AtLeastOnceQuery:
         source: the settings of the source.
         output: the topics and the format of the messages.
         plan: a function that plans how records become messages.
+        counts_failures: whether Spark counts the records on which the model fails, which is one in
+            the JVM.
     """
 
     def __init__(
@@ -63,12 +65,15 @@ class AtLeastOnceQuery:
         source: KafkaSourceSettings,
         output: OutputSettings,
         plan: Callable[[DataFrame], ScoringPlan],
+        *,
+        counts_failures: bool = False,
     ) -> None:
         self._spark = spark
         self._settings = settings
         self._source = source
         self._output = output
         self._plan = plan
+        self._counts_failures = counts_failures
         self._checkpoint = CheckpointReader(spark, settings.checkpoint, settings.input_topic)
         self._reads_itself = False
         self._detour_end_s = 0.0
@@ -96,7 +101,8 @@ class AtLeastOnceQuery:
         else:
             records = read_stream(self._spark, self._source)
             messages = self._plan(records).to_messages()
-            messages = messages.observe(OBSERVATION, *observation_exprs(self._output))
+            counts = observation_exprs(self._output, failures=self._counts_failures)
+            messages = messages.observe(OBSERVATION, *counts)
             writer = write_at_least_once(messages, self._settings.cluster)
         writer = writer.queryName(self._settings.query_name)
         return writer.option("checkpointLocation", self._settings.checkpoint)

@@ -30,7 +30,7 @@ from lib.stream.watch.stop_signal import StopSignal
 from lib.stream.watch.use import UseWatch
 from lib.telemetry.console import ProgressView
 from lib.telemetry.monitor import Monitor
-from lib.telemetry.progress import BatchProgress, MessageCounts, Totals
+from lib.telemetry.progress import BatchProgress, MessageCounts, Totals, find_observation
 from lib.telemetry.state import State
 
 logger = logging.getLogger(__name__)
@@ -155,10 +155,12 @@ class RunningQuery:
 
     def _watch(self, view: ProgressView, stop: StopSignal) -> ScoringError | None:
         """Follow the query until it ends; return why it failed, or None."""
-        overdue, looked_s = None, time.monotonic()
+        overdue: ScoringError | None = None
+        looked_s = time.monotonic()
         while self._is_going_on() and overdue is None and not stop.wait(_POLL_S):
             self._show_new(view)
-            if time.monotonic() - looked_s >= _LOOK_S:
+            overdue = None if self._failures is None else self._failures.failure
+            if overdue is None and time.monotonic() - looked_s >= _LOOK_S:
                 overdue, looked_s = self._guard.judge(self.query), time.monotonic()
                 self._note_state()
         if stop.is_requested:
@@ -291,6 +293,8 @@ class RunningQuery:
             self._guard.signs.note()
             held_back = None if self._held_back is None else self._held_back.records
             self._monitor.note_event(event, self._tally)
+            if self._failures is not None:
+                self._failures.note(find_observation(event))
             counts = self._count(int(event["batchId"]))
             batch = BatchProgress.from_event(event, counts, held_back)
             if batch.batch_id > self._seen and batch.records:

@@ -21,6 +21,7 @@ from lib.kafka.partitions import parse_partitions, parse_position
 from lib.messages.dead_letter import DeadLetterFormat, OutputSettings
 from lib.record.contract import Contract
 from lib.score.base import ModelBackend
+from lib.score.workers.message_check import MessageCheck
 from lib.settings.jobs.score_stream import AVAILABLE_NOW, Commit, ScoreStreamSettings
 from lib.settings.real_time import parse_interval_ms
 from lib.source.kafka import KafkaSourceSettings
@@ -84,6 +85,8 @@ def start_stream(
 
     failures = ModelFailures(spark, scorer.scored_by, settings.model_failure_limit)
 
+    check = MessageCheck.of(scorer.scored_by, failures.policy, output)
+
     def plan(records: DataFrame) -> ScoringPlan:
         return plan_scoring(records, scorer, contract, output, route, failures.policy)
 
@@ -95,7 +98,11 @@ def start_stream(
         planned = plan(sink.start().read_stream())
         return start(
             sink.write_stream(
-                planned.frame, planned.map_in_arrow, lambda records: plan(records).frame
+                planned.frame,
+                planned.map_in_arrow,
+                lambda records: plan(records).frame,
+                # Workers that score count for themselves.
+                None if route.score == "workers" else check,
             )
         )
 
@@ -120,7 +127,9 @@ def start_stream(
     places = (settings.checkpoint, *list_local_folders(spark))
     if route.commit == "spark":
         source = _source(settings, find_start(spark, settings))
-        query = AtLeastOnceQuery(spark, settings, source, output, plan)
+        query = AtLeastOnceQuery(
+            *(spark, settings, source, output, plan), counts_failures=route.score == "jvm"
+        )
         stream = RunningQuery(
             lambda: start(query.build_writer(), is_real_time=query.is_real_time),
             restarts,

@@ -422,6 +422,12 @@ def test_a_model_that_fails_on_nearly_all_records_ends_the_replay_and_on_some_is
     with pytest.raises(ModelFailingError, match=r"^model fussy/sklearn failed on 200 of 200 reco"):
         replay(settings(input=[path], **lone))
 
+    sql = tmp_path / "fussy.sql"
+    sql.write_text("CASE WHEN tenure = 37 THEN NULL ELSE 0.25D END")
+    with pytest.raises(ModelFailingError, match=r"^model fussy/sql failed on 250 of 250 records"):
+        replay(settings(input=[path], overwrite=True, **lone | {"model": str(sql)}))
+    assert not (tmp_path / "out" / "predictions").exists()
+
     path = write_values(tmp_path / "other.parquet", record(), record(tenure=37))
     assert replay(settings(input=[path], overwrite=True, **lone)) == 0
     (row,) = read(spark, tmp_path / "out" / "dead_letters")

@@ -45,11 +45,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def fussy_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Save a model that raises on some records, for scikit-learn and as an ONNX graph."""
+    """Save a model that fails on some records, for scikit-learn, as an ONNX graph and in SQL."""
     folder = tmp_path_factory.mktemp("fussy")
     pipeline = fit_fussy_pipeline()
     joblib.dump(pipeline, folder / "fussy.joblib")
     (folder / "fussy.onnx").write_bytes(export_fussy_onnx(pipeline))
+    (folder / "fussy.sql").write_text("CASE WHEN tenure = 37 THEN NULL ELSE 0.25D END")
     return folder
 
 
@@ -299,8 +300,14 @@ def test_the_fallback_is_visible_in_every_prediction(
         ("joblib", {}, {"model": "churn@champion"}),
         ("onnx", {"commit": "executor"}, {"model_failure_limit": 1}),
         ("joblib", {"delivery": "at-least-once"}, {"model_failure_limit": 1}),
+        ("sql", {}, {"model_failure_limit": 1}),
+        (
+            "sql",
+            {"commit": "executor", "dead_letter_format": "envelope"},
+            {"model_failure_limit": 1},
+        ),
     ],
-    ids=["driver", "executor", "at-least-once"],
+    ids=["driver", "executor", "at-least-once", "driver, in the JVM", "executor, in the JVM"],
 )
 def test_a_model_that_fails_on_nearly_all_records_stops_the_job_before_it_writes(
     spark: SparkSession,
@@ -318,6 +325,7 @@ def test_a_model_that_fails_on_nearly_all_records_stops_the_job_before_it_writes
     texts = {
         "joblib": "ValueError: Found unknown categories [np.int64(…)] in column … during transform",
         "onnx": "Unknown Category and zeros",
+        "sql": "no probability between 0 and 1",
     }
 
     with pytest.raises(ModelFailingError) as caught:
@@ -346,6 +354,22 @@ def test_a_model_that_fails_on_nearly_all_records_stops_the_job_before_it_writes
     told = [it for it in caplog.messages if "which became dead letters" in it]
     assert sum(int(it.split(" failed on ")[1].split()[0]) for it in told) == len(failed)
     assert all(texts[suffix] in it for it in told)
+
+
+def test_at_least_once_a_model_in_the_jvm_that_fails_on_nearly_all_stops_the_job_after_a_batch(
+    spark: SparkSession, deployment: Deployment, fussy_models: Path
+) -> None:
+    bad = [(b"bad %d" % n, record(customerID=f"bad-{n}", tenure=37)) for n in range(900)]
+    produce(deployment.bootstrap_servers, deployment.input_topic, bad)
+    options = {"delivery": "at-least-once", "max_offsets_per_trigger": 250}
+    model = {"model": str(fussy_models / "fussy.sql"), "contract": CONTRACT_FILE}
+
+    with pytest.raises(ModelFailingError, match=r"^model fussy/sql failed on \d+ of \d+ records"):
+        score(spark, deployment, **model, **options)
+
+    assert read_topic(deployment.bootstrap_servers, deployment.output_topic) == []
+    letters = read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic)
+    assert len(letters) >= 200
 
 
 def test_envelopes_hold_the_original_message_and_their_common_framing_is_told(

@@ -17,6 +17,8 @@ from lib.messages.columns import COLLECTED_COLUMNS, TALLY_COLUMNS
 
 # A function for ``DataFrame.mapInArrow`` that gives ``lib.messages.columns.MESSAGE_TYPES``.
 ArrowMap = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+# A function that gets the messages before they are written; its error ends the query.
+Check = Callable[[pa.Table], None]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Batch:
             end of the run only; None if those with offsets in this batch are all.
         counted: partition → the offset below which this run has counted the answers; None if
             messages are not counted.
+        check: a function that gets the messages before they are written, on the driver or in the
+            tasks that write them; None for none.
     """
 
     frame: DataFrame
@@ -51,6 +55,7 @@ class Batch:
     is_repeated: bool = False
     read_partitions: int | None = None
     counted: Offsets | None = None
+    check: Check | None = None
 
     @property
     def columns(self) -> Sequence[str]:

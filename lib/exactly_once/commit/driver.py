@@ -129,6 +129,8 @@ class DriverCommit:
             if not isinstance(failure, BatchTooLargeError) or batch.records < _LEAST_RECORDS:
                 raise failure from error
             return self._write_parts(batch, 2)
+        if batch.check is not None:
+            batch.check(messages)
         # All rows have been read. The answer arrives while their messages are produced.
         batch.watch.ask()
         with self._lock:

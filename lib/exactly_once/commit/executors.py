@@ -130,6 +130,7 @@ class ExecutorCommit:
             batch.map_in_arrow,
             batch.is_repeated,
             batch.counted,
+            batch.check,
         )
         # Tasks commit without asking the driver, so it compares the topic before and after them.
         batch.watch.confirm()

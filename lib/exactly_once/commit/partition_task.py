@@ -23,7 +23,7 @@ from lib.errors import (
     SinkRetryExhaustedError,
     SinkTakenOverError,
 )
-from lib.exactly_once.commit.base import ArrowMap
+from lib.exactly_once.commit.base import ArrowMap, Check
 from lib.exactly_once.commit.partition_writers import settings_of_partition
 from lib.exactly_once.commit.task_writer import TaskWriter
 from lib.exactly_once.offsets.resume import Offsets
@@ -121,6 +121,7 @@ class PartitionTask:
         is_repeated: whether an earlier task of this run may have written a part of the batch.
         counted: partition → the offset below which this run has counted the answers; None if
             messages are not counted.
+        check: a function that gets the messages before they are written; None for none.
     """
 
     settings: TransactionSettings
@@ -133,6 +134,7 @@ class PartitionTask:
     map_in_arrow: ArrowMap | None = None
     is_repeated: bool = False
     counted: Offsets | None = None
+    check: Check | None = None
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Write all rows in one transaction, or in several if memory would not hold them.
@@ -190,6 +192,8 @@ class PartitionTask:
                 f"a task got rows of the source partitions {partitions}, expected one: the plan"
                 " moves rows between tasks"
             )
+        if self.check is not None:
+            self.check(messages)
         return kept.write(messages, partition, end, self.batch_id, self.starts, self.counted)
 
 

@@ -111,10 +111,25 @@ class FailureTally:
                 f" most often with {text}"
             )
 
+    def note(self, tried: int, failed: int) -> None:
+        """Count rows of which the model in the JVM gave some no probability, and report these.
+
+        Raises:
+            ModelFailingError: see :meth:`add`.
+        """
+        failures = {NO_PROBABILITY: failed} if failed else {}
+        self.add(tried, failures)
+        if failures:
+            self.report(failures)
+
     def tell(self, failures: Failures) -> None:
         """Tell of a batch's failures: log them, and report them."""
         self._log.add(failures)
         self._log.tell()
+        self.report(failures)
+
+    def report(self, failures: Failures) -> None:
+        """Report a batch's failures to the driver, which logs them."""
         if self._report is not None:
             self._report(failures)
 

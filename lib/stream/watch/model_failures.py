@@ -5,10 +5,14 @@ from __future__ import annotations
 import pickle
 import uuid
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from pyspark import AccumulatorParam
 from pyspark.sql import SparkSession
 
+from lib.encode.observation import FAILED, PREDICTIONS
+from lib.errors import ModelFailingError
 from lib.score.workers.failures import FailureLog, FailurePolicy, Failures, merge_failures
 
 
@@ -29,7 +33,20 @@ class ModelFailures:
         self._counts = spark.sparkContext.accumulator(empty, _Sum())
         self._told: Failures = Counter()
         self._log = FailureLog(model, ", which became dead letters")
+        self._model = model
+        # The error of a model that fails on nearly all records, although no worker says so.
+        self.failure: ModelFailingError | None = None
         self.policy = FailurePolicy(limit, uuid.uuid4().hex, pickle.dumps(self._counts))
+
+    def note(self, observed: Mapping[str, Any]) -> None:
+        """Note what Spark has counted in a batch that its own sink has written."""
+        if FAILED not in observed:
+            return
+        failed = int(observed[FAILED])
+        try:
+            self.policy.open(self._model).note(int(observed[PREDICTIONS]) + failed, failed)
+        except ModelFailingError as error:
+            self.failure = error
 
     def tell(self, *, is_last: bool = False) -> None:
         """Log what has come since, if it is time to or ``is_last``."""
