@@ -119,6 +119,8 @@ class ModelBackend(ABC):
     def open_model(self) -> tuple[Any, Artefact]:
         """Open the model, and return it and the place where it was found.
 
+        A backend that does not find its file by :meth:`find_file` calls :meth:`take_facts` itself.
+
         Raises:
             NotUsableError: the fallback has to stand in.
             ModelCorruptError: a stored version is not as it was saved.
@@ -156,18 +158,19 @@ class ModelBackend(ABC):
             self.guesses_class = fallback.guesses_class
             self._adopt(fallback._scorer, fallback.version, fallback.contract)
         else:
-            if artefact.version is not None:
-                self._take_facts(artefact.version)
             scorer = self.wrap_model(model, f"{artefact.label}/{self.backend_type}")
             self._adopt(scorer, artefact.version, self.contract)
         return self.model
 
-    def _take_facts(self, version: ModelVersion) -> None:
-        """Take from a version what its model does not tell.
+    def take_facts(self, artefact: Artefact) -> None:
+        """Take from a stored version what its model does not tell, before the model is opened.
 
         Raises:
             ModelMismatchError: something else was given.
         """
+        version = artefact.version
+        if version is None:
+            return
         metadata = version.metadata
         recorded = None if metadata.columns is None else tuple(metadata.columns)
         for flag, given, found in (
@@ -293,10 +296,15 @@ class ModelBackend(ABC):
     def find_file(self) -> Artefact:
         """Find the model's file, which has the name of the backend's row in a stored version.
 
+        The facts of that version are taken; see :meth:`take_facts`.
+
         Raises:
             NotUsableError: there is no such file.
+            ModelMismatchError: the version has recorded something else than was given.
         """
-        return find_file(self.model_path, BACKENDS[self.backend_type].artefact)
+        artefact = find_file(self.model_path, BACKENDS[self.backend_type].artefact)
+        self.take_facts(artefact)
+        return artefact
 
     def list_columns(self) -> list[str] | None:
         """List the columns that the model needs; None if only Spark can tell.

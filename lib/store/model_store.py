@@ -9,20 +9,17 @@ On failure: a save that raises or is killed leaves no version. After a kill a hi
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from lib.errors import ModelCorruptError, ModelInUseError, ModelNotFoundError, SettingsError
 from lib.file_errors import check_folder, naming_file
 from lib.record.contract import Contract
-from lib.record.contract_file import parse_contract
-from lib.record.contract_writer import write_contract
 from lib.store.access import close_to_others, refuse_if_others_write
 from lib.store.champions import (
     list_champions,
@@ -31,19 +28,17 @@ from lib.store.champions import (
     read_champion,
     return_to_champion,
 )
-from lib.store.checksum import hash_tree, list_files
 from lib.store.compatibility import check_contract
 from lib.store.contract import read_version_contract
-from lib.store.evidence import Probe, require_evidence
-from lib.store.metadata import METADATA_FILE, ModelMetadata
-from lib.store.reference import CHAMPION, VERSION, ModelReference, is_name
-from lib.store.version import CONTRACT_ARTEFACT, ModelVersion, open_version
+from lib.store.evidence import Probe
+from lib.store.metadata import METADATA_FILE
+from lib.store.reference import CHAMPION, ModelReference, is_name
+from lib.store.saving import list_numbers, save_version, share_files
+from lib.store.version import ModelVersion, open_version
 from lib.store.writing import sync
 
 # The facts of a version that belong to its files.
 _KEPT = ("metrics", "libraries", "training", "positive_class", "columns")
-# The errors, by platform, of renaming a folder to the name of one that is not empty.
-_TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EACCES})
 
 
 class ModelStore:
@@ -133,7 +128,7 @@ class ModelStore:
         }
         contract = read_version_contract(version)
         return self._save(
-            old.name, lambda folder: _share_files(version, folder), None, contract, facts, now
+            old.name, lambda folder: share_files(version, folder), None, contract, facts, now
         )
 
     def _save(
@@ -149,32 +144,7 @@ class ModelStore:
         if now.tzinfo is None:
             raise ValueError("now has no time zone")
         self.check_writable(name)
-        aside = folder / f".saving-{uuid.uuid4().hex}"
-        aside.mkdir()
-        try:
-            with naming_file(aside):
-                write_artefacts(aside)
-            if (aside / METADATA_FILE).exists():
-                raise ValueError(f"write_artefacts wrote {METADATA_FILE}, which is the store's own")
-            if not list_files(aside):
-                raise ValueError("write_artefacts wrote no file")
-            _write_contract(contract, aside / CONTRACT_ARTEFACT)
-            if probe is not None:
-                require_evidence(aside, probe(aside))
-            draft = ModelMetadata(
-                name=name,
-                version=1,
-                created=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                contract_fingerprint=contract.fingerprint,
-                artefacts=hash_tree(aside),
-                **facts,
-            )
-            for file in list_files(aside):
-                sync(file)
-            return self._claim_number(folder, aside, draft)
-        finally:
-            # After the rename this folder does not exist any more.
-            shutil.rmtree(aside, ignore_errors=True)
+        return save_version(folder, write_artefacts, probe, contract, facts, now)
 
     def check_writable(self, name: str) -> None:
         """Make sure that a version of the model can be saved.
@@ -191,27 +161,6 @@ class ModelStore:
                 close_to_others(missing)
         refuse_if_others_write(self.root, [folder])
         check_folder(folder)
-
-    def _claim_number(self, folder: Path, aside: Path, draft: ModelMetadata) -> ModelVersion:
-        """Rename ``aside`` to the next free number; concurrent saves get different numbers."""
-        number = max(_numbers(folder), default=0)
-        while True:
-            number += 1
-            metadata = _with_version(draft, number)
-            (aside / METADATA_FILE).write_text(metadata.to_json(), encoding="utf-8")
-            sync(aside / METADATA_FILE)
-            close_to_others(aside)
-            for inner in [aside, *(path for path in aside.rglob("*") if path.is_dir())]:
-                sync(inner)
-            try:
-                # This fails if the target is not empty, and no version is empty.
-                aside.rename(folder / str(number))
-            except OSError as error:
-                if error.errno not in _TAKEN or not (folder / str(number)).exists():
-                    raise
-                continue
-            sync(folder)
-            return ModelVersion(draft.name, number, folder / str(number), metadata)
 
     def promote(self, name: str, version: int) -> None:
         """Make a version the champion.
@@ -287,7 +236,7 @@ class ModelStore:
                 raise ModelInUseError(
                     f"{name}@{version}: is the champion", hint="promote another version first"
                 )
-            if version == max(_numbers(folder)):
+            if version == max(list_numbers(folder)):
                 raise ModelInUseError(
                     f"{name}@{version}: has the highest number, after which the next version is"
                     " numbered",
@@ -333,12 +282,16 @@ class ModelStore:
         """List the names of the models that have versions, in order."""
         if not self.root.is_dir():
             return []
-        return sorted(it.name for it in self.root.iterdir() if is_name(it.name) and _numbers(it))
+        return sorted(
+            it.name for it in self.root.iterdir() if is_name(it.name) and list_numbers(it)
+        )
 
     def versions(self, name: str) -> list[int]:
         """List the numbers of a model's versions in order; empty if there is no such model."""
         folder = self._folder(name)
-        return sorted(n for n in _numbers(folder) if (folder / str(n) / METADATA_FILE).is_file())
+        return sorted(
+            n for n in list_numbers(folder) if (folder / str(n) / METADATA_FILE).is_file()
+        )
 
     def read_champion(self, name: str) -> int:
         """Read the number of the version in use.
@@ -388,40 +341,3 @@ class ModelStore:
                 hint="choose another name",
             )
         return self.root / name
-
-
-def _share_files(version: ModelVersion, folder: Path) -> None:
-    """Link a version's files into another folder, or copy them where that cannot be done."""
-    for name in version.metadata.artefacts:
-        old, new = version.path / name, folder / name
-        new.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            new.hardlink_to(old)
-        except OSError:  # the file system has no such links, or the file belongs to somebody else
-            shutil.copyfile(old, new)
-
-
-def _write_contract(contract: Contract, file: Path) -> None:
-    """Write the contract; the artefacts may hold the same one already, but no other."""
-    if not file.exists():
-        file.write_text(write_contract(contract), encoding="utf-8")
-    elif parse_contract(file.read_text(encoding="utf-8"), str(file)) != contract:
-        raise ValueError(
-            f"write_artefacts wrote a {file.name} that is not the contract {contract.name}"
-        )
-
-
-def _numbers(folder: Path) -> list[int]:
-    """List every number that is taken by a version or by another file of that name."""
-    if not folder.is_dir():
-        return []
-    return [int(path.name) for path in folder.iterdir() if VERSION.fullmatch(path.name)]
-
-
-def _with_version(draft: ModelMetadata, number: int) -> ModelMetadata:
-    """Give the draft its number, and check it as a reader does."""
-    values = {**vars(draft), "version": number}
-    try:
-        return ModelMetadata.from_json(ModelMetadata(**values).to_json(), place="metadata to save")
-    except ModelCorruptError as error:
-        raise ValueError(error.message) from error

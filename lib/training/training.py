@@ -33,8 +33,9 @@ from lib.training.compile.compiled import Compiled, compile_pipeline
 from lib.training.data import TrainingData
 from lib.training.effects import derive_effects
 from lib.training.penalty import INVERSE_PENALTY
+from lib.training.report.findings import Findings
 from lib.training.report.importance import measure_importances
-from lib.training.report.report import Findings, write_report
+from lib.training.report.report import write_report
 from lib.training.selection import Choice, choose
 from lib.training.spark_fit import cross_validate_spark, fit_spark_pipeline, score_with_spark
 

@@ -20,9 +20,10 @@ from lib.training.candidates import CANDIDATES
 from lib.training.champion import ChampionComparison, compare_with_champion
 from lib.training.data import TrainingData, make_training_data
 from lib.training.report.document import Block, Bullets, Heading, Paragraph, Table, write_markdown
+from lib.training.report.findings import Findings
 from lib.training.report.importance import measure_importances
 from lib.training.report.pictures import Line, draw_intervals, draw_lines
-from lib.training.report.report import Findings, write_report
+from lib.training.report.report import write_report
 from lib.training.report.segments import measure_segments
 from lib.training.selection import Difference, Trial, cross_validate
 from tests.support.stored_models import claim_probed

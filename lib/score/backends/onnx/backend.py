@@ -112,10 +112,8 @@ class OnnxBackend(ModelBackend):
         artefact = self.find_file()
         content = artefact.read()
         try:
-            version = artefact.version
-            recorded = None if version is None else version.metadata.columns
-            given = recorded or self.given_columns
-            return OnnxModel(content, str(artefact.path), self.provider, given), artefact
+            name = str(artefact.path)
+            return OnnxModel(content, name, self.provider, self.given_columns), artefact
         except SetupError as error:
             if self.provider != "cpu":  # the caller has named a provider, so there is no other one
                 raise

@@ -87,6 +87,7 @@ class SklearnBackend(ModelBackend):
             ModelError: a file holds something that cannot score, or cannot be unpickled.
         """
         artefact = _find(self.model_path, "Model")
+        self.take_facts(artefact)
         model = _open(artefact, needs="predict_proba")
         preprocessor = None
         if self.preprocessor_path is not None:

@@ -32,6 +32,7 @@ class SparkBackend(JvmBackend):
         """See :meth:`ModelBackend.open_model`."""
         require_pyspark()
         location, artefact = _find(self.model_path)
+        self.take_facts(artefact)
         session = self.open_session()
         try:
             from lib.score.backends.spark.pipeline_model import load_pipeline_model
