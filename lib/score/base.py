@@ -418,6 +418,8 @@ class ModelBackend(ABC):
                 probabilities = scorer.score_records(records)
                 if ((probabilities >= 0) & (probabilities <= 1)).all():
                     return self._label_all(probabilities), probabilities
+        if self._reader is not None:
+            self._reader.refuse_numbers(records)
         return self.predict(build_features(records))
 
     def _label_all(self, probabilities: Probabilities) -> Predictions:

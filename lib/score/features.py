@@ -92,6 +92,7 @@ class FeatureReader:
         self._fields = {field.name: field for field in contract.features}
         self._types = tuple((it.name, _find_record_types(it)) for it in contract.features)
         self._numbers = tuple(field.name for field in contract.numeric)
+        self._booleans = [it for it in contract.features if it.kind is Kind.BOOLEAN]
 
     def takes(self, records: Iterable[Record]) -> bool:
         """Tell whether :meth:`read` would certainly change nothing; that is fast."""
@@ -103,6 +104,19 @@ class FeatureReader:
                 if not -math.inf < record[name] < math.inf:
                     return False
         return True
+
+    def refuse_numbers(self, records: Iterable[Record]) -> None:
+        """Refuse 1 and 0 for a boolean, which only a frame may hold, as a model gets it.
+
+        Raises:
+            FeaturesValueError: a record has a number for a boolean.
+        """
+        for row, record in enumerate(records):
+            for field in self._booleans:
+                value = record.get(field.name)
+                is_number = isinstance(value, int | float | np.number)
+                if is_number and not isinstance(value, bool) and value == value:
+                    raise _refuse(f"a {type(value).__name__}", field, row)
 
     def read(self, features: pd.DataFrame) -> pd.DataFrame:
         """Read a frame; columns that the contract does not name are not changed.
@@ -143,14 +157,14 @@ def _find_record_types(field: Field) -> frozenset[type]:
     """Find the types of a record's value that a model gets unchanged."""
     if field.is_numeric:
         return frozenset((int,) if field.kind is Kind.INTEGER else (int, float))
-    return _find_plain_types(field)
+    return frozenset((bool,)) if field.kind is Kind.BOOLEAN else _find_plain_types(field)
 
 
 def _find_plain_types(field: Field) -> frozenset[type]:
     """Find the types in a column of objects that are not changed."""
     if field.is_numeric:  # a number among objects stands beside something else
         return frozenset()
-    if field.kind is Kind.BOOLEAN:  # one may be the model's 1 or 0 already
+    if field.kind is Kind.BOOLEAN:  # a frame may hold the model's 1 and 0 already
         return frozenset((bool, int))
     return frozenset((str, _NONE) if field.nullable else (str,))
 

@@ -17,6 +17,7 @@ from lib.kafka.topics import create_topics
 from lib.messages.dead_letter import DeadLetter
 from lib.record.contract_file import read_contract
 from lib.record.types import is_float
+from lib.score.features import build_typed_features
 from lib.settings.jobs.replay import ReplaySettings
 from lib.setup.places import PROJECT_ROOT
 from lib.store import ModelStore, read_version_contract
@@ -68,7 +69,8 @@ def test_a_version_has_every_engine_and_carries_its_contract(store: Path) -> Non
 
 
 def score(backend: Any, features: list[dict[str, Any]]) -> tuple[list[str], list[float]]:
-    labels, probabilities = predict(backend, features)
+    # The features of a decoded record are those that a model gets, which only a frame may hold.
+    labels, probabilities = predict(backend, build_typed_features(features, LOAN))
     return list(labels), list(probabilities)
 
 

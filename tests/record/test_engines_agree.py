@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -116,7 +117,7 @@ REFUSED = "refused"
 def expect_of_predict(contract: Contract, spec: Field, value: Any) -> Any:
     """Return what a model must get for a value, derived from what the stream makes of it.
 
-    predict() checks neither ranges nor allowed texts, and booleans may be the model's 1 and 0.
+    predict() checks neither ranges nor allowed texts.
     """
     record: dict[str, Any] = {}
     for field in contract.checked:
@@ -125,8 +126,7 @@ def expect_of_predict(contract: Contract, spec: Field, value: Any) -> Any:
     if decoded.is_valid:
         return decoded.features[spec.name]
     (violation,) = decoded.violations
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if violation.rule is Rule.OUT_OF_RANGE or (spec.kind is Kind.BOOLEAN and is_number):
+    if violation.rule is Rule.OUT_OF_RANGE:
         number = float(value)
         is_taken = math.isfinite(number) and (spec.kind is Kind.NUMBER or number.is_integer())
         return number if is_taken else REFUSED
@@ -138,7 +138,10 @@ def test_predict_reads_what_the_stream_reads(seed: int) -> None:
     contract = replace(draw_contract(seed), max_bytes=8_192)
     backend = SklearnBackend("by hand", contract=contract)
     backend.model = echo = Echo()
-    harmless = {spec.name: spec.model_stand_in for spec in contract.features}
+    harmless = {
+        spec.name: bool(spec.stand_in) if spec.kind is Kind.BOOLEAN else spec.model_stand_in
+        for spec in contract.features
+    }
     for spec in contract.features:
         taken = []
         for value in (*STRANGE, math.inf):
@@ -153,6 +156,28 @@ def test_predict_reads_what_the_stream_reads(seed: int) -> None:
             taken.append((features, expected))
         predict(backend, [features for features, _ in taken])
         assert_same(echo.features[spec.name].tolist(), [expected for _, expected in taken])
+
+
+@pytest.mark.parametrize("value", [0, 1, 1.0, 2, np.int64(1), np.float64(0.0)])
+def test_a_number_for_a_boolean_is_refused_in_a_record_and_taken_in_a_frame(value: Any) -> None:
+    flag = '[[features]]\nname = "flag"\nkind = "boolean"\nnullable = true\n'
+    contract = parse_contract(INTEGERS + flag, "flag.toml")
+    message = json.dumps({"id": "a", "months": 1, "flag": float(value)}).encode()
+    (violation,) = decode_value(message, contract).violations
+    assert (violation.field, violation.rule) == ("flag", Rule.WRONG_TYPE)
+    backend = SklearnBackend("by hand", contract=contract)
+    backend.model = echo = Echo()
+
+    expected = rf"flag in row 1: found a {type(value).__name__}, expected true or false"
+    with pytest.raises(FeaturesValueError, match=expected):
+        predict(backend, [{"months": 1, "flag": True}, {"months": 1, "flag": value}])
+
+    if value != 2:
+        predict(backend, pd.DataFrame({"months": [1], "flag": [value]}))
+        assert echo.features["flag"].tolist() == [float(value)]
+    for missing in (None, math.nan):
+        predict(backend, {"months": 1, "flag": missing})
+        assert_same(echo.features["flag"].tolist(), [None])
 
 
 def assert_same(found: list[Any], expected: list[Any]) -> None:
