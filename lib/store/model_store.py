@@ -102,7 +102,13 @@ class ModelStore:
         return self._save(name, write_artefacts, probe, contract, facts, now)
 
     def save_again(
-        self, version: ModelVersion, *, threshold: float, origin: Mapping[str, Any], now: datetime
+        self,
+        version: ModelVersion,
+        *,
+        threshold: float,
+        origin: Mapping[str, Any],
+        now: datetime,
+        amend: Callable[[Path], None] = lambda _: None,
     ) -> ModelVersion:
         """Save the files of a version as a new one with another threshold.
 
@@ -114,6 +120,8 @@ class ModelStore:
             threshold: the probability in [0, 1] from which the prediction is the positive label.
             origin: see :attr:`lib.store.ModelMetadata.origin`.
             now: the time of saving, with a time zone.
+            amend: a function that replaces files beside the models in the folder of the new
+                version; it must not write into one, because that may be the old version's too.
 
         Raises:
             ModelError: a file of the version is not the one that was saved.
@@ -127,9 +135,12 @@ class ModelStore:
             "origin": dict(origin),
         }
         contract = read_version_contract(version)
-        return self._save(
-            old.name, lambda folder: share_files(version, folder), None, contract, facts, now
-        )
+
+        def copy(folder: Path) -> None:
+            share_files(version, folder)
+            amend(folder)
+
+        return self._save(old.name, copy, None, contract, facts, now)
 
     def _save(
         self,

@@ -29,6 +29,7 @@ from lib.tools.models.scoring import find_named, load_named, score_records
 from lib.tools.models.staging import list_risky, require_trust, sort_files, stage
 from lib.tools.models.trial import list_outcomes, summarise
 from lib.training.data import read_training_data
+from lib.training.report.report import note_threshold
 
 #: The lines that a command prints, and at their end its exit code.
 Lines = Generator[str, None, ExitCode]
@@ -90,7 +91,13 @@ def set_threshold(settings: ModelsSettings) -> Lines:
     store, old = find_stored(settings.store, settings.names[0])
     before, after = old.metadata.threshold, settings.threshold
     origin = {"command": "set-threshold", "from": old.reference, "threshold_before": before}
-    new = store.save_again(old, threshold=after, origin=origin, now=datetime.now(UTC))
+    new = store.save_again(
+        old,
+        threshold=after,
+        origin=origin,
+        now=datetime.now(UTC),
+        amend=lambda folder: note_threshold(folder, old.reference, before, after),
+    )
     yield f"saved {new.reference}: as {old.reference}, with threshold {after:g} for {before:g}"
     return ExitCode.DONE
 

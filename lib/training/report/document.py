@@ -81,6 +81,18 @@ def write_markdown(title: str, blocks: Sequence[Block]) -> str:
     return "\n\n".join([f"# {_plain(title)}", *parts]) + "\n"
 
 
+def add_html_note(document: str, note: str) -> str:
+    """Add a paragraph behind the title of a document of :func:`write_html`."""
+    title, end, rest = document.partition("</h1>\n")
+    return f"{title}{end}<p><strong>{escape(note)}</strong></p>\n{rest}" if end else document
+
+
+def add_markdown_note(document: str, note: str) -> str:
+    """Add a paragraph behind the title of a document of :func:`write_markdown`."""
+    title, end, rest = document.partition("\n\n")
+    return f"{title}{end}**{_plain(note)}**\n\n{rest}"
+
+
 def _write_element(block: Block) -> str:
     match block:
         case Heading(text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC
+from pathlib import Path
 
 from lib.training.evaluation import group_rows
 from lib.training.report.curves import draw_curves
@@ -12,6 +13,8 @@ from lib.training.report.document import (
     Bullets,
     Heading,
     Paragraph,
+    add_html_note,
+    add_markdown_note,
     write_html,
     write_markdown,
 )
@@ -41,6 +44,28 @@ def write_report(findings: Findings) -> dict[str, bytes]:
         HTML_FILE: write_html(title, blocks).encode(),
         MARKDOWN_FILE: write_markdown(title, blocks).encode(),
     }
+
+
+def note_threshold(folder: Path, reference: str, before: float, after: float) -> None:
+    """Say in the reports of a copy of a version that it has another threshold.
+
+    Args:
+        folder: the folder with the files of the copy; those without a report get no note.
+        reference: the version that was copied, as NAME@VERSION.
+        before: its threshold.
+        after: the threshold of the copy.
+    """
+    note = (
+        f"This is a copy of {reference} with the threshold {after:g} instead of {before:g}."
+        f" The report is that of {reference}: its threshold, recall, precision and predicted labels"
+        " are not those of this version."
+    )
+    for name, add in ((HTML_FILE, add_html_note), (MARKDOWN_FILE, add_markdown_note)):
+        file = folder / name
+        if file.is_file():
+            text = add(file.read_text(encoding="utf-8"), note)
+            file.unlink()  # the file may be the other version's own, by another link
+            file.write_text(text, encoding="utf-8")
 
 
 def _list_blocks(findings: Findings) -> Iterator[Block]:

@@ -14,6 +14,7 @@ from lib.settings.jobs.models import ModelsSettings
 from lib.settings.load import load_settings
 from lib.store import ModelStore, ModelVersion
 from lib.tools.models.archive import Archive
+from lib.training.report.document import Paragraph, write_html, write_markdown
 from tests.support.stored_models import save_version
 
 Run = Callable[..., str]
@@ -67,6 +68,42 @@ def test_both_versions_outlive_each_other(run: Run, store: ModelStore) -> None:
 
     assert store.resolve("churn@3").metadata.threshold == 0.2
     store.resolve("churn@3").verify()
+
+
+def test_the_report_of_the_copy_says_that_its_threshold_is_another(
+    run: Run, store: ModelStore
+) -> None:
+    paragraph = [Paragraph("From 0.30 on.")]
+    pages = {
+        "report.html": write_html("Model churn", paragraph),
+        "report.md": write_markdown("Model churn", paragraph),
+    }
+
+    def write(folder: Path) -> None:
+        (folder / "pipeline.joblib").write_bytes(b"x")
+        for name, page in pages.items():
+            (folder / name).write_text(page)
+
+    save_version(store, write)
+    run("set-threshold", "churn@1", "--threshold", "0.1")
+
+    old, new = store.resolve("churn@1"), store.resolve("churn@2")
+    old.verify()
+    new.verify()
+    note = (
+        "This is a copy of churn@1 with the threshold 0.1 instead of 0.5. The report is that of"
+        " churn@1: its threshold, recall, precision and predicted labels are not those of this"
+        " version."
+    )
+    assert (new.path / "report.md").read_text() == (
+        f"# Model churn\n\n**{note}**\n\nFrom 0.30 on.\n"
+    )
+    assert (
+        f"<h1>Model churn</h1>\n<p><strong>{note}</strong></p>\n<p>From 0.30 on.</p>"
+        in (new.path / "report.html").read_text()
+    )
+    assert (old.path / "report.md").read_text() == pages["report.md"]
+    assert (new.path / "pipeline.joblib").samefile(old.path / "pipeline.joblib")
 
 
 def test_a_damaged_version_gets_no_other_threshold(
