@@ -10,14 +10,20 @@ from typing import Any
 import numpy as np
 import onnx
 import pandas as pd
+import pyarrow as pa
 import pytest
 from onnx import TensorProto, helper
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from lib.decode.engines.arrow import decode_batch
 from lib.errors import ModelMismatchError
 from lib.inference_backend import load_model, predict
+from lib.record.contract_file import parse_contract
+from lib.score.admission.probe import probe
 from tests.support.telco import CUSTOMER
 
 COLUMNS = ["MonthlyCharges", "tenure"]
@@ -200,3 +206,55 @@ def test_missing_numbers_reach_a_graph_that_takes_them(tmp_path: Path) -> None:
     backend = load_model("onnx", tmp_path / "m.onnx", columns=COLUMNS)
     rows = pd.DataFrame({"MonthlyCharges": [20.0, 80.0, np.nan], "tenure": [1, 2, 3]})
     assert predict(backend, rows) == (["No", "Yes", "Yes"], [0.25, 0.75, 0.75])
+
+
+NOTES = parse_contract(
+    """
+name = "notes"
+[identifier]
+name = "id"
+[label]
+name = "label"
+negative = "no"
+positive = "yes"
+[[features]]
+name = "note"
+kind = "text"
+[[features]]
+name = "amount"
+kind = "number"
+minimum = 0
+maximum = 10
+""",
+    "notes.toml",
+)
+
+
+def test_a_graph_that_encodes_free_text_scores_as_its_maker_does(tmp_path: Path) -> None:
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    texts = ["good and cheap", "bad", "bad and dear", "good", "ein Umläut 字", ""] * 4
+    rows = pd.DataFrame({"note": texts, "amount": np.arange(24) / 3.0})
+    # With lowercase=True the graph needs the locale en_US.UTF-8 on the machine.
+    words = TfidfVectorizer(lowercase=False, token_pattern="[a-zA-Z]+")
+    encode = ColumnTransformer([("words", words, "note"), ("rest", "passthrough", ["amount"])])
+    model = make_pipeline(encode, LogisticRegression()).fit(rows, [0, 1, 1, 0, 0, 1] * 4)
+    inputs = [("note", StringTensorType([None, 1])), ("amount", FloatTensorType([None, 1]))]
+    graph = to_onnx(model, initial_types=inputs, options={"zipmap": False})
+    (tmp_path / "m.onnx").write_bytes(graph.SerializeToString())
+    makers = model.predict_proba(rows)[:, 1]
+
+    backend = load_model("onnx", tmp_path / "m.onnx", contract=NOTES)
+
+    assert probe(backend, NOTES).rows == 2
+    records = rows.to_dict("records")
+    values = [json.dumps({"id": "a", **it}).encode() for it in records]
+    decoded = decode_batch(pa.array(values, pa.binary()), NOTES)
+    for found in (
+        predict(backend, rows)[1],
+        predict(backend, records)[1],
+        backend.model.score_columns(decoded.features),
+    ):
+        np.testing.assert_allclose(found, makers, rtol=0, atol=1e-6)
+    assert makers.max() - makers.min() > 0.2

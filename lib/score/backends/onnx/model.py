@@ -250,10 +250,11 @@ def _open_session(content: bytes, name: str, provider: str) -> Any:
     try:
         session = onnxruntime.InferenceSession(content, options, providers=[wanted])
     except Exception as error:  # onnxruntime has an exception for each status
-        raise ModelError(
-            f"{name}: onnxruntime cannot open it: {first_line(str(error))}",
-            hint="export it again, or upgrade onnxruntime",
-        ) from error
+        text = first_line(str(error))
+        hint = "export it again, or upgrade onnxruntime"
+        if "locale" in text:  # the graph changes the case of texts
+            hint = "install the locale that it names on each machine, such as en_US.UTF-8"
+        raise ModelError(f"{name}: onnxruntime cannot open it: {text}", hint=hint) from error
     if wanted not in session.get_providers():  # onnxruntime would go on without it
         raise SetupError(
             f"onnxruntime cannot use {wanted} on this machine",
