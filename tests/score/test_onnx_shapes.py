@@ -232,7 +232,7 @@ maximum = 10
 
 def test_a_graph_that_encodes_free_text_scores_as_its_maker_does(tmp_path: Path) -> None:
     from skl2onnx import to_onnx
-    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType  # type: ignore[import-untyped]
 
     texts = ["good and cheap", "bad", "bad and dear", "good", "ein Umläut 字", ""] * 4
     rows = pd.DataFrame({"note": texts, "amount": np.arange(24) / 3.0})
@@ -248,7 +248,7 @@ def test_a_graph_that_encodes_free_text_scores_as_its_maker_does(tmp_path: Path)
     backend = load_model("onnx", tmp_path / "m.onnx", contract=NOTES)
 
     assert probe(backend, NOTES).rows == 2
-    records = rows.to_dict("records")
+    records: list[dict[str, Any]] = [dict(it) for _, it in rows.iterrows()]
     values = [json.dumps({"id": "a", **it}).encode() for it in records]
     decoded = decode_batch(pa.array(values, pa.binary()), NOTES)
     for found in (
