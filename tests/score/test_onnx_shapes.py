@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from lib.errors import ModelMismatchError
 from lib.inference_backend import load_model, predict
 from lib.record.contract_file import parse_contract
 from lib.score.admission.probe import probe
+from tests.support.small_loan import CONTRACT as LOAN
+from tests.support.small_loan import NUMBERS
 from tests.support.telco import CUSTOMER
 
 COLUMNS = ["MonthlyCharges", "tenure"]
@@ -258,3 +261,50 @@ def test_a_graph_that_encodes_free_text_scores_as_its_maker_does(tmp_path: Path)
     ):
         np.testing.assert_allclose(found, makers, rtol=0, atol=1e-6)
     assert makers.max() - makers.min() > 0.2
+
+
+# Networks that Keras 3.15.1 on TensorFlow 2.21.0 has written by `model.export(…, format="onnx")`:
+# BatchNormalization, Dense(4, relu), and Dense(1, sigmoid) or Dense(2, softmax), fitted on the
+# columns income, years and married. The probabilities are those of its own `model.predict`. One has
+# a layer Normalization instead, whose two constants the exporter leaves as inputs.
+GRAPHS = Path(__file__).parent / "graphs"
+NETWORK_ROWS = [(0, 1, False), (250, 12, True), (500, 20, False), (750, 33, True), (1000, 40, True)]
+BY_SIGMOID = [0.780631423, 0.720203757, 0.445638478, 0.0759378001, 0.0179591253]
+BY_SOFTMAX = [0.746666133, 0.617751181, 0.613519251, 0.0564736612, 0.00491430983]
+# A network takes no missing numbers.
+NETWORK_CONTRACT = replace(
+    LOAN, features=tuple(replace(field, nullable=False) for field in LOAN.features)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "expected"),
+    [
+        ("keras_sigmoid", "1", BY_SIGMOID),
+        ("keras_softmax", "1", BY_SOFTMAX),
+        ("keras_softmax", "0", [1 - it for it in BY_SOFTMAX]),
+    ],
+)
+def test_a_network_of_keras_scores_as_keras_does_once_its_class_is_named(
+    name: str, told: str, expected: list[float]
+) -> None:
+    rows = [dict(zip(NUMBERS, row, strict=True)) for row in NETWORK_ROWS]
+    options: dict[str, Any] = {"contract": NETWORK_CONTRACT, "columns": NUMBERS}
+
+    backend = load_model("onnx", GRAPHS / f"{name}.onnx", positive_class=told, **options)
+
+    assert probe(backend, NETWORK_CONTRACT).rows > 1
+    np.testing.assert_allclose(predict(backend, rows)[1], expected, rtol=0, atol=1e-6)
+    with pytest.raises(ModelMismatchError, match="found a model that does not name its classes"):
+        load_model("onnx", GRAPHS / f"{name}.onnx", **options)
+
+
+def test_a_network_whose_constants_are_inputs_is_refused_at_its_first_look() -> None:
+    options: dict[str, Any] = {"contract": NETWORK_CONTRACT, "columns": NUMBERS}
+    expected = (
+        r"keras_normalization\.onnx: found the inputs features,"
+        r" sequential_1/normalization_1/Sub/y:0, sequential_1/normalization_1/Sqrt/x:0, expected"
+        r" one for the 3 columns"
+    )
+    with pytest.raises(ModelMismatchError, match=expected):
+        load_model("onnx", GRAPHS / "keras_normalization.onnx", positive_class="1", **options)

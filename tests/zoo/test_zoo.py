@@ -340,52 +340,6 @@ def test_a_boosted_model_as_onnx_scores_as_its_maker_does(tmp_path: Path, librar
     np.testing.assert_allclose(predict(backend, ROWS)[1], makers, rtol=0, atol=1e-6)
 
 
-def make_network(weights: Any, scale: Any, bias: Any) -> bytes:
-    """Make the graph that PyTorch's exporter writes: Gemm, Relu, Gemm, Softmax; no classes."""
-    from onnx import IR_VERSION_2023_5_5, TensorProto, helper, numpy_helper
-
-    constants = [
-        numpy_helper.from_array(np.asarray(it, np.float32), name)
-        for name, it in {"w1": weights, "w2": scale, "b2": bias}.items()
-    ]
-    nodes = [
-        helper.make_node("Gemm", ["input", "w1"], ["hidden"]),
-        helper.make_node("Relu", ["hidden"], ["active"]),
-        helper.make_node("Gemm", ["active", "w2", "b2"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["output"], axis=1),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "main_graph",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 2])],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 2])],
-        constants,
-    )
-    domains = [helper.make_opsetid("", 18)]
-    model = helper.make_model(graph, opset_imports=domains, ir_version=IR_VERSION_2023_5_5)
-    content: bytes = model.SerializeToString()
-    return content
-
-
-def test_a_network_as_onnx_scores_as_its_maker_does_once_its_class_is_named(tmp_path: Path) -> None:
-    weights, scale = [[0.1, -0.2], [0.05, 0.3]], [[0.4, -0.4], [-0.1, 0.2]]
-    (tmp_path / "m.onnx").write_bytes(make_network(weights, scale, [0.0, 0.1]))
-    rows = PLAIN[["years", "married"]].to_numpy()
-    logits = np.maximum(rows @ np.array(weights), 0) @ np.array(scale) + [0.0, 0.1]
-    makers = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    columns = ["years", "married"]
-
-    for told, position in (("1", 1), ("0", 0)):
-        backend = load_model(
-            "onnx", tmp_path / "m.onnx", contract=CONTRACT, columns=columns, positive_class=told
-        )
-        assert probe(backend, CONTRACT).rows == 7
-        found = predict(backend, ROWS)[1]
-        np.testing.assert_allclose(found, makers[:, position], rtol=0, atol=1e-6)
-    with pytest.raises(ModelError, match="found a model that does not name its classes"):
-        load_model("onnx", tmp_path / "m.onnx", contract=CONTRACT, columns=columns)
-
-
 # ----------------------------------------------------------------------------------------- Spark
 
 

@@ -96,9 +96,16 @@ def read_inputs(
     """
     categories, indicators = facts.get(CATEGORIES_KEY, {}), facts.get(MISSING_KEY, {})
     inputs: list[Input] = []
-    for node in session.get_inputs():
-        if node.name in indicators:
-            continue
+    nodes = [node for node in session.get_inputs() if node.name not in indicators]
+    if given is not None and len(nodes) > 1:
+        # Each would get all columns, also those that are constants which an exporter has left over.
+        raise ModelMismatchError(
+            f"{name}: found the inputs {', '.join(it.name for it in nodes)}, expected one for the"
+            f" {len(given)} columns",
+            hint="leave --columns out if each input is a column; if some are constants, export the"
+            " model without the layer that they belong to, such as Normalization of Keras",
+        )
+    for node in nodes:
         if node.type not in _NUMPY_TYPES:
             raise ModelError(
                 f"{name}: input {node.name} is a {node.type}, expected {', '.join(_NUMPY_TYPES)}",
