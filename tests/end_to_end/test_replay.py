@@ -425,7 +425,9 @@ def test_a_model_that_fails_on_nearly_all_records_ends_the_replay_and_on_some_is
     sql = tmp_path / "fussy.sql"
     sql.write_text("CASE WHEN tenure = 37 THEN NULL ELSE 0.25D END")
     with pytest.raises(ModelFailingError, match=r"^model fussy/sql failed on 250 of 250 records"):
-        replay(settings(input=[path], overwrite=True, **lone | {"model": str(sql)}))
+        replay(
+            settings(input=[path], overwrite=True, **lone | {"model": str(sql), "backend": "sql"})
+        )
     assert not (tmp_path / "out" / "predictions").exists()
 
     path = write_values(tmp_path / "other.parquet", record(), record(tenure=37))

@@ -348,7 +348,7 @@ def test_a_model_that_fails_on_nearly_all_records_stops_the_job_before_it_writes
     for letter in account.dead_letters.values():
         assert letter.error_type == "inference_error"
         assert letter.message.startswith(
-            "the model gave no probability between 0 and 1 for a valid record: "
+            "the model gave no probability between 0 and 1 for a valid record"
         )
         assert texts[suffix] in letter.message
     told = [it for it in caplog.messages if "which became dead letters" in it]

@@ -6,29 +6,22 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from jobs.models import manage_models
 from lib.errors import ModelMismatchError, ModelNotFoundError, SettingsError
 from lib.inference_backend import load_model, predict
-from lib.record.contract_writer import write_contract
-from lib.settings.jobs.models import ModelsSettings
-from lib.settings.load import load_settings
 from lib.store import ModelStore
-from tests.support.small_loan import CONTRACT
+from tests.zoo.conftest import Run
+from tests.zoo.models import make_plain_model
 from tests.zoo.test_zoo import PLAIN, ROWS, fit, pipe
 
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet"}
-Run = Callable[..., list[str]]
 
 
 @pytest.fixture(scope="module")
@@ -55,32 +48,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.terminate()
 
 
-@pytest.fixture
-def run(
-    server: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Run:
-    """Return a function that runs jobs/models.py with a store of its own, and returns its lines."""
+@pytest.fixture(autouse=True)
+def address(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name the server as users of MLflow do."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    contract = tmp_path / "loan.toml"
-    contract.write_text(write_contract(CONTRACT))
-    fixed = ("--store", str(tmp_path / "models"), "--contract", str(contract), "--name", "loan")
-
-    def call(*arguments: str) -> list[str]:
-        assert manage_models(load_settings(ModelsSettings, [*arguments, *fixed], {})) == 0
-        return capsys.readouterr().out.splitlines()
-
-    return call
-
-
-def make_model() -> Any:
-    """Fit a model of nothing but scikit-learn's own types, which needs no income."""
-    encode = make_column_transformer(
-        (OneHotEncoder(), ["purpose"]), (StandardScaler(), ["years", "married"])
-    )
-    return fit(make_pipeline(encode, LogisticRegression()), ROWS.drop(columns="income"))
 
 
 def register(server: str, name: str, model: Any, folder: Path | None = None, **options: Any) -> str:
@@ -112,7 +83,7 @@ def test_a_registered_model_scores_as_its_maker_does(
     server: str, run: Run, tmp_path: Path, place: str
 ) -> None:
     folder = tmp_path / "files" if place == "in a folder of this machine" else None
-    name, model = f"loan, {place}", make_model()
+    name, model = f"loan, {place}", make_plain_model()
     run_id = register(server, name, model, folder, serialization_format="skops")
 
     lines = run("import", f"models:/{name}@champion")
@@ -151,7 +122,7 @@ def test_what_the_server_does_not_know_is_said(server: str, run: Run) -> None:
     expected = rf"^{server}: Registered Model with name=none not found"
     with pytest.raises(ModelNotFoundError, match=expected):
         run("import", "models:/none@champion")
-    register(server, "known", make_model(), serialization_format="skops")
+    register(server, "known", make_plain_model(), serialization_format="skops")
     with pytest.raises(ModelNotFoundError, match="Registered model alias other not found"):
         run("import", "models:/known@other")
     with pytest.raises(ModelNotFoundError, match=r"Model Version \(name=known, version=7\) not"):
