@@ -194,7 +194,8 @@ def test_compose_runs_three_brokers_and_commands_that_exist() -> None:
         load_settings(JOB_SETTINGS[Path(words[0]).stem], words[1:], variables)
         assert services[name]["read_only"] is True
     (source, _, _) = services["prometheus"]["volumes"][0].split(":")
-    assert source.startswith("../conf/monitoring/")
+    assert source == "../conf/monitoring/alerts.yml"
+    assert (DEPLOY / source).is_file()
 
 
 def test_the_image_is_made_of_files_that_exist_and_runs_as_a_number() -> None:

@@ -6,16 +6,21 @@ import logging
 from dataclasses import replace
 
 import pytest
+from pyspark.sql import SparkSession
 
 from lib.errors import KafkaSetupError, SinkRejectedError
 from lib.exactly_once.commit.partition_writers import settings_of_partition
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.kafka.cluster import Cluster
-from lib.kafka.rights import Right
+from lib.kafka.rights import CLUSTER, Right
 from lib.kafka.topics import create_topics
+from lib.settings.jobs.check import CheckSettings
 from lib.settings.jobs.score_stream import ScoreStreamSettings
-from lib.stream.preflight import check_kafka
+from lib.stream.preflight import check_kafka, list_own_rights
+from lib.tools.check.brokers import check_brokers
+from lib.tools.check.examination import Examination
+from lib.tools.check.java_client import check_by_java
 from tests.end_to_end.jobs import Deployment
 from tests.security.cluster import SecureBroker, User, grant, rights_of
 
@@ -113,6 +118,43 @@ def test_a_right_to_the_transactional_id_shows_when_the_writer_opens(
         f" --operation WRITE --transactional-id {name})"
     ) in str(error.value)
     writer.close()
+
+
+def test_the_check_before_a_start_has_a_row_for_each_right(
+    secure_broker: SecureBroker, user: User, secure_deployment: Deployment, spark: SparkSession
+) -> None:
+    plain = build_settings(secure_broker, secure_deployment)
+    settings = CheckSettings(**plain.model_dump())
+    query = settings.query_name
+    command = "kafka-acls.sh --add --allow-principal User:churn-job --operation"
+
+    def check() -> dict[str, tuple[str, str]]:
+        examination = Examination()
+        check_brokers(examination, settings, None)
+        rights = list_own_rights(settings)
+        check_by_java(examination, spark, settings.cluster, rights, settings.lease)
+        return {it.check: (it.severity.name, it.hint) for it in examination.findings}
+
+    found = check()
+    assert found[f"right: READ on topic {settings.input_topic}"] == (
+        "ERROR",
+        f"{command} READ --topic {settings.input_topic}",
+    )
+    assert found[f"right: READ on group {query}"] == ("ERROR", f"{command} READ --group {query}")
+    assert found[f"right: WRITE on transactional id {query}"] == (
+        "ERROR",
+        f"{command} WRITE --transactional-id {query}",
+    )
+    assert found["clock"] == ("WARNING", f"{command} DESCRIBE --cluster")
+
+    grant(
+        secure_broker,
+        [*rights_of(secure_deployment), Right("DESCRIBE", "cluster", CLUSTER, "reads the clock")],
+    )
+    found = check()
+    assert {severity for severity, _ in found.values()} == {"OK", "NOTE"}
+    assert f"right: WRITE on transactional id {query}" in found
+    assert "clock" in found
 
 
 def test_at_least_once_needs_neither_group_nor_transactional_id(

@@ -8,6 +8,7 @@ from typing import TypeVar
 from confluent_kafka import KafkaException
 
 from lib.errors import ScoringError
+from lib.file_errors import build_file_error, is_full
 from lib.findings import Finding, Severity
 
 Answer = TypeVar("Answer")
@@ -47,6 +48,10 @@ class Examination:
             return work()
         except ScoringError as error:
             self.add(Finding.failed(check, error, expected))
+        except OSError as error:
+            if error.filename is None and not is_full(error):
+                raise
+            self.add(Finding.failed(check, build_file_error(error), expected))
         except KafkaException as error:
             reason = error.args[0].str()
             text, hint = f"{check}: the brokers do not tell: {reason}", "check the brokers"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -124,6 +125,16 @@ def test_space_and_the_version_of_spark_are_compared() -> None:
     assert judge_space("disk", "/cp", 1024**3 - 1).severity is Severity.WARNING
     assert judge_spark("4.2.0", package).severity is Severity.OK
     assert judge_spark("4.1.1", package).hint == "install pyspark 4.2.0, or run `make setup`"
+
+
+def test_a_file_that_cannot_be_read_is_a_row_too(tmp_path: Path) -> None:
+    examination = Examination()
+
+    assert not examination.passes("model", lambda: (tmp_path / "none").read_text(), "a model")
+
+    (found,) = examination.findings
+    assert (found.check, found.severity) == ("model", Severity.ERROR)
+    assert found.found == f"{tmp_path}/none: No such file or directory"
 
 
 def test_a_place_without_java_is_told_so_and_the_other_checks_are_made(
