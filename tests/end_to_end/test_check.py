@@ -123,7 +123,6 @@ def test_every_fault_is_a_row_of_its_own_and_no_fault_hides_another(
         "topic no-such-topic",
         "model",
         "checkpoint's disk",
-        "checkpoint",
         "brokers: transaction.max.timeout.ms",
     }
     assert found["topic no-such-topic"].hint.startswith("create it with kafka-topics.sh --create")
