@@ -51,8 +51,11 @@ def replay(base: Path, target: Path) -> None:
 
 def run(root: Path, folder: PurePosixPath, command: Sequence[str]) -> None:
     """Run a command in a root file system."""
-    inside = ["chroot", str(root), "env", "-i", *_ENVIRONMENT, "sh", "-c", 'cd "$0" && exec "$@"']
-    subprocess.run([*inside, str(folder), *command], check=True)
+    # Java wants /proc, which a container has.
+    begin = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+    own = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", begin, str(root)]
+    inside = ["env", "-i", *_ENVIRONMENT, "sh", "-c", 'cd "$0" && exec "$@"', str(folder)]
+    subprocess.run([*own, *inside, *command], check=True)
 
 
 def copy(words: list[str], root: Path, folder: PurePosixPath, stages: dict[str, Path]) -> None:
