@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lib.errors import KafkaSetupError
 from lib.kafka.admin import has_topic
 from lib.kafka.connection.connect import connect
-from lib.kafka.topics import create_topics
+from lib.kafka.topics import await_topics, create_topics
 from lib.settings.jobs.topics import TopicsSettings
 from lib.tools.demo.topics import DEAD_LETTER_SETTINGS
 
@@ -28,4 +29,8 @@ def create_missing(settings: TopicsSettings) -> Iterator[str]:
             yield f"topic {topic} exists, and is left as it is"
         else:
             create_topics(cluster, {topic: partitions}, config)
+            if not await_topics(admin, [topic]):
+                raise KafkaSetupError(
+                    f"{cluster.bootstrap_servers} does not show topic {topic}, which it has created"
+                )
             yield f"topic {topic} created, partitions: {partitions}"

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from lib.exit_codes import EXIT_CODES
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
 from lib.settings.registry import JOB_SETTINGS
+from lib.setup.jars import PAGE_SET
 from lib.setup.launch import read_spark_defaults
 from lib.setup.memory import GIB, MemoryLimit, judge_memory
 from lib.setup.places import PROJECT_ROOT
@@ -213,6 +215,44 @@ def test_the_image_is_made_of_files_that_exist_and_runs_as_a_number() -> None:
     assert f"http://127.0.0.1:{METRICS_PORT}/health/live" in check
     stages = [it for name, it in instructions if name == "FROM"]
     assert stages == ["python:3.11-slim-bookworm AS base", "base AS build", "base"]
+
+
+def test_what_fetches_the_jars_needs_no_more_than_what_is_copied_before(tmp_path: Path) -> None:
+    """The step comes before the code, which changes more often."""
+    instructions = list_instructions()
+    (fetch,) = (it for it, (_, text) in enumerate(instructions) if "lib.setup.jars" in text)
+    copied: list[str] = []
+    for name, text in instructions[:fetch]:
+        if name == "COPY":
+            *sources, target = text.split()
+            copied += sources
+            for source in sources:
+                path = PROJECT_ROOT / source
+                goal = tmp_path / target
+                if path.is_dir():
+                    shutil.copytree(path, goal, dirs_exist_ok=True)
+                else:
+                    goal.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(path, goal)
+    own = {name: it for name, it in os.environ.items() if name != "PYTHONPATH"}
+
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            f"import sys; sys.path.insert(0, {str(tmp_path)!r});"
+            "import lib.setup.jars as jars; print(jars.__file__)",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        env=own,
+    )
+
+    assert done.stdout == f"{tmp_path}/lib/setup/jars.py\n", done.stderr
+    assert {"conf/ivy.xml", f"conf/ivy-{PAGE_SET}.xml"} <= {*copied}
 
 
 def test_nothing_secret_and_no_rubbish_gets_into_the_image() -> None:

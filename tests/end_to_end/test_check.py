@@ -84,7 +84,7 @@ def test_a_sound_place_passes_and_nothing_is_changed(
     assert find_exit_code(list(found.values())) == 0
     query, place = deployment.query_name, deployment.checkpoint
     seen = {name: it.found for name, it in found.items()}
-    assert seen["model"] == "churn@1/onnx, threshold 0.5"
+    assert seen["model"] == "churn@1/onnx, threshold 0.4"
     assert seen["fallback"] == "not in use"
     assert seen["contract"] == "telco_churn, max_bytes = 65536"
     assert seen["checkpoint"] == f"{place}: none yet"
@@ -123,6 +123,7 @@ def test_every_fault_is_a_row_of_its_own_and_no_fault_hides_another(
         "topic no-such-topic",
         "model",
         "checkpoint's disk",
+        "checkpoint",
         "brokers: transaction.max.timeout.ms",
     }
     assert found["topic no-such-topic"].hint.startswith("create it with kafka-topics.sh --create")
@@ -156,7 +157,7 @@ def test_without_brokers_all_else_is_checked(check: Check, broker: Broker) -> No
     )
     for name in ("topics", "rights", "the brokers' settings", "positions", "clock"):
         assert found[name].found == "not checked: no broker answers"
-    assert found["model"].found == "churn@1/onnx, threshold 0.5"
+    assert found["model"].found == "churn@1/onnx, threshold 0.4"
     assert found["checkpoint"].severity is Severity.OK
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import SparkSession
@@ -12,7 +13,7 @@ from lib.exactly_once.offsets.resume import CheckpointDamage, CheckpointFinding
 from lib.exactly_once.start.overlap import list_overlaps
 from lib.exactly_once.start.snapshot import Snapshot, refuse_early, take_snapshot
 from lib.exactly_once.transaction.settings import ExactlyOnceSettings
-from lib.file_errors import find_local_path
+from lib.file_errors import find_local_path, look_at_folder
 from lib.findings import Finding, Severity
 from lib.kafka.admin import read_topic_id
 from lib.settings.base import Committer
@@ -34,10 +35,12 @@ def check_checkpoint(
     """
     check, place = "checkpoint", settings.checkpoint
     reader = CheckpointReader(spark, place, settings.input_topic)
-    # A folder of this machine is checked among the disks.
-    if find_local_path(place) is None and not examination.passes(
-        check, reader.check_access, "a folder that this user may write"
-    ):
+    local = find_local_path(place)
+    if local is not None:
+        # That this user may write there is a row of its own, among the disks.
+        if not examination.passes(check, lambda: look_at_folder(Path(local)), _SOUND):
+            return None
+    elif not examination.passes(check, reader.check_access, "a folder that this user may write"):
         return None
     # At least once, nothing else tells the position.
     is_alone = settings.delivery != "exactly-once"
