@@ -54,6 +54,7 @@ def render_document(text: str) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title>"
+        '<link rel="icon" href="/page/icon.svg" type="image/svg+xml">'
         '<link rel="stylesheet" href="/page/style.css">'
         '<script src="/page/theme.js"></script></head><body class="document">'
         '<nav aria-label="Page"><a href="/">Back to the job</a></nav>'

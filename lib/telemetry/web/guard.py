@@ -16,7 +16,7 @@ from lib.telemetry.web.files import read_own_file
 
 LOGIN = "/login"
 # The form needs these before anybody has signed in.
-_PUBLIC = frozenset({LOGIN, "/page/style.css", "/page/theme.js"})
+_PUBLIC = frozenset({LOGIN, "/page/icon.svg", "/page/style.css", "/page/theme.js"})
 _COOKIE_S = 12 * 3_600
 _MOST_FORM_BYTES = 4_096
 # The form's sentence about a wrong token, before and after one.
