@@ -198,8 +198,9 @@ def _read_record_times(records: pa.RecordBatch) -> pa.Int64Array:
 def _read_times(texts: pa.StringArray) -> pa.Int64Array:
     """Read event times as milliseconds since 1970; null for a text that is no time."""
     try:
-        return texts.cast(pa.timestamp("ms", "UTC")).cast(pa.int64())
-    except pa.ArrowInvalid:  # not all are times, or not all have a zone
+        micros = texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+        return pc.divide(micros, 1_000)
+    except pa.ArrowInvalid:  # some have more digits, or no zone
         return pa.array([_read_time(text) for text in texts.to_pylist()], pa.int64())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lib.messages.columns import EVENT_TIME, OUTCOME, RECORD_TIME
@@ -24,11 +24,29 @@ _LABELS, _REJECTIONS = "labels", "rejections"
 _WAITS = {RECORD_TIME: "record_waits", EVENT_TIME: "event_waits"}
 
 
+def add_waits(messages: DataFrame, output: OutputSettings) -> DataFrame:
+    """Turn the times of a counted plan into waits, which :func:`observation_exprs` adds up.
+
+    Args:
+        messages: the messages, with ``lib.messages.columns.TALLY_COLUMNS`` if they are counted.
+        output: the topics, and whether messages are counted.
+    """
+    if not output.is_counted:
+        return messages
+    # Spark's own current time is that of the batch's start.
+    now_ms = F.reflect(F.lit("java.lang.System"), F.lit("currentTimeMillis")).cast("bigint")
+    waits = {
+        name: F.when(F.col(name).isNotNull(), F.greatest(now_ms - F.col(name), F.lit(0)))
+        for name in _WAITS
+    }
+    return messages.withColumns(waits)
+
+
 def observation_exprs(output: OutputSettings, *, failures: bool = False) -> Iterator[Column]:
     """Build the aggregates that count messages; see :func:`read_tally` for those of a counted plan.
 
     Args:
-        output: the topics, and whether messages have ``lib.messages.columns.TALLY_COLUMNS``.
+        output: the topics, and whether :func:`add_waits` has added columns to the messages.
         failures: whether to count the records on which a model in the JVM failed.
     """
     is_prediction = F.col("topic") == output.output_topic
@@ -54,13 +72,10 @@ def is_failure_expr(output: OutputSettings) -> Column:
     return F.exists("headers", lambda it: (it["key"] == HEADER_CLASS) & (it["value"] == inference))
 
 
-def waits_expr(time_ms: Column) -> Column:
+def waits_expr(wait_ms: Column) -> Column:
     """Build an array: the sum of all waits in milliseconds, and how many exceed each bound."""
-    # Spark's own current time is that of the batch's start.
-    now_ms = F.reflect(F.lit("java.lang.System"), F.lit("currentTimeMillis")).cast("bigint")
-    wait_ms = F.greatest(now_ms - time_ms, F.lit(0))
     above = [F.count_if(wait_ms > int(bound * 1_000)) for bound in BOUNDS_S]
-    return F.array(F.coalesce(F.sum(wait_ms), F.lit(0)), F.count(time_ms), *above)
+    return F.array(F.coalesce(F.sum(wait_ms), F.lit(0)), F.count(wait_ms), *above)
 
 
 def read_tally(observed: Mapping[str, Any], output: OutputSettings) -> Tally | None:

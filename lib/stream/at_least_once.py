@@ -15,6 +15,7 @@ from lib.encode.observation import (
     DEAD_LETTERS,
     OBSERVATION,
     PREDICTIONS,
+    add_waits,
     observation_exprs,
     read_tally,
 )
@@ -101,6 +102,7 @@ class AtLeastOnceQuery:
         else:
             records = read_stream(self._spark, self._source)
             messages = self._plan(records).to_messages()
+            messages = add_waits(messages, self._output)
             counts = observation_exprs(self._output, failures=self._counts_failures)
             messages = messages.observe(OBSERVATION, *counts)
             writer = write_at_least_once(messages, self._settings.cluster)
@@ -168,7 +170,8 @@ class AtLeastOnceQuery:
         records = read_ranges(self._spark, self._settings.cluster, topic, starts, planned.ends)
         with keep_on_disk(self._plan(records).to_messages()) as messages:
             # Spark's batch sink for Kafka completes no observation.
-            (row,) = messages.agg(*observation_exprs(self._output)).collect()
+            counted = add_waits(messages, self._output)
+            (row,) = counted.agg(*observation_exprs(self._output)).collect()
             write_batch_at_least_once(messages, self._settings.cluster)
         self._observed[batch_id] = row.asDict()
         self._observed.pop(batch_id - _KEPT_COUNTS, None)

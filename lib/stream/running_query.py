@@ -249,6 +249,7 @@ class RunningQuery:
                 break
             except ScoringError as error:
                 failure, failures = self._judge(error), failures + 1
+                self._monitor.note_failure(failure)
         return failures
 
     def _finish_batch(self, stop: StopSignal) -> bool:

@@ -315,8 +315,8 @@ def test_a_counted_message_says_its_outcome_and_the_times_of_its_record(run: Run
     values = [
         record(MonthlyCharges=600.0, event_ts="2026-01-02T03:04:05.500Z"),
         record(MonthlyCharges=40.0, event_ts="2026-01-02T05:04:06+02:00"),
-        record(MonthlyCharges=40.0, event_ts="soon"),
-        record(tenure=99),
+        record(MonthlyCharges=40.0, event_ts="2026-01-02T03:04:05.123456Z"),
+        record(tenure=99, event_ts="2026-01-02T03:04:05Z"),
         record(Contract="Weekly"),
         b"{",
         None,
@@ -330,7 +330,7 @@ def test_a_counted_message_says_its_outcome_and_the_times_of_its_record(run: Run
     ]
     assert [row["record_time_ms"] for row in rows] == [1_767_323_045_678, *[None] * 6]
     assert [row["event_time_ms"] for row in rows] == [
-        *(1_767_323_045_500, 1_767_323_046_000, None, None, None, None, None)
+        *(1_767_323_045_500, 1_767_323_046_000, 1_767_323_045_123, None, None, None, None)
     ]
     assert [row["topic"] for row in rows] == [*["out"] * 3, *["dead"] * 4]
 
