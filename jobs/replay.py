@@ -44,6 +44,7 @@ def replay(settings: ReplaySettings) -> int:
         consumer_group="replay",
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
         reasons=find_reasons(scorer, settings.reasons),
+        carried_headers=settings.carried_headers,
     )
     started_s = time.monotonic()
     route = choose_route(spark, settings, scorer)

@@ -24,7 +24,8 @@ from lib.messages.columns import COUNTED_SCHEMA, HEADERS_ARROW, MESSAGE_SCHEMA
 from lib.messages.dead_letter import STAGE_OF, DeadLetterFormat, ErrorType, MessageSettings
 from lib.messages.effects import Reasons
 from lib.messages.framing import find_framing
-from lib.messages.header_text import Header, parse_headers
+from lib.messages.header_names import is_ours
+from lib.messages.header_text import Header, parse_chosen, parse_headers
 from lib.messages.tally import NO_PROBABILITY, spell_rejection
 from lib.record.contract import Contract
 from lib.record.prediction import (
@@ -73,7 +74,7 @@ def encode_batch(
     failed = np.flatnonzero(rank < 0).tolist()
     output = settings.output
     topics: pa.Array = pa.repeat(output.output_topic, records.num_rows)
-    headers: pa.Array = pa.nulls(records.num_rows, HEADERS_ARROW)
+    headers = parse_chosen(records["source_headers"], output.carried_headers)
     if failed:
         positions = np.flatnonzero(decoded.valid)
         reasons = {int(positions[place]): text for place, text in (failures or {}).items()}
@@ -92,11 +93,8 @@ def encode_batch(
         is_dead = pa.array(rank < 0)
         topics = pc.if_else(is_dead, output.dead_letter_topic, output.output_topic)
         if output.dead_letter_format is DeadLetterFormat.HEADERS:
-            by_position = dict(zip(failed, (headers for _, headers in letters), strict=True))
-            headers = pa.array(
-                [by_position.get(row) for row in range(records.num_rows)], HEADERS_ARROW
-            )
-    columns = [topics, records["source_key"], values, headers]
+            headers |= zip(failed, (own for _, own in letters), strict=True)
+    columns = [topics, records["source_key"], values, _list_headers(headers, records.num_rows)]
     columns += [records[name] for name in ("source_topic", "source_partition", "source_offset")]
     if not output.is_counted:
         return pa.RecordBatch.from_arrays(columns, schema=MESSAGE_SCHEMA)
@@ -110,6 +108,13 @@ def encode_batch(
         event_times = pa.concat_arrays([event_times, no_times]).take(pa.array(place))
     columns += [outcomes, _read_record_times(records), event_times]
     return pa.RecordBatch.from_arrays(columns, schema=COUNTED_SCHEMA)
+
+
+def _list_headers(headers: Mapping[int, list[Header]], count: int) -> pa.Array:
+    """List the headers of each row: [count] of HEADERS_ARROW, null where there are none."""
+    if not headers:
+        return pa.nulls(count, HEADERS_ARROW)
+    return pa.array([headers.get(row) for row in range(count)], HEADERS_ARROW)
 
 
 def _encode_predictions(
@@ -243,8 +248,8 @@ def _encode_dead_letter(
     reason: str | None,
     settings: MessageSettings,
     now: datetime,
-) -> tuple[bytes | None, list[Header] | None]:
-    """Encode value and headers of one dead letter."""
+) -> tuple[bytes | None, list[Header]]:
+    """Encode value and headers of one dead letter; an envelope has no headers about the error."""
     value: bytes | None = records["source_value"][position].as_py()
     own = parse_headers(records["source_headers"][position].as_py())
     error = _find_error(violations)
@@ -265,7 +270,7 @@ def _encode_dead_letter(
             "consumer_group": settings.output.consumer_group,
             "retry_count": retries,
         }
-        return _json_text(envelope).encode(), None
+        return _json_text(envelope).encode(), []
     added = {
         messages.HEADER_TOPIC: topic,
         messages.HEADER_PARTITION: str(records["source_partition"][position]),
@@ -277,7 +282,7 @@ def _encode_dead_letter(
         messages.HEADER_RETRY_COUNT: str(retries),
         messages.HEADER_FAILED_TS: _iso_utc(now),
     }
-    kept = [(name, content) for name, content in own if not messages.is_ours(name)]
+    kept = [(name, content) for name, content in own if not is_ours(name)]
     return value, kept + [(name, text.encode()) for name, text in added.items()]
 
 

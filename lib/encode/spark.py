@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -18,6 +18,7 @@ from lib.messages.dead_letter import (
     OutputSettings,
 )
 from lib.messages.framing import HEAD_BYTES, list_framings
+from lib.messages.header_names import CONNECT_PREFIX, SCORING_PREFIX
 from lib.messages.tally import NO_PROBABILITY, spell_rejection
 from lib.record.checks import anchor
 from lib.record.contract import Contract
@@ -48,10 +49,12 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
     is_prediction = F.col("is_scored")
     prediction = prediction_expr(settings)
     error, message = error_type_expr(), error_message_expr(settings.contract)
+    carried = carried_headers_expr(output.carried_headers)
     if output.dead_letter_format is DeadLetterFormat.HEADERS:
         dead_value, dead_headers = F.col("source_value"), dead_letter_headers_expr(error, message)
+        headers = F.when(is_prediction, carried).otherwise(dead_headers)
     else:
-        dead_value, dead_headers = envelope_expr(error, message, output), F.lit(None)
+        dead_value, headers = envelope_expr(error, message, output), carried
     value = F.when(is_prediction, prediction.cast("binary")).otherwise(dead_value)
     topic = F.when(is_prediction, output.output_topic).otherwise(output.dead_letter_topic)
     counts = list(tally_exprs(settings, is_prediction)) if output.is_counted else []
@@ -59,7 +62,7 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
         topic.alias("topic"),
         F.col("source_key").alias("key"),
         value.alias("value"),
-        F.when(~is_prediction, dead_headers).cast(HEADERS_TYPE).alias("headers"),
+        headers.cast(HEADERS_TYPE).alias("headers"),
         "source_topic",
         "source_partition",
         "source_offset",
@@ -187,6 +190,15 @@ def retry_count_expr() -> Column:
     return F.coalesce(text.try_cast("int"), F.lit(0))
 
 
+def carried_headers_expr(names: Sequence[str]) -> Column:
+    """Build those of the record's headers that have one of the names; null if it has none."""
+
+    def is_carried(header: Column) -> Column:
+        return header["key"].isin(*names)
+
+    return F.when(F.exists("source_headers", is_carried), F.filter("source_headers", is_carried))
+
+
 def dead_letter_headers_expr(error_type: Column, message: Column) -> Column:
     """Build the headers: the record's own, then the error, which replaces an earlier one."""
     stage = F.create_map(*(F.lit(str(part)) for pair in STAGE_OF.items() for part in pair))
@@ -210,8 +222,8 @@ def dead_letter_headers_expr(error_type: Column, message: Column) -> Column:
 
     def is_foreign(header: Column) -> Column:
         return ~(
-            F.startswith(header["key"], F.lit(messages.CONNECT_PREFIX))
-            | F.startswith(header["key"], F.lit(messages.SCORING_PREFIX))
+            F.startswith(header["key"], F.lit(CONNECT_PREFIX))
+            | F.startswith(header["key"], F.lit(SCORING_PREFIX))
         )
 
     kept = F.filter(F.coalesce("source_headers", F.array().cast(HEADERS_TYPE)), is_foreign)

@@ -95,6 +95,7 @@ def judge_topics(
                 "take a cluster of three brokers where that matters",
             )
         )
+    findings += _judge_predictions(source, predictions)
     return findings + _judge_size(source, dead_letters, is_envelope)
 
 
@@ -218,6 +219,26 @@ def _judge_replication(topic: TopicFacts, brokers: int) -> list[Finding]:
             )
         )
     return findings
+
+
+def _judge_predictions(source: TopicFacts, predictions: TopicFacts) -> list[Finding]:
+    """Find records whose key and headers are too large for the topic of predictions."""
+    largest, room = source.max_message_bytes, predictions.max_message_bytes
+    if largest is None or room is None:
+        return []
+    check = f"topic {predictions.name}: max.message.bytes"
+    expected = f"at least {largest}, as topic {source.name} has"
+    if room >= largest:
+        return [Finding.ok(check, room, expected)]
+    return [
+        Finding(
+            *(Severity.NOTE, check, str(room), expected),
+            f"topic {predictions.name}: max.message.bytes is {room}, but topic {source.name} takes"
+            f" {largest}: a prediction has the record's key and the headers of its trace, and one"
+            " that does not fit stops the job",
+            _alter(predictions, "max.message.bytes", largest),
+        )
+    ]
 
 
 def _judge_size(source: TopicFacts, dead_letters: TopicFacts, is_envelope: bool) -> list[Finding]:

@@ -14,17 +14,13 @@ from typing import Any
 
 from lib.errors import name_error
 from lib.messages.effects import Reasons
+from lib.messages.header_names import CONNECT_PREFIX, SCORING_PREFIX, TRACE_HEADERS, is_ours
 from lib.messages.header_text import Header
 from lib.record.contract import Contract
 from lib.record.violations import Rule, Violation
 
 #: The message of a dead letter whose record is valid.
 NO_PROBABILITY = "the model gave no probability between 0 and 1 for a valid record"
-
-# The names are Kafka Connect's, so that tools for its dead letters read these too (KIP-298).
-CONNECT_PREFIX = "__connect.errors."
-# Kafka Connect has no names for these.
-SCORING_PREFIX = "__scoring."
 
 HEADER_TOPIC = CONNECT_PREFIX + "topic"
 HEADER_PARTITION = CONNECT_PREFIX + "partition"
@@ -78,6 +74,8 @@ class OutputSettings:
         dead_letter_format: original bytes with headers, or a JSON envelope.
         reasons: the reasons that predictions carry; None for none.
         is_counted: whether messages have :data:`lib.messages.columns.TALLY_COLUMNS`.
+        carried_headers: the names of the headers that predictions and envelopes take from their
+            records. Dead letters of the other format keep all.
     """
 
     output_topic: str
@@ -86,6 +84,7 @@ class OutputSettings:
     dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS
     reasons: Reasons | None = None
     is_counted: bool = False
+    carried_headers: tuple[str, ...] = TRACE_HEADERS
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class DeadLetter:
         source_topic, source_partition, source_offset: the position of the record; the envelope
             holds the topic only.
         retry_count: the number of times that the record was sent again.
-        headers: the record's own headers; an envelope holds none.
+        headers: the record's own headers; an envelope has those that are carried.
         failed_ts: the time of the failure, UTC in ISO 8601: that of a prediction's ``processed_ts``
             at the same place; None if the letter does not say.
     """
@@ -149,7 +148,7 @@ class DeadLetter:
                 return cls._from_headers(key, value, listed)
             if value is None:
                 raise ValueError(f"neither a value nor the header {HEADER_STAGE}")
-            return cls._from_envelope(key, json.loads(value))
+            return cls._from_envelope(key, json.loads(value), listed)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"no dead letter of this project: {name_error(error)}") from error
 
@@ -173,7 +172,9 @@ class DeadLetter:
         )
 
     @classmethod
-    def _from_envelope(cls, key: bytes | None, envelope: dict[str, Any]) -> DeadLetter:
+    def _from_envelope(
+        cls, key: bytes | None, envelope: dict[str, Any], headers: tuple[Header, ...]
+    ) -> DeadLetter:
         return cls(
             key=key,
             value=_read_original(
@@ -186,13 +187,9 @@ class DeadLetter:
             source_partition=None,
             source_offset=None,
             retry_count=envelope["retry_count"],
+            headers=headers,
             failed_ts=envelope.get("failed_ts"),
         )
-
-
-def is_ours(name: str) -> bool:
-    """Tell whether a header is about the error, and not one of the sender's."""
-    return name.startswith((CONNECT_PREFIX, SCORING_PREFIX))
 
 
 def write_original(value: bytes | None) -> tuple[str | None, str | None]:

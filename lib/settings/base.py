@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lib.kafka.cluster import Cluster, check_options
+from lib.messages.header_names import (
+    CONNECT_PREFIX,
+    SCORING_PREFIX,
+    TRACE_HEADERS,
+    can_be_carried,
+)
 from lib.score.registry import DEFAULT, rank_backends
 
 ENVIRONMENT_PREFIX = "SCORE_"
@@ -146,6 +152,26 @@ class PlanSettings(ModelSettings):
         "headers",
         description="headers: original bytes, the error in headers; envelope: a JSON value",
     )
+    carry_headers: list[str] = Field(
+        [],
+        description="headers that a prediction takes from its record, byte for byte, beside"
+        f" {' and '.join(TRACE_HEADERS)}: NAME,NAME; repeatable",
+    )
+
+    @field_validator("carry_headers")
+    @classmethod
+    def _check_carried(cls, names: list[str]) -> list[str]:
+        if not all(map(can_be_carried, names)):
+            raise ValueError(
+                "expected names of headers without spaces around them, and none that begins with"
+                f" {CONNECT_PREFIX} or {SCORING_PREFIX}, which dead letters get from the job"
+            )
+        return names
+
+    @property
+    def carried_headers(self) -> tuple[str, ...]:
+        """The names of all headers that a prediction takes from its record."""
+        return (*TRACE_HEADERS, *self.carry_headers)
 
     @property
     def committer(self) -> Committer:

@@ -46,9 +46,9 @@ class ParquetSink:
     plan runs once; its result is kept on the executors' disks until both are written.
 
     Predictions have the message's fields as columns, with the same values that the stream sends (a
-    probability has 6 decimals, ``event_ts`` is the text of the record), the key, and the position
-    of the record they answer. Dead letters have key, value and headers exactly as the stream sends
-    them, so that Spark's Kafka sink can send them on, and the error as columns.
+    probability has 6 decimals, ``event_ts`` is the text of the record), key and headers, and the
+    position of the record they answer. Dead letters have key, value and headers exactly as the
+    stream sends them, so that Spark's Kafka sink can send them on, and the error as columns.
 
     On failure: the files of earlier steps stay, and the next run refuses the folder unless it may
     overwrite it. Runs in the executors.
@@ -152,11 +152,10 @@ class ParquetSink:
 
 def _predictions(frame: DataFrame, output: OutputSettings, contract: Contract) -> DataFrame:
     fields = list_fields(contract, reasons=output.reasons is not None)
-    columns = (f"{quote(field.name)} {field.spark_type}" for field in fields)
-    value = F.from_json(F.col("value").cast("string"), ", ".join(columns))
-    return frame.select("key", value.alias("fields"), *_SOURCE_COLUMNS).select(
-        "fields.*", "key", *_SOURCE_COLUMNS
-    )
+    schema = ", ".join(f"{quote(field.name)} {field.spark_type}" for field in fields)
+    value = F.from_json(F.col("value").cast("string"), schema)
+    columns = ("key", "headers", *_SOURCE_COLUMNS)
+    return frame.select(value.alias("fields"), *columns).select("fields.*", *columns)
 
 
 def _dead_letters(frame: DataFrame, output: OutputSettings) -> DataFrame:

@@ -81,6 +81,7 @@ def start_stream(
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
         reasons=find_reasons(scorer, settings.reasons),
         is_counted=monitor.is_on,
+        carried_headers=settings.carried_headers,
     )
 
     failures = ModelFailures(spark, scorer.scored_by, settings.model_failure_limit)

@@ -45,6 +45,7 @@ REAL_TIME = {
     "trigger": "500 milliseconds",
     "real_time_batch": "5 seconds",
 }
+TRACE = [("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]
 _WIDE = {"max.message.bytes": "2097152"}
 
 
@@ -70,14 +71,14 @@ def score_in_real_time(
     """Send half of the records before the query runs and half while it does, then stop it."""
     settings, view = deployment.settings(**REAL_TIME), RecordingView()
     servers, half = deployment.bootstrap_servers, len(records) // 2
-    produce(servers, deployment.input_topic, records[:half])
+    produce(servers, deployment.input_topic, records[:half], headers=TRACE)
     scorer = load_backend(spark, settings)
     check_mode(spark, settings, scorer, choose_route(spark, settings, scorer))
 
     def feed() -> None:
         try:
             wait_for_answers(deployment, [key for key, _ in records[:half]])
-            produce(servers, deployment.input_topic, records[half:])
+            produce(servers, deployment.input_topic, records[half:], headers=TRACE)
             wait_for_answers(deployment, [key for key, _ in records])
         finally:
             stop.request("TEST")
@@ -120,6 +121,8 @@ def test_the_answers_are_those_of_micro_batches(
         assert found == prediction
     starts = {prediction.processed for prediction in account.predictions.values()}
     assert len(starts) == len(view.batches)
+    for name in (narrow.output_topic, other.output_topic):
+        assert all(it.headers() == TRACE for it in read_topic(narrow.bootstrap_servers, name))
     assert view.totals.records == 600
     assert view.totals.predictions == len(account.predictions)
     assert view.totals.dead_letters == len(account.dead_letters)

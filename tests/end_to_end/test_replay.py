@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tests.conftest import TopicFactory
 
 BACKENDS = ("spark", "sklearn")
+TRACE = ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 
 
 @pytest.fixture
@@ -168,6 +169,8 @@ def test_stream_and_replay_say_the_same_of_every_record(
     )
     assert replay(replay_settings) == 0
 
+    for message in read_topic(broker.bootstrap_servers, predictions):
+        assert message.headers() == [TRACE]
     streamed = {
         message.key() or b"": Prediction.from_value(message.value() or b"", CUSTOMER)
         for message in read_topic(broker.bootstrap_servers, predictions)
@@ -178,6 +181,7 @@ def test_stream_and_replay_say_the_same_of_every_record(
     for key, prediction in streamed.items():
         row = replayed[key]
         assert row.churn_probability == prediction.probability
+        assert headers_of(row) == [TRACE]
         assert (row.customerID, row.prediction, row.event_ts, row.model_version) == (
             prediction.identifier,
             prediction.label,
@@ -548,10 +552,10 @@ def test_values_of_a_table_that_are_often_misread_are_answered_as_by_predict(
 
 
 def produce(broker: Broker, topic: str, records: list[tuple[bytes, bytes | None]]) -> None:
-    """Write records with a header of the sender's own, which dead letters have to keep."""
+    """Write records with headers of the sender's own, which dead letters have to keep."""
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
     for key, value in records:
-        producer.produce(topic, value, key, headers=[("trace", b"1")])
+        producer.produce(topic, value, key, headers=[("trace", b"1"), TRACE])
     assert producer.flush(30) == 0
 
 

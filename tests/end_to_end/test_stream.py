@@ -164,6 +164,7 @@ def round_number(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
+HEADERS = [("trace", b"\x01\xff"), ("empty", None), ("traceparent", b"00-\xff")]
 ANY_TIMESTAMP = {"message.timestamp.after.max.ms": str(2**63 - 1)}
 NANOSECONDS = 1_767_323_045_678_901_234
 # Kafka timestamps in milliseconds → the event time of the prediction; None where there is none.
@@ -209,13 +210,14 @@ def test_timestamps_that_no_calendar_holds_end_no_job(
                     producer.produce(
                         *(deployment.input_topic, value, key, partition),
                         timestamp=milliseconds,
-                        headers=[("trace", b"\x01\xff"), ("empty", None)],
+                        headers=[*HEADERS],
                     )
                     sent += [(key, value)] if is_kept else []
         assert producer.flush(60) == 0
         (producer.commit_transaction if is_kept else producer.abort_transaction)(60)
 
-    view = score(spark, deployment, **options, max_offsets_per_trigger=30, restart_limit=0)
+    limits = {"max_offsets_per_trigger": 30, "restart_limit": 0}
+    view = score(spark, deployment, **options, **limits, carry_headers=["empty"])
 
     account = read_account(deployment, sent)
     assert account.faults == {}
@@ -225,9 +227,9 @@ def test_timestamps_that_no_calendar_holds_end_no_job(
     }
     assert len(account.dead_letters) == len(account.predictions) == 24
     letters = read_topic(deployment.bootstrap_servers, deployment.dead_letter_topic)
-    assert all(
-        list(it.headers() or ())[:2] == [("trace", b"\x01\xff"), ("empty", None)] for it in letters
-    )
+    assert all(list(it.headers() or ())[:3] == HEADERS for it in letters)
+    predictions = read_topic(deployment.bootstrap_servers, deployment.output_topic)
+    assert all(it.headers() == HEADERS[1:] for it in predictions)
     assert view.totals == Totals(view.totals.batches, 48, 24, 24)
     (line,) = [it for it in caplog.messages if "without Spark's Kafka source" in it]
     verb = "written" if options.get("commit") == "executor" else "scored"

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lib.decode.engines.python import decode_value
-from lib.messages.dead_letter import CONNECT_PREFIX, SCORING_PREFIX, DeadLetter
+from lib.messages.dead_letter import DeadLetter
+from lib.messages.header_names import CONNECT_PREFIX, SCORING_PREFIX, TRACE_HEADERS
 from lib.record.prediction import Prediction
 from tests.hostile.records import Headers, build_record, find_index
 from tests.support.telco import CUSTOMER
@@ -41,7 +42,7 @@ class HostileAccount:
     def __post_init__(self) -> None:
         self._answers = bytearray(len(self.numbers))
 
-    def add_prediction(self, key: bytes | None, value: bytes | None) -> None:
+    def add_prediction(self, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Count and check a message of the output topic."""
         self.predictions += 1
         prediction = Prediction.from_value(value or b"", CUSTOMER)
@@ -61,6 +62,8 @@ class HostileAccount:
             self._note("identifier altered", number)
         if not 0 <= prediction.probability <= 1:
             self._note("no probability", number)
+        if list(headers) != [pair for pair in record.headers if pair[0] in TRACE_HEADERS]:
+            self._note("headers altered", number)
 
     def add_dead_letter(self, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Count and check a message of the dead-letter topic."""

@@ -9,7 +9,6 @@ from random import Random
 
 from lib.decode.engines.python import decode_value
 from lib.messages.dead_letter import (
-    CONNECT_PREFIX,
     HEADER_CLASS,
     HEADER_MESSAGE,
     HEADER_OFFSET,
@@ -18,8 +17,8 @@ from lib.messages.dead_letter import (
     HEADER_STAGE,
     HEADER_TOPIC,
     HEADER_VIOLATIONS,
-    SCORING_PREFIX,
 )
+from lib.messages.header_names import CONNECT_PREFIX, SCORING_PREFIX
 from tests.hostile.mutations import mutate_value
 from tests.support.records import VALID
 from tests.support.telco import CUSTOMER

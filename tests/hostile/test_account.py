@@ -39,7 +39,8 @@ def answer(number: int) -> Answer:
             "processed_ts": "2026-01-01T00:00:00.000Z",
             "model_version": "churn@1/spark",
         }
-        return "prediction", record.key, json.dumps(prediction).encode(), ()
+        traced = tuple(pair for pair in record.headers if pair[0] == "traceparent")
+        return "prediction", record.key, json.dumps(prediction).encode(), traced
     position = number - NUMBERS.start
     violations = [
         {"field": v.field, "rule": v.rule, "found": "", "expected": ""} for v in decoded.violations
@@ -63,7 +64,7 @@ def examine(answers: list[Answer]) -> dict[str, int]:
     account = HostileAccount(SEED, NUMBERS, PARTITIONS)
     for kind, key, value, headers in answers:
         if kind == "prediction":
-            account.add_prediction(key, value)
+            account.add_prediction(key, value, headers)
         else:
             account.add_dead_letter(key, value, headers)
     account.close()
@@ -84,6 +85,14 @@ def test_right_answers_have_no_fault() -> None:
 
 def test_a_missing_answer_is_found() -> None:
     assert examine(ANSWERS[:-1]) == {"missing": 1}
+
+
+def test_a_header_that_a_prediction_must_not_have_is_found() -> None:
+    kind, key, value, headers = take("prediction")
+    others = [found for found in ANSWERS if found[1] != key]
+
+    altered = (kind, key, value, (*headers, ("x", b"y")))
+    assert examine([*others, altered]) == {"headers altered": 1}
 
 
 @pytest.mark.parametrize("kind", ["prediction", "dead letter"])

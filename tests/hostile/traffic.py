@@ -75,7 +75,9 @@ def read_answers(
 ) -> None:
     """Read both topics with read_committed, and compare each message with its record."""
     for message in iter_topic(bootstrap_servers, output_topic):
-        account.add_prediction(_bytes(message.key()), _bytes(message.value()))
+        account.add_prediction(
+            _bytes(message.key()), _bytes(message.value()), tuple(read_headers(message))
+        )
     for message in iter_topic(bootstrap_servers, dead_letter_topic):
         account.add_dead_letter(
             _bytes(message.key()), _bytes(message.value()), tuple(read_headers(message))

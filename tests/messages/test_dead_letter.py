@@ -87,9 +87,10 @@ def test_headers_say_when_a_record_failed() -> None:
 def test_an_envelope_keeps_any_text(text: str) -> None:
     envelope = json.dumps({**ENVELOPE, "original_message": text}).encode()
 
-    letter = DeadLetter.from_message(b"k", envelope, None)
+    letter = DeadLetter.from_message(b"k", envelope, [("traceparent", b"00-1")])
 
     assert letter.value == text.encode()
+    assert letter.headers == (("traceparent", b"00-1"),)
     assert (letter.error_type, letter.retry_count) == (ErrorType.PROCESSING, 1)
     assert (letter.source_partition, letter.source_offset) == (None, None)
     assert letter.failed_ts == "2026-01-02T03:04:05.678Z"

@@ -132,7 +132,8 @@ def test_dead_letters_need_room_for_the_record_and_what_is_added(
     largest: int, room: int, is_envelope: bool, needed: int | None
 ) -> None:
     found = judge(
-        dead=TopicFacts("dead", 3, {**SAFE, "max.message.bytes": str(room)}),
+        TopicFacts("out", 3, {**SAFE, "max.message.bytes": str(largest)}),
+        TopicFacts("dead", 3, {**SAFE, "max.message.bytes": str(room)}),
         source=TopicFacts("in", 3, {**SAFE, "max.message.bytes": str(largest)}),
         is_envelope=is_envelope,
     )
@@ -164,6 +165,7 @@ def test_what_was_compared_is_told_of_good_topics_too() -> None:
             *("OK", "topic dead: replicas", "3, min.insync.replicas=2"),
             "3, with min.insync.replicas=2 of them",
         ),
+        ("OK", "topic out: max.message.bytes", "1048588", "at least 1048588, as topic in has"),
         (
             *("OK", "topic dead: max.message.bytes", "2097152"),
             "at least 1064972, for a dead letter of a record of 1048588 bytes",
@@ -205,6 +207,22 @@ def test_a_retention_below_the_outage_names_both_and_the_way_out() -> None:
         "kafka-configs.sh --alter --entity-type topics --entity-name in"
         " --add-config retention.ms=518400000"
     )
+
+
+def test_predictions_need_room_for_the_keys_and_headers_of_records() -> None:
+    source = TopicFacts("in", 3, {**SAFE, "max.message.bytes": "1048588"})
+    narrow = TopicFacts("out", 3, {**SAFE, "max.message.bytes": "1048587"})
+
+    assert judge(narrow, source=source) == [
+        (
+            "NOTE",
+            "topic out: max.message.bytes is 1048587, but topic in takes 1048588: a prediction has"
+            " the record's key and the headers of its trace, and one that does not fit stops the"
+            " job",
+            "kafka-configs.sh --alter --entity-type topics --entity-name out"
+            " --add-config max.message.bytes=1048588",
+        )
+    ]
 
 
 def test_what_nobody_may_know_is_not_judged() -> None:

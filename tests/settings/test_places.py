@@ -28,6 +28,7 @@ VALUES: dict[str, tuple[str, object]] = {
     ),
     "checkpoint": ("s3a://bucket/a b", "s3a://bucket/a b"),
     "command": ("show", "show"),
+    "carry_headers": ("b3,baggage", ["b3", "baggage"]),
     "columns": ("tenure,a b", ["tenure", "a b"]),
     "commit": ("executor", "executor"),
     "console": ("127.0.0.1:9090", "127.0.0.1:9090"),

@@ -133,6 +133,22 @@ def test_a_key_of_another_job_is_left_alone(write_config: Any) -> None:
     assert load(file=file).input_topic == "x"
 
 
+def test_headers_to_carry_are_named_as_they_are_and_none_is_one_of_the_jobs_own() -> None:
+    assert load().carried_headers == ("traceparent", "tracestate")
+    settings = load("--carry-headers", "b3,X B3", "--carry-headers", "b3")
+    assert settings.carried_headers == ("traceparent", "tracestate", "b3", "X B3", "b3")
+    environment = {"SCORE_CARRY_HEADERS": "b3,baggage"}
+    assert load(environment=environment).carry_headers == ["b3", "baggage"]
+
+    for name in ("__connect.errors.topic", "__scoring.", "", " b3", "b3 ", "a\nb", "b3,"):
+        with pytest.raises(SettingsError) as refused:
+            load("--carry-headers", name)
+        assert refused.value.message.startswith(
+            "--carry-headers: expected names of headers without spaces around them, and none that"
+            " begins with __connect.errors. or __scoring., which dead letters get from the job"
+        )
+
+
 def test_offsets_accepted_for_good_in_a_file_are_refused(write_config: Any) -> None:
     with pytest.raises(SettingsError, match=r"--accept-offsets: expected TOPIC@SUM"):
         load(file=write_config("accept_offsets = true"))

@@ -17,6 +17,7 @@ from chispa import assert_df_equality
 
 from lib.messages.dead_letter import DeadLetter, DeadLetterFormat, ErrorType
 from lib.messages.framing import FRAMINGS
+from lib.messages.header_names import TRACE_HEADERS
 from lib.record.prediction import Prediction
 from lib.stream.route import Route
 from tests.decode.test_decoders_agree import RECORDS_TYPE
@@ -95,6 +96,7 @@ def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
         values: Sequence[bytes | None],
         *,
         headers: Any = None,
+        carried: Sequence[str] = (),
         dead_letter_format: DeadLetterFormat = DeadLetterFormat.HEADERS,
         threshold: float = 0.5,
         kafka_micros: Sequence[int | None] | None = None,
@@ -102,7 +104,12 @@ def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
     ) -> list[Any]:
         from pyspark.sql import functions as F
 
-        output = OutputSettings("out", "dead", "query", dead_letter_format, is_counted=is_counted)
+        names = (*TRACE_HEADERS, *carried)
+        output = OutputSettings(
+            *("out", "dead", "query", dead_letter_format),
+            is_counted=is_counted,
+            carried_headers=names,
+        )
         records = build_records(spark, values, headers)
         if kafka_micros is not None:
             each = F.array(*map(F.lit, kafka_micros))[F.col("source_offset").cast("int")]
@@ -279,6 +286,41 @@ def test_own_headers_are_kept_and_an_earlier_error_is_replaced(run: Run) -> None
     assert read_dead_letter(row).retry_count == 4
 
 
+def read_headers(row: Any) -> list[tuple[str, bytes | None]]:
+    return [(it.key, None if it.value is None else bytes(it.value)) for it in row.headers or ()]
+
+
+def test_a_prediction_takes_the_headers_of_its_trace_and_those_that_are_chosen(run: Run) -> None:
+    headers = [
+        ("tracestate", b""),
+        ("Traceparent", b"another name"),
+        ('chosen ü"', b"1"),
+        ("other", b"traceparent"),
+        ("traceparent", b"00-\x00\xff"),
+        ("traceparent", None),
+        ('chosen ü"', b"2"),
+        ("__scoring.retry_count", b"1"),
+    ]
+    traced = [("tracestate", b""), ("traceparent", b"00-\x00\xff"), ("traceparent", None)]
+    chosen = [traced[0], ('chosen ü"', b"1"), *traced[1:], ('chosen ü"', b"2")]
+
+    plain, envelope = run(
+        [record(), b"hello"], headers=headers, dead_letter_format=DeadLetterFormat.ENVELOPE
+    )
+    more, letter = run([record(), b"hello"], headers=headers, carried=['chosen ü"', "absent"])
+
+    assert [it.topic for it in (plain, envelope, more, letter)] == ["out", "dead", "out", "dead"]
+    assert read_headers(plain) == traced
+    assert read_headers(envelope) == traced
+    assert read_headers(more) == chosen
+    assert read_headers(letter)[:7] == headers[:7], "a dead letter keeps all, whatever is chosen"
+
+
+def test_a_message_without_a_header_to_take_has_none(run: Run) -> None:
+    assert [it.headers for it in run([record()], headers=[("other", b"traceparent")])] == [None]
+    assert [it.headers for it in run([record()], headers=[])] == [None]
+
+
 def test_all_violations_stand_in_the_message(run: Run) -> None:
     (row,) = run([record(gender="X", tenure="12")])
 
@@ -363,7 +405,7 @@ def test_both_plans_give_the_same_message_for_thousands_of_records(spark: SparkS
     from lib.stream.plan import score_records
 
     values = [mutate_value(VALID, Random(f"plan/{number}")) for number in range(3_000)]
-    headers = [("trace", b"\x01\xff"), ("__scoring.retry_count", b" 4")]
+    headers = [("trace", b"\x01\xff"), ("__scoring.retry_count", b" 4"), ("tracestate", b"\xff")]
     records = build_records(spark, values, headers)
     output = OutputSettings("out", "dead", "query")
     answers = [

@@ -19,6 +19,7 @@ from confluent_kafka import (
 )
 
 from lib.messages.dead_letter import DeadLetter
+from lib.messages.header_text import Header
 from lib.record.prediction import Prediction
 from lib.synth import break_record, encode_record, iter_records
 from lib.synth.telco import make_customers
@@ -42,7 +43,11 @@ def build_customers(count: int, *, bad_share: float = 0.0, seed: int = 1) -> lis
 
 
 def produce(
-    bootstrap_servers: str, topic: str, records: Iterable[Record], timestamp: int = 0
+    bootstrap_servers: str,
+    topic: str,
+    records: Iterable[Record],
+    timestamp: int = 0,
+    headers: Sequence[Header] = (),
 ) -> None:
     """Write records and wait until the broker has all of them.
 
@@ -51,6 +56,7 @@ def produce(
         topic: name of the topic.
         records: keys and values.
         timestamp: Kafka timestamp of all of them in milliseconds; 0 for now.
+        headers: headers of all of them.
     """
     failed: list[KafkaError] = []
 
@@ -63,7 +69,9 @@ def produce(
     for key, value in records:
         while True:
             try:
-                producer.produce(topic, key=key, value=value, timestamp=timestamp)
+                producer.produce(
+                    topic, key=key, value=value, timestamp=timestamp, headers=[*headers]
+                )
                 break
             except BufferError:
                 producer.poll(0.1)

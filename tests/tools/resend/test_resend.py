@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 Resend = Callable[..., int]
 ReadBack = Callable[[], list[Row]]
 OWN_HEADER: Header = ("trace", b"\x00\xff")
+TRACE: Header = ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 
 
 @pytest.fixture
@@ -141,15 +142,16 @@ def test_records_come_back_byte_for_byte_and_counted(
 ) -> None:
     # The last record has no probability.
     values = [*(value for value, _ in BROKEN.values()), record()]
-    rows: list[Row] = [(b"%06d" % it, value, [OWN_HEADER]) for it, value in enumerate(values)]
+    own = [OWN_HEADER, TRACE]
+    rows: list[Row] = [(b"%06d" % it, value, own) for it, value in enumerate(values)]
     send(rows, style)
 
     assert run(from_beginning=True) == 0
 
-    own = [OWN_HEADER] if style is DeadLetterFormat.HEADERS else []
+    kept = own if style is DeadLetterFormat.HEADERS else [TRACE]
     found = read_back()
     assert [(key, value) for key, value, _ in found] == [(key, value) for key, value, _ in rows]
-    assert all(headers == [*own, (HEADER_RETRY_COUNT, b"1")] for _, _, headers in found)
+    assert all(headers == [*kept, (HEADER_RETRY_COUNT, b"1")] for _, _, headers in found)
 
 
 def test_what_was_sent_and_came_back_is_left_alone(
