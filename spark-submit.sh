@@ -57,8 +57,11 @@ export PYSPARK_DRIVER_PYTHON=${PYSPARK_DRIVER_PYTHON:-$python}
 
 # One clear line when Java is missing or too old. `lib` is packed, unless it has been; the options name the log
 # settings and map Spark's classes from an archive, which saves seconds of every start.
-answer=$(cd "$root" && "$python" -m lib.setup.launch ${own:+--installed}) || exit 1
-{ read -r library && read -r jvm_options && read -r class_path && read -r local_master && read -r sockets; } <<<"$answer"
+answer=$(cd "$root" && "$python" -m lib.setup.launch ${own:+--installed} "$OLDPWD" "$@") || exit 1
+{
+  read -r library && read -r jvm_options && read -r class_path && read -r local_master && read -r sockets &&
+    read -r log_format
+} <<<"$answer"
 
 # --- the caller's options: everything before the job is spark-submit's ---
 jars= files= archives=
@@ -118,6 +121,22 @@ if [ $# -gt 0 ] && [ ! -e "$1" ] && [ -e "$root/$1" ]; then
   job=$root/$1
   shift
   set -- "$job" "$@"
+fi
+
+# --- the form of the log, for Java and for processes on other machines ---
+if [ "$log_format" = json ]; then
+  export SCORE_LOG_FORMAT=json
+  options=(
+    "--conf" "spark.executorEnv.SCORE_LOG_FORMAT=json"
+    "--conf" "spark.yarn.appMasterEnv.SCORE_LOG_FORMAT=json"
+    ${options[@]+"${options[@]}"}
+  )
+  # Lines that neither the job nor Log4j writes become JSON too, those of Java itself for example.
+  as_json() { PYTHONPATH=$root exec "$python" -P -m lib.setup.log.json_stream "$1"; }
+  exec 2> >(as_json stderr >&2)
+  exec > >(as_json stdout)
+elif [ "${SCORE_LOG_FORMAT-}" = json ]; then
+  export SCORE_LOG_FORMAT=text
 fi
 
 # --- the Kafka connector ---

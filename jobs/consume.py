@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.exit_codes import ExitCode
 from lib.interruption import Interruption
 from lib.kafka.connection.connect import connect
-from lib.settings.command import run_job
+from lib.settings.command import run_job, tell
 from lib.settings.jobs.consume import ConsumeSettings
 from lib.tools.consume import iter_lines
 
@@ -36,7 +36,7 @@ def consume(settings: ConsumeSettings) -> int:
         except BrokenPipeError:  # the reader, such as head, has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     noun = settings.show.replace("-", " ")
-    sys.stderr.write(f"{count:,} {noun}\n")
+    tell(f"{count:,} {noun}", count=count)
     is_cut_short = interruption.is_requested() and not settings.is_endless
     return ExitCode.INTERRUPTED if is_cut_short else 0
 

@@ -100,7 +100,8 @@ def run_stream(
     ):
         stream = start_stream(spark, settings, scorer, contract, route, on_step, stop, monitor)
     log.tell_query(spark, settings, route, stream)
-    stream.follow(build_view(sys.stdout, os.environ.get("SCORE_TERMINAL")), stop)
+    view = build_view(sys.stdout, os.environ.get("SCORE_TERMINAL"), settings.log_format)
+    stream.follow(view, stop)
 
 
 if __name__ == "__main__":

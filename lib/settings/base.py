@@ -73,6 +73,9 @@ class JobSettings(BaseModel):
 
     config: Path | None = Field(None, description="TOML file with any of these settings")
     verbose: bool = Field(False, description="log more, and show tracebacks")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="form of the log; json: an object a line, see docs/monitoring.md"
+    )
 
 
 class LoadingSettings(JobSettings):

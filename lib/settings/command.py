@@ -5,15 +5,26 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from lib.errors import ScoringError, SettingsError
 from lib.exit_codes import ExitCode, find_exit_code
 from lib.file_errors import build_file_error, is_full
+from lib.log_lines import (
+    ERROR_LOGGER,
+    RESULT_LOGGER,
+    JsonFormatter,
+    build_error_line,
+    build_line,
+)
 from lib.settings.base import JobSettings
 from lib.settings.load import Settings, load_settings
+from lib.setup.log.form import adopt_log_format, is_json
 
+_TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 #: The logger of the lines about a start, which are told without --verbose too.
 START_LOGGER = f"{__name__.partition('.')[0]}.start"
 
@@ -33,8 +44,10 @@ def run_job(
     Returns:
         The exit code, one of ``lib.exit_codes``.
     """
+    words = sys.argv[1:] if arguments is None else arguments
+    adopt_log_format(words)
     try:
-        settings = load_settings(kind, sys.argv[1:] if arguments is None else arguments)
+        settings = load_settings(kind, words)
     except SettingsError as error:
         report_error(error)
         return find_exit_code(error)
@@ -83,16 +96,27 @@ def _drop_output() -> None:
 
 def report_error(error: ScoringError) -> None:
     """Write one line to standard error."""
-    sys.stderr.write(f"error: {error}\n")
+    sys.stderr.write(f"{build_error_line(error) if is_json() else f'error: {error}'}\n")
+
+
+def tell(message: str, **fields: Any) -> None:
+    """Write one line about a result to standard error.
+
+    Args:
+        message: the line.
+        fields: its numbers, which the line has too where the log is JSON.
+    """
+    line = build_line("INFO", RESULT_LOGGER, message, **fields) if is_json() else message
+    sys.stderr.write(f"{line}\n")
 
 
 def configure_logging(settings: JobSettings) -> None:
     """Log warnings of libraries and messages of this project, without contents of records."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if is_json() else logging.Formatter(_TEXT))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    if is_json():
+        _log_what_python_prints()
     package = __name__.partition(".")[0]
     logging.getLogger(package).setLevel(logging.DEBUG if settings.verbose else logging.WARNING)
     logging.getLogger(START_LOGGER).setLevel(logging.INFO)
@@ -100,3 +124,14 @@ def configure_logging(settings: JobSettings) -> None:
         # These loggers print traces of errors that the job reports in one line.
         for name in ("py4j", "SQLQueryContextLogger"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _log_what_python_prints() -> None:
+    """Log warnings and tracebacks, which Python itself prints."""
+
+    def log(*error: Any) -> None:
+        logging.getLogger(ERROR_LOGGER).critical("an error that nothing handles", exc_info=error)
+
+    sys.excepthook = log
+    threading.excepthook = lambda it: log(it.exc_type, it.exc_value, it.exc_traceback)
+    logging.captureWarnings(True)

@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -28,6 +28,7 @@ from lib.kafka.secrets import (
 )
 from lib.settings.base import ENVIRONMENT_PREFIX, IN_PLACE, JobSettings, name_flag, name_variable
 from lib.settings.domain import find_names
+from lib.setup.log.form import is_json
 
 Settings = TypeVar("Settings", bound=JobSettings)
 
@@ -60,7 +61,7 @@ def load_settings(
     Raises:
         SettingsError: unknown key or variable, unreadable file or invalid value, with the place it
             came from.
-        SystemExit: for ``--help``, and for flags that do not exist.
+        SystemExit: for ``--help``, and for flags that do not exist unless the log is JSON.
     """
     variables = os.environ if environment is None else environment
     flags = _parse_flags(kind, arguments)
@@ -88,6 +89,16 @@ def load_settings(
         raise SettingsError(_describe(error)) from error
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are lines of the log."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with the usage; where the log is JSON, raise the error instead."""
+        if is_json():
+            raise SettingsError(message)
+        super().error(message)
+
+
 def _parse_flags(kind: type[JobSettings], arguments: Sequence[str]) -> dict[str, Any]:
     """Parse setting → text of its flag, a list of texts if it can be repeated.
 
@@ -95,7 +106,7 @@ def _parse_flags(kind: type[JobSettings], arguments: Sequence[str]) -> dict[str,
         SettingsError: an option of Kafka is no KEY=VALUE, or a secret.
         SystemExit: for ``--help``, and for flags that do not exist.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         description=f"{kind.__doc__}\n\n{describe_exit_codes()}",
         epilog=_PRECEDENCE,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,9 +1,10 @@
 """Prepares the start of Spark's JVM: Java, options, class path, settings and variables.
 
 ``spark-submit.sh``, the sessions of training and replay, the recording of the class archive and the
-session of the tests use this module. ``python -m lib.setup.launch`` prints five lines for the
-wrapper: the zip of ``lib``, the JVM's options, the class path that goes before Spark's, the local
-master, and the folder of its sockets. With ``--installed`` the options and the class path are those
+session of the tests use this module. ``python -m lib.setup.launch FOLDER [WORDS]`` prints six lines
+for the wrapper, which was called in the folder with these words: the zip of ``lib``, the JVM's
+options, the class path that goes before Spark's, the local master, the folder of its sockets, and
+the form of the log. With ``--installed`` before the folder the options and the class path are those
 of the Spark in this Python's environment; without, the Spark is the user's own, and gets neither an
 archive of classes nor a class path.
 
@@ -23,10 +24,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lib.errors import SetupError
+from lib.log_lines import build_error_line
 from lib.setup.cores import count_cores
 from lib.setup.jars import JarSet, list_jars
 from lib.setup.java import Java, find_java
 from lib.setup.library import provide_library
+from lib.setup.log.form import JSON, find_log_format
 from lib.setup.machine import LOOPBACK, check_loopback, check_user
 from lib.setup.places import BUILD_ROOT, CONF, PROJECT_ROOT, locate_pyspark
 from lib.setup.whole_file import need_written_folder
@@ -204,7 +207,10 @@ def provide_spark_home(view: Path = BUILD_ROOT / "spark-home") -> Path:
 
 def main() -> int:
     """Answer ``spark-submit.sh``, and return the exit code."""
-    is_installed = sys.argv[1:] == ["--installed"]
+    words = sys.argv[1:]
+    is_installed = words[:1] == ["--installed"]
+    folder, *arguments = words[is_installed:] or ["."]
+    log_format = find_log_format(arguments, os.environ, Path(folder))
     try:
         java = find_java()
         check_user()
@@ -215,9 +221,11 @@ def main() -> int:
             join_class_path() if is_installed else "",
             name_local_master(),
             choose_socket_folder(),
+            log_format,
         ]
     except SetupError as error:
-        print(f"error: {error}", file=sys.stderr)
+        line = build_error_line(error) if log_format == JSON else f"error: {error}"
+        print(line, file=sys.stderr)
         return 1
     print("\n".join(answer))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from lib.log_lines import PROGRESS_LOGGER, build_line
 from lib.telemetry.progress import BatchProgress, Totals
 
 # The shortest time between two lines in a log file, and the longest that a line waits.
@@ -27,14 +29,19 @@ class ProgressView(Protocol):
         """Show the end."""
 
 
-def build_view(stream: TextIO, terminal: str | None = None) -> ProgressView:
+def build_view(
+    stream: TextIO, terminal: str | None = None, log_format: str = "text"
+) -> ProgressView:
     """Build the view that suits the output.
 
     Args:
         stream: standard output.
         terminal: the terminal's device, if ``stream`` is a pipe: spark-submit gives a Python job a
             pipe, and ./spark-submit.sh names the device in SCORE_TERMINAL.
+        log_format: the form of the log; with "json" every output gets lines of JSON.
     """
+    if log_format == "json":
+        return PlainView(stream, JsonLines())
     if stream.isatty():
         console = Console(file=stream)
     elif terminal:
@@ -74,15 +81,61 @@ def _format_count(count: int | None) -> str:
     return "unknown" if count is None else f"{count:,}"
 
 
+class Lines(Protocol):
+    """Writes each report as one line, without its end."""
+
+    def write_batch(self, batch: BatchProgress, totals: Totals) -> str:
+        """Write the line of a batch."""
+
+    def write_totals(self, totals: Totals) -> str:
+        """Write the last line."""
+
+
+class TextLines:
+    """Writes lines for people."""
+
+    def write_batch(self, batch: BatchProgress, totals: Totals) -> str:
+        """Write the time and the text of a batch."""
+        return stamp(format_batch(batch, totals))
+
+    def write_totals(self, totals: Totals) -> str:
+        """Write the time and the text of the end."""
+        return stamp(format_totals(totals))
+
+
+class JsonLines:
+    """Writes lines of JSON, which have the numbers of the text as fields."""
+
+    def write_batch(self, batch: BatchProgress, totals: Totals) -> str:
+        """Write the text of a batch, and its numbers."""
+        return build_line(
+            *("INFO", PROGRESS_LOGGER, format_batch(batch, totals)),
+            batch=batch.batch_id,
+            records=batch.records,
+            duration_ms=batch.duration_ms,
+            rate=round(batch.rate, 1),
+            lag_records=batch.lag_records,
+            end_lag_records=batch.end_lag_records,
+            predictions=totals.predictions,
+            dead_letters=totals.dead_letters,
+        )
+
+    def write_totals(self, totals: Totals) -> str:
+        """Write the text of the end, and its numbers."""
+        return build_line("INFO", PROGRESS_LOGGER, format_totals(totals), **asdict(totals))
+
+
 class PlainView:
     """Writes lines for logs, at most one in ten seconds; the last one of a burst waits no longer.
 
     Args:
         stream: the stream that the lines go to.
+        lines: the form of the lines.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, lines: Lines | None = None) -> None:
         self._stream = stream
+        self._lines = lines or TextLines()
         self._last_s = float("-inf")
         self._pending: str | None = None
         # The timer that writes the pending line, unless it has been written before.
@@ -92,7 +145,7 @@ class PlainView:
     def show(self, batch: BatchProgress, totals: Totals) -> None:
         """Show the newest batch."""
         with self._lock:
-            self._pending = stamp(format_batch(batch, totals))
+            self._pending = self._lines.write_batch(batch, totals)
             wait_s = self._last_s + _PLAIN_INTERVAL_S - time.monotonic()
             if wait_s <= 0:
                 self._write_pending()
@@ -104,7 +157,7 @@ class PlainView:
     def close(self, totals: Totals) -> None:
         """Show the end."""
         self._flush()
-        self._write(stamp(format_totals(totals)))
+        self._write(self._lines.write_totals(totals))
 
     def _flush(self) -> None:
         with self._lock:

@@ -66,6 +66,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "keep": ("true", True),
     "keep_alive": ("0.5", 0.5),
     "lease": ("0", 0),
+    "log_format": ("json", "json"),
     "max_offsets_per_trigger": ("7", 7),
     "max_retries": ("3", 3),
     "metrics": ("127.0.0.1:9464", "127.0.0.1:9464"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.log_lines import build_line
 from lib.setup.launch import name_local_master
 from lib.setup.places import PROJECT_ROOT
 
@@ -330,6 +332,61 @@ def test_java_takes_the_folder_of_temporary_files_that_python_takes(
     done = run(command, clone, **echoing_spark)
     assert "-Djava.io.tmpdir" not in done.stdout
     assert "spark.python.unix.domain.socket.dir=/tmp" in done.stdout.splitlines()
+
+
+def test_all_that_a_job_prints_becomes_json_where_that_is_chosen_anywhere(
+    clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
+) -> None:
+    own = build_line("INFO", "lib.start", "ready")
+    script = f"""
+        printf '%s\\n' "log format $SCORE_LOG_FORMAT" "$@"
+        echo 'Picked up JAVA_TOOL_OPTIONS: -Xmx1g' >&2
+        echo '{own}' >&2
+        echo 'Exception in thread "main" java.lang.Error' >&2
+        exit 7"""
+    write_script(Path(echoing_spark["PATH"]) / "spark-submit", script)
+    (tmp_path / "own.toml").write_text('log_format = "json"\n')
+    command = [str(clone / "spark-submit.sh"), "--verbose", "job.py"]
+
+    for words, variables in (
+        (["--config", "own.toml"], {}),
+        (["--log-format=json"], {"SCORE_LOG_FORMAT": "text"}),
+        ([], {"SCORE_LOG_FORMAT": "json"}),
+    ):
+        done = run([*command, *words], tmp_path, **echoing_spark, **variables)
+
+        assert done.returncode == 7
+        (output,) = map(json.loads, done.stdout.splitlines())
+        said = output["message"].splitlines()
+        assert (output["logger"], said[0]) == ("stdout", "log format json")
+        assert said[-len(words) - 2 :] == ["--verbose", "job.py", *words]
+        for name in ("executorEnv", "yarn.appMasterEnv"):
+            assert f"spark.{name}.SCORE_LOG_FORMAT=json" in said
+        java, ready, error = done.stderr.splitlines()
+        assert ready == own
+        assert (json.loads(java)["logger"], json.loads(java)["level"]) == ("stderr", "INFO")
+        assert json.loads(java)["message"] == "Picked up JAVA_TOOL_OPTIONS: -Xmx1g"
+        assert json.loads(error)["level"] == "ERROR"
+
+    other = {"SCORE_LOG_FORMAT": "json"}
+    done = run([*command, "--log-format", "text"], tmp_path, **echoing_spark, **other)
+    assert done.stdout.startswith("log format text\n--properties-file\n")
+
+
+def test_a_refusal_of_the_wrapper_is_json_too(
+    clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
+) -> None:
+    command = [str(clone / "spark-submit.sh"), "--deploy-mode=cluster", "--master=k8s://here"]
+    refused = run([*command, "job.py", "--log-format", "json"], tmp_path, **echoing_spark)
+    (Path(echoing_spark["PATH"]) / "java").unlink()
+    no_java = run([*command, "job.py", "--log-format", "json"], tmp_path, **echoing_spark)
+
+    assert (refused.returncode, no_java.returncode) == (1, 1)
+    said, found = json.loads(refused.stderr), json.loads(no_java.stderr)
+    assert (said["level"], said["logger"]) == ("ERROR", "stderr")
+    assert said["message"].startswith("error: --deploy-mode cluster: found --master k8s://here")
+    assert (found["level"], found["logger"], found["exit_code"]) == ("ERROR", "lib.error", 1)
+    assert found["message"].startswith("Java 17+ is needed; ")
 
 
 def test_no_spark_is_one_clear_line(clone: Path, echoing_spark: dict[str, str]) -> None:

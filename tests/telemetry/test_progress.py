@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -107,6 +108,40 @@ def test_plain_lines_are_few_and_end_with_totals() -> None:
     assert lines[1].endswith("dead letters 40,000")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (.*)", lines[-1])
     assert lines[-1].endswith(f" {format_totals(totals)}")
+
+
+def test_json_has_the_numbers_of_the_line_as_fields() -> None:
+    stream = io.StringIO()
+    view = build_view(stream, "/dev/null", "json")
+    totals = Totals().add(BATCH).add(BATCH)
+    view.show(BATCH, totals)
+    view.close(totals)
+
+    batch, end = (json.loads(line) for line in stream.getvalue().splitlines())
+    for line in (batch, end):
+        assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert batch == {
+        "level": "INFO",
+        "logger": "lib.progress",
+        "message": format_batch(BATCH, totals),
+        "batch": 7,
+        "records": 20000,
+        "duration_ms": 4853,
+        "rate": 4119.5,
+        "lag_records": 80,
+        "end_lag_records": None,
+        "predictions": 39200,
+        "dead_letters": 800,
+    }
+    assert end == {
+        "level": "INFO",
+        "logger": "lib.progress",
+        "message": "stopped after 2 batches: 40,000 records, 39,200 predictions, 800 dead letters",
+        "batches": 2,
+        "records": 40000,
+        "predictions": 39200,
+        "dead_letters": 800,
+    }
 
 
 def test_the_last_batch_of_a_burst_is_shown_soon(monkeypatch: pytest.MonkeyPatch) -> None:
