@@ -242,7 +242,7 @@ class Figures:
                     # The record that was the oldest has its answer now.
                     is_newer = known.answered is not None and at > known.answered
                     oldest_s = None if is_newer else known.oldest_s
-                    # What was read is stable, whatever the brokers have told before.
+                    # An offset that was read is stable, whatever the brokers have told before.
                     stable, end = max(at, known.stable), max(at, known.end)
                     self.lag[partition] = PartitionLag(at, stable, end, oldest_s)
 
