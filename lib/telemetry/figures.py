@@ -257,7 +257,9 @@ class Figures:
             for partition, (stable, end) in ends.items():
                 known = self.lag.get(partition)
                 answered = None if known is None else known.answered
-                stable, end = max(stable, answered or 0), max(end, answered or 0)
+                # The two were asked one after the other, and a batch may have ended since.
+                stable = max(stable, answered or 0)
+                end = max(end, stable)
                 self.lag[partition] = PartitionLag(answered, stable, end, oldest_s.get(partition))
 
     def count_outcomes(self, topic: str) -> Mapping[str, int]:

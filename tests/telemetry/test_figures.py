@@ -55,6 +55,9 @@ def test_a_batch_moves_the_answered_offset_and_forgets_the_oldest_record() -> No
     # So nothing is held back, and an older answer of the brokers changes nothing.
     figures.note_ends({0: (110, 110)}, {})
     assert figures.lag[0] == PartitionLag(120, 120, 120, None)
+    # The last stable offset was asked after the end, and more had arrived meanwhile.
+    figures.note_ends({0: (150, 140)}, {})
+    assert figures.lag[0] == PartitionLag(120, 150, 150, None)
 
 
 def test_an_event_of_an_idle_trigger_or_without_offsets_changes_nothing() -> None:
