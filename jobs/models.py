@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.settings.command import run_job
+from lib.settings.command import print_lines, run_job
 from lib.settings.jobs.models import ModelsSettings
 from lib.tools.models.commands import COMMANDS
 
@@ -21,12 +21,7 @@ def manage_models(settings: ModelsSettings) -> int:
     Raises:
         ScoringError: there is no such version, or it must not be changed.
     """
-    lines = COMMANDS[settings.command](settings)
-    while True:
-        try:
-            print(next(lines))
-        except StopIteration as end:
-            return int(end.value)
+    return print_lines(COMMANDS[settings.command](settings))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ FOLDERS = (
     "tools.produce",
     "tools.demo",
     "tools.deploy",
-    "tools.resend",
+    "tools.dead_letters",
     "tools.offsets",
     "tools.models",
     "tools.check",

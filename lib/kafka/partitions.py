@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 #: A place in each partition of a topic: an end of it, the same offset everywhere, an offset for
@@ -17,6 +17,12 @@ POSITIONS = (
     "earliest, latest, an offset (120), offsets by partition (0:120,1:95), or a time in UTC"
     " (2026-11-23 or 2026-11-23T14:30:00Z), which is its first record from then on"
 )
+#: The forms of a moment, for descriptions of settings.
+MOMENTS = (
+    "a time in UTC (2026-11-23 or 2026-11-23T14:30:00Z), or how long ago it is: 45s, 30m, 2h, 7d"
+)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_AGE = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
 _PLACES = re.compile(r"\d{1,6}:\d{1,18}(,\d{1,6}:\d{1,18})*", re.ASCII)
 _OFFSET = re.compile(r"\d{1,18}", re.ASCII)
 _PART = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
@@ -61,8 +67,33 @@ def parse_position(text: str) -> Position:
         if len(offsets) < len(pairs):
             raise ValueError("a partition is named twice")
         return offsets
+    time = _parse_time(text)
+    if time is None:
+        raise ValueError(f"expected {POSITIONS}")
+    return time
+
+
+def parse_moment(text: str, now: datetime) -> datetime:
+    """Parse a moment, in one of the forms that :data:`MOMENTS` describes.
+
+    Raises:
+        ValueError: the text has none of these forms.
+    """
+    if age := _AGE.fullmatch(text):
+        try:
+            return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
+        except OverflowError:
+            raise ValueError("there is no moment so long ago") from None
+    time = _parse_time(text)
+    if time is None:
+        raise ValueError(f"expected {MOMENTS}")
+    return time
+
+
+def _parse_time(text: str) -> datetime | None:
+    """Parse a time in ISO 8601, in UTC where it names no zone; None if it is none."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"expected {POSITIONS}") from None
+        return None
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

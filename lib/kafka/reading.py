@@ -147,7 +147,7 @@ def iter_as_they_come(consumer: Consumer, is_stopped: Callable[[], bool]) -> Ite
 def iter_until_end(
     consumer: Consumer, is_stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Message]:
-    """Yield the messages of all assigned partitions, up to the end of each when it is reached.
+    """Yield the messages of all assigned partitions, up to the ends that these have now.
 
     Args:
         consumer: a consumer with the options :data:`TELLS_END` and assigned partitions.
@@ -156,13 +156,20 @@ def iter_until_end(
     Raises:
         KafkaException: the brokers refuse to be read.
     """
-    unfinished = {(it.topic, it.partition) for it in consumer.assignment()}
-    for event in _iter_events(consumer, lambda: is_stopped() or not unfinished):
+    # Later messages are left to the next reading, or a topic that grows would be read for ever.
+    ends: dict[tuple[str | None, int | None], int] = {
+        (it.topic, it.partition): consumer.get_watermark_offsets(it, timeout=_ANSWER_TIMEOUT_S)[1]
+        for it in consumer.assignment()
+    }
+    for event in _iter_events(consumer, lambda: is_stopped() or not ends):
         place = (event.topic(), event.partition())
-        if event.error() is not None:
-            unfinished.discard(place)
-        elif place in unfinished:  # later messages are left to the next reading
+        end, offset = ends.get(place), event.offset() or 0
+        if end is None:
+            continue
+        if event.error() is None and offset < end:
             yield event
+        if event.error() is not None or offset + 1 >= end:
+            del ends[place]
 
 
 def _iter_events(consumer: Consumer, is_stopped: Callable[[], bool]) -> Iterator[Message]:

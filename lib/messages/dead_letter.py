@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from lib.errors import name_error
 from lib.messages.effects import Reasons
@@ -105,6 +105,7 @@ class MessageSettings:
 
 
 Headers = Iterable[Header] | None
+Value = TypeVar("Value", str, int)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class DeadLetter:
             if value is None:
                 raise ValueError(f"neither a value nor the header {HEADER_STAGE}")
             return cls._from_envelope(key, json.loads(value), listed)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"no dead letter of this project: {name_error(error)}") from error
 
     @classmethod
@@ -181,14 +182,16 @@ class DeadLetter:
                 envelope.get("original_message"), envelope.get("original_encoding")
             ),
             error_type=ErrorType(envelope["error_type"]),
-            message=envelope["error_message"],
+            message=_take(envelope, "error_message", str),
             violations=_read_violations(envelope["validation_errors"]),
-            source_topic=envelope["source_topic"],
+            source_topic=_take(envelope, "source_topic", str),
             source_partition=None,
             source_offset=None,
-            retry_count=envelope["retry_count"],
+            retry_count=_take(envelope, "retry_count", int),
             headers=headers,
-            failed_ts=envelope.get("failed_ts"),
+            failed_ts=None
+            if envelope.get("failed_ts") is None
+            else _take(envelope, "failed_ts", str),
         )
 
 
@@ -208,8 +211,26 @@ def _read_original(message: str | None, encoding: str | None) -> bytes | None:
     return base64.b64decode(message) if encoding == "base64" else message.encode()
 
 
-def _read_violations(items: list[dict[str, str]]) -> tuple[Violation, ...]:
+def _read_violations(items: list[dict[str, Any]]) -> tuple[Violation, ...]:
     return tuple(
-        Violation(item["field"], Rule(item["rule"]), item["found"], item["expected"])
+        Violation(
+            _take(item, "field", str),
+            Rule(item["rule"]),
+            _take(item, "found", str),
+            _take(item, "expected", str),
+        )
         for item in items
     )
+
+
+def _take(values: dict[str, Any], name: str, kind: type[Value]) -> Value:
+    """Take a value of a type that JSON, which anybody may have written, promises for nothing.
+
+    Raises:
+        KeyError: there is no such value.
+        TypeError: the value has another type.
+    """
+    value = values[name]
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: found {type(value).__name__}, expected {kind.__name__}")
+    return value

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -86,6 +86,23 @@ def run_command(work: Callable[[], int], *, verbose: bool = False) -> int:
         return find_exit_code(failure)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+
+
+def print_lines(lines: Generator[str, None, int]) -> int:
+    """Print lines as they come, and return the exit code that their source returns.
+
+    A reader that has closed the pipe, such as ``head``, ends it in silence.
+    """
+    try:
+        while True:
+            try:
+                sys.stdout.write(f"{next(lines)}\n")
+            except StopIteration as end:
+                return int(end.value)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        return ExitCode.DONE
 
 
 def _drop_output() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lib.settings.base import JobSettings
 from lib.settings.jobs.check import CheckSettings
 from lib.settings.jobs.consume import ConsumeSettings
+from lib.settings.jobs.dead_letters import DeadLettersSettings
 from lib.settings.jobs.demo import DemoSettings
 from lib.settings.jobs.models import ModelsSettings
 from lib.settings.jobs.offsets import OffsetsSettings
@@ -23,6 +24,7 @@ JOB_SETTINGS: dict[str, type[JobSettings]] = {
     "replay": ReplaySettings,
     "produce": ProduceSettings,
     "consume": ConsumeSettings,
+    "dead_letters": DeadLettersSettings,
     "resend": ResendSettings,
     "offsets": OffsetsSettings,
     "topics": TopicsSettings,

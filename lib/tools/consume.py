@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, Message
 
 from lib.errors import SourceError
 from lib.kafka.reading import iter_as_they_come, iter_until_end, open_reader
-from lib.messages.dead_letter import DeadLetter, Headers, write_original
+from lib.messages.keys import parse_key
 from lib.settings.jobs.consume import ConsumeSettings
+from lib.tools.dead_letters.entry import Entry, build_facts, build_original, write_json
 
 
 def iter_lines(settings: ConsumeSettings, is_stopped: Callable[[], bool]) -> Iterator[str]:
@@ -35,9 +35,13 @@ def iter_lines(settings: ConsumeSettings, is_stopped: Callable[[], bool]) -> Ite
         build_line = partial(build_dead_letter_line, with_original=settings.original)
     start = OFFSET_END if settings.start == "latest" else OFFSET_BEGINNING
     read = iter_as_they_come if settings.is_endless else iter_until_end
+    keys = frozenset().union(*map(parse_key, settings.key))
     try:
         with open_reader(settings.cluster, [topic], start) as reader:
-            for message in islice(read(reader, is_stopped), settings.count):
+            # All partitions are read for a key: which one has it depends on the client that wrote
+            # the topic, and on how many partitions there were at the time.
+            messages = (it for it in read(reader, is_stopped) if not keys or it.key() in keys)
+            for message in islice(messages, settings.count):
                 yield build_line(message)
     except KafkaException as error:
         raise SourceError(
@@ -62,23 +66,11 @@ def build_dead_letter_line(message: Message, *, with_original: bool = False) -> 
     key, value = message.key(), message.value()
     facts: dict[str, Any]
     try:
-        headers = cast("Headers", message.headers())  # consumers give this type
-        letter = DeadLetter.from_message(key, value, headers)
+        letter = Entry.from_message(message).letter
     except ValueError as error:
         place = f"{message.topic()}[{message.partition()}]@{message.offset()}"
         facts = {"unreadable": f"{place}: {error}"}
     else:
         key, value = letter.key, letter.value
-        facts = {
-            "source_topic": letter.source_topic,
-            "source_partition": letter.source_partition,
-            "source_offset": letter.source_offset,
-            "failed_ts": letter.failed_ts,
-            "error_type": letter.error_type,
-            "error_message": letter.message,
-            "retry_count": letter.retry_count,
-        }
-    if with_original:
-        facts["original_key"], facts["original_key_encoding"] = write_original(key)
-        facts["original_message"], facts["original_encoding"] = write_original(value)
-    return json.dumps(facts, ensure_ascii=False)
+        facts = build_facts(letter)
+    return write_json(facts | build_original(key, value) if with_original else facts)

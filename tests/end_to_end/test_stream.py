@@ -430,7 +430,7 @@ def test_the_documented_command_scores_a_day_again_and_ends(
 ) -> None:
     (command,) = (
         line
-        for line in read_section("docs/offsets.md", "Score a range or a day again").splitlines()
+        for line in read_section("docs/reprocess.md", "Into topics of its own").splitlines()
         if line.startswith("./spark-submit.sh ")
     )
     words = shlex.split(command.replace("2026-11-2", "2025-01-2"))[2:]

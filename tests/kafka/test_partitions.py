@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from lib.kafka.partitions import Position, parse_partitions, parse_position
+from lib.kafka.partitions import Position, parse_moment, parse_partitions, parse_position
 
 EXPECTED = "expected earliest, latest, an offset"
 
@@ -61,3 +61,32 @@ def test_positions_that_people_write(text: str, position: Position) -> None:
 def test_other_positions_are_errors(text: str, found: str) -> None:
     with pytest.raises(ValueError, match=found):
         parse_position(text)
+
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("45s", datetime(2026, 11, 30, 11, 59, 15, tzinfo=UTC)),
+        ("30m", datetime(2026, 11, 30, 11, 30, tzinfo=UTC)),
+        ("2h", datetime(2026, 11, 30, 10, tzinfo=UTC)),
+        ("7d", datetime(2026, 11, 23, 12, tzinfo=UTC)),
+        ("2026-11-23", datetime(2026, 11, 23, tzinfo=UTC)),
+        ("2026-11-23T14:30+02:00", datetime(2026, 11, 23, 12, 30, tzinfo=UTC)),
+    ],
+)
+def test_moments_that_people_write(text: str, moment: datetime) -> None:
+    assert parse_moment(text, NOW) == moment
+
+
+@pytest.mark.parametrize("text", ["", "2 hours", "h", "-2h", "yesterday", "120"])
+def test_no_moment_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a time in UTC"):
+        parse_moment(text, NOW)
+
+
+def test_a_moment_before_all_time_is_an_error() -> None:
+    with pytest.raises(ValueError, match="there is no moment so long ago"):
+        parse_moment("999999999d", NOW)

@@ -110,6 +110,31 @@ def test_an_envelope_of_a_tombstone_has_no_value() -> None:
     assert DeadLetter.from_message(b"k", json.dumps(envelope).encode(), None).value is None
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("retry_count", "2"),
+        ("retry_count", None),
+        ("source_topic", ["in"]),
+        ("error_message", {}),
+        ("failed_ts", 5),
+        ("error_type", "no_error"),
+        ("validation_errors", 5),
+        ("validation_errors", [{**VIOLATION, "field": None}]),
+        ("validation_errors", [{**VIOLATION, "found": 5}]),
+        ("original_message", 5),
+    ],
+)
+def test_an_envelope_with_a_value_of_another_type_is_refused(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=r"no dead letter|is not a valid ErrorType"):
+        DeadLetter.from_message(b"k", json.dumps({**ENVELOPE, name: value}).encode(), None)
+
+
+def test_a_message_that_nests_too_deeply_to_be_read_is_refused() -> None:
+    with pytest.raises(ValueError, match="no dead letter of this project: RecursionError"):
+        DeadLetter.from_message(b"k", b"[" * 200_000, None)
+
+
 def test_a_message_in_neither_format_is_refused() -> None:
     with pytest.raises(ValueError, match=r"__connect\.errors\.stage"):
         DeadLetter.from_message(b"k", None, [("trace", b"1")])

@@ -65,8 +65,10 @@ VALUES: dict[str, tuple[str, object]] = {
     ),
     "keep": ("true", True),
     "keep_alive": ("0.5", 0.5),
+    "key": ("a,b c", ["a", "b c"]),
     "lease": ("0", 0),
     "log_format": ("json", "json"),
+    "limit": ("3", 3),
     "max_offsets_per_trigger": ("7", 7),
     "max_retries": ("3", 3),
     "metrics": ("127.0.0.1:9464", "127.0.0.1:9464"),
@@ -96,7 +98,9 @@ VALUES: dict[str, tuple[str, object]] = {
     "rule": ("not_utf8,not_json", ["not_utf8", "not_json"]),
     "seed": ("9", 9),
     "show": ("dead-letters", "dead-letters"),
+    "since": ("2h", "2h"),
     "source": ("records.csv", "records.csv"),
+    "source_partitions": ("0,2", "0,2"),
     "start": ("latest", "latest"),
     "starting_offsets": ("latest", "latest"),
     "steady_count": ("20", 20),
@@ -111,6 +115,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "transaction_timeout": ("61", 61.0),
     "trigger": ("available-now", "available-now"),
     "trust": ("true", True),
+    "until": ("2026-11-23", "2026-11-23"),
     "verbose": ("true", True),
 }
 # These settings contradict others of the table.
@@ -123,10 +128,18 @@ ALONE: dict[str, tuple[str, object]] = {
     "mode": ("real-time", "real-time"),
     "names": ("churn@3", ["churn@3"]),
 }
+# Each command of this job takes settings that others do not.
+SENDING = {**VALUES, "command": ("resend", "resend")}
+SHOWING: dict[str, tuple[str, object]] = {
+    "command": ("show", "show"),
+    "places": ("0@19,1@3", ["0@19", "1@3"]),
+}
 # These settings name files that have to exist; other tests read them.
 FILES = {"config", "kafka_secrets"}
 CASES = {
-    "all that go together": (VALUES, tuple(JOB_SETTINGS)),
+    "all that go together": (VALUES, tuple(it for it in JOB_SETTINGS if it != "dead_letters")),
+    "sending dead letters": (SENDING, ("dead_letters",)),
+    "showing dead letters": (SHOWING, ("dead_letters",)),
     "the others": (ALONE, ("score_stream", "train", "offsets", "models")),
 }
 # This script prints the settings of jobs, whose command lines are separated by "::".
@@ -169,7 +182,7 @@ def write_flag(name: str, expected: object) -> list[str]:
     match expected:
         case _ if name in ("action", "command"):
             return [str(expected)]
-        case list() if name == "names":
+        case list() if name in ("names", "places"):
             return expected
         case bool():
             return [flag if expected else flag.replace("--", "--no-", 1)]
@@ -183,7 +196,7 @@ def write_flag(name: str, expected: object) -> list[str]:
 def test_the_tables_hold_every_setting() -> None:
     names = {name for kind in JOB_SETTINGS.values() for name in kind.model_fields}
 
-    assert VALUES.keys() | ALONE.keys() | FILES == names
+    assert VALUES.keys() | ALONE.keys() | SHOWING.keys() | FILES == names
 
 
 def test_no_value_of_the_tables_is_a_default() -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from lib.settings.load import load_settings
 from lib.settings.registry import JOB_SETTINGS
 from lib.setup.places import PROJECT_ROOT
 from lib.store import ModelStore
+from tests.support.process import run_python
 from tests.support.stored_models import save_version
 
 
@@ -241,3 +245,25 @@ def test_rules_are_named_in_every_usual_way(
 def test_a_rule_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(SettingsError, match=r"--rule\.0: .*'null_value'.*found 'not_utf'"):
         load_settings(ResendSettings, ["--rule", "not_utf"], {})
+
+
+def test_lines_are_printed_with_their_exit_code_and_a_closed_pipe_ends_them_in_silence() -> None:
+    code = (
+        "import sys\n"
+        "from lib.settings.command import print_lines\n"
+        "def lines():\n"
+        "    for number in range(int(sys.argv[1])): yield str(number)\n"
+        "    return 3\n"
+        "sys.exit(print_lines(lines()))"
+    )
+    few = run_python("-c", code, "2")
+    many = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -c {shlex.quote(code)} 100000 | head -1"],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert (few.returncode, few.stdout, few.stderr) == (3, "0\n1\n", "")
+    assert (many.stdout, many.stderr) == ("0\n", "")

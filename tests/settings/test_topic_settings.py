@@ -32,6 +32,7 @@ def test_every_setting_that_names_a_topic_is_found() -> None:
         "check": ["input_topic", "output_topic", "dead_letter_topic"],
         "produce": ["input_topic"],
         "consume": ["output_topic", "dead_letter_topic"],
+        "dead_letters": ["dead_letter_topic", "input_topic"],
         "resend": ["dead_letter_topic", "input_topic"],
         "offsets": ["input_topic"],
         "topics": ["input_topic", "output_topic", "dead_letter_topic"],

@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 
 from jobs.consume import consume
 from lib.errors import KafkaSetupError
+from lib.kafka.reading import iter_until_end, open_reader
 from lib.messages.dead_letter import DeadLetterFormat
 from lib.settings.jobs.consume import ConsumeSettings
 from lib.setup.places import PROJECT_ROOT
@@ -77,6 +78,22 @@ def test_predictions_are_printed_as_they_stand_in_the_topic(
     assert run() == values, "it remembers nothing"
 
 
+def test_what_comes_while_a_topic_is_read_is_left_to_the_next_reading(
+    broker: Broker, topic: TopicFactory
+) -> None:
+    output = topic(2)
+    send_numbers(broker, output, 50)
+    with open_reader(broker.cluster, [output]) as reader:
+        messages = iter_until_end(reader)
+        found = [next(messages)]
+        send_numbers(broker, output, 5_000, start=50)
+        found += messages
+
+    assert sorted(it.value() or b"" for it in found) == [
+        b'{"customerID":"%04d"}' % number for number in range(50)
+    ]
+
+
 def test_what_was_never_committed_is_not_printed(run: Consume, broker: Broker, output: str) -> None:
     settings = {"bootstrap.servers": broker.bootstrap_servers, "transactional.id": output}
     producer = Producer(settings)
@@ -128,6 +145,25 @@ def test_a_dead_letter_is_a_line_that_says_why_and_holds_the_record_if_asked(
         ("0003", None, None),
     ]
     assert whole[3]["original_message"].encode() == record(gender="M")
+
+
+def test_a_key_finds_its_answers_in_whatever_partition_and_the_letters_of_its_records(
+    run: Consume, broker: Broker, topic: TopicFactory, letters: str
+) -> None:
+    output = topic(3)
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+    for number, key in enumerate([b"a", b"b", b"a", b"\xff", b"a"]):
+        producer.produce(output, f"{number}".encode(), key, partition=number % 3)
+    assert producer.flush(60) == 0
+    rows: list[Row] = [(b"a", NO_JSON, []), (b"b", NO_TEXT, [])]
+    send_letters(broker.bootstrap_servers, "raw", letters, rows)
+
+    assert sorted(run(output_topic=output, key=["a"])) == ["0", "2", "4"]
+    assert sorted(run(output_topic=output, key=["b", "base64:/w=="])) == ["1", "3"]
+    assert len(run(output_topic=output, key=["a"], count=2)) == 2
+    assert run(output_topic=output, key=["c"]) == []
+    (letter,) = map(json.loads, run(show="dead-letters", key=["b"]))
+    assert letter["source_offset"] == 1
 
 
 def test_what_is_no_dead_letter_is_named_and_the_rest_is_read(

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from lib.messages.keys import KEYS
 from lib.settings.base import CONTRACT_OF_NAMES, OF_THE_DOMAIN, KafkaSettings
 
 
@@ -19,6 +20,9 @@ class ConsumeSettings(KafkaSettings):
     output_topic: str = Field("", description=f"topic of predictions{OF_THE_DOMAIN}")
     dead_letter_topic: str = Field("", description=f"topic of dead letters{OF_THE_DOMAIN}")
     contract: Path | None = Field(None, description=CONTRACT_OF_NAMES)
+    key: tuple[str, ...] = Field(
+        (), description=f"only messages with one of these keys: {KEYS}; repeatable"
+    )
     start: Literal["earliest", "latest"] = Field(
         "earliest", description="from the topic's beginning, or only what comes from now on"
     )

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from lib.printable import align
 from lib.store.metadata import ModelMetadata
 from lib.tools.models.listing import choose_metrics
 from lib.tools.models.scoring import Outcome
-from lib.tools.models.table import NOTHING, align
+from lib.tools.models.table import NOTHING
 from lib.training.report.console import METRIC_TITLES
 
 # The number of records that are shown of those whose probabilities differ most.

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from lib.errors import ModelError, ModelNotFoundError
+from lib.printable import align
 from lib.score.registry import rank_backends
 from lib.store import ModelStore, ModelVersion, read_version_contract
 from lib.store.metadata import ModelMetadata
-from lib.tools.models.table import NOTHING, align, describe_age, describe_metric
+from lib.tools.models.table import NOTHING, describe_age, describe_metric
 from lib.training.report.console import METRIC_TITLES
 
 

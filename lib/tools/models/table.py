@@ -1,28 +1,11 @@
-"""Writes tables of text, and numbers for people. Pure."""
+"""Writes ages and metrics for people. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 NOTHING = "–"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-
-
-def align(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> Iterator[str]:
-    """Write rows of cells as lines with columns of equal width.
-
-    Args:
-        rows: the rows, each of the same number of cells; the first one holds the titles.
-        left: the positions of the columns that are aligned on the left; the others are numbers.
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if place in left else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
 
 
 def describe_age(created: str, now: datetime) -> str:

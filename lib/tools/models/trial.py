@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from lib.printable import align
 from lib.record.contract import Contract
 from lib.tools.models.scoring import Outcome
-from lib.tools.models.table import NOTHING, align
+from lib.tools.models.table import NOTHING
 
 
 def list_outcomes(outcomes: Sequence[Outcome], contract: Contract) -> Iterator[str]:

@@ -10,10 +10,11 @@ import pytest
 
 from jobs.models import manage_models
 from lib.errors import ModelCorruptError, ModelNotFoundError, SettingsError
+from lib.printable import align
 from lib.settings.jobs.models import ModelsSettings
 from lib.settings.load import load_settings
 from lib.store import ModelStore
-from lib.tools.models.table import align, describe_age, describe_metric
+from lib.tools.models.table import describe_age, describe_metric
 from tests.support.process import run_python
 from tests.support.stored_models import claim_probed
 from tests.support.telco import CUSTOMER

@@ -8,7 +8,7 @@ import pytest
 
 from lib.errors import ResendRefusedError
 from lib.exactly_once.offsets.stamp import UNKNOWN_QUERY, Stamp
-from lib.tools.resend.positions import GroupState, decide_starts, is_reader, name_reader
+from lib.tools.dead_letters.positions import GroupState, decide_starts, is_reader, name_reader
 
 NOW = "0123"
 

@@ -8,8 +8,8 @@ import pytest
 
 from lib.errors import CorrectionError, SettingsError
 from lib.messages.dead_letter import DeadLetter
-from lib.tools.resend.correction import apply_correction, load_correction
-from tests.tools.resend.test_selection import GENDER
+from lib.tools.dead_letters.correction import apply_correction, load_correction
+from tests.tools.dead_letters.test_selection import GENDER
 
 PLACE = "[0]@7"
 

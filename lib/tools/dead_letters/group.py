@@ -14,7 +14,7 @@ from lib.exactly_once.transaction.group_offsets import build_consumer_settings, 
 from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.kafka.admin import ANSWER_TIMEOUT_S, read_offsets, read_topic_id
-from lib.tools.resend.positions import GroupState, decide_starts, is_reader, name_reader
+from lib.tools.dead_letters.positions import GroupState, decide_starts, is_reader, name_reader
 
 
 def check_start(
@@ -25,7 +25,7 @@ def check_start(
     Args:
         admin: a client of the cluster.
         settings: ``source_topic`` is the dead-letter topic, ``query_name`` the group.
-        from_beginning: see :func:`lib.tools.resend.positions.decide_starts`.
+        from_beginning: see :func:`lib.tools.dead_letters.positions.decide_starts`.
         waits: whether to wait for an open transaction of another run.
 
     Returns:
@@ -64,7 +64,7 @@ def claim_start(
         admin: a client of the cluster.
         settings: see :func:`check_start`.
         writer: the open writer, which has fenced older runs.
-        from_beginning: see :func:`lib.tools.resend.positions.decide_starts`.
+        from_beginning: see :func:`lib.tools.dead_letters.positions.decide_starts`.
 
     Returns:
         Partition → offset.

@@ -9,9 +9,12 @@ from typing import Any, cast
 
 from confluent_kafka import Message
 
-from lib.messages.dead_letter import HEADER_RETRY_COUNT, DeadLetter, Headers
-from lib.tools.resend.correction import Correction, apply_correction
-from lib.tools.resend.selection import Outcome, Selection, name_cause
+from lib.decode.engines.python import decode_value
+from lib.messages.dead_letter import HEADER_RETRY_COUNT, DeadLetter
+from lib.record.contract import Contract
+from lib.tools.dead_letters.correction import Correction, apply_correction
+from lib.tools.dead_letters.entry import Entry
+from lib.tools.dead_letters.selection import Outcome, Selection, name_cause, name_first
 
 # The limits of one transaction, which ends at whichever comes first.
 _PART_MESSAGES = 1_000
@@ -26,10 +29,13 @@ class ResendReport:
 
     Attributes:
         counts: (what is wrong with the record, what became of the letter) → number of letters.
+        still_wrong: (what is wrong with the record, what is wrong with the value to send) → number
+            of letters; only counted where values are checked.
         ends: partition of the dead-letter topic → offset up to which it was read.
     """
 
     counts: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
+    still_wrong: Counter[tuple[str, str]] = field(default_factory=Counter)
     ends: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -53,6 +59,7 @@ class ResendReport:
     def add(self, other: ResendReport) -> None:
         """Add the counts of a later report."""
         self.counts.update(other.counts)
+        self.still_wrong.update(other.still_wrong)
         self.ends.update(other.ends)
 
 
@@ -81,15 +88,30 @@ class Part:
         self.size += len(row["value"] or b"")
 
 
+@dataclass(frozen=True)
+class Plan:
+    """The choice of letters to send, and what is sent.
+
+    Attributes:
+        selection: the choice of letters.
+        max_retries: the number of times that a letter is sent again at most.
+        correct: a function that makes the value to send; None to send the record unchanged.
+    """
+
+    selection: Selection
+    max_retries: int = 1
+    correct: Correction | None = None
+
+
 def iter_parts(
-    messages: Iterable[Message], selection: Selection, correct: Correction | None
+    messages: Iterable[Message], plan: Plan, contract: Contract | None = None
 ) -> Iterator[Part]:
     """Decide which dead letters are sent, and gather them.
 
     Args:
         messages: the messages of the dead-letter topic.
-        selection: the choice of letters to send.
-        correct: a function that makes the value to send; None to send the record unchanged.
+        plan: the choice of letters to send, and what is sent.
+        contract: the contract that the values to send are checked against; None to check nothing.
 
     Yields:
         The content of one transaction after the other.
@@ -99,7 +121,7 @@ def iter_parts(
     """
     part = Part()
     for message in messages:
-        _enter(part, message, selection, correct)
+        _enter(part, message, plan, contract)
         if part.is_full:
             yield part
             part = Part()
@@ -107,21 +129,25 @@ def iter_parts(
         yield part
 
 
-def _enter(part: Part, message: Message, selection: Selection, correct: Correction | None) -> None:
+def _enter(part: Part, message: Message, plan: Plan, contract: Contract | None) -> None:
     position = (cast("int", message.partition()), cast("int", message.offset()))
     try:
-        headers = cast("Headers", message.headers())  # consumers give this type
-        letter = DeadLetter.from_message(message.key(), message.value(), headers)
+        entry = Entry.from_message(message)
     except ValueError:
         part.note(position, Outcome.UNREADABLE, str(Outcome.UNREADABLE))
         return
-    outcome, value = selection.judge(letter), letter.value
-    if outcome is Outcome.SENT and correct is not None:
-        value = apply_correction(correct, letter, f"[{position[0]}]@{position[1]}")
+    letter = entry.letter
+    outcome, value = plan.selection.judge(entry, plan.max_retries), letter.value
+    if outcome is Outcome.SENT and plan.correct is not None:
+        value = apply_correction(plan.correct, letter, f"[{position[0]}]@{position[1]}")
         outcome = Outcome.NOT_CORRECTED if value is None else outcome
-    part.note(position, outcome, name_cause(letter))
+    cause = name_cause(letter)
+    part.note(position, outcome, cause)
     if outcome is Outcome.SENT:
         part.add(_build_row(letter, value, position))
+        violations = () if contract is None else decode_value(value, contract).violations
+        if violations:
+            part.report.still_wrong[cause, name_first(violations)] += 1
 
 
 def _build_row(letter: DeadLetter, value: bytes | None, position: Position) -> dict[str, Any]:

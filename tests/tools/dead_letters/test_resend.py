@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Message, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
+from jobs.dead_letters import manage_dead_letters
 from jobs.offsets import manage_offsets
 from jobs.resend import resend_dead_letters
 from lib.errors import (
@@ -33,10 +34,12 @@ from lib.messages.dead_letter import (
     DeadLetterFormat,
 )
 from lib.messages.header_text import Header
+from lib.settings.jobs.dead_letters import DeadLettersSettings
 from lib.settings.jobs.offsets import OffsetsSettings
 from lib.settings.jobs.resend import ResendSettings
-from lib.tools.resend.resend import resend
-from lib.tools.resend.selection import Selection
+from lib.tools.dead_letters.parts import Plan
+from lib.tools.dead_letters.resend import resend
+from lib.tools.dead_letters.selection import Selection
 from tests.support.consumer_groups import (
     delete_group,
     delete_offsets,
@@ -192,16 +195,19 @@ def test_only_what_is_chosen_is_sent_and_a_dry_run_tells_it_before(
     assert run(rule=["not_utf8", "not_json"], from_beginning=True) == 0
     assert [key for key, _, _ in read_back()] == [b"x", b"y"]
     done = capsys.readouterr().out
-    *same, position = done.splitlines()
-    assert told.replace("would be sent again", "sent again").split() == " ".join(same).split()
+    *count, sent, position = done.splitlines()
+    assert told.splitlines() == count, "it is told before it is done"
+    assert sent == f"2 sent again to {source}"
     assert re.fullmatch(r"resend-\S+ has read \S+ up to \[0\]@\d, \[1\]@\d", position)
-    assert same[1:] == [
-        "          sent again | left alone | what is wrong, first of all",
-        "                   1 |          0 | processing_error: record not_json",
-        "                   1 |          0 | processing_error: record not_utf8",
-        "                   0 |          3 | validation_error: gender not_allowed",
+    assert count[1:] == [
+        "would be sent again  valid now  left alone  what is wrong, first of all",
+        "                  1          0           0  processing_error: record not_json",
+        "                  1          0           0  processing_error: record not_utf8",
+        "                  0          0           3  validation_error: gender not_allowed",
         "3 left alone: not among those chosen",
-        f"2 sent again to {source}",
+        f"2 would be sent again to {source}, 0 of them valid by contract telco-churn",
+        "1 would become dead letters again: processing_error: record not_json",
+        "1 would become dead letters again: processing_error: record not_utf8",
     ]
     assert run() == 0
     assert "0 dead letters" in capsys.readouterr().out
@@ -212,19 +218,51 @@ def test_a_correction_makes_the_values(
     send: Callable[..., None],
     read_back: ReadBack,
     write_correction: Callable[[str], Path],
+    options: dict[str, str],
+    source: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    send(build_rows(4))
+    send(build_rows(5))
     fix = write_correction(
         "def correct(letter):\n"
         "    if letter.key == b'000002': return None\n"
-        "    return letter.value.replace(b'\"M\"', b'\"Male\"')\n"
+        "    value = letter.value.replace(b'\"M\"', b'\"Male\"')\n"
+        "    return value.replace(b'tenure', b'time') if letter.key == b'000004' else value\n"
     )
 
-    assert run(correction=fix, from_beginning=True) == 0
+    assert run(correction=fix, dry_run=True, from_beginning=True) == 0
 
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "would be sent again  valid now  left alone  what is wrong, first of all",
+        "                  4          3           1  validation_error: gender not_allowed",
+        "1 left alone: left out by the correction",
+        f"4 would be sent again to {source}, 3 of them valid by contract telco-churn",
+        "1 would become dead letters again: validation_error: tenure missing",
+    ]
+    assert read_back() == []
+    assert run(correction=fix, from_beginning=True) == 0
     found = read_back()
-    assert [key for key, _, _ in found] == [b"000000", b"000001", b"000003"]
+    assert [key for key, _, _ in found] == [b"000000", b"000001", b"000003", b"000004"]
     assert {json.loads(value or b"")["gender"] for _, value, _ in found} == {"Male"}
+
+    # The other name of the command reads the same positions, and prints for programs too.
+    send(build_rows(1))
+    capsys.readouterr()
+    more = {"command": "resend", "format": "json", "correction": fix, "key": ["000000"]}
+    assert manage_dead_letters(DeadLettersSettings.model_validate({**options, **more})) == 0
+    preview, sent = map(json.loads, capsys.readouterr().out.splitlines())
+    cause = "validation_error: gender not_allowed"
+    assert preview == {
+        "action": "preview",
+        "read": 1,
+        "sent": 1,
+        "valid": 1,
+        "contract": "telco-churn",
+        "left_alone": {},
+        "still_wrong": {},
+        "causes": [{"cause": cause, "sent": 1, "still_wrong": {}}],
+    }
+    assert (sent["action"], sent["sent"], sum(sent["positions"].values())) == ("resend", 1, 6)
 
 
 def test_a_kill_leaves_neither_a_gap_nor_a_second_copy(
@@ -239,7 +277,7 @@ def test_a_kill_leaves_neither_a_gap_nor_a_second_copy(
         "import itertools, os, signal\n"
         "calls = itertools.count(1)\n"
         "def correct(letter):\n"
-        "    if next(calls) == 2_500: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    if next(calls) == 3_500 + 2_500: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return letter.value\n"
     )
 
@@ -267,7 +305,7 @@ def test_a_correction_that_fails_sends_nothing_of_its_transaction(
         run(correction=fix, from_beginning=True)
 
     assert read_back() == []
-    assert run() == 0
+    assert run(from_beginning=True) == 0, "nothing is remembered of it either"
     assert len(read_back()) == 50
 
 
@@ -290,7 +328,7 @@ def test_a_second_one_under_the_same_name_stops_the_first(
         resend(
             build_admin(broker.cluster),
             transactions,
-            Selection(source),
+            Plan(Selection(source)),
             from_beginning=True,
             on_part=lambda _: take_over(),
         )

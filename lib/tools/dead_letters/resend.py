@@ -15,18 +15,16 @@ from lib.exactly_once.transaction.settings import TransactionSettings
 from lib.exactly_once.transaction.writer import TransactionalWriter
 from lib.kafka.reading import TELLS_END, iter_until_end
 from lib.messages.columns import MESSAGE_SCHEMA
-from lib.tools.resend.correction import Correction
-from lib.tools.resend.group import check_start, claim_start, name_topic
-from lib.tools.resend.parts import PART_BYTES, ResendReport, iter_parts
-from lib.tools.resend.positions import name_reader
-from lib.tools.resend.selection import Selection
+from lib.record.contract import Contract
+from lib.tools.dead_letters.group import check_start, claim_start, name_topic
+from lib.tools.dead_letters.parts import PART_BYTES, Plan, ResendReport, iter_parts
+from lib.tools.dead_letters.positions import name_reader
 
 
 def resend(
     admin: AdminClient,
     settings: TransactionSettings,
-    selection: Selection,
-    correct: Correction | None = None,
+    plan: Plan,
     *,
     from_beginning: bool = False,
     is_stopped: Callable[[], bool] = lambda: False,
@@ -42,9 +40,8 @@ def resend(
     Args:
         admin: a client of the cluster.
         settings: ``source_topic`` is the dead-letter topic, ``query_name`` the group.
-        selection: the choice of letters to send.
-        correct: a function that makes the value to send; None to send the record unchanged.
-        from_beginning: see :func:`lib.tools.resend.positions.decide_starts`.
+        plan: the choice of letters to send, and what is sent.
+        from_beginning: see :func:`lib.tools.dead_letters.positions.decide_starts`.
         is_stopped: a function that is called between letters; True ends the run after the
             transaction under way.
         on_part: a function that gets the report so far, after each transaction.
@@ -65,7 +62,7 @@ def resend(
         report = ResendReport(ends=dict(starts))
         with _open_reader(settings) as reader:
             messages = _read(reader, settings.source_topic, starts, is_stopped)
-            for number, part in enumerate(iter_parts(messages, selection, correct)):
+            for number, part in enumerate(iter_parts(messages, plan)):
                 table = pa.Table.from_pylist(part.rows, schema=MESSAGE_SCHEMA)
                 writer.write(table, part.report.ends, batch_id=number, query_id=query_id)
                 report.add(part.report)
@@ -78,23 +75,34 @@ def resend(
 def preview(
     admin: AdminClient,
     settings: TransactionSettings,
-    selection: Selection,
-    correct: Correction | None = None,
+    plan: Plan,
     *,
+    contract: Contract | None = None,
     from_beginning: bool = False,
+    waits: bool = True,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> ResendReport:
     """Report what :func:`resend` would do, without sending, committing or fencing anything.
+
+    Args:
+        admin: a client of the cluster.
+        settings: see :func:`resend`.
+        plan: the choice of letters to send, and what would be sent.
+        contract: the contract that the values to send are checked against; None to check nothing.
+        from_beginning: see :func:`lib.tools.dead_letters.positions.decide_starts`.
+        waits: whether to wait for an open transaction of another run.
+        is_stopped: a function that is called between letters; True ends the reading.
 
     Raises:
         CorrectionError: the correction failed.
         ResendRefusedError: letters might be sent a second time.
         SourceError: the dead letters cannot be read.
     """
-    starts, _ = check_start(admin, settings, from_beginning=from_beginning, waits=True)
+    starts, _ = check_start(admin, settings, from_beginning=from_beginning, waits=waits)
     report = ResendReport(ends=dict(starts))
     with _open_reader(settings) as reader:
-        messages = _read(reader, settings.source_topic, starts)
-        for part in iter_parts(messages, selection, correct):
+        messages = _read(reader, settings.source_topic, starts, is_stopped)
+        for part in iter_parts(messages, plan, contract):
             report.add(part.report)
     return report
 
