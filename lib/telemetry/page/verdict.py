@@ -70,14 +70,20 @@ def judge(figures: Figures, job: JobState, history: History, now_s: float) -> li
 
 
 def _judge_state(status: Status, figures: Figures, now_s: float) -> Iterator[Finding]:
-    reason = f": {status.reason}" if status.reason else ""
-    waits_s = now_s - status.since_s
+    reason, waits_s = _join_reason(status.reason), now_s - status.since_s
     if not status.is_live:
         yield Finding(
             Level.ACT,
             "It hangs: its main thread has not looked at the query for more than a minute.",
             "End the process and start it again; it resumes where it was.",
             "restarts.md#a-batch-that-hangs",
+        )
+    elif figures.outage_s > 0:
+        yield Finding(
+            Level.ACT,
+            f"No broker has answered for {spell_time(figures.outage_s)}.",
+            "See to the brokers and the network; the job waits and goes on by itself.",
+            "on_call.md#scoringbrokersaway",
         )
     elif status.state is State.STUCK:
         yield Finding(
@@ -87,12 +93,13 @@ def _judge_state(status: Status, figures: Figures, now_s: float) -> Iterator[Fin
             "restarts.md#a-batch-that-hangs",
         )
     elif status.state in (State.STARTING, State.TAKING_OVER):
-        begins = "It is starting" if status.state is State.STARTING else "It takes the query over"
         if waits_s > _LONG_START_S:
             advice = "It lacks what it waits for; see that this is there."
-            yield Finding(Level.ACT, f"{begins}{reason}.", advice, "on_call.md#scoringnotready")
+            document = "on_call.md#scoringnotready"
+            yield Finding(Level.ACT, f"It is starting{reason}.", advice, document)
         else:
-            yield Finding(Level.WAIT, f"{begins}{reason}.", "Wait; a start takes up to a minute.")
+            advice = "A start takes up to a minute."
+            yield Finding(Level.WAIT, f"It is starting{reason}.", advice)
     elif status.state is State.RESTARTING:
         yield Finding(
             Level.ACT,
@@ -104,16 +111,17 @@ def _judge_state(status: Status, figures: Figures, now_s: float) -> Iterator[Fin
         yield Finding(
             Level.WAIT,
             f"It is stopping{reason}.",
-            "It finishes the batch under way; the next start resumes after it.",
+            "The next start resumes after the batch that was written last.",
             "restarts.md#time-to-stop",
         )
-    if figures.outage_s > 0:
-        yield Finding(
-            Level.ACT,
-            f"No broker has answered for {spell_time(figures.outage_s)}.",
-            "See to the brokers and the network; the job waits and goes on by itself.",
-            "on_call.md#scoringbrokersaway",
-        )
+
+
+def _join_reason(reason: str) -> str:
+    """Make the end of a sentence of a reason, which may be a phrase that begins with a verb."""
+    reason = reason.rstrip(". ")
+    if not reason:
+        return ""
+    return f" and {reason}" if reason.startswith("waits for ") else f": {reason}"
 
 
 def _judge_work(figures: Figures, history: History, now_s: float) -> Iterator[Finding]:

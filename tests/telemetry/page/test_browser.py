@@ -134,6 +134,10 @@ def test_a_job_that_ends_is_told_and_one_that_comes_back_is_shown(browser: Brows
         with served(figures, job, console=str(server.address)):
             expect(page.locator("#records")).to_have_text("1,500 records", timeout=WAIT_MS)
             expect(page.locator("#connection")).to_contain_text("live")
+            job.enter(State.STOPPING, "a signal asked for it")
+            words = page.locator("#words")
+            expect(words).to_have_text("It is stopping: a signal asked for it.", timeout=WAIT_MS)
+        expect(words).to_have_text("The job has ended.", timeout=WAIT_MS)
 
 
 def test_everybody_can_use_the_page(browser: Browser) -> None:

@@ -100,8 +100,16 @@ def test_figures_lead_to_a_sentence(
 @pytest.mark.parametrize(
     ("states", "level", "words"),
     [
-        ([(State.STARTING, "the model")], Level.WAIT, "It is starting: the model."),
-        ([(State.TAKING_OVER, "Kafka")], Level.WAIT, "It takes the query over: Kafka."),
+        (
+            [(State.STARTING, "waits for the model")],
+            Level.WAIT,
+            "It is starting and waits for the model.",
+        ),
+        (
+            [(State.TAKING_OVER, "waits for Kafka")],
+            Level.WAIT,
+            "It is starting and waits for Kafka.",
+        ),
         (
             [(State.RUNNING, ""), (State.RESTARTING, "a worker was lost")],
             Level.ACT,
@@ -212,6 +220,7 @@ def test_each_finding_leads_to_a_heading_of_the_documents() -> None:
     job.enter(State.RESTARTING)
     job.add("fenced", "")
     found = judge(figures, job, fill(figures), NOW_S)
+    figures.outage_s = 0.0
     job.enter(State.STUCK)
     found += judge(figures, job, fill(figures), NOW_S)
     job.enter(State.STOPPING)

@@ -48,6 +48,13 @@ export function show(now, facts) {
 // The job has ended, hangs, or cannot be reached.
 export function showSilence(now, facts) {
   const at = now ? `The numbers below are those of ${clock(now.at_s, Date.now() / 1000)}.` : "";
+  if (now?.state.state === "stopping") {
+    showVerdict([{
+      level: "wait", words: "The job has ended.", document: "",
+      advice: "It was stopping when it was seen last. When it is started again, it resumes where it was.",
+    }], facts, at);
+    return;
+  }
   showVerdict([{
     level: "act", words: "The job does not answer.", document: "",
     advice: "Unless it was stopped, look at the last line “error: …” of its log, and start it again: it resumes where it was. "
