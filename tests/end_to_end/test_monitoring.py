@@ -15,10 +15,11 @@ from lib.kafka.cluster import Cluster
 from lib.tools.broker.ports import pick_free_ports
 from tests.end_to_end.jobs import Deployment, start_job
 from tests.support.consumer_groups import read_group
-from tests.support.prometheus import Prometheus, list_panel_queries, start_prometheus
+from tests.support.prometheus import Prometheus, find_program, list_panel_queries, start_prometheus
 from tests.support.topics import build_customers, produce
 from tests.support.waiting import wait_until
 
+find_program("prometheus")
 _PAUSE_S = 0.3
 # These panels are empty: no attempt has failed, and customers have no event time.
 _WITHOUT_DATA = {"Errors of clients", "From the event to the commit"}

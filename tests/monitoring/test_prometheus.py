@@ -23,9 +23,10 @@ from lib.telemetry.state import JobState, State
 from lib.telemetry.web.health import list_routes
 from lib.telemetry.web.server import WebServer
 from tests.docs.documents import Block, iter_blocks
-from tests.support.prometheus import Prometheus, list_panel_queries, start_prometheus
+from tests.support.prometheus import Prometheus, find_program, list_panel_queries, start_prometheus
 from tests.support.waiting import wait_until
 
+find_program("prometheus")
 QUERIES = tuple(iter_blocks("docs/monitoring.md", "promql"))
 _TICK_S = 0.1
 _WEEK_S = 7 * 86_400
