@@ -20,7 +20,6 @@ EXPLAINING = {
     "deploy",
     "check",
     "console",
-    "capacity",
 }
 
 
@@ -52,5 +51,6 @@ def test_the_index_names_each_task_of_operations() -> None:
         "move_a_checkpoint",
         "more_partitions",
         "disaster",
+        "capacity",
         "restarts",
     }
