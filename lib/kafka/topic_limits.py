@@ -99,17 +99,18 @@ def judge_topics(
     return findings + _judge_size(source, dead_letters, is_envelope)
 
 
-def judge_source(source: TopicFacts, *, max_bytes: int, outage_s: float) -> list[Finding]:
+def judge_source(source: TopicFacts, *, max_bytes: int | None, outage_s: float) -> list[Finding]:
     """Compare the input topic with the contract's largest record, and with the longest outage.
 
     Args:
         source: the input topic.
-        max_bytes: the size of the largest record that the contract allows, in bytes.
+        max_bytes: the size of the largest record that the contract allows, in bytes; None if the
+            contract is not known.
         outage_s: the longest time for which the job may stand still, in seconds.
     """
     findings = []
     room, name = source.max_message_bytes, f"topic {source.name}"
-    if room is not None:
+    if room is not None and max_bytes is not None:
         check, needed = f"{name}: max.message.bytes", max_bytes + RECORD_ROOM_BYTES
         expected = f"at least {needed}, for a record of the contract's max_bytes = {max_bytes}"
         findings.append(

@@ -29,8 +29,9 @@ class Examination:
         self.add(Finding.ok(check, found, expected))
 
     def skip(self, checks: Iterable[str], reason: str, hint: str) -> None:
-        """Add for each check the finding that it was not made."""
-        self.add(*(Finding.unknown(check, reason, hint) for check in checks))
+        """Add the finding that it was not made for each check that has none yet."""
+        made = {it.check for it in self.findings}
+        self.add(*(Finding.unknown(it, reason, hint) for it in checks if it not in made))
 
     def passes(self, check: str, work: Callable[[], object], expected: str = "") -> bool:
         """Tell whether the work returns; see :meth:`attempt`."""
