@@ -86,9 +86,9 @@ def test_a_sound_place_passes_and_nothing_is_changed(
     seen = {name: it.found for name, it in found.items()}
     assert seen["model"] == "churn@1/onnx, threshold 0.4"
     assert seen["fallback"] == "not in use"
-    assert seen["contract"] == "telco_churn, max_bytes = 65536"
+    assert seen["contract"] == "telco-churn, max_bytes = 65536"
     assert seen["checkpoint"] == f"{place}: none yet"
-    assert seen[f"topic {deployment.input_topic}"] == "4 partitions"
+    assert seen[f"topic {deployment.input_topic}"] == "partitions: 4"
     assert seen[f"topic {deployment.dead_letter_topic}: max.message.bytes"] == "3145728"
     assert seen["Kafka's version"] == "4.0 or newer"
     assert seen["brokers: transaction.max.timeout.ms"] == "900000"

@@ -67,7 +67,7 @@ def _check_topics(examination: Examination, settings: CheckSettings, view: Kafka
     names = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
     for name in dict.fromkeys(names):
         if name in view.topics:
-            examination.note(f"topic {name}", f"{view.partitions[name]} partitions", "exists")
+            examination.note(f"topic {name}", f"partitions: {view.partitions[name]}", "exists")
         elif name in view.missing:
             refuse = partial(refuse_missing_topics, settings.cluster, [name])
             examination.attempt(f"topic {name}", refuse, "exists")
