@@ -50,6 +50,8 @@ def render_document(text: str) -> str:
             anchor = _NOT_IN_ANCHORS.sub("", content.content.strip().lower())
             opening.attrSet("id", anchor.replace(" ", "-"))
     body = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    # Long lines of code are scrolled, with the keyboard too.
+    body = body.replace("<pre>", '<pre tabindex="0">')
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -183,8 +183,10 @@ def test_the_documents_and_the_form_of_the_token_are_usable_too(
         page.get_by_role("button", name="Sign in").click()
         expect(page.locator("#records")).to_have_text("1,000 records", timeout=WAIT_MS)
         assert page.url == f"http://{server.address}/"
-        page.goto(f"http://{server.address}/docs/on_call.md")
-        assert Axe().run(page).violations_count == 0
+        for document in ("on_call", "troubleshooting", "console"):
+            page.goto(f"http://{server.address}/docs/{document}.md")
+            assert Axe().run(page).violations_count == 0, document
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, document
         assert TOKEN not in page.evaluate("document.cookie")
 
 
