@@ -12,8 +12,21 @@
 # The process becomes spark-submit, so signals and the exit code are the job's.
 set -euo pipefail
 
+# Until Python has read all places, the form of the log is that of the command line or the variable.
+case "$* " in
+  *"--log-format json "* | *"--log-format=json "*) log_format=json ;;
+  *"--log-format"*) log_format=text ;;
+  *) log_format=${SCORE_LOG_FORMAT:-text} ;;
+esac
+
 fail() {
-  echo "error: $1" >&2
+  if [ "$log_format" = json ]; then
+    local text=${1//\\/\\\\}
+    printf '{"time":"%s","level":"ERROR","logger":"lib.error","message":"%s","exit_code":1}\n' \
+      "$(date -u +%Y-%m-%dT%H:%M:%S.000Z)" "${text//\"/\\\"}" >&2
+  else
+    echo "error: $1" >&2
+  fi
   exit 1
 }
 

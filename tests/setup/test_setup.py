@@ -15,13 +15,26 @@ from pathlib import Path
 
 import pytest
 
-from lib.log_lines import build_line
+from lib.log_lines import KEYS, build_line
 from lib.setup.launch import name_local_master
 from lib.setup.places import PROJECT_ROOT
 
 #: The shell scripts call these programs: nothing of Python, Java or Spark.
 _SHELL_TOOLS = (
-    *("awk", "basename", "bash", "cat", "cksum", "cut", "dirname", "env", "find", "make", "mkdir"),
+    *(
+        "awk",
+        "basename",
+        "bash",
+        "cat",
+        "cksum",
+        "cut",
+        "date",
+        "dirname",
+        "env",
+        "find",
+        "make",
+        "mkdir",
+    ),
     *("mv", "readlink", "rm", "sh", "sort", "tr", "touch", "uname"),
 )
 
@@ -383,10 +396,23 @@ def test_a_refusal_of_the_wrapper_is_json_too(
 
     assert (refused.returncode, no_java.returncode) == (1, 1)
     said, found = json.loads(refused.stderr), json.loads(no_java.stderr)
-    assert (said["level"], said["logger"]) == ("ERROR", "stderr")
-    assert said["message"].startswith("error: --deploy-mode cluster: found --master k8s://here")
+    assert tuple(said) == (*KEYS, "exit_code")
+    assert (said["level"], said["logger"], said["exit_code"]) == ("ERROR", "lib.error", 1)
+    assert said["message"].startswith("--deploy-mode cluster: found --master k8s://here, expected")
     assert (found["level"], found["logger"], found["exit_code"]) == ("ERROR", "lib.error", 1)
     assert found["message"].startswith("Java 17+ is needed; ")
+
+    (Path(echoing_spark["PATH"]) / "spark-submit").unlink()
+    strange = clone.rename(tmp_path / 'a "clone" \\')
+    command = [str(strange / "spark-submit.sh"), "job.py"]
+    for words, variables in (
+        (["--log-format=json"], {"SCORE_LOG_FORMAT": "text"}),
+        ([], {"SCORE_LOG_FORMAT": "json"}),
+    ):
+        no_spark = run([*command, *words], tmp_path, **echoing_spark, **variables)
+        assert json.loads(no_spark.stderr)["message"].startswith(f"there is no {strange}/.venv and")
+    as_text = run([*command, "--log-format", "text"], tmp_path, **echoing_spark, **variables)
+    assert as_text.stderr.startswith("error: there is no ")
 
 
 def test_no_spark_is_one_clear_line(clone: Path, echoing_spark: dict[str, str]) -> None:
