@@ -20,9 +20,8 @@ from lib.telemetry.web.server import WebServer
 from tests.telemetry.page.browser import CHROMIUM, open_browser
 from tests.telemetry.page.filled import add_records, build_figures, build_running, served
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="the page is tried in Chromium: apt-get install chromium"
-)
+if CHROMIUM is None:
+    pytest.skip("these few tests need a browser: apt-get install chromium", allow_module_level=True)
 
 WAIT_MS = 15_000
 TOKEN = "0123456789abcdef-secret"
