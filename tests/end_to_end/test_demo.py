@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -54,6 +57,24 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
         if text in line:
             break
     return "".join(lines)
+
+
+def read_event(address: str) -> dict[str, Any]:
+    """Return the newest event of the page."""
+    with urllib.request.urlopen(f"http://{address}/events", timeout=30) as events:
+        for line in events:
+            if line.startswith(b'data: {"at_s"'):
+                event: dict[str, Any] = json.loads(line.removeprefix(b"data: "))
+                return event
+    raise AssertionError("the page sent no event")
+
+
+def find_answer(address: str, key: str) -> dict[str, Any]:
+    """Return what the page finds for the key of a record."""
+    body = json.dumps({"key": key}).encode()
+    with urllib.request.urlopen(f"http://{address}/search", body, timeout=60) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
 
 
 def list_leftovers(broker: Broker, folder: Path) -> list[str]:
@@ -107,10 +128,24 @@ def test_keep_goes_on_until_ctrl_c_and_its_advice_works(
         command = output.splitlines()[-1].strip().replace("--rate 100", "--rate 500")
         subprocess.run(command.split(), cwd=PROJECT_ROOT, check=True, timeout=60)
         shown = read_until(demo, "3,1")  # 2,178 predictions came before, these are 950 more
+        found = re.search(r"its page, while it runs: http://(127\.0\.0\.1:\d+)/", output)
+        assert found is not None
+        now = read_event(found[1])
+        sample = re.search(r"(\d{4}-[A-Z]{5})  0\.\d{6}", output)
+        assert sample is not None
+        answer = find_answer(found[1], sample[1])
         demo.send_signal(signal.SIGINT)
         rest, _ = demo.communicate(timeout=60)
 
     assert re.search(r"3,1\d\d predictions, \d+ dead letters", shown)
+    assert now["state"]["state"] == "running"
+    assert now["records"] >= 3_100
+    assert sum(row["count"] for row in now["dead_letters"]) >= 22
+    assert now["dead_letters"][0]["newest"]
+    assert now["model"]["scored_by"] == "churn@1/onnx"
+    assert now["processes"].keys() == {"driver", "jvm", "workers"}
+    assert answer["words"] == "Found."
+    assert f'"customerID": "{sample[1]}"' in answer["messages"][0]["text"]
     assert demo.returncode == 0
     assert "done" in rest
     assert list_leftovers(broker, tmp_path) == []
