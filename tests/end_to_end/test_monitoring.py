@@ -83,7 +83,6 @@ def test_a_real_job_is_watched_by_a_real_prometheus(deployment: Deployment, tmp_
         def await_alert(name: str) -> None:
             wait_until(lambda: name in prometheus.find_firing())
 
-        await_alert("ScoringNotReady")  # a start takes longer than three seconds
         wait_until(lambda: bool(prometheus.query("scoring_ready == 1")))
         wait_until(lambda: not prometheus.find_firing())
 
