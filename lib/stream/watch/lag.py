@@ -73,6 +73,8 @@ class OldestRecords:
                 "isolation.level": "read_uncommitted",
                 "auto.offset.reset": "earliest",
                 "fetch.message.max.bytes": _FETCH_BYTES,
+                # Nothing is fetched beyond the first records.
+                "queued.min.messages": 1,
                 "queued.max.messages.kbytes": 1024,
                 "fetch.wait.max.ms": 50,
             }
@@ -108,6 +110,5 @@ class OldestRecords:
                 kind, time_ms = message.timestamp()
                 if kind != TIMESTAMP_NOT_AVAILABLE:
                     found[partition] = time_ms / 1_000
-                self._consumer.pause([TopicPartition(self._topic, partition)])
         self._consumer.unassign()
         return found
