@@ -22,7 +22,7 @@ from lib.log_lines import (
 )
 from lib.settings.base import JobSettings
 from lib.settings.load import Settings, load_settings
-from lib.setup.log.form import adopt_log_format, is_json
+from lib.setup.log.form import adopt_log_format, is_json, keep_log_format
 
 _TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 #: The logger of the lines about a start, which are told without --verbose too.
@@ -51,6 +51,7 @@ def run_job(
     except SettingsError as error:
         report_error(error)
         return find_exit_code(error)
+    keep_log_format(settings.log_format)
     configure_logging(settings)
     return run_command(lambda: work(settings), verbose=settings.verbose)
 

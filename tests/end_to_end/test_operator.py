@@ -249,7 +249,7 @@ def test_ten_situations_are_on_the_page_in_the_metrics_and_among_the_alerts(
                 start_job(rival, output=log) as other,
             ):
                 desk.await_metric("scoring_fenced_total == 1")
-                desk.await_page("#events", "fenced")
+                desk.await_page("#events", "Fenced")
                 desk.await_alert("ScoringFenced")
                 job.wait(WAIT_S)
                 assert wait_until(lambda: read_account(deployment, sent).faults == {}, WAIT_S)

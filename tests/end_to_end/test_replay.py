@@ -343,6 +343,7 @@ def test_predictions_are_typed_and_say_where_they_come_from(
         ("processed_ts", "string"),
         ("model_version", "string"),
         ("key", "binary"),
+        ("headers", "array<struct<key:string,value:binary>>"),
         ("source_topic", "string"),
         ("source_partition", "int"),
         ("source_offset", "bigint"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,11 @@ def test_the_flag_wins_for_the_processes_that_are_started_too(
     assert load_settings(ConsumeSettings, [], {}).log_format == "text"
     with pytest.raises(SettingsError, match="--log-format"):
         load_settings(ConsumeSettings, [])
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_left_to_the_job_which_can_read_it_only_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "config.toml"
+    os.mkfifo(pipe)  # nobody writes into it, so whoever opens it waits for ever
+
+    assert find_log_format(["--config", str(pipe)], {}) == "text"

@@ -49,6 +49,12 @@ def adopt_log_format(arguments: Sequence[str]) -> None:
         os.environ[LOG_FORMAT] = found
 
 
+def keep_log_format(found: str) -> None:
+    """Give this process the form that its settings have, whatever was found before."""
+    if found == JSON:
+        os.environ[LOG_FORMAT] = found
+
+
 def is_json() -> bool:
     """Tell whether this process writes its log as JSON."""
     return os.environ.get(LOG_FORMAT) == JSON
@@ -66,7 +72,8 @@ def _find_flag(arguments: Sequence[str], flag: str) -> str | None:
 
 
 def _read_file(path: str | None, folder: Path) -> object:
-    if not path:
+    # A pipe can be read only once, by the job.
+    if not path or not (folder / path).is_file():
         return None
     try:
         return tomllib.loads((folder / path).read_text(encoding="utf-8")).get("log_format")
