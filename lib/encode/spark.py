@@ -77,8 +77,7 @@ def tally_exprs(settings: MessageSettings, is_prediction: Column) -> Iterator[Co
     no_probability = F.lit(spell_rejection(NO_PROBABILITY, ""))
     reason = F.when(F.size("violations") == 0, no_probability).otherwise(rejection)
     yield F.when(is_prediction, label_expr(settings)).otherwise(reason).alias(OUTCOME)
-    is_time = F.unix_micros("source_timestamp").between(0, LAST_MICROSECOND)
-    yield F.when(is_time, F.unix_millis("source_timestamp")).alias(RECORD_TIME)
+    yield F.unix_millis(kafka_time_expr()).alias(RECORD_TIME)
     time = settings.contract.event_time
     event_time = F.lit(None).cast("timestamp")
     if time is not None:
@@ -101,8 +100,7 @@ def label_expr(settings: MessageSettings) -> Column:
 def prediction_expr(settings: MessageSettings) -> Column:
     """Build a JSON string of the fields in :mod:`lib.record.prediction`."""
     contract = settings.contract
-    is_time = F.unix_micros("source_timestamp").between(0, LAST_MICROSECOND)
-    kafka_time = F.when(is_time, iso_utc_expr("source_timestamp"))
+    kafka_time = iso_utc_expr(kafka_time_expr())
     time = contract.event_time
     parts = {
         Part.IDENTIFIER: F.col(quote(contract.identifier.name)),
@@ -124,6 +122,12 @@ def prediction_expr(settings: MessageSettings) -> Column:
     # They are JSON already, and come last.
     start = F.lit(f',"{FIXED_NAMES[Part.REASONS]}":')
     return F.concat(F.rtrim(text, F.lit("}")), start, reasons_expr(reasons, contract), F.lit("}"))
+
+
+def kafka_time_expr() -> Column:
+    """Build the timestamp of the record by Kafka; null for one that is no time."""
+    is_time = F.unix_micros("source_timestamp").between(0, LAST_MICROSECOND)
+    return F.when(is_time, F.col("source_timestamp"))
 
 
 def iso_utc_expr(timestamp: Column | str) -> Column:

@@ -227,19 +227,12 @@ def _judge_predictions(source: TopicFacts, predictions: TopicFacts) -> list[Find
     largest, room = source.max_message_bytes, predictions.max_message_bytes
     if largest is None or room is None:
         return []
-    check = f"topic {predictions.name}: max.message.bytes"
+    why = (
+        f"topic {source.name} takes {largest}: a prediction has the record's key and the headers of"
+        " its trace, and one that does not fit stops the job"
+    )
     expected = f"at least {largest}, as topic {source.name} has"
-    if room >= largest:
-        return [Finding.ok(check, room, expected)]
-    return [
-        Finding(
-            *(Severity.NOTE, check, str(room), expected),
-            f"topic {predictions.name}: max.message.bytes is {room}, but topic {source.name} takes"
-            f" {largest}: a prediction has the record's key and the headers of its trace, and one"
-            " that does not fit stops the job",
-            _alter(predictions, "max.message.bytes", largest),
-        )
-    ]
+    return [_judge_room(predictions, room, largest, expected, Severity.NOTE, why)]
 
 
 def _judge_size(source: TopicFacts, dead_letters: TopicFacts, is_envelope: bool) -> list[Finding]:
@@ -248,19 +241,25 @@ def _judge_size(source: TopicFacts, dead_letters: TopicFacts, is_envelope: bool)
         return []
     # Bytes that are no UTF-8 are base64 in the envelope: four characters for three bytes.
     needed = (-(-largest // 3) * 4 if is_envelope else largest) + HEADERS_ROOM_BYTES
-    check = f"topic {dead_letters.name}: max.message.bytes"
+    why = (
+        f"a dead letter of topic {source.name} can have {needed} ({source.name} takes {largest}):"
+        " one that does not fit stops the job"
+    )
     expected = f"at least {needed}, for a dead letter of a record of {largest} bytes"
+    return [_judge_room(dead_letters, room, needed, expected, Severity.WARNING, why)]
+
+
+def _judge_room(
+    topic: TopicFacts, room: int, needed: int, expected: str, severity: Severity, why: str
+) -> Finding:
+    """Judge whether a topic takes messages of a size."""
+    check = f"topic {topic.name}: max.message.bytes"
     if room >= needed:
-        return [Finding.ok(check, room, expected)]
-    return [
-        Finding(
-            *(Severity.WARNING, check, str(room), expected),
-            f"topic {dead_letters.name}: max.message.bytes is {room}, but a dead letter of topic"
-            f" {source.name} can have {needed} ({source.name} takes {largest}): one that does not"
-            " fit stops the job",
-            _alter(dead_letters, "max.message.bytes", needed),
-        )
-    ]
+        return Finding.ok(check, room, expected)
+    problem = f"{check} is {room}, but {why}"
+    return Finding(
+        severity, check, str(room), expected, problem, _alter(topic, "max.message.bytes", needed)
+    )
 
 
 def _spell_hours(seconds: float) -> str:

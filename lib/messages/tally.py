@@ -91,6 +91,11 @@ class Tally:
     event_waits: Waits = field(default_factory=Waits)
     newest: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
 
+    @property
+    def messages(self) -> int:
+        """The number of messages."""
+        return sum(sum(counts.values()) for counts in self.outcomes.values())
+
     def add(self, other: Tally) -> Tally:
         """Return both together."""
         outcomes = {topic: Counter(counts) for topic, counts in self.outcomes.items()}

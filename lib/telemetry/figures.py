@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from lib.messages.tally import Tally, Waits
+from lib.messages.tally import Tally
 from lib.telemetry.progress import BatchProgress, read_offsets
 
 #: The upper bounds of the classes of a batch's durations, in seconds.
@@ -265,8 +265,3 @@ class Figures:
     def count_outcomes(self, topic: str) -> Mapping[str, int]:
         """Return outcome → number of messages that this process has committed to a topic."""
         return dict(self.tally.outcomes.get(topic, {}))
-
-    @property
-    def record_waits(self) -> Waits:
-        """The times from the record's timestamp to the commit."""
-        return self.tally.record_waits

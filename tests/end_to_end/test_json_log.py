@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from lib.kafka.topics import create_topics
 from lib.log_lines import KEYS
 from lib.tools.broker import EmbeddedBroker
 from tests.end_to_end.jobs import Deployment, run_job, start_job
+from tests.support.process import find_workers
 from tests.support.topics import build_customers, produce, read_topic, take_account
 from tests.support.waiting import wait_until
 
@@ -31,17 +31,6 @@ def read_lines(text: str) -> list[dict[str, Any]]:
         assert line["level"] in LEVELS, line
         time.strptime(line["time"], "%Y-%m-%dT%H:%M:%S.%fZ")
     return found
-
-
-def find_workers(job: int) -> list[psutil.Process]:
-    """Find the Python workers of a job, which PySpark's daemon has forked."""
-    family = []
-    for process in psutil.Process(job).children(recursive=True):
-        with suppress(psutil.Error):  # the process may end just now
-            if "pyspark.daemon" in process.cmdline():
-                family.append(process)
-    daemons = {it.pid for it in family}
-    return [it for it in family if it.ppid() in daemons]
 
 
 def test_a_run_with_a_killed_worker_an_outage_and_a_stop_prints_json_alone(
@@ -69,7 +58,7 @@ def test_a_run_with_a_killed_worker_an_outage_and_a_stop_prints_json_alone(
         ) as process,
     ):
         wait_until(lambda: is_told('"batch": 0'))
-        workers = find_workers(process.pid)
+        workers = find_workers(psutil.Process(process.pid))
         for worker in workers:
             worker.suspend()
         produce(servers, "in", records[50:100])

@@ -28,6 +28,7 @@ from lib.tools.broker import EmbeddedBroker
 from lib.tools.broker.ports import pick_free_ports
 from lib.waiting import wait_until
 from tests.end_to_end.jobs import Deployment, read_account, start_job
+from tests.support.process import find_workers
 from tests.support.prometheus import Prometheus, start_prometheus
 from tests.support.records import record
 from tests.support.stored_models import provide_store
@@ -119,16 +120,6 @@ def leave_only_an_old_spark_model(version: Path) -> None:
         del metadata["artefacts"][name]
     metadata["libraries"]["pyspark"] = "3.5.0"
     path.write_text(json.dumps(metadata))
-
-
-def find_workers(job: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Return the Python workers of a job, with the daemon that forks them."""
-    found = []
-    for process in psutil.Process(job.pid).children(recursive=True):
-        with suppress(psutil.Error):  # the process may end just now
-            if "pyspark.daemon" in process.cmdline():
-                found.append(process)
-    return found
 
 
 @pytest.fixture
@@ -256,7 +247,7 @@ def test_ten_situations_are_on_the_page_in_the_metrics_and_among_the_alerts(
             # 9. A hung worker.
             send(build_customers(10, seed=5))
             desk.await_metric("scoring_records_total >= 10")
-            for worker in find_workers(job):
+            for worker in find_workers(psutil.Process(job.pid), with_daemon=True):
                 worker.suspend()
             send(build_customers(10, seed=6))
             desk.await_page("#verdict", "no progress for")

@@ -36,6 +36,7 @@ from lib.telemetry.progress import BatchProgress, Totals
 from lib.tools.broker import EmbeddedBroker
 from tests.end_to_end.jobs import Deployment, read_account
 from tests.end_to_end.query import start_query
+from tests.support.process import find_workers
 from tests.support.topics import build_customers, produce, read_topic, take_account
 from tests.support.waiting import wait_until
 
@@ -202,7 +203,7 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
         """Stop the idle workers, then send them records; end when all records are answered."""
         try:
             wait_until(lambda: count_answers() == 30)
-            hung.extend(find_workers(with_daemon=with_daemon))
+            hung.extend(find_workers(psutil.Process(), with_daemon=with_daemon))
             for worker in hung:
                 worker.suspend()
             produce(deployment.bootstrap_servers, deployment.input_topic, records[30:])
@@ -227,17 +228,6 @@ def test_a_batch_whose_workers_hang_is_given_up_and_tried_again(
         r" \d of the \d tasks of stage \d+ run, on 127\.0\.0\.1:\d+",
         told,
     ), told
-
-
-def find_workers(*, with_daemon: bool) -> list[psutil.Process]:
-    """Return the Python workers of this process's Spark, which pyspark's daemon has forked."""
-    family = []
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):  # the process may end just now
-            if "pyspark.daemon" in process.cmdline():
-                family.append(process)
-    parents = {it.pid for it in family}
-    return [it for it in family if with_daemon or it.ppid() in parents]
 
 
 def test_an_outage_of_the_brokers_costs_no_restart_and_is_told(

@@ -63,7 +63,7 @@ class UseWatch(Background):
             self._figures.processes = processes
             self._figures.heap = heap
             self._figures.outage_s = self._find_outage_s()
-            self._figures.client_errors.update(FAILED_ATTEMPTS - self._figures.client_errors)
+            self._figures.client_errors = FAILED_ATTEMPTS.copy()
             self._figures.offsets_expire_s = expire_s
 
     def _find_expiry_s(self) -> float | None:

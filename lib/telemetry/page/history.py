@@ -87,9 +87,9 @@ def take_sample(figures: Figures, at_s: float, tick_s: float) -> Sample:
         return Sample(
             at_s=at_s,
             tick_s=tick_s,
-            records=sum(sum(counts.values()) for counts in figures.tally.outcomes.values()),
+            records=figures.tally.messages,
             dead_letters=dead_letters,
-            waits=figures.record_waits.counts,
+            waits=figures.tally.record_waits.counts,
             lag_records=sum(known_lags) if known_lags else None,
             lag_s=max((age for age in ages if age is not None), default=None),
             memory_bytes=sum(use.memory_bytes for use in uses) if uses else None,

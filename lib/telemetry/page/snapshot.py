@@ -66,7 +66,6 @@ def take_snapshot(
     findings = judge(figures, job, history, now_s)
     newest = history.newest
     with figures.reading():
-        outcomes = figures.tally.outcomes
         model = figures.model
         return {
             "at_s": now_s,
@@ -74,12 +73,14 @@ def take_snapshot(
             "program": asdict(figures.program),
             "findings": [asdict(finding) for finding in findings],
             "state": asdict(status),
-            "records": sum(sum(counts.values()) for counts in outcomes.values()),
+            "records": figures.tally.messages,
             "labels": dict(figures.count_outcomes(figures.output_topic)),
             "dead_letters": _list_dead_letters(figures),
             "replayed": figures.replayed,
             "latency": {
-                f"p{share:g}_s": find_percentile(figures.record_waits.counts, BOUNDS_S, share / 100)
+                f"p{share:g}_s": find_percentile(
+                    figures.tally.record_waits.counts, BOUNDS_S, share / 100
+                )
                 for share in (50, 95, 99)
             },
             "committed_s": figures.committed_s,

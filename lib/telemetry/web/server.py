@@ -5,10 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import threading
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,13 +13,14 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from lib.address import Address
+from lib.background import Background
 from lib.errors import SettingsError
 
 # Connections that are still open at the end, such as streams of events, are closed after this time.
 _CLOSING_S = 1
 
 
-class WebServer:
+class WebServer(Background):
     """Serves routes for as long as a ``with`` block lasts.
 
     It listens from the moment it is made, so that an address that is taken ends the job at once.
@@ -49,6 +47,7 @@ class WebServer:
     ) -> None:
         self._socket = _listen(setting, address)
         self.address = Address(address.host, int(self._socket.getsockname()[1]))
+        super().__init__(f"web {self.address}", patience_s=_CLOSING_S + 1)
         config = uvicorn.Config(
             Starlette(routes=list(routes), middleware=list(middleware)),
             log_config=None,
@@ -59,23 +58,15 @@ class WebServer:
             timeout_graceful_shutdown=_CLOSING_S,
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._socket],), name=f"web {self.address}", daemon=True
-        )
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """Close all connections and the port."""
         self._server.should_exit = True
-        self._thread.join(_CLOSING_S + 1)
+        super().stop()
         self._socket.close()
+
+    def _run(self) -> None:
+        self._server.run([self._socket])
 
 
 def _listen(setting: str, address: Address) -> socket.socket:
