@@ -228,8 +228,8 @@ def _judge_predictions(source: TopicFacts, predictions: TopicFacts) -> list[Find
     if largest is None or room is None:
         return []
     why = (
-        f"topic {source.name} takes {largest}: a prediction has the record's key and the headers of"
-        " its trace, and one that does not fit stops the job"
+        f", but topic {source.name} takes {largest}: a prediction has the record's key and the"
+        " headers of its trace, and one that does not fit stops the job"
     )
     expected = f"at least {largest}, as topic {source.name} has"
     return [_judge_room(predictions, room, largest, expected, Severity.NOTE, why)]
@@ -242,8 +242,8 @@ def _judge_size(source: TopicFacts, dead_letters: TopicFacts, is_envelope: bool)
     # Bytes that are no UTF-8 are base64 in the envelope: four characters for three bytes.
     needed = (-(-largest // 3) * 4 if is_envelope else largest) + HEADERS_ROOM_BYTES
     why = (
-        f"a dead letter of topic {source.name} can have {needed} ({source.name} takes {largest}):"
-        " one that does not fit stops the job"
+        f", but a dead letter of topic {source.name} can have {needed} ({source.name} takes"
+        f" {largest}): one that does not fit stops the job"
     )
     expected = f"at least {needed}, for a dead letter of a record of {largest} bytes"
     return [_judge_room(dead_letters, room, needed, expected, Severity.WARNING, why)]
@@ -252,11 +252,11 @@ def _judge_size(source: TopicFacts, dead_letters: TopicFacts, is_envelope: bool)
 def _judge_room(
     topic: TopicFacts, room: int, needed: int, expected: str, severity: Severity, why: str
 ) -> Finding:
-    """Judge whether a topic takes messages of a size."""
+    """Judge whether a topic takes messages of a size; ``why`` goes on after the limit's value."""
     check = f"topic {topic.name}: max.message.bytes"
     if room >= needed:
         return Finding.ok(check, room, expected)
-    problem = f"{check} is {room}, but {why}"
+    problem = f"topic {topic.name}: max.message.bytes is {room}{why}"
     return Finding(
         severity, check, str(room), expected, problem, _alter(topic, "max.message.bytes", needed)
     )

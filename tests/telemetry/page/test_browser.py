@@ -209,8 +209,8 @@ def test_the_keyboard_reaches_everything_and_the_theme_stays(browser: Browser) -
         page.keyboard.press("Enter")
 
         rows = page.locator(".chart").first.locator("tbody tr")
-        assert rows.count() >= 15
-        assert rows.nth(5).locator("td").first.inner_text() == "100"
+        expect(rows.nth(14)).to_be_visible(timeout=WAIT_MS)
+        expect(rows.nth(5).locator("td").first).to_have_text("100", timeout=WAIT_MS)
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 18, 23)"
         page.reload()
         expect(page.get_by_label("Theme")).to_have_value("dark")
