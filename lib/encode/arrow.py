@@ -26,7 +26,7 @@ from lib.messages.effects import Reasons
 from lib.messages.framing import find_framing
 from lib.messages.header_names import is_ours
 from lib.messages.header_text import Header, parse_chosen, parse_headers
-from lib.messages.tally import NO_PROBABILITY, spell_rejection
+from lib.messages.tally import NO_PROBABILITY, spell_prediction, spell_rejection
 from lib.record.contract import Contract
 from lib.record.prediction import (
     LAST_MICROSECOND,
@@ -99,7 +99,8 @@ def encode_batch(
     if not output.is_counted:
         return pa.RecordBatch.from_arrays(columns, schema=MESSAGE_SCHEMA)
     labels = settings.contract.positive_label, settings.contract.negative_label
-    outcomes = _choose(probabilities, settings, *labels)
+    spelled = (spell_prediction(settings.model_version, label) for label in labels)
+    outcomes = _choose(probabilities, settings, *spelled)
     event_times = _read_times(decoded.event_times)
     if failed:
         rejections = [_name_rejection(decoded.violations.get(position, ())) for position in failed]

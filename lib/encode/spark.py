@@ -19,7 +19,7 @@ from lib.messages.dead_letter import (
 )
 from lib.messages.framing import HEAD_BYTES, list_framings
 from lib.messages.header_names import CONNECT_PREFIX, SCORING_PREFIX
-from lib.messages.tally import NO_PROBABILITY, spell_rejection
+from lib.messages.tally import NO_PROBABILITY, spell_prediction, spell_rejection
 from lib.record.checks import anchor
 from lib.record.contract import Contract
 from lib.record.prediction import FIXED_NAMES, LAST_MICROSECOND, MILLION, Part, list_fields
@@ -76,7 +76,11 @@ def tally_exprs(settings: MessageSettings, is_prediction: Column) -> Iterator[Co
     rejection = F.concat_ws(":", first.getField("rule"), first.getField("field"))
     no_probability = F.lit(spell_rejection(NO_PROBABILITY, ""))
     reason = F.when(F.size("violations") == 0, no_probability).otherwise(rejection)
-    yield F.when(is_prediction, label_expr(settings)).otherwise(reason).alias(OUTCOME)
+    labels = settings.contract.positive_label, settings.contract.negative_label
+    prediction = choice_expr(
+        settings, *(spell_prediction(settings.model_version, label) for label in labels)
+    )
+    yield F.when(is_prediction, prediction).otherwise(reason).alias(OUTCOME)
     yield F.unix_millis(kafka_time_expr()).alias(RECORD_TIME)
     time = settings.contract.event_time
     event_time = F.lit(None).cast("timestamp")
@@ -93,8 +97,12 @@ def millionths_expr() -> Column:
 def label_expr(settings: MessageSettings) -> Column:
     """Build the label that the rounded probability stands for."""
     contract = settings.contract
-    is_positive = millionths_expr() >= settings.threshold
-    return F.when(is_positive, contract.positive_label).otherwise(contract.negative_label)
+    return choice_expr(settings, contract.positive_label, contract.negative_label)
+
+
+def choice_expr(settings: MessageSettings, positive: str, negative: str) -> Column:
+    """Build one of two texts, by the label that the rounded probability stands for."""
+    return F.when(millionths_expr() >= settings.threshold, positive).otherwise(negative)
 
 
 def prediction_expr(settings: MessageSettings) -> Column:

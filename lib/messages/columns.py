@@ -45,9 +45,9 @@ COLUMN_TYPES = {
 }
 
 #: Three more columns of messages that are counted; see :mod:`lib.messages.tally`. The outcome is a
-#: text by which the messages of one topic are counted: the label of a prediction, or the rule and
-#: the field of a dead letter. The times are milliseconds since 1970, or null: the record's time by
-#: Kafka, and the event time in the record.
+#: text by which the messages of one topic are counted: the model and the label of a prediction, or
+#: the rule and the field of a dead letter. The times are milliseconds since 1970, or null: the
+#: record's time by Kafka, and the event time in the record.
 TALLY_SCHEMA = pa.schema(
     [("outcome", pa.string()), ("record_time_ms", pa.int64()), ("event_time_ms", pa.int64())]
 )

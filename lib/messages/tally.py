@@ -30,6 +30,17 @@ _BOUNDS_MS = np.array(BOUNDS_S) * 1_000
 NO_PROBABILITY = "no_probability"
 
 
+def spell_prediction(model: str, label: str) -> str:
+    """Spell the outcome of a prediction; the names of models hold no tab."""
+    return f"{model}\t{label}"
+
+
+def read_prediction(outcome: str) -> tuple[str, str]:
+    """Read the model and the label from the outcome of a prediction."""
+    model, _, label = outcome.partition("\t")
+    return model, label
+
+
 def spell_rejection(rule: str, field_name: str) -> str:
     """Spell the outcome of a dead letter; the names of rules hold no colon."""
     return f"{rule}:{field_name}"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from lib.messages.tally import Tally
+from lib.messages.tally import Tally, read_prediction
 from lib.telemetry.progress import BatchProgress, read_offsets
 
 #: The upper bounds of the classes of a batch's durations, in seconds.
@@ -261,6 +261,11 @@ class Figures:
                 stable = max(stable, answered or 0)
                 end = max(end, stable)
                 self.lag[partition] = PartitionLag(answered, stable, end, oldest_s.get(partition))
+
+    def count_predictions(self) -> Mapping[tuple[str, str], int]:
+        """Return (model, label) → number of committed predictions."""
+        outcomes = self.count_outcomes(self.output_topic)
+        return {read_prediction(outcome): count for outcome, count in outcomes.items()}
 
     def count_outcomes(self, topic: str) -> Mapping[str, int]:
         """Return outcome → number of messages that this process has committed to a topic."""

@@ -91,9 +91,7 @@ def _records(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], V
 
 
 def _predictions(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:
-    model = "" if figures.model is None else figures.model.scored_by
-    for label, count in figures.count_outcomes(figures.output_topic).items():
-        yield (model, label), count
+    yield from figures.count_predictions().items()
 
 
 def _dead_letters(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:

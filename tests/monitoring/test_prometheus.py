@@ -96,7 +96,7 @@ class Process:
             now_ms = time.time() * 1_000
             waits = Waits.measure(np.full(100, now_ms - self.wait_s * 1_000, np.int64), now_ms)
             outcomes = {
-                "out": {"Yes": 40, "No": 60 - self.rejected},
+                "out": {"m@1/onnx\tYes": 40, "m@1/onnx\tNo": 60 - self.rejected},
                 "dead": {"missing:age": self.rejected} if self.rejected else {},
             }
             self._end += 100

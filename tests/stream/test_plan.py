@@ -367,7 +367,7 @@ def test_a_counted_message_says_its_outcome_and_the_times_of_its_record(run: Run
     rows = run(values, is_counted=True, kafka_micros=[1_767_323_045_678_999, -1, *[None] * 5])
 
     assert [row["outcome"] for row in rows] == [
-        *("Yes", "No", "No", "no_probability:"),
+        *("formula@1/sql\tYes", "formula@1/sql\tNo", "formula@1/sql\tNo", "no_probability:"),
         *("not_allowed:Contract", "not_json:", "null_value:"),
     ]
     assert [row["record_time_ms"] for row in rows] == [1_767_323_045_678, *[None] * 6]

@@ -20,7 +20,7 @@ _UNITS = ("_seconds", "_bytes", "_records", "_messages", "_offset", "_info", "_t
 def fill() -> Figures:
     waits = Waits.measure(np.array([0, 950, 970], np.int64), 1_000.0)
     outcomes = {
-        "out": {"Yes": 2, "No": 5},
+        "out": {"m@3/onnx\tYes": 2, "m@3/onnx\tNo": 5},
         "dead": {"missing:tenure": 1, "not_json:": 2, "no_probability:": 3},
     }
     return Figures(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -74,7 +75,7 @@ def take_snapshot(
             "findings": [asdict(finding) for finding in findings],
             "state": asdict(status),
             "records": figures.tally.messages,
-            "labels": dict(figures.count_outcomes(figures.output_topic)),
+            "labels": _count_labels(figures),
             "dead_letters": _list_dead_letters(figures),
             "replayed": figures.replayed,
             "latency": {
@@ -98,6 +99,14 @@ def take_snapshot(
             "events": [asdict(event) for event in reversed(job.events)],
             "point": None if newest is None else asdict(newest),
         }
+
+
+def _count_labels(figures: Figures) -> dict[str, int]:
+    """Count the predictions of each label, whichever model has made them."""
+    counts: Counter[str] = Counter()
+    for (_, label), count in figures.count_predictions().items():
+        counts[label] += count
+    return dict(counts)
 
 
 def _list_dead_letters(figures: Figures) -> list[dict[str, Any]]:

@@ -68,7 +68,12 @@ def add_records(figures: Figures, predictions: int, letters: int) -> None:
     counts = [0] * (len(BOUNDS_S) + 1)
     counts[BOUNDS_S.index(0.25)] = predictions + letters
     waits = Waits(tuple(counts), 0.2 * (predictions + letters))
-    outcomes = {OUT: {"Yes": predictions // 3, "No": predictions - predictions // 3}}
+    outcomes = {
+        OUT: {
+            "m@3/onnx\tYes": predictions // 3,
+            "m@3/onnx\tNo": predictions - predictions // 3,
+        }
+    }
     newest = {}
     if letters:
         outcomes[DEAD] = {"missing:tenure": letters}

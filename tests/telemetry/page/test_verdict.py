@@ -178,7 +178,7 @@ def test_answers_to_old_records_are_late() -> None:
     history.add(take_sample(figures, NOW_S, 0.0))
     counts = [0] * (len(BOUNDS_S) + 1)
     counts[BOUNDS_S.index(300.0)] = 100
-    figures.add_tally(Tally({OUT: {"Yes": 100}}, Waits(tuple(counts), 20_000.0)), 0)
+    figures.add_tally(Tally({OUT: {"m@3/onnx\tYes": 100}}, Waits(tuple(counts), 20_000.0)), 0)
     history.add(take_sample(figures, NOW_S + 2, 2.0))
 
     [first, *_] = judge(figures, build_running(), history, NOW_S + 2)

@@ -70,7 +70,10 @@ class Example:
         if records:
             self.figures.add_tally(
                 Tally(
-                    {OUT: {"No": records - yes, "Yes": yes}, DEAD: letters},
+                    {
+                        OUT: {"churn@3/onnx\tNo": records - yes, "churn@3/onnx\tYes": yes},
+                        DEAD: letters,
+                    },
                     Waits(tuple(counts), records * 0.2),
                     newest={DEAD: places},
                 ),
