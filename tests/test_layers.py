@@ -15,6 +15,7 @@ from tests.support.process import run_python
 FOLDERS = (
     "lib",
     "record",
+    "drift",
     "messages",
     "setup",
     "spark",
@@ -51,7 +52,7 @@ FOLDERS = (
     "tools",
 )
 # These folders import neither Spark nor Kafka's client.
-PURE_FOLDERS = {"lib", "record", "messages", "exactly_once.offsets", "store", "settings"}
+PURE_FOLDERS = {"lib", "record", "drift", "messages", "exactly_once.offsets", "store", "settings"}
 NOT_PURE = {"pyspark", "confluent_kafka", "py4j"}
 MAX_MODULES = 12
 

@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.decode.engines.arrow import DecodedBatch
+from lib.encode.bins import bin_batch
 from lib.encode.reasons import ReasonWriter
 from lib.messages import dead_letter as messages
-from lib.messages.columns import COUNTED_SCHEMA, HEADERS_ARROW, MESSAGE_SCHEMA
+from lib.messages.columns import BINNED_SCHEMA, COUNTED_SCHEMA, HEADERS_ARROW, MESSAGE_SCHEMA
 from lib.messages.dead_letter import STAGE_OF, DeadLetterFormat, ErrorType, MessageSettings
 from lib.messages.effects import Reasons
 from lib.messages.framing import find_framing
@@ -64,8 +65,8 @@ def encode_batch(
             that shall say it.
 
     Returns:
-        The messages: [n_rows] of :data:`MESSAGE_SCHEMA`, or of :data:`COUNTED_SCHEMA` if the
-        settings say that they are counted.
+        The messages: [n_rows] of :data:`MESSAGE_SCHEMA`, or of :data:`COUNTED_SCHEMA` or
+        :data:`BINNED_SCHEMA` if the settings say that they are counted or put into bins.
     """
     is_scored = (probabilities >= 0) & (probabilities <= 1)
     rank = np.full(records.num_rows, -1, dtype=np.int64)
@@ -108,7 +109,11 @@ def encode_batch(
         no_times = pa.nulls(len(failed), pa.int64())
         event_times = pa.concat_arrays([event_times, no_times]).take(pa.array(place))
     columns += [outcomes, _read_record_times(records), event_times]
-    return pa.RecordBatch.from_arrays(columns, schema=COUNTED_SCHEMA)
+    if output.binning is None:
+        return pa.RecordBatch.from_arrays(columns, schema=COUNTED_SCHEMA)
+    model = settings.model_version
+    columns.append(bin_batch(records, decoded, probabilities, rank, output.binning, model))
+    return pa.RecordBatch.from_arrays(columns, schema=BINNED_SCHEMA)
 
 
 def _list_headers(headers: Mapping[int, list[Header]], count: int) -> pa.Array:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lib.messages.columns import EVENT_TIME, OUTCOME, RECORD_TIME
+from lib.messages.bins import count_bins
+from lib.messages.columns import BINS, EVENT_TIME, OUTCOME, RECORD_TIME
 from lib.messages.dead_letter import HEADER_CLASS, DeadLetterFormat, ErrorType, OutputSettings
 from lib.messages.tally import BOUNDS_S, Tally, Waits
 
@@ -61,6 +64,9 @@ def observation_exprs(output: OutputSettings, *, failures: bool = False) -> Iter
         yield F.collect_list(F.when(is_dead, F.col(OUTCOME))).alias(_REJECTIONS)
         for column, name in _WAITS.items():
             yield waits_expr(F.col(column)).alias(name)
+        if output.binning is not None:
+            # An event of Spark is JSON, which holds no bytes.
+            yield F.collect_list(F.base64(BINS)).alias(BINS)
 
 
 def is_failure_expr(output: OutputSettings) -> Column:
@@ -94,7 +100,8 @@ def read_tally(observed: Mapping[str, Any], output: OutputSettings) -> Tally | N
         if observed[name]
     }
     record, event = (_read_waits(observed[name]) for name in _WAITS.values())
-    return Tally(outcomes, record, event)
+    bins = [base64.b64decode(text) for text in observed.get(BINS, ())]
+    return Tally(outcomes, record, event, bins=count_bins(pa.array(bins, pa.binary())))
 
 
 def _read_waits(numbers: list[int]) -> Waits:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from lib.encode.bins_expr import bins_expr
 from lib.encode.reasons_expr import reasons_expr
 from lib.messages import dead_letter as messages
-from lib.messages.columns import EVENT_TIME, HEADERS_TYPE, OUTCOME, RECORD_TIME
+from lib.messages.columns import BINS, EVENT_TIME, HEADERS_TYPE, OUTCOME, RECORD_TIME
 from lib.messages.dead_letter import (
     STAGE_OF,
     DeadLetterFormat,
@@ -39,7 +40,8 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
 
     Returns:
         The messages, with the columns of :data:`lib.messages.columns.MESSAGE_SCHEMA`, or of
-        ``COUNTED_SCHEMA`` if the settings say that they are counted.
+        ``COUNTED_SCHEMA`` or ``BINNED_SCHEMA`` if the settings say that they are counted or put
+        into bins.
     """
     output = settings.output
     is_scored = (F.size("violations") == 0) & F.coalesce(
@@ -58,6 +60,9 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
     value = F.when(is_prediction, prediction.cast("binary")).otherwise(dead_value)
     topic = F.when(is_prediction, output.output_topic).otherwise(output.dead_letter_topic)
     counts = list(tally_exprs(settings, is_prediction)) if output.is_counted else []
+    if output.is_counted and output.binning is not None:
+        bins = bins_expr(output.binning, settings.model_version, is_prediction)
+        counts.append(bins.alias(BINS))
     return rows.select(
         topic.alias("topic"),
         F.col("source_key").alias("key"),

@@ -111,9 +111,10 @@ class ExactlyOnceSink:
         spark: the Spark session.
         settings: the names, addresses, times and the commit strategy.
         on_report: a function that is called after each batch that was written; None for none. If
-            there is one, messages need the columns of ``lib.messages.columns.TALLY_COLUMNS`` too,
-            and the report's ``tally`` counts the answers of this run, each once however often
-            batches or tasks are repeated.
+            there is one, messages need ``counted_columns`` too, and the report's ``tally`` counts
+            the answers of this run, each once however often batches or tasks are repeated.
+        counted_columns: the columns by which they are counted; with
+            ``lib.messages.columns.BINS`` among them the tally has the counts by bin too.
 
     Example:
         sink = ExactlyOnceSink(spark, settings).start()
@@ -126,8 +127,10 @@ class ExactlyOnceSink:
         spark: SparkSession,
         settings: ExactlyOnceSettings,
         on_report: OnReport | None = None,
+        counted_columns: Sequence[str] = TALLY_COLUMNS,
     ) -> None:
         self._spark = spark
+        self._counted_columns = counted_columns
         self._settings = settings
         self._checkpoint = CheckpointReader(spark, settings.checkpoint, settings.source_topic)
         self._run_id = make_run_id()
@@ -289,7 +292,7 @@ class ExactlyOnceSink:
         self._map_in_arrow, self._remake, self._check = map_in_arrow, remake, check
         _check_columns(messages, REQUIRED_COLUMNS if map_in_arrow is None else SOURCE_POSITION)
         if map_in_arrow is None and self._on_report is not None:
-            _check_columns(messages, TALLY_COLUMNS)
+            _check_columns(messages, self._counted_columns)
         frame = self._select_columns(messages) if map_in_arrow is None else messages
         check_plan(frame, is_by_tasks=self._settings.commit == "executor")
         return (
@@ -314,6 +317,7 @@ class ExactlyOnceSink:
                 is_suspect=batch_id == self._suspect_batch,
                 map_in_arrow=self._map_in_arrow,
                 counted=self._counted,
+                counted_columns=self._counted_columns,
                 check=self._check,
             )
             batch = self._limit(batch)
@@ -360,9 +364,9 @@ class ExactlyOnceSink:
     def _select_columns(self, messages: DataFrame) -> DataFrame:
         """Select and cast the columns that are collected; missing headers become null."""
         present = messages.columns
-        names = COLLECTED_COLUMNS
+        names: tuple[str, ...] = COLLECTED_COLUMNS
         if self._on_report is not None:
-            names += TALLY_COLUMNS
+            names += tuple(self._counted_columns)
         return messages.select(
             *(
                 (F.col(name) if name in present else F.lit(None)).cast(ALL_TYPES[name]).alias(name)

@@ -55,13 +55,18 @@ OUTCOME, RECORD_TIME, EVENT_TIME = TALLY_COLUMNS = tuple(TALLY_SCHEMA.names)
 _TALLY_TYPES = {OUTCOME: "string", RECORD_TIME: "bigint", EVENT_TIME: "bigint"}
 COUNTED_SCHEMA = pa.schema([*MESSAGE_SCHEMA, *TALLY_SCHEMA])
 
+#: One more column where drift is counted: the key of a profile, then the bin of each feature and of
+#: the score, a byte each; null for a record that is not sampled. See :mod:`lib.drift.profile`.
+BINS = "bins"
+BINNED_SCHEMA = COUNTED_SCHEMA.append(pa.field(BINS, pa.binary()))
+
 # The columns that the exactly-once sink needs, which reads one source topic only.
 SOURCE_POSITION = ("source_partition", "source_offset")
 REQUIRED_COLUMNS = ("topic", "key", "value", *SOURCE_POSITION)
 OPTIONAL_COLUMN = "headers"
 COLLECTED_COLUMNS = (*REQUIRED_COLUMNS, OPTIONAL_COLUMN)
 #: The types of all columns that a message may have.
-ALL_TYPES = {**COLUMN_TYPES, **_TALLY_TYPES}
+ALL_TYPES = {**COLUMN_TYPES, **_TALLY_TYPES, BINS: "binary"}
 
 
 def describe_columns(names: Iterable[str]) -> str:
@@ -69,7 +74,5 @@ def describe_columns(names: Iterable[str]) -> str:
     return ", ".join(f"{name} {ALL_TYPES[name]}" for name in names)
 
 
-#: The columns of messages that are not counted, and of those that are.
-MESSAGE_TYPES, COUNTED_TYPES = (
-    describe_columns(schema.names) for schema in (MESSAGE_SCHEMA, COUNTED_SCHEMA)
-)
+#: The columns of messages that are not counted.
+MESSAGE_TYPES = describe_columns(MESSAGE_SCHEMA.names)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from lib.drift.profile import Binning
 from lib.errors import name_error
+from lib.messages.columns import BINNED_SCHEMA, COUNTED_SCHEMA, MESSAGE_SCHEMA
 from lib.messages.effects import Reasons
 from lib.messages.header_names import CONNECT_PREFIX, SCORING_PREFIX, TRACE_HEADERS, is_ours
 from lib.messages.header_text import Header
@@ -76,6 +78,8 @@ class OutputSettings:
         is_counted: whether messages have :data:`lib.messages.columns.TALLY_COLUMNS`.
         carried_headers: the names of the headers that predictions and envelopes take from their
             records. Dead letters of the other format keep all.
+        binning: the way in which records are put into bins, if they are counted; None where
+            messages have no column of bins.
     """
 
     output_topic: str
@@ -85,6 +89,14 @@ class OutputSettings:
     reasons: Reasons | None = None
     is_counted: bool = False
     carried_headers: tuple[str, ...] = TRACE_HEADERS
+    binning: Binning | None = None
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names of the columns of messages."""
+        if not self.is_counted:
+            return tuple(MESSAGE_SCHEMA.names)
+        return tuple((COUNTED_SCHEMA if self.binning is None else BINNED_SCHEMA).names)
 
 
 @dataclass(frozen=True)

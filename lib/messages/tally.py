@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lib.messages.columns import EVENT_TIME, OUTCOME, RECORD_TIME, SOURCE_POSITION
+from lib.messages.bins import BinCounts, add_bins, count_bins, read_bins
+from lib.messages.columns import BINS, EVENT_TIME, OUTCOME, RECORD_TIME, SOURCE_POSITION
 
 #: The upper bounds of the classes of waiting times, in seconds; one more class has no bound.
 BOUNDS_S = (
@@ -95,12 +96,14 @@ class Tally:
         event_waits: the times from the event time in the record to the commit, where it has one.
         newest: topic → outcome → (partition, offset) of a record that is among the newest with it;
             empty if no sink of ours has written the messages.
+        bins: the counts by bin of the sampled records; empty where drift is not counted.
     """
 
     outcomes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     record_waits: Waits = field(default_factory=Waits)
     event_waits: Waits = field(default_factory=Waits)
     newest: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    bins: BinCounts = field(default_factory=dict)
 
     @property
     def messages(self) -> int:
@@ -120,6 +123,7 @@ class Tally:
             self.record_waits.add(other.record_waits),
             self.event_waits.add(other.event_waits),
             newest,
+            add_bins(self.bins, other.bins),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -129,6 +133,7 @@ class Tally:
             "record": [list(self.record_waits.counts), self.record_waits.sum_s],
             "event": [list(self.event_waits.counts), self.event_waits.sum_s],
             "newest": {topic: dict(places) for topic, places in self.newest.items()},
+            "bins": dict(self.bins),
         }
 
     @classmethod
@@ -141,7 +146,7 @@ class Tally:
             topic: {outcome: (place[0], place[1]) for outcome, place in places.items()}
             for topic, places in value["newest"].items()
         }
-        return cls(value["outcomes"], record, event, newest)
+        return cls(value["outcomes"], record, event, newest, read_bins(value["bins"]))
 
 
 def count_messages(
@@ -151,7 +156,7 @@ def count_messages(
 
     Args:
         messages: the messages of a batch with the columns of
-            :data:`lib.messages.columns.COUNTED_SCHEMA`; None for none.
+            :data:`lib.messages.columns.COUNTED_SCHEMA`, or of ``BINNED_SCHEMA``; None for none.
         counted: partition → the offset below which the answers of all records are counted already,
             or were written by an earlier run; None if nothing is to be counted.
         now_s: the time of the commit, in seconds since 1970.
@@ -177,7 +182,8 @@ def count_messages(
         Waits.measure(messages[name].drop_null().to_numpy(), now_s * 1_000)
         for name in (RECORD_TIME, EVENT_TIME)
     )
-    return Tally(outcomes, record, event, newest)
+    bins = count_bins(messages[BINS]) if BINS in messages.column_names else {}
+    return Tally(outcomes, record, event, newest, bins)
 
 
 def _drop_counted(messages: pa.Table, counted: Mapping[int, int]) -> pa.Table:

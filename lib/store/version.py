@@ -12,6 +12,8 @@ from lib.store.metadata import METADATA_FILE, ModelMetadata, is_version_metadata
 CONTRACT_ARTEFACT = "contract.toml"
 #: The effect of each field on the score of a linear model.
 EFFECTS_ARTEFACT = "effects.json"
+#: The bins of the training data, from which drift is measured.
+PROFILE_ARTEFACT = "profile.json"
 
 
 @dataclass(frozen=True)

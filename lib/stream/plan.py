@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from lib.decode.engines.spark import decode_records
 from lib.decode.engines.workers import decode_in_workers, select_for_workers
 from lib.encode.spark import encode_messages
-from lib.messages.columns import COUNTED_TYPES, MESSAGE_TYPES
+from lib.messages.columns import describe_columns
 from lib.messages.dead_letter import MessageSettings, OutputSettings
 from lib.record.contract import Contract
 from lib.score.scorer import BatchScorer
@@ -53,9 +53,8 @@ class ScoringPlan:
         """Apply both parts; return the columns of ``lib.messages.columns.MESSAGE_SCHEMA``."""
         if self.map_in_arrow is None:
             return self.frame
-        is_counted = self.map_in_arrow.settings.output.is_counted
-        types = COUNTED_TYPES if is_counted else MESSAGE_TYPES
-        return self.frame.mapInArrow(self.map_in_arrow, types)
+        columns = self.map_in_arrow.settings.output.columns
+        return self.frame.mapInArrow(self.map_in_arrow, describe_columns(columns))
 
 
 def score_records(

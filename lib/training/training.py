@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
+from lib.drift.profile import build_profile
 from lib.errors import ModelError
 from lib.messages.effects import Effects
 from lib.record.contract import Contract
@@ -25,7 +26,7 @@ from lib.score.registry import BACKENDS
 from lib.spark.full_disk import naming_device, quiet_log
 from lib.spark.quoting import name_local_path
 from lib.store import ModelStore, ModelVersion, installed_libraries
-from lib.store.version import EFFECTS_ARTEFACT
+from lib.store.version import EFFECTS_ARTEFACT, PROFILE_ARTEFACT
 from lib.training import evaluation
 from lib.training.candidates import CANDIDATES, Candidate
 from lib.training.champion import compare_with_champion
@@ -152,9 +153,11 @@ def train(
             training=training,
         )
         pages = write_report(findings)
+        profile = build_profile(data.features, winner.probabilities, contract)
 
     def write_files(folder: Path) -> None:
         write_artefacts(fitted, folder)
+        (folder / PROFILE_ARTEFACT).write_text(profile.to_json(), encoding="utf-8")
         for file, content in pages.items():
             (folder / file).write_bytes(content)
 

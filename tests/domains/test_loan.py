@@ -62,7 +62,7 @@ def test_a_version_has_every_engine_and_carries_its_contract(store: Path) -> Non
     artefacts = {name.split("/")[0] for name in version.metadata.artefacts}
     assert artefacts == {
         *("contract.toml", "pipeline.joblib", "pipeline.onnx", "probability.sql", "spark_model"),
-        *("effects.json", "report.html", "report.md"),
+        *("effects.json", "profile.json", "report.html", "report.md"),
     }
     compiled = version.metadata.training["compiled"]
     assert all(facts["largest_difference"] <= 1e-6 for facts in compiled.values())

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from chispa import assert_df_equality
 
+from lib.drift.bins import BinKind, Bins
+from lib.drift.profile import SCORE, Binning, Profile
 from lib.messages.dead_letter import DeadLetter, DeadLetterFormat, ErrorType
 from lib.messages.framing import FRAMINGS
 from lib.messages.header_names import TRACE_HEADERS
@@ -101,14 +103,17 @@ def run(spark: SparkSession, request: pytest.FixtureRequest) -> Run:
         threshold: float = 0.5,
         kafka_micros: Sequence[int | None] | None = None,
         is_counted: bool = False,
+        profile: Profile | None = None,
     ) -> list[Any]:
         from pyspark.sql import functions as F
 
         names = (*TRACE_HEADERS, *carried)
+        binning = None if profile is None else Binning(1, "formula@1/sql", profile)
         output = OutputSettings(
             *("out", "dead", "query", dead_letter_format),
             is_counted=is_counted,
             carried_headers=names,
+            binning=binning,
         )
         records = build_records(spark, values, headers)
         if kafka_micros is not None:
@@ -375,6 +380,34 @@ def test_a_counted_message_says_its_outcome_and_the_times_of_its_record(run: Run
         *(1_767_323_045_500, 1_767_323_046_000, 1_767_323_045_123, None, None, None, None)
     ]
     assert [row["topic"] for row in rows] == [*["out"] * 3, *["dead"] * 4]
+
+
+def test_a_binned_message_says_in_which_bins_its_values_and_its_score_are(run: Run) -> None:
+    values = [
+        record(MonthlyCharges=600.0, tenure=0, Contract="Two year"),
+        record(MonthlyCharges=40.0, tenure=12, Contract="One year"),
+        record(MonthlyCharges=40.5, tenure=13),
+        record(tenure=99),
+        record(Contract="Weekly"),
+    ]
+    profile = Profile(
+        0,
+        (
+            Bins("Contract", BinKind.VALUE, values=("Two year", "One year")),
+            Bins("tenure", BinKind.NUMBER, (0.0, 12.0)),
+            Bins("MonthlyCharges", BinKind.NUMBER, (20.0, 40.0)),
+            Bins("gender", BinKind.LENGTH, (4.0, 5.0)),
+        ),
+        Bins(SCORE, BinKind.NUMBER, (0.1, 0.5)),
+    )
+
+    rows = run(values, is_counted=True, profile=profile)
+
+    key = profile.make_key("formula@1/sql")
+    assert [row["bins"] and bytes(row["bins"]) for row in rows] == [
+        *(key + bytes((0, 0, 2, 2, 2)), key + bytes((1, 1, 1, 2, 0))),
+        *(key + bytes((2, 2, 2, 2, 0)), None, None),
+    ]
 
 
 def test_every_record_gives_exactly_one_message(run: Run) -> None:

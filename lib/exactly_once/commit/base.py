@@ -40,6 +40,7 @@ class Batch:
             end of the run only; None if those with offsets in this batch are all.
         counted: partition → the offset below which this run has counted the answers; None if
             messages are not counted.
+        counted_columns: the columns by which messages are counted.
         check: a function that gets the messages before they are written, on the driver or in the
             tasks that write them; None for none.
     """
@@ -55,12 +56,14 @@ class Batch:
     is_repeated: bool = False
     read_partitions: int | None = None
     counted: Offsets | None = None
+    counted_columns: Sequence[str] = TALLY_COLUMNS
     check: Check | None = None
 
     @property
     def columns(self) -> Sequence[str]:
         """The columns of messages that are written or counted."""
-        return COLLECTED_COLUMNS if self.counted is None else (*COLLECTED_COLUMNS, *TALLY_COLUMNS)
+        counted = () if self.counted is None else self.counted_columns
+        return (*COLLECTED_COLUMNS, *counted)
 
     @property
     def records(self) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from lib.drift.profile import build_profile
 from lib.record.contract import Contract
 from lib.score.admission.artefacts import load_artefacts
 from lib.score.admission.probe import design_records, probe
@@ -18,6 +19,7 @@ from lib.score.base import ModelBackend
 from lib.score.registry import BACKENDS
 from lib.spark.local_session import build_local_session
 from lib.store import ModelStore, ModelVersion, Probed
+from lib.store.version import PROFILE_ARTEFACT
 from lib.tools.models.agreement import TOLERANCE, refuse_disagreement, refuse_unexpected, score_rows
 from lib.training.data import TrainingData
 from lib.training.evaluation import METRICS
@@ -75,6 +77,8 @@ class Admission:
     def measure(self, data: TrainingData) -> None:
         """Measure every backend on labelled rows, on which they have to agree too.
 
+        The version gets the profile of these rows, from which drift is measured.
+
         Raises:
             ModelMismatchError: two backends differ by more than 1e-6.
         """
@@ -86,6 +90,9 @@ class Admission:
                 metric: {"mean": float(compute(data.labels, found))}
                 for metric, compute in METRICS.items()
             }
+            if name == next(iter(self.backends)):
+                profile = build_profile(data.features, found, self.contract).to_json()
+                (self.folder / PROFILE_ARTEFACT).write_text(profile, encoding="utf-8")
         self.facts["measured_on"] = {**data.origin, "rows": data.rows}
 
     def save(

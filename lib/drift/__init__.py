@@ -1,0 +1,1 @@
+"""Compares what a model scores with what it was trained on, by bins of each feature. Pure."""
