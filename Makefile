@@ -91,7 +91,7 @@ types: setup ## Check types (mypy --strict)
 	@$(RUN) -m mypy
 
 .PHONY: bench
-bench: setup ## Measure the throughput of the job beside a hand-written loop
+bench: setup ## Measure the throughput of the job beside hand-written loops and a framework (40 minutes)
 	@$(RUN) benchmarks/throughput.py $(ARGS)
 
 .PHONY: bench-peers
@@ -99,7 +99,7 @@ bench-peers: setup ## Measure the job beside other tools, each in an environment
 	@$(RUN) -m benchmarks.peers $(ARGS)
 
 .PHONY: bench-latency
-bench-latency: setup ## Measure how long a record takes, in micro-batches and in real-time mode
+bench-latency: setup ## Measure how long a record takes, beside a hand-written loop and a framework, under three loads (an hour)
 	@$(RUN) benchmarks/latency.py $(ARGS)
 
 .PHONY: crash

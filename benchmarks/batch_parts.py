@@ -145,7 +145,7 @@ def measure(settings: BatchPartsSettings) -> int:
     for line in describe(parts):
         console.print(line)
     report = json.dumps({**conditions, "parts": asdict(parts)}, indent=2) + "\n"
-    write_report(settings.output, "batch-parts", started, report, console)
+    write_report(settings, "batch-parts", started, report, console)
     return 0
 
 

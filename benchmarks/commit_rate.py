@@ -20,9 +20,9 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.environment import describe_machine, describe_versions
+from benchmarks.tables import lay_out
 from benchmarks.topics import clean_up
 from benchmarks.trial import BenchmarkSettings, write_report
 from lib.exactly_once.transaction.settings import TransactionSettings
@@ -196,15 +196,16 @@ def measure(settings: CommitRateSettings) -> int:
             with console.status(str(case)):
                 rates.append(measure_case(broker.cluster, case, settings))
             console.print(_format(rates[-1]))
-    console.print(_build_table(rates))
+    print(_format_table(rates, console.width))
     report: dict[str, Any] = {
         "started": started.isoformat(timespec="seconds"),
+        "settings": settings.describe(),
         "machine": describe_machine(),
         "versions": versions,
         "rates": [asdict(rate) for rate in rates],
     }
     text = json.dumps(report, indent=2) + "\n"
-    write_report(settings.output, "commit-rate", started, text, console)
+    write_report(settings, "commit-rate", started, text, console)
     return 0
 
 
@@ -212,27 +213,18 @@ def _format(rate: Rate) -> str:
     return f"{rate.case}: {rate.messages_per_s:,.0f}/s"
 
 
-def _build_table(rates: Sequence[Rate]) -> Table:
-    table = Table()
-    for heading in (
-        "batch",
-        "value B",
-        "partitions",
-        "dead",
-        "writers",
-        "messages/s",
-        "MB/s",
-        "ms",
-    ):
-        table.add_column(heading, justify="right")
-    for rate in rates:
-        case = rate.case
-        table.add_row(
-            *(f"{case.batch:,}", f"{case.value_bytes:,}", str(case.partitions)),
-            *(f"{case.dead_share:.0%}", str(case.writers), f"{rate.messages_per_s:,.0f}"),
-            *(f"{rate.megabytes_per_s:,.0f}", f"{rate.transaction_ms:,.1f}"),
-        )
-    return table
+def _format_table(rates: Sequence[Rate], width: int) -> str:
+    headings = ("batch", "value B", "partitions", "dead", "writers", "messages/s", "MB/s", "ms")
+    return lay_out(headings, [_list_cells(rate) for rate in rates], width)
+
+
+def _list_cells(rate: Rate) -> tuple[str, ...]:
+    case = rate.case
+    return (
+        *(f"{case.batch:,}", f"{case.value_bytes:,}", str(case.partitions)),
+        *(f"{case.dead_share:.0%}", str(case.writers), f"{rate.messages_per_s:,.0f}"),
+        *(f"{rate.megabytes_per_s:,.0f}", f"{rate.transaction_ms:,.1f}"),
+    )
 
 
 if __name__ == "__main__":

@@ -1,44 +1,22 @@
-"""Define who drains the topic: the job in its variants, and a hand-written loop."""
+"""Define who drains the topic: the job in its variants, hand-written loops, and a framework."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from lib.kafka.cluster import Cluster
+from benchmarks.course import Build, Course
+from benchmarks.peers.commands import QUIX, build_quix
 from lib.settings.jobs.score_stream import AVAILABLE_NOW
 from lib.setup.places import PROJECT_ROOT
 
 LOOP_PROCESSES = 2
-
-
-@dataclass(frozen=True)
-class Course:
-    """The names and places that a contestant gets; all are new except the input.
-
-    Attributes:
-        cluster: the brokers.
-        input_topic: the topic that is drained.
-        output_topic, dead_letter_topic: empty topics for the messages.
-        group: the consumer group, the query name and the prefix of transactional ids.
-        model: the folder of a stored version.
-        checkpoint: a folder that does not exist yet.
-        batch_records: the size of the job's micro-batches.
-        spark_settings: values of spark-submit's ``--conf``, beside those in
-            conf/spark-defaults.conf.
-    """
-
-    cluster: Cluster
-    input_topic: str
-    output_topic: str
-    dead_letter_topic: str
-    group: str
-    model: Path
-    checkpoint: Path
-    batch_records: int
-    spark_settings: Sequence[str] = ()
+ALL_RECORDS = sys.maxsize
+#: A framework that gets record by record drains these in a quarter of a minute.
+SOME_RECORDS = 100_000
+#: Quix commits this often: the interval with the best of rate and latency together.
+QUIX_COMMIT_INTERVAL_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -52,13 +30,19 @@ class Contestant:
         build_command: a function that returns program and arguments; the process ends when the
             topic is drained.
         is_endless: whether the process does not end by itself, and has to be stopped.
+        most_records: the largest number of records in its topic.
+        environment: the name of its environment in ``benchmarks/peers``; None where it needs none.
+        package: the package whose version is reported, in that environment.
     """
 
     name: str
     guarantee: str
     backend: str
-    build_command: Callable[[Course], list[str]] = field(repr=False)
+    build_command: Build = field(repr=False)
     is_endless: bool = False
+    most_records: int = ALL_RECORDS
+    environment: str | None = None
+    package: str | None = None
 
 
 def build_job_command(course: Course, options: Mapping[str, object]) -> list[str]:
@@ -86,9 +70,10 @@ def build_job_command(course: Course, options: Mapping[str, object]) -> list[str
     ]
 
 
-def _build_job(
+def build_job(
     delivery: str, backend: str, commit: str = "driver", decoder: str = "auto"
 ) -> Contestant:
+    """Return the job as it drains a topic: all that is there, in micro-batches."""
     name, shown = f"{delivery}/{backend}", backend
     if commit != "driver":
         name, shown = f"{name}/{commit}", f"{shown}, commits on the {commit}s"
@@ -111,19 +96,38 @@ def _build_job(
     return Contestant(name, delivery, shown, build_command)
 
 
+def build_loop_command(
+    course: Course, kind: str, options: Sequence[str] = (), processes: int = LOOP_PROCESSES
+) -> list[str]:
+    """Return the command of the hand-written loop, with one process for each core."""
+    return [
+        *(sys.executable, str(PROJECT_ROOT / "benchmarks" / "hand_loop.py")),
+        *(course.cluster.bootstrap_servers, course.input_topic, course.output_topic),
+        *(course.dead_letter_topic, course.group, str(course.model)),
+        *("--processes", str(processes), "--kind", kind, *options),
+    ]
+
+
 def _build_loop(kind: str) -> Contestant:
-    """Return the hand-written loop, with one process for each core."""
-
-    def build_command(course: Course) -> list[str]:
-        return [
-            *(sys.executable, str(PROJECT_ROOT / "benchmarks" / "hand_loop.py")),
-            *(course.cluster.bootstrap_servers, course.input_topic, course.output_topic),
-            *(course.dead_letter_topic, course.group, str(course.model)),
-            *("--processes", str(LOOP_PROCESSES), "--kind", kind),
-        ]
-
     return Contestant(
-        f"hand-loop/{kind}", "exactly-once", f"{kind}, hand-written loop", build_command
+        f"hand-loop/{kind}",
+        "exactly-once",
+        f"{kind}, hand-written loop",
+        lambda course: build_loop_command(course, kind),
+    )
+
+
+def _build_framework() -> Contestant:
+    """Return Quix Streams, the fastest public framework that is exactly once, with the model."""
+    return Contestant(
+        QUIX,
+        "exactly-once",
+        "onnx, Quix Streams",
+        build_quix("exactly-once", QUIX_COMMIT_INTERVAL_S),
+        is_endless=True,
+        most_records=SOME_RECORDS,
+        environment=QUIX,
+        package="quixstreams",
     )
 
 
@@ -133,19 +137,20 @@ HAND_LOOP_ONNX = "hand-loop/onnx"
 CONTESTANTS: Mapping[str, Contestant] = {
     contestant.name: contestant
     for contestant in (
-        _build_job("exactly-once", "onnx"),
-        _build_job("exactly-once", "sql"),
-        _build_job("exactly-once", "spark"),
-        _build_job("exactly-once", "sql", decoder="python"),
-        _build_job("exactly-once", "spark", decoder="spark"),
-        _build_job("at-least-once", "spark"),
-        _build_job("exactly-once", "sklearn"),
-        _build_job("at-least-once", "sklearn"),
-        _build_job("exactly-once", "onnx", "executor"),
-        _build_job("exactly-once", "sql", "executor"),
-        _build_job("exactly-once", "spark", "executor"),
-        _build_job("exactly-once", "sklearn", "executor"),
+        build_job("exactly-once", "onnx"),
+        build_job("exactly-once", "sql"),
+        build_job("exactly-once", "spark"),
+        build_job("exactly-once", "sql", decoder="python"),
+        build_job("exactly-once", "spark", decoder="spark"),
+        build_job("at-least-once", "spark"),
+        build_job("exactly-once", "sklearn"),
+        build_job("at-least-once", "sklearn"),
+        build_job("exactly-once", "onnx", "executor"),
+        build_job("exactly-once", "sql", "executor"),
+        build_job("exactly-once", "spark", "executor"),
+        build_job("exactly-once", "sklearn", "executor"),
         _build_loop("sklearn"),
         _build_loop("onnx"),
+        _build_framework(),
     )
 }

@@ -30,9 +30,9 @@ import pyarrow as pa
 from pydantic import Field
 from pyspark.sql import DataFrame, SparkSession
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.environment import describe_machine, describe_versions
+from benchmarks.tables import lay_out
 from benchmarks.telco import CUSTOMER
 from benchmarks.topics import PARTITIONS, encode_records, fill_topic, name_topic
 from benchmarks.trial import BenchmarkSettings, provide_model, write_report
@@ -299,25 +299,12 @@ def measure(settings: CostSettings) -> int:
         stages, commits = bench.measure_stages(), bench.measure_commits()
         parts = measure_batch(scorer, spark)
         spark.stop()
-    table = Table("microseconds of a record", "job", "broker")
-    for stage in stages:
-        table.add_row(stage.name, f"{stage.own_us:.1f}", f"{stage.broker_us:.1f}")
-    table.add_row(
-        "all",
-        f"{sum(stage.own_us for stage in stages):.1f}",
-        f"{sum(stage.broker_us for stage in stages):.1f}",
-    )
-    for name, cost in (parts or {}).items():
-        table.add_row(f"of a worker's pass: {name}", f"{cost:.1f}", "")
-    ways = Table("commits on the", "JVM", "workers", "driver's Python", "broker", "all")
-    for way, spent in commits.items():
-        parts_us = astuple(spent)
-        ways.add_row(way, *(f"{part:.1f}" for part in (*parts_us, sum(parts_us))))
     console.print(f"{scorer.scored_by}, {settings.records:,} records")
-    console.print(table)
-    console.print(ways)
+    print(_format_stages(stages, parts or {}, console.width), end="\n\n")
+    print(_format_commits(commits, console.width))
     report: dict[str, Any] = {
         "started": started.isoformat(timespec="seconds"),
+        "settings": settings.describe(),
         "scored_by": scorer.scored_by,
         "records": settings.records,
         "machine": describe_machine(),
@@ -327,8 +314,26 @@ def measure(settings: CostSettings) -> int:
         "pass": parts,
     }
     text = json.dumps(report, indent=2) + "\n"
-    write_report(settings.output, "cost", started, text, console)
+    write_report(settings, "cost", started, text, console)
     return 0
+
+
+def _format_stages(stages: Sequence[Stage], parts: Mapping[str, float], width: int) -> str:
+    costs = [(stage.name, stage.own_us, stage.broker_us) for stage in stages]
+    own_us, broker_us = (sum(us) for us in zip(*(it[1:] for it in costs), strict=True))
+    lines = [
+        *((name, f"{own:.1f}", f"{broker:.1f}") for name, own, broker in costs),
+        ("all", f"{own_us:.1f}", f"{broker_us:.1f}"),
+        *((f"of a worker's pass: {name}", f"{cost:.1f}", "") for name, cost in parts.items()),
+    ]
+    return lay_out(("microseconds of a record", "job", "broker"), lines, width)
+
+
+def _format_commits(commits: Mapping[str, Spent], width: int) -> str:
+    headings = ("commits on the", "JVM", "workers", "driver's Python", "broker", "all")
+    spent = {way: (*astuple(cost), sum(astuple(cost))) for way, cost in commits.items()}
+    lines = [(way, *(f"{part:.1f}" for part in parts)) for way, parts in spent.items()]
+    return lay_out(headings, lines, width)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ This module is pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,26 +26,27 @@ class Latency:
     Attributes:
         records: the number of records; the figures are None if it is 0.
         p50_ms: the delay that half of the records do not exceed.
-        p99_ms: the delay that 99 % of the records do not exceed.
+        p99_ms, p999_ms: the delays that 99 % and 99.9 % of the records do not exceed.
         max_ms: the longest delay.
     """
 
     records: int
     p50_ms: float | None
     p99_ms: float | None
+    p999_ms: float | None
     max_ms: float | None
 
     @classmethod
     def over(cls, latencies_s: Seconds) -> Latency:
         """Compute the quantiles of latencies: float64 [n_records], in seconds."""
         if not latencies_s.size:
-            return cls(0, None, None, None)
-        p50, p99, longest = np.percentile(latencies_s, [50, 99, 100]) * 1000
-        return cls(latencies_s.size, *(round(float(ms), 1) for ms in (p50, p99, longest)))
+            return cls(0, None, None, None, None)
+        figures_ms = np.percentile(latencies_s, [50, 99, 99.9, 100]) * 1000
+        return cls(latencies_s.size, *(round(float(ms), 1) for ms in figures_ms))
 
 
 def compute_latencies(
-    start_s: float, rate: float, first: int, arrived_s: Mapping[int, float]
+    start_s: float, rate: float, first: int, arrived_s: Sequence[float]
 ) -> tuple[Seconds, Seconds]:
     """Compute when each record was due, and how long after that its answer was there.
 
@@ -56,15 +57,16 @@ def compute_latencies(
         start_s: the time at which record 0 was due.
         rate: the records per second.
         first: the first record that counts; those before it only warm up.
-        arrived_s: record → the time at which its answer was read.
+        arrived_s: the time at which each record's answer was read; 0 for one without an answer,
+            which has no latency.
 
     Returns:
         The arrays due_s and latencies_s: float64 [n_records], in the order of the records.
     """
-    numbers = np.array(sorted(number for number in arrived_s if number >= first), dtype=np.float64)
+    arrivals_s = np.asarray(arrived_s, dtype=np.float64)[first:]
+    numbers = np.arange(first, first + arrivals_s.size)[arrivals_s > 0]
     due_s = start_s + numbers / rate
-    arrivals_s = np.array([arrived_s[int(number)] for number in numbers], dtype=np.float64)
-    return due_s, arrivals_s - due_s
+    return due_s, arrivals_s[arrivals_s > 0] - due_s
 
 
 def is_away(due_s: Seconds, boundaries_s: Sequence[float]) -> npt.NDArray[np.bool_]:

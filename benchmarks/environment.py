@@ -57,10 +57,19 @@ def describe_versions(is_embedded: bool) -> Facts:
     versions["kafka-broker"] = (
         _find_jar_version(JarSet.BROKER, "kafka_2.13") if is_embedded else None
     )
-    versions["commit"] = _git("rev-parse", "--short=12", "HEAD")
-    changes = _git("status", "--porcelain", "--untracked-files=no")
-    versions["is_changed"] = None if changes is None else bool(changes)
-    return versions
+    return {**versions, **describe_revision()}
+
+
+def describe_revision() -> Facts:
+    """Return the commit of this clone, and whether a file that is not a document differs from it.
+
+    Documents change no figure, and a report that is stored among them is a change itself.
+    """
+    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)docs")
+    return {
+        "commit": _git("rev-parse", "--short=12", "HEAD"),
+        "is_changed": None if changes is None else bool(changes),
+    }
 
 
 def read_variables() -> dict[str, str]:

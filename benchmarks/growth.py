@@ -21,10 +21,10 @@ from typing import Any
 
 from pydantic import Field
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.report import Run
+from benchmarks.tables import lay_out
 from benchmarks.throughput import LEAST_BATCHES, ThroughputSettings, Track
 from benchmarks.topics import PARTITIONS, clean_up, fill_topic, name_topic
 from benchmarks.trial import TrialSettings, begin, provide_ground, write_report
@@ -143,26 +143,28 @@ def measure(settings: GrowthSettings) -> int:
     for cores, alike in groupby(cases, lambda case: case.cores):
         with limited_to(cores):
             found += run_cases(alike, settings, conditions, console)
-    console.print(_build_table(found))
+    print(_format_table(found, console.width))
     report = {**conditions, "cases": [{**asdict(case), **asdict(run)} for case, run in found]}
     text = json.dumps(report, indent=2) + "\n"
-    write_report(settings.output, "growth", started, text, console)
+    write_report(settings, "growth", started, text, console)
     return 1 if any(run.failure for _, run in found) else 0
 
 
-def _build_table(found: list[tuple[Case, Run]]) -> Table:
-    table = Table(
+def _format_table(found: list[tuple[Case, Run]], width: int) -> str:
+    headings = (
         *("job", "backlog", "partitions", "batch", "cores"),
         *("records/s", "second half", "for each core", "peak memory"),
     )
-    for case, run in found:
-        rate, late = run.rate or 0, run.late_rate or 0
-        table.add_row(
-            *(run.contestant, f"{case.records:,}", str(case.partitions), f"{case.batch:,}"),
-            *(str(case.cores), f"{rate:,.0f}", f"{late:,.0f}", f"{rate / case.cores:,.0f}"),
-            f"{run.peak_bytes / 2**30:.1f} GiB",
-        )
-    return table
+    return lay_out(headings, [_list_cells(case, run) for case, run in found], width)
+
+
+def _list_cells(case: Case, run: Run) -> tuple[str, ...]:
+    rate, late = run.rate or 0, run.late_rate or 0
+    return (
+        *(run.contestant, f"{case.records:,}", str(case.partitions), f"{case.batch:,}"),
+        *(str(case.cores), f"{rate:,.0f}", f"{late:,.0f}", f"{rate / case.cores:,.0f}"),
+        f"{run.peak_bytes / 2**30:.1f} GiB",
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ this project's dependencies, so it takes only the contract from ``lib``.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
@@ -133,6 +133,10 @@ class Scorer:
         readable = [row for row in rows if row is not None]
         predictions = iter(self._predict(readable) if readable else [])
         return [None if row is None else next(predictions) for row in rows]
+
+    def score_record(self, record: Mapping[str, Any]) -> str:
+        """Turn one parsed record, which has all fields, into the JSON of its prediction."""
+        return self._predict([_read(record)])[0]
 
     def _predict(self, rows: Sequence[tuple[Any, ...]]) -> list[str]:
         *columns, identifiers, event_times = zip(*rows, strict=True)

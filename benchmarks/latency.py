@@ -1,4 +1,4 @@
-"""Measure how long a record takes from its due time to a reader of the output, in each mode.
+"""Measure how long a record takes from its due time to a reader of the output, beside a loop.
 
 Run it with ``make bench-latency``, or see ``.venv/bin/python benchmarks/latency.py --help``;
 docs/measured.md has the results.
@@ -8,21 +8,36 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.contestants import Course, build_job_command
+from benchmarks.contestants import (
+    CONTESTANTS,
+    HAND_LOOP_ONNX,
+    LOOP_PROCESSES,
+    Contestant,
+    build_job,
+    build_job_command,
+    build_loop_command,
+)
+from benchmarks.course import Build, Course
 from benchmarks.delays import Latency, compute_latencies, is_away
+from benchmarks.latency_report import LOOP, LatencyRun, format_markdown, format_tables, summarise
+from benchmarks.loads import check_rate, find_rate, list_missing, name_load, read_maxima
 from benchmarks.open_loop import ArrivalReader, send_on_schedule
+from benchmarks.peers.commands import QUIX
+from benchmarks.peers.environments import provide_environments
 from benchmarks.report import format_json
-from benchmarks.topics import PARTITIONS, clean_up
+from benchmarks.rounds import take_turns
+from benchmarks.throughput import LEAST_BATCHES, ThroughputSettings, Track, list_tools
+from benchmarks.topics import PARTITIONS, clean_up, fill_topic, name_topic
 from benchmarks.trial import (
     FOLDER,
     Ground,
@@ -45,12 +60,16 @@ from lib.tools.demo.child import Child
 _START_TIMEOUT_S = 180.0
 _END_TIMEOUT_S = 60.0
 
-# Contestant → its flags, in addition to those that all contestants share.
+# The job's mode → its flags, in addition to those that all modes share.
 MODES: Mapping[str, Mapping[str, str]] = {
     "exactly-once": {"--delivery": "exactly-once", "--trigger": "0 seconds"},
     "at-least-once": {"--delivery": "at-least-once", "--trigger": "0 seconds"},
     REAL_TIME: {"--delivery": "at-least-once", "--mode": REAL_TIME},
 }
+# These have the same guarantee and the same model.
+_USUAL = ("exactly-once", LOOP, QUIX)
+# The loop commits one transaction a poll, and waits no longer than this for more records.
+_LOOP_PATIENCE_S = 0.005
 
 
 class LatencySettings(TrialSettings):
@@ -60,19 +79,42 @@ class LatencySettings(TrialSettings):
     authentication).
     """
 
-    contestants = tuple(MODES)
+    contestants = (*MODES, LOOP, QUIX)
 
-    rate: float = Field(1_000.0, gt=0, description="records per second, whatever the job does")
-    seconds: float = Field(60.0, gt=0, description="that are measured, for each contestant")
+    rate: list[str] = Field(
+        ["1000", "10000", "50%"],
+        description="records per second, or a share of each contestant's own maximum; repeatable",
+    )
+    maximum: list[str] = Field(
+        default_factory=list,
+        description="NAME=RECORDS_PER_S, where it need not be measured first; repeatable",
+    )
+    backlog: int = Field(
+        1_000_000, ge=1_000, description="records that each one drains to measure its maximum"
+    )
+    rounds: int = Field(3, ge=1, description="how often each one runs under each load, in turn")
+    seconds: float = Field(60.0, gt=0, description="that are measured, for each run")
     warm_up: float = Field(60.0, ge=0, description="seconds of the same load before")
-    backend: BackendChoice = Field("sql", description="of all contestants")
-    decoder: DecoderChoice = Field("auto", description="of all contestants")
+    backend: BackendChoice = Field("onnx", description="of the job")
+    decoder: DecoderChoice = Field("auto", description="of the job")
     partitions: int = Field(PARTITIONS, ge=1, description="of the topics, each with a task slot")
     real_time_batch: str = Field(
         ScoreStreamSettings.model_fields["real_time_batch"].default,
         description="of the job, in real-time mode",
     )
-    only: list[str] = Field(list(MODES), description="a contestant; repeatable")
+    only: list[str] = Field(list(_USUAL), description="a contestant; repeatable")
+    markdown: bool = Field(False, description="print the tables in Markdown too")
+
+    @field_validator("rate")
+    @classmethod
+    def _check_rate(cls, texts: list[str]) -> list[str]:
+        return [check_rate(text) for text in texts]
+
+    @field_validator("maximum")
+    @classmethod
+    def _check_maximum(cls, texts: list[str]) -> list[str]:
+        read_maxima(texts, cls.contestants)
+        return texts
 
 
 @dataclass(frozen=True)
@@ -91,48 +133,103 @@ class Load:
     seconds: float
     partitions: int = PARTITIONS
 
+    @property
+    def records(self) -> int:
+        """The number of records, those before the measurement included."""
+        return int(self.rate * (self.warm_up + self.seconds))
+
 
 @dataclass(frozen=True)
-class LatencyRun:
-    """The result of one contestant.
+class Answers:
+    """The answers of one contestant to a load. The attributes are those of ``LatencyRun``."""
+
+    failure: str | None
+    batch_ms: float | None = None
+    repeated: int = 0
+    overall: Latency | None = None
+    away: Latency | None = None
+
+
+@dataclass(frozen=True)
+class Server:
+    """A contestant that answers a load until it is told to stop.
 
     Attributes:
-        contestant: its name.
-        failure: the reason why the run does not count; None if it counts.
-        batch_ms: the mean time from the end of one batch to the end of the next, over the hundred
-            batches that the checkpoint keeps; None where fewer than two ended.
-        repeated: the number of answers to records that had an answer already.
-        overall: the delays of all records that were measured.
-        away: the delays of records due away from batch boundaries; None for micro-batches, which
-            have boundaries all the time.
+        drain: the contestant that drains a backlog with the same settings, which tells its maximum.
+        build_command: a function that returns program and arguments.
     """
 
-    contestant: str
-    failure: str | None
-    batch_ms: float | None
-    repeated: int
-    overall: Latency
-    away: Latency | None
+    drain: Contestant
+    build_command: Build
 
 
-def run(name: str, settings: LatencySettings, ground: Ground) -> LatencyRun:
-    """Let the job answer the load in one of its modes, and measure."""
-    options = {"--backend": settings.backend, "--decoder": settings.decoder, **MODES[name]}
-    if name == REAL_TIME:
-        options["--real-time-batch"] = settings.real_time_batch
-    load = Load(settings.rate, settings.warm_up, settings.seconds, settings.partitions)
-    return measure_latency(
-        name, lambda course: build_job_command(course, options), load, ground, settings.conf
+def list_servers(settings: LatencySettings) -> dict[str, Server]:
+    """Return name → contestant, with the settings' backend and the loop's processes."""
+    common = {"--backend": settings.backend, "--decoder": settings.decoder}
+    processes = min(LOOP_PROCESSES, settings.partitions)
+
+    def serve(name: str, delivery: str) -> Server:
+        options = {**common, **MODES[name]}
+        if name == REAL_TIME:
+            options["--real-time-batch"] = settings.real_time_batch
+        drain = build_job(delivery, settings.backend, decoder=settings.decoder)
+        return Server(drain, lambda course: build_job_command(course, options))
+
+    def build_loop(course: Course, *options: str) -> list[str]:
+        patience = ("--patience-s", str(_LOOP_PATIENCE_S))
+        return build_loop_command(course, "onnx", (*patience, *options), processes)
+
+    loop = replace(CONTESTANTS[HAND_LOOP_ONNX], build_command=build_loop)
+    quix = CONTESTANTS[QUIX]
+    return {
+        **{name: serve(name, options["--delivery"]) for name, options in MODES.items()},
+        LOOP: Server(loop, lambda course: build_loop(course, "--endless")),
+        QUIX: Server(quix, quix.build_command),
+    }
+
+
+def run(name: str, server: Server, load: Load, conf: Sequence[str], ground: Ground) -> Answers:
+    """Let a contestant answer the load, and measure; a failure is a result as well."""
+    try:
+        return measure_latency(name, server.build_command, load, ground, conf)
+    except ScoringError as error:
+        return Answers(str(error))
+
+
+def measure_maximum(server: Server, settings: LatencySettings, ground: Ground) -> float:
+    """Let a contestant drain a backlog, and return its rate in records per second.
+
+    Raises:
+        ScoringError: the contestant did not drain the backlog, or the backlog is too short.
+    """
+    records = min(settings.backlog, server.drain.most_records)
+    throughput = ThroughputSettings(
+        records=records,
+        max_offsets_per_trigger=max(100, min(100_000, records // LEAST_BATCHES)),
+        conf=settings.conf,
     )
+    topic, admin = name_topic("customers"), build_admin(ground.cluster)
+    try:
+        fill_topic(ground.cluster, topic, records, lambda _: None, settings.partitions)
+        track = Track(throughput, ground, admin, topic, settings.partitions)
+        drained = track.run(server.drain, 1)
+    finally:
+        clean_up(admin, [topic])
+    if drained.failure or not drained.rate:
+        raise ScoringError(
+            f"the maximum of {server.drain.name} is unknown: {drained.describe()}",
+            hint="see its log beside the report, or name its maximum: --maximum NAME=RECORDS_PER_S",
+        )
+    return drained.rate
 
 
 def measure_latency(
     name: str,
-    build_command: Callable[[Course], list[str]],
+    build_command: Build,
     load: Load,
     ground: Ground,
     spark_settings: Sequence[str] = (),
-) -> LatencyRun:
+) -> Answers:
     """Let a contestant answer the load, and measure.
 
     Args:
@@ -156,7 +253,7 @@ def measure_latency(
     log = FOLDER / f"latency-{name.replace('/', '-')}.log"
     try:
         with (
-            ArrivalReader(cluster, topics[1:]) as reader,
+            ArrivalReader(cluster, topics[1:], load.records, load.partitions) as reader,
             Child(name, build_command(course), log, ground.guard) as job,
         ):
             return _measure(name, load, course, reader, job)
@@ -164,26 +261,21 @@ def measure_latency(
         clean_up(admin, topics, [course.group])
 
 
-def _measure(
-    name: str, load: Load, course: Course, reader: ArrivalReader, job: Child
-) -> LatencyRun:
+def _measure(name: str, load: Load, course: Course, reader: ArrivalReader, job: Child) -> Answers:
     cluster, topic = course.cluster, course.input_topic
     send_on_schedule(cluster, topic, 1, load.rate)
     if not reader.wait_for_answers(1, _START_TIMEOUT_S, job.check):
         raise ScoringError(f"{name} did not answer", hint=f"all it said is in {job.log}")
-    reader.arrived_s.clear()
-    first, records = (
-        int(load.rate * seconds) for seconds in (load.warm_up, load.warm_up + load.seconds)
-    )
+    reader.forget()
+    first, records = int(load.rate * load.warm_up), load.records
     start_s = send_on_schedule(cluster, topic, records, load.rate)
     reader.wait_for_answers(records, _END_TIMEOUT_S, job.check)
-    lost = records - len(reader.arrived_s)
+    lost = records - reader.answered
     due_s, latencies_s = compute_latencies(start_s, load.rate, first, reader.arrived_s)
     boundaries_s = find_boundaries_s(course.checkpoint)
     away = is_away(due_s, boundaries_s)
     measured = [at_s for at_s in boundaries_s if due_s[0] <= at_s <= due_s[-1]]
-    return LatencyRun(
-        contestant=name,
+    return Answers(
         failure=f"{lost} of {records} records were not answered" if lost else None,
         batch_ms=compute_batch_ms(measured),
         repeated=reader.repeated,
@@ -209,33 +301,36 @@ def compute_batch_ms(boundaries_s: Sequence[float]) -> float | None:
 def measure(settings: LatencySettings) -> int:
     """Run everything; return 0 if every record of every run was answered."""
     console = Console(highlight=False)
+    servers = {name: it for name, it in list_servers(settings).items() if name in settings.only}
+    drains = [server.drain for server in servers.values()]
+    provide_environments((drain.environment for drain in drains), console)
     started, conditions = begin(settings, console)
+    conditions["tools"] = list_tools(drains)
     runs = []
     with provide_ground(conditions, console) as ground:
-        for name in settings.only:
-            with console.status(name):
-                runs.append(run(name, settings, ground))
-            console.print(f"{name}: {runs[-1].failure or 'every record was answered'}")
-    console.print(build_table(runs))
-    text = format_json(conditions, [], runs)
-    write_report(settings.output, "latency", started, text, console)
+        maxima = read_maxima(settings.maximum, settings.contestants)
+        for name in list_missing(settings.rate, list(servers), maxima):
+            with console.status(f"maximum of {name}"):
+                maxima[name] = measure_maximum(servers[name], settings, ground)
+            console.print(f"maximum of {name}: {maxima[name]:,.0f} records/s")
+        conditions["maxima"] = maxima
+        pairs = list(product(settings.rate, servers))
+        for number, (text, name) in take_turns(pairs, settings.rounds):
+            rate = find_rate(text, maxima.get(name))
+            title = f"round {number}, {name_load(text)}: {name}"
+            answers = Answers(None)
+            if rate is not None:
+                load = Load(rate, settings.warm_up, settings.seconds, settings.partitions)
+                with console.status(title):
+                    answers = run(name, servers[name], load, settings.conf, ground)
+            runs.append(LatencyRun(name, text, number, rate, **vars(answers)))
+            console.print(f"{title}: {runs[-1].describe()}", soft_wrap=True, markup=False)
+    rows = summarise(runs)
+    print(format_tables(rows, console.width))
+    if settings.markdown:
+        print("\n" + format_markdown(rows))
+    write_report(settings, "latency", started, format_json(conditions, rows, runs), console)
     return 1 if any(each.failure for each in runs) else 0
-
-
-def build_table(runs: list[LatencyRun]) -> Table:
-    """Build the table for the terminal, in milliseconds."""
-    table = Table(padding=0)
-    for heading in ("", "records", "a batch", "p50", "p99", "max", "p50 *", "p99 *", "max *"):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=not heading)
-    for each in runs:
-        latencies = (each.overall, each.away or Latency(0, None, None, None))
-        figures = [ms for it in latencies for ms in (it.p50_ms, it.p99_ms, it.max_ms)]
-        table.add_row(
-            *(each.contestant, f"{each.overall.records:,}"),
-            *("–" if ms is None else f"{ms:,.0f}" for ms in (each.batch_ms, *figures)),
-        )
-    table.caption = "milliseconds; * away from batch boundaries"
-    return table
 
 
 if __name__ == "__main__":

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from array import array
+from collections.abc import Callable, Sequence
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 
 from benchmarks.telco import CUSTOMER
 from benchmarks.topics import PARTITIONS, SEED, encode_records
@@ -15,13 +22,17 @@ from lib.errors import SinkError
 from lib.kafka.cluster import Cluster
 from lib.synth import iter_records
 from lib.synth.telco import make_customers
-from lib.tools.produce.mixture import Message
-from lib.tools.produce.sending import Target, send_messages
 
 _DIFFERENT_CUSTOMERS = 2_000
 _POLL_S = 0.1
 # The reader asks again at once, so that it does not wait for the broker's timer.
 _FETCH_WAIT_MS = 10
+# At higher rates than this the sender wakes up this often and sends several records at once, so
+# that it takes little of the processor from those that are measured.
+_MOST_WAKES_PER_S = 1_000.0
+_MOST_AT_ONCE = 10_000
+_DELIVERY_TIMEOUT_S = 60.0
+_NOT_ARRIVED = 0.0
 
 
 class ArrivalReader(Background):
@@ -32,18 +43,24 @@ class ArrivalReader(Background):
 
     Args:
         cluster: the brokers.
-        topics: the names of topics with :data:`PARTITIONS` partitions each.
+        topics: the names of the topics.
+        records: the number of records that will be sent; their keys are 0, 1, ….
+        partitions: the number of partitions of each topic.
 
     Attributes:
-        arrived_s: number in the key → time at which its first answer was read, by the monotonic
-            clock.
+        arrived_s: the time at which the first answer to each record was read, by the monotonic
+            clock; 0 for a record without an answer. float64 [n_records].
+        answered: the number of records with an answer.
         repeated: the number of answers to records that had an answer already.
     """
 
-    def __init__(self, cluster: Cluster, topics: Sequence[str]) -> None:
+    def __init__(
+        self, cluster: Cluster, topics: Sequence[str], records: int, partitions: int = PARTITIONS
+    ) -> None:
         super().__init__("arrivals")
-        self.arrived_s: dict[int, float] = {}
-        self.repeated = 0
+        # An array: a load of a minute may be millions of records, for which a dict takes gigabytes.
+        self.arrived_s = array("d", [_NOT_ARRIVED]) * records
+        self.answered = self.repeated = 0
         self._settings = {
             **cluster.for_librdkafka(),
             "group.id": topics[0],  # the reader joins no group
@@ -55,7 +72,7 @@ class ArrivalReader(Background):
         self._assignment = [
             TopicPartition(topic, partition, OFFSET_BEGINNING)
             for topic in topics
-            for partition in range(PARTITIONS)
+            for partition in range(partitions)
         ]
 
     def wait_for_answers(self, expected: int, timeout_s: float, check: Callable[[], None]) -> bool:
@@ -70,9 +87,14 @@ class ArrivalReader(Background):
 
         def are_answered() -> bool:
             check()
-            return len(self.arrived_s) >= expected
+            return self.answered >= expected
 
         return self.wait_for(are_answered, timeout_s)
+
+    def forget(self) -> None:
+        """Forget what has arrived so far."""
+        self.arrived_s = array("d", [_NOT_ARRIVED]) * len(self.arrived_s)
+        self.answered = 0
 
     def _run(self) -> None:
         consumer = Consumer(self._settings)
@@ -89,10 +111,11 @@ class ArrivalReader(Background):
             consumer.close()
 
     def _note(self, number: int, now_s: float) -> None:
-        if number in self.arrived_s:
+        if self.arrived_s[number] != _NOT_ARRIVED:
             self.repeated += 1
         else:
             self.arrived_s[number] = now_s
+            self.answered += 1
 
 
 def send_on_schedule(cluster: Cluster, topic: str, records: int, rate: float) -> float:
@@ -112,22 +135,47 @@ def send_on_schedule(cluster: Cluster, topic: str, records: int, rate: float) ->
     Raises:
         SinkError: some records were not delivered.
     """
-    started_s: list[float] = []
     values = encode_records(iter_records(make_customers(_DIFFERENT_CUSTOMERS, SEED), CUSTOMER))
-
-    def iter_messages() -> Iterator[Message]:
-        started_s.append(time.monotonic())
-        for number in range(records):
-            # The sender may ask a millisecond too early, which is as long as some latencies.
-            time.sleep(max(0.0, started_s[0] + number / rate - time.monotonic()))
-            yield Message(str(number).encode(), values[number % len(values)], None)
-
-    # The producer's own linger time would be part of every latency.
-    target = Target(replace(cluster, options={"linger.ms": "0"}), topic)
-    report = send_messages(iter_messages(), target, rate=rate)
-    if report.delivered != records:
+    failures: list[KafkaError] = []
+    producer = Producer(
+        {
+            **cluster.for_librdkafka(),
+            # The producer's own linger time would be part of every latency.
+            "linger.ms": 0,
+            "compression.type": "lz4",
+            "partitioner": "murmur2_random",
+            "queue.buffering.max.messages": 1_000_000,
+            "enable.idempotence": True,
+            "delivery.report.only.error": True,
+            "on_delivery": lambda error, message: failures.append(error),
+            "log_level": 3,
+        }
+    )
+    shortest_wait_s = 1 / _MOST_WAKES_PER_S if rate > _MOST_WAKES_PER_S else 0.0
+    start_s = time.monotonic()
+    sent = 0
+    while sent < records:
+        wait_s = start_s + sent / rate - time.monotonic()
+        if wait_s > 0:
+            # A sleep may end a little early, and then the loop sleeps again.
+            time.sleep(max(wait_s, shortest_wait_s))
+            continue
+        end = min(records, sent + _MOST_AT_ONCE, count_due(time.monotonic() - start_s, rate))
+        messages = [
+            {"key": str(number).encode(), "value": values[number % len(values)]}
+            for number in range(sent, end)
+        ]
+        sent += producer.produce_batch(topic, messages)
+        producer.poll(0)
+    unsent = producer.flush(_DELIVERY_TIMEOUT_S)
+    if unsent or failures:
         raise SinkError(
-            f"topic {topic}: {records - report.delivered} of {records} records were not delivered",
+            f"topic {topic}: {unsent + len(failures)} of {records} records were not delivered",
             hint="check the broker's log and disk",
         )
-    return started_s[0]
+    return start_s
+
+
+def count_due(passed_s: float, rate: float) -> int:
+    """Count the records that are due so long after the first: record n is due at n / rate."""
+    return int(passed_s * rate) + 1

@@ -1,19 +1,21 @@
-"""Summarise the runs: rows with medians and ratios, as table, Markdown and JSON.
+"""Summarise the runs: rows with medians, ranges and ratios, as table, Markdown and JSON.
 
-This module is pure.
+This module is pure. ``.venv/bin/python -m benchmarks.report docs/results/NAME.json`` prints the
+table of a stored report of ``make bench`` for a document.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import median
+from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
+from benchmarks import tables
 from benchmarks.contestants import CONTESTANTS, HAND_LOOP, HAND_LOOP_ONNX, Contestant
+from benchmarks.rounds import NOTHING, Spread, restore, show
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Run:
     Attributes:
         contestant: the contestant's name.
         round: the number of the round, from 1.
+        records: the number of records in its topic.
         failure: the reason why the run does not count; None if it counts.
         rate: the records/s from the end of the first micro-batch to the last record.
         late_rate: the rate of the second half, when compilers have done their work.
@@ -37,6 +40,7 @@ class Run:
 
     contestant: str
     round: int
+    records: int
     failure: str | None
     rate: float | None
     late_rate: float | None
@@ -53,21 +57,6 @@ class Run:
         if self.failure is not None:
             return f"FAILED: {self.failure}"
         return "too short for a rate" if self.rate is None else f"{self.rate:>9,.0f} records/s"
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A figure over the rounds: median, smallest and largest."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def over(cls, values: Iterable[float | None]) -> Spread | None:
-        """Compute the spread of the known values; return None without any."""
-        known = [value for value in values if value is not None]
-        return cls(median(known), min(known), max(known)) if known else None
 
 
 @dataclass(frozen=True)
@@ -104,22 +93,19 @@ class Row:
     peak_bytes: int
 
 
-def summarise(runs: Sequence[Run], records: int) -> list[Row]:
+def summarise(runs: Sequence[Run]) -> list[Row]:
     """Build a row for each contestant that ran, in the order of ``CONTESTANTS``."""
     good = {(run.contestant, run.round): run for run in runs if run.failure is None}
     names = {run.contestant for run in runs}
     return [
-        _summarise(contestant, runs, good, records)
+        _summarise(contestant, runs, good)
         for name, contestant in CONTESTANTS.items()
         if name in names
     ]
 
 
 def _summarise(
-    contestant: Contestant,
-    runs: Sequence[Run],
-    good: Mapping[tuple[str, int], Run],
-    records: int,
+    contestant: Contestant, runs: Sequence[Run], good: Mapping[tuple[str, int], Run]
 ) -> Row:
     name = contestant.name
     own = [run for run in good.values() if run.contestant == name]
@@ -135,7 +121,7 @@ def _summarise(
         rate_to_loop=_compare_unless_same(name, own, good, HAND_LOOP),
         rate_to_onnx_loop=_compare_unless_same(name, own, good, HAND_LOOP_ONNX),
         rate_to_at_least_once=None if is_loop else _compare_unless_same(name, own, good, relaxed),
-        whole_rate=Spread.over(run.finish_s and records / run.finish_s for run in own),
+        whole_rate=Spread.over(run.finish_s and run.records / run.finish_s for run in own),
         first_s=Spread.over(run.first_s for run in own),
         peak_bytes=max((run.peak_bytes for run in own), default=0),
     )
@@ -150,50 +136,64 @@ def _compare_unless_same(
 def _compare(own: Iterable[Run], good: Mapping[tuple[str, int], Run], other: str) -> Spread | None:
     """Compute ratios within each round, because a slow machine slows both runs of a round."""
     pairs = ((run, good.get((other, run.round))) for run in own)
-    return Spread.over(
-        run.rate / against.rate
-        for run, against in pairs
-        if run.rate and against is not None and against.rate
+    return Spread.over_ratios(
+        (run.rate, against.rate) for run, against in pairs if against is not None
     )
 
 
 _HEADINGS = (
-    *("guarantee", "backend", "records/s", "min–max", "to sklearn loop", "to ONNX loop"),
+    *("contestant", "records/s", "to ONNX loop", "to sklearn loop"),
     *("to at-least-once", "with start-up", "first record", "peak memory"),
+)
+_DOCUMENT_HEADINGS = (
+    *("guarantee", "backend", "records/s", "to the sklearn loop", "to the ONNX loop"),
+    *("first record", "peak memory"),
 )
 
 
 def list_cells(row: Row) -> tuple[str, ...]:
     """Write a row as text, in the order of the table's columns."""
     return (
-        row.guarantee,
-        row.backend + (f" ({row.failed} failed)" if row.failed else ""),
-        f"{row.rate.median:,.0f}" if row.rate else "–",
-        f"{row.rate.low:,.0f}–{row.rate.high:,.0f}" if row.rate else "–",
-        f"{row.rate_to_loop.median:.2f}" if row.rate_to_loop else "–",
-        f"{row.rate_to_onnx_loop.median:.2f}" if row.rate_to_onnx_loop else "–",
-        f"{row.rate_to_at_least_once.median:.2f}" if row.rate_to_at_least_once else "–",
-        f"{row.whole_rate.median:,.0f}" if row.whole_rate else "–",
-        f"{row.first_s.median:.1f} s" if row.first_s else "–",
-        f"{row.peak_bytes / 2**30:.1f} GiB",
+        row.contestant + _count_failed(row),
+        show(row.rate, ",.0f"),
+        show(row.rate_to_onnx_loop, ".2f"),
+        show(row.rate_to_loop, ".2f"),
+        show(row.rate_to_at_least_once, ".2f"),
+        show(row.whole_rate, ",.0f"),
+        show(row.first_s, ".1f", " s"),
+        _format_memory(row),
     )
 
 
-def build_table(rows: Sequence[Row]) -> Table:
-    """Build the table for the terminal."""
-    table = Table()
-    for position, heading in enumerate(_HEADINGS):
-        table.add_column(heading, justify="left" if position < 2 else "right")
-    for row in rows:
-        table.add_row(*list_cells(row))
-    return table
+def _list_document_cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.guarantee,
+        row.backend + _count_failed(row),
+        show(row.rate, ",.0f"),
+        show(row.rate_to_loop, ".2f"),
+        show(row.rate_to_onnx_loop, ".2f"),
+        show(row.first_s, ".1f", " s"),
+        _format_memory(row),
+    )
+
+
+def _count_failed(row: Row) -> str:
+    return f" ({row.failed} failed)" if row.failed else ""
+
+
+def _format_memory(row: Row) -> str:
+    return f"{row.peak_bytes / 2**30:.1f} GiB" if row.peak_bytes else NOTHING
+
+
+def format_table(rows: Sequence[Row], width: int = tables.WIDTH) -> str:
+    """Write the table for a terminal of this width, or a file."""
+    return tables.lay_out(_HEADINGS, [list_cells(row) for row in rows], width)
 
 
 def format_markdown(rows: Sequence[Row]) -> str:
     """Write the table for documents."""
-    rule = ["---", "---", *["--:"] * (len(_HEADINGS) - 2)]
-    lines = [_HEADINGS, rule, *(list_cells(row) for row in rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    lines = [_list_document_cells(row) for row in rows]
+    return tables.format_markdown(_DOCUMENT_HEADINGS, lines, texts=2)
 
 
 def format_json(conditions: Mapping[str, Any], rows: Sequence[Any], runs: Sequence[Any]) -> str:
@@ -210,3 +210,8 @@ def format_json(conditions: Mapping[str, Any], rows: Sequence[Any], runs: Sequen
         "runs": [asdict(run) for run in runs],
     }
     return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    stored = json.loads(Path(sys.argv[1]).read_text())
+    print(format_markdown([restore(Row, row) for row in stored["rows"]]))

@@ -99,11 +99,12 @@ def measure(settings: TakeoverSettings) -> int:
                 )
     report: dict[str, Any] = {
         "started": started.isoformat(timespec="seconds"),
+        "settings": settings.describe(),
         "machine": describe_machine(),
         "versions": versions,
         "starts": [asdict(taken) for taken in found],
     }
-    write_report(settings.output, "takeover", started, json.dumps(report, indent=2) + "\n", console)
+    write_report(settings, "takeover", started, json.dumps(report, indent=2) + "\n", console)
     return 0
 
 

@@ -1,6 +1,6 @@
-"""Measure how fast the job drains a topic, with and without transactions, beside a loop.
+"""Measure how fast the job drains a topic, beside hand-written loops and a framework.
 
-The loop is written by hand. Run it with ``make bench``, or see
+Run it with ``make bench``, or see
 ``.venv/bin/python benchmarks/throughput.py --help``; ``docs/engineering/benchmarks.md`` describes
 the method.
 """
@@ -8,8 +8,8 @@ the method.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,12 @@ from pydantic import Field
 from rich.console import Console
 
 from benchmarks.answers import Comparison
-from benchmarks.contestants import CONTESTANTS, Contestant, Course
+from benchmarks.contestants import CONTESTANTS, Contestant
+from benchmarks.course import Course
 from benchmarks.observer import Family, Patience, watch
-from benchmarks.report import Run, build_table, format_json, format_markdown, summarise
+from benchmarks.peers.environments import find_version, provide_environments
+from benchmarks.report import Run, format_json, format_markdown, format_table, summarise
+from benchmarks.rounds import take_turns
 from benchmarks.timeline import compute_rate, find_finish_s, find_first_s
 from benchmarks.topics import (
     PARTITIONS,
@@ -52,7 +55,7 @@ LEAST_BATCHES = 5
 
 
 class ThroughputSettings(TrialSettings):
-    """Drain a topic with the job and with a hand-written loop, and compare.
+    """Drain a topic with the job, with hand-written loops and with a framework, and compare.
 
     This starts an embedded broker, or uses that of KAFKA_BOOTSTRAP_SERVERS (without
     authentication).
@@ -84,13 +87,15 @@ class Track:
         settings: the settings of the benchmark.
         ground: broker, model and guard.
         admin: the broker's client.
-        input_topic: the filled topic.
+        input_topic: the filled topic, with as many records as the settings say.
+        partitions: the number of partitions of each topic of answers.
     """
 
     settings: ThroughputSettings
     ground: Ground
     admin: AdminClient
     input_topic: str
+    partitions: int = PARTITIONS
 
     def run(self, contestant: Contestant, number: int) -> Run:
         """Let one contestant drain the topic, and check what it wrote."""
@@ -101,7 +106,7 @@ class Track:
             spark_settings=self.settings.conf,
         )
         topics = (course.output_topic, course.dead_letter_topic)
-        create_topics(self.ground.cluster, dict.fromkeys(topics, PARTITIONS))
+        create_topics(self.ground.cluster, dict.fromkeys(topics, self.partitions))
         try:
             return self._drain(contestant, number, course)
         finally:
@@ -109,7 +114,8 @@ class Track:
 
     def _drain(self, contestant: Contestant, number: int, course: Course) -> Run:
         cluster = self.ground.cluster
-        ends = EndWatcher(cluster, (course.output_topic, course.dead_letter_topic))
+        topics = course.output_topic, course.dead_letter_topic
+        ends = EndWatcher(cluster, topics, self.partitions)
         patience = Patience(self.settings.records)
         log = FOLDER / f"{contestant.name.replace('/', '-')}.log"
         family, failure = Family(), None
@@ -130,10 +136,11 @@ class Track:
                 failure = str(error)
         sightings, records = seen.sightings, self.settings.records
         answers = Comparison(self.ground.expected)
-        count = count_messages(cluster, course.output_topic, course.dead_letter_topic, answers.note)
+        count = count_messages(cluster, *topics, answers.note, self.partitions)
         return Run(
             contestant=contestant.name,
             round=number,
+            records=records,
             failure=failure or count.check(records) or answers.check(records),
             rate=compute_rate(sightings, records, course.batch_records / records),
             late_rate=compute_rate(sightings, records, 0.5),
@@ -158,33 +165,41 @@ def _is_running(child: Child) -> bool:
 def measure(settings: ThroughputSettings) -> int:
     """Run everything; return 0 if every run accounts for every record."""
     console = Console(highlight=False)
+    contestants = [CONTESTANTS[name] for name in settings.only]
+    provide_environments((it.environment for it in contestants), console)
     started, conditions = begin(settings, console)
-    with provide_ground(conditions, console) as ground:
-        cluster = ground.cluster
-        admin = build_admin(cluster)
-        with _provide_input(settings, admin, cluster, console) as (topic, size):
-            conditions["record_bytes"] = round(size / settings.records)
-            runs = run_rounds(Track(settings, ground, admin, topic), console)
-    rows = summarise(runs, settings.records)
-    console.print(build_table(rows))
+    conditions["tools"] = list_tools(contestants)
+    with provide_ground(conditions, console) as ground, ExitStack() as stack:
+        admin = build_admin(ground.cluster)
+        tracks = {}
+        for records in {min(settings.records, it.most_records) for it in contestants}:
+            smaller = settings.model_copy(update={"records": records})
+            filled = _provide_input(smaller, admin, ground.cluster, console)
+            topic, size = stack.enter_context(filled)
+            conditions["record_bytes"] = round(size / records)
+            tracks[records] = Track(smaller, ground, admin, topic)
+        runs = []
+        for number, contestant in take_turns(contestants, settings.rounds):
+            with console.status(f"round {number}: {contestant.name}"):
+                track = tracks[min(settings.records, contestant.most_records)]
+                runs.append(track.run(contestant, number))
+            console.print(f"round {number}: {contestant.name}: {_describe(runs[-1])}")
+    rows = summarise(runs)
+    print(format_table(rows, console.width))
     if settings.markdown:
-        print(format_markdown(rows))
+        print("\n" + format_markdown(rows))
     text = format_json(conditions, rows, runs)
-    write_report(settings.output, "throughput", started, text, console)
+    write_report(settings, "throughput", started, text, console)
     return 1 if any(run.failure for run in runs) else 0
 
 
-def run_rounds(track: Track, console: Console) -> list[Run]:
-    """Run all contestants in turn, in reverse order in every other round, and return the runs."""
-    contestants = [CONTESTANTS[name] for name in track.settings.only]
-    runs = []
-    for number in range(1, track.settings.rounds + 1):
-        for contestant in contestants if number % 2 else reversed(contestants):
-            with console.status(f"round {number}: {contestant.name}"):
-                run = track.run(contestant, number)
-            runs.append(run)
-            console.print(f"round {number}: {contestant.name:<24} {_describe(run)}")
-    return runs
+def list_tools(contestants: Iterable[Contestant]) -> dict[str, str]:
+    """Return package → version of the tools that contestants have in environments of their own."""
+    return {
+        it.package: find_version(it.environment, it.package)
+        for it in contestants
+        if it.environment and it.package
+    }
 
 
 def _describe(run: Run) -> str:

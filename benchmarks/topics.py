@@ -141,17 +141,20 @@ class EndWatcher:
 
     Args:
         cluster: the brokers.
-        topics: the names of topics with :data:`PARTITIONS` partitions each.
+        topics: the names of the topics.
+        partitions: the number of partitions of each topic.
     """
 
-    def __init__(self, cluster: Cluster, topics: Sequence[str]) -> None:
+    def __init__(
+        self, cluster: Cluster, topics: Sequence[str], partitions: int = PARTITIONS
+    ) -> None:
         self._cluster = cluster
         self._admin = self._connect()
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client has no type for it
         self._asked = {
             TopicPartition(topic, partition): latest
             for topic in topics
-            for partition in range(PARTITIONS)
+            for partition in range(partitions)
         }
 
     def count(self) -> int:
@@ -185,27 +188,36 @@ Note = Callable[[bytes | str | None, bytes | str | None], None]
 
 
 def count_messages(
-    cluster: Cluster, output_topic: str, dead_letter_topic: str, on_prediction: Note
+    cluster: Cluster,
+    output_topic: str,
+    dead_letter_topic: str,
+    on_prediction: Note,
+    partitions: int = PARTITIONS,
 ) -> Count:
     """Read both topics from beginning to end, as every read_committed reader does.
 
     Args:
         cluster: the brokers.
-        output_topic: the topic of predictions, with :data:`PARTITIONS` partitions.
-        dead_letter_topic: the topic of dead letters, with :data:`PARTITIONS` partitions.
+        output_topic: the topic of predictions.
+        dead_letter_topic: the topic of dead letters.
         on_prediction: a function that gets key and value of each message of the output topic.
+        partitions: the number of partitions of each topic.
 
     Raises:
         KafkaException: the topics cannot be read.
     """
     keys: set[bytes | str | None] = set()
-    predictions = _read_keys(cluster, output_topic, keys, on_prediction)
-    dead_letters = _read_keys(cluster, dead_letter_topic, keys, lambda key, value: None)
+    predictions = _read_keys(cluster, output_topic, partitions, keys, on_prediction)
+    dead_letters = _read_keys(cluster, dead_letter_topic, partitions, keys, lambda key, value: None)
     return Count(predictions, dead_letters, len(keys))
 
 
 def _read_keys(
-    cluster: Cluster, topic: str, keys: set[bytes | str | None], on_message: Note
+    cluster: Cluster,
+    topic: str,
+    partitions: int,
+    keys: set[bytes | str | None],
+    on_message: Note,
 ) -> int:
     consumer = Consumer(
         {
@@ -217,8 +229,8 @@ def _read_keys(
             "log_level": 3,
         }
     )
-    consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(PARTITIONS)])
-    unfinished, messages = set(range(PARTITIONS)), 0
+    consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
+    unfinished, messages = set(range(partitions)), 0
     while unfinished:
         for message in consumer.consume(_CHUNK_RECORDS, 0.2):
             error = message.error()

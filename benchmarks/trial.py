@@ -15,9 +15,10 @@ from pydantic import Field, field_validator
 from rich.console import Console
 
 from benchmarks.answers import expect_answers
-from benchmarks.contestants import Course
+from benchmarks.course import Course
 from benchmarks.environment import (
     describe_machine,
+    describe_revision,
     describe_versions,
     leave_out_variables,
     read_variables,
@@ -33,6 +34,8 @@ from lib.tools.broker.guarded_folder import GuardedFolder
 from lib.tools.demo.child import Child
 
 FOLDER = BUILD_ROOT / "benchmarks"
+#: The reports that documents quote.
+RESULTS = PROJECT_ROOT / "docs" / "results"
 _MODEL = "churn"
 
 
@@ -40,6 +43,25 @@ class BenchmarkSettings(JobSettings):
     """Settings that every benchmark has."""
 
     output: Path = Field(FOLDER, description="folder for the JSON report")
+    result: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        description="a name: the report is also stored as docs/results/NAME.json",
+    )
+
+    @field_validator("result")
+    @classmethod
+    def _check_result(cls, name: str | None) -> str | None:
+        if name is not None and describe_revision()["is_changed"] is not False:
+            raise ValueError(
+                "expected a clone without changes, because a stored report names the commit that"
+                " was measured; commit your changes first"
+            )
+        return name
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings for the report, without its own places: they change no figure."""
+        return self.model_dump(mode="json", exclude={"output", "result"})
 
 
 class TrialSettings(BenchmarkSettings):
@@ -69,8 +91,7 @@ def begin(settings: TrialSettings, console: Console) -> tuple[datetime, dict[str
     started = datetime.now(UTC)
     return started, {
         "started": started.isoformat(timespec="seconds"),
-        # The place of the report does not change the figures.
-        "settings": settings.model_dump(mode="json", exclude={"output"}),
+        "settings": settings.describe(),
         "machine": describe_machine(),
         "environment": read_variables(),
         "spark_defaults": read_spark_defaults(),
@@ -109,8 +130,8 @@ def plan_course(
     Args:
         ground: the ground that the contestant runs on.
         input_topic: the name of an existing topic; by default it gets a new name as well.
-        batch_records: see :class:`benchmarks.contestants.Course`.
-        spark_settings: see :class:`benchmarks.contestants.Course`.
+        batch_records: see :class:`benchmarks.course.Course`.
+        spark_settings: see :class:`benchmarks.course.Course`.
     """
     group = name_topic("group")
     return Course(
@@ -161,9 +182,14 @@ def provide_model(guard: GuardedFolder, console: Console) -> Path:
     return store.resolve(f"{_MODEL}@champion").path
 
 
-def write_report(folder: Path, name: str, started: datetime, text: str, console: Console) -> None:
-    """Write ``name-TIME.json``, and say where it is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{started:%Y%m%dT%H%M%SZ}.json"
-    path.write_text(text)
-    console.print(f"report: {path}", soft_wrap=True)
+def write_report(
+    settings: BenchmarkSettings, name: str, started: datetime, text: str, console: Console
+) -> None:
+    """Write ``name-TIME.json`` and, if the settings ask for it, the stored report; say where."""
+    paths = [settings.output / f"{name}-{started:%Y%m%dT%H%M%SZ}.json"]
+    if settings.result:
+        paths.append(RESULTS / f"{settings.result}.json")
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        console.print(f"report: {path}", soft_wrap=True)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from pydantic import Field
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.latency import Load, measure_latency
-from benchmarks.peers.environments import find_version, provide_environment
+from benchmarks.peers.environments import find_version, provide_environments
 from benchmarks.peers.roster import PEERS, RECORD_BY_RECORD, Peer
 from benchmarks.report import Run, format_json
+from benchmarks.tables import format_markdown, lay_out
 from benchmarks.throughput import LEAST_BATCHES, ThroughputSettings, Track
 from benchmarks.topics import clean_up, fill_topic, name_topic
 from benchmarks.trial import Ground, TrialSettings, begin, provide_ground, write_report
@@ -94,11 +94,8 @@ def measure_peer(peer: Peer, settings: PeersSettings, ground: Ground) -> PeerRes
         latency = run.overall
     except ScoringError as error:
         failures.append(str(error))
-    tool = (
-        f"{peer.package} {find_version(peer.environment, peer.package)}"
-        if (peer.environment and peer.package)
-        else None
-    )
+    environment, package = peer.contestant.environment, peer.contestant.package
+    tool = f"{package} {find_version(environment, package)}" if environment and package else None
     return PeerResult(
         peer=peer.name,
         guarantee=peer.contestant.guarantee,
@@ -114,7 +111,7 @@ def measure_peer(peer: Peer, settings: PeersSettings, ground: Ground) -> PeerRes
 
 
 def _drain(peer: Peer, settings: PeersSettings, ground: Ground) -> Run:
-    records = min(settings.records, peer.most_records)
+    records = min(settings.records, peer.contestant.most_records)
     topic, cluster = name_topic("customers"), ground.cluster
     admin = build_admin(cluster)
     throughput = ThroughputSettings(
@@ -149,8 +146,7 @@ def measure(settings: PeersSettings) -> int:
     """Run everything; return 0 if each peer answered every record."""
     console = Console(highlight=False)
     peers = [PEERS[name] for name in settings.only]
-    for name in {peer.environment: None for peer in peers if peer.environment}:
-        provide_environment(name, console)
+    provide_environments((peer.contestant.environment for peer in peers), console)
     started, conditions = begin(settings, console)
     results = []
     with provide_ground(conditions, console) as ground:
@@ -162,15 +158,11 @@ def measure(settings: PeersSettings) -> int:
                 console.print(f"{peer.name}: FAILED: {failure}", soft_wrap=True, markup=False)
     slowest = next((it.rate for it in results if it.peer == RECORD_BY_RECORD), None)
     rows = [list_cells(result, slowest) for result in results]
-    table = Table(*_HEADINGS)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    print(lay_out(_HEADINGS, rows, console.width))
     if settings.markdown:
-        rule = ["---"] * 3 + ["--:"] * (len(_HEADINGS) - 3)
-        print("\n".join(f"| {' | '.join(cells)} |" for cells in (_HEADINGS, rule, *rows)))
+        print("\n" + format_markdown(_HEADINGS, rows, texts=3))
     text = format_json(conditions, [], results)
-    write_report(settings.output, "peers", started, text, console)
+    write_report(settings, "peers", started, text, console)
     return 1 if any(result.failures for result in results) else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -41,6 +42,16 @@ def find_requirements(name: str) -> Path:
 def is_ready(name: str, root: Path = _ROOT) -> bool:
     """Tell whether the environment was made completely from the present requirements."""
     return environments.is_ready(find_requirements(name), root / name)
+
+
+def provide_environments(names: Iterable[str | None], console: Console) -> None:
+    """Make these environments, unless they are there; None stands for a program without one.
+
+    Raises:
+        SetupError: pip failed; the message has the end of its output.
+    """
+    for name in {name: None for name in names if name is not None}:
+        provide_environment(name, console)
 
 
 def provide_environment(name: str, console: Console, root: Path = _ROOT) -> None:

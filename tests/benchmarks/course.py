@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.contestants import Course
+from benchmarks.course import Course
 from lib.kafka.cluster import Cluster
 
 COURSE = Course(

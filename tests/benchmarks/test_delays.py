@@ -6,31 +6,36 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.contestants import build_job_command
 from benchmarks.delays import Latency, compute_latencies, is_away
-from benchmarks.latency import MODES, compute_batch_ms, find_boundaries_s
-from lib.settings.jobs.score_stream import ScoreStreamSettings
-from lib.settings.load import load_settings
-from tests.benchmarks.course import COURSE
+from benchmarks.latency import compute_batch_ms, find_boundaries_s
 
 
 def test_the_clock_of_a_record_starts_when_it_was_due() -> None:
     due_s, latencies_s = compute_latencies(
-        start_s=100.0, rate=10.0, first=1, arrived_s={2: 100.7, 0: 100.1, 1: 100.2}
+        start_s=100.0, rate=10.0, first=1, arrived_s=[100.1, 100.2, 100.7]
     )
 
     assert due_s.tolist() == pytest.approx([100.1, 100.2])
     assert latencies_s.tolist() == pytest.approx([0.1, 0.5])
 
 
+def test_a_record_without_an_answer_has_no_latency() -> None:
+    due_s, latencies_s = compute_latencies(
+        start_s=100.0, rate=10.0, first=0, arrived_s=[100.1, 0.0, 100.7]
+    )
+
+    assert due_s.tolist() == pytest.approx([100.0, 100.2])
+    assert latencies_s.tolist() == pytest.approx([0.1, 0.5])
+
+
 def test_figures_are_milliseconds() -> None:
     latencies_s = np.array([0.010] * 98 + [0.020, 0.500])
 
-    assert Latency.over(latencies_s) == Latency(100, 10.0, 24.8, 500.0)
+    assert Latency.over(latencies_s) == Latency(100, 10.0, 24.8, 452.5, 500.0)
 
 
 def test_no_records_have_no_figures() -> None:
-    assert Latency.over(np.array([])) == Latency(0, None, None, None)
+    assert Latency.over(np.array([])) == Latency(0, None, None, None, None)
 
 
 def test_a_boundary_takes_the_records_around_it() -> None:
@@ -56,13 +61,3 @@ def test_boundaries_are_read_from_the_commit_log(tmp_path: Path) -> None:
 def test_a_batch_lasts_from_one_boundary_to_the_next() -> None:
     assert compute_batch_ms([1.0, 1.1, 1.4]) == pytest.approx(200)
     assert compute_batch_ms([1.0]) is None
-
-
-@pytest.mark.parametrize("name", MODES)
-def test_the_job_is_started_with_settings_that_it_takes(name: str) -> None:
-    command = build_job_command(COURSE, MODES[name])
-    script = next(position for position, part in enumerate(command) if part.endswith(".py"))
-
-    settings = load_settings(ScoreStreamSettings, command[script + 1 :], environment={})
-
-    assert name in (settings.mode, settings.delivery)

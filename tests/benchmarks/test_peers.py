@@ -20,7 +20,7 @@ from lib.setup.places import PROJECT_ROOT
 from tests.benchmarks.course import COURSE
 
 PROGRAMS = PROJECT_ROOT / "benchmarks" / "peers" / "programs"
-WITH_ENVIRONMENT = [name for name, peer in PEERS.items() if peer.environment]
+WITH_ENVIRONMENT = [name for name, peer in PEERS.items() if peer.contestant.environment]
 
 
 class TestLines:
@@ -74,22 +74,22 @@ class TestRoster:
     @pytest.mark.parametrize("name", WITH_ENVIRONMENT)
     def test_a_program_gets_the_model_and_its_own_python(self, name: str, tmp_path: Path) -> None:
         peer = PEERS[name]
-        assert peer.environment is not None
+        assert peer.contestant.environment is not None
         suffix = {"onnx": ".onnx", "sklearn": ".joblib"}[peer.contestant.backend]
         model = tmp_path / f"model{suffix}"
         model.touch()
         course = replace(COURSE, model=model)
         for command in (peer.contestant.build_command(course), peer.build_server(course)):
-            assert str(find_python(peer.environment)) in command
+            assert str(find_python(peer.contestant.environment)) in command
             assert "127.0.0.1:9092" in command
             assert str(model) in command
 
     @pytest.mark.parametrize("name", WITH_ENVIRONMENT)
     def test_what_is_told_of_a_tool_is_pinned(self, name: str) -> None:
-        peer = PEERS[name]
-        assert peer.environment is not None
-        assert peer.package is not None
-        assert find_version(peer.environment, peer.package)[0].isdigit()
+        contestant = PEERS[name].contestant
+        assert contestant.environment is not None
+        assert contestant.package is not None
+        assert find_version(contestant.environment, contestant.package)[0].isdigit()
 
     def test_the_job_and_nothing_else_costs_no_code(self) -> None:
         for name, peer in PEERS.items():
@@ -107,14 +107,14 @@ class TestPrograms:
 
     @pytest.mark.parametrize("path", sorted(PROGRAMS.glob("*.py")), ids=lambda path: path.stem)
     def test_none_borrows_how_the_project_works(self, path: Path) -> None:
-        """Programs may borrow only the names of the fields and the hand-written scorer."""
+        """Programs may borrow only names of fields and what is written by hand for them."""
         borrowed = {
             node.module
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.ImportFrom) and node.module
         }
         ours = {name for name in borrowed if name.split(".")[0] in {"lib", "jobs", "benchmarks"}}
-        assert ours <= {"benchmarks.hand_scorer", "benchmarks.telco"}
+        assert ours <= {"benchmarks.hand_checks", "benchmarks.hand_scorer", "benchmarks.telco"}
 
 
 class TestEnvironments:
@@ -125,7 +125,7 @@ class TestEnvironments:
             assert all((name, pin, version)), f"{path.name}: {line}"
 
     def test_each_has_requirements(self) -> None:
-        names = {peer.environment for peer in PEERS.values() if peer.environment}
+        names = {PEERS[name].contestant.environment for name in WITH_ENVIRONMENT}
         assert names == {path.stem for path in REQUIREMENTS.glob("*.txt")}
 
     def test_one_that_pip_did_not_finish_is_not_ready(self, tmp_path: Path) -> None:
@@ -173,6 +173,7 @@ def _result(rate: float, failure: str | None = None) -> PeerResult:
     drain = Run(
         contestant="bytewax",
         round=1,
+        records=10,
         failure=failure,
         rate=rate,
         late_rate=None,
