@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from benchmarks import trial
-from benchmarks.trial import BenchmarkSettings, write_report
+from benchmarks.trial import BenchmarkSettings, digest_folders, write_report
 
 STARTED = datetime(2026, 12, 1, 8, 30, tzinfo=UTC)
 
@@ -65,3 +65,12 @@ def test_the_places_of_a_report_are_not_in_it() -> None:
         "verbose": False,
         "log_format": "text",
     }
+
+
+def test_other_code_trains_another_model(tmp_path: Path) -> None:
+    (tmp_path / "fitting.py").write_text("seed = 1\n")
+    before = digest_folders([tmp_path])
+    (tmp_path / "notes.txt").write_text("no code")
+    assert digest_folders([tmp_path]) == before
+    (tmp_path / "fitting.py").write_text("seed = 2\n")
+    assert digest_folders([tmp_path]) != before
