@@ -254,6 +254,13 @@ class ModelFailingError(ModelError, SinkError):
     )
 
 
+class ModelChangedError(SinkError):
+    """Another version of the model makes the next batch, which needs a new start of the query."""
+
+    remedy = "nothing has to be done: the query starts again with it"
+    is_transient = True
+
+
 class PlanRefusedError(SinkError):
     """The plan would break the guarantee, such as a shuffle before commits on executors."""
 

@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 from typing import NoReturn, Self
 
@@ -60,7 +60,7 @@ from lib.source.ranges import read_ranges
 from lib.spark.failed_query import build_query_error
 from lib.spark.session import check_connector
 
-__all__ = ["COMMITS", "ExactlyOnceSettings", "ExactlyOnceSink"]
+__all__ = ["COMMITS", "ExactlyOnceSettings", "ExactlyOnceSink", "Making"]
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +78,23 @@ _REREAD_BATCHES = 100
 OnReport = Callable[[WriteReport], None]
 # A function that makes the frame of messages of a frame of records.
 Remake = Callable[[DataFrame], DataFrame]
+
+
+@dataclass(frozen=True)
+class Making:
+    """How the messages of a batch are made; see :meth:`ExactlyOnceSink.write_stream`.
+
+    Attributes:
+        map_in_arrow, remake, check: the arguments of these names.
+    """
+
+    map_in_arrow: ArrowMap | None = None
+    remake: Remake | None = None
+    check: Check | None = None
+
+
+#: A function that gets the number of a batch, and says how its messages are made.
+Choose = Callable[[int], Making]
 
 #: ``ExactlyOnceSettings.commit`` → the strategy that commits batches.
 COMMITS: dict[str, Callable[[TransactionSettings, Author], CommitStrategy]] = {
@@ -143,9 +160,8 @@ class ExactlyOnceSink:
         self._is_start_given_up = threading.Event()
         # Whether a start that was given up still uses the clients, on its own thread.
         self._is_abandoned = False
-        self._map_in_arrow: ArrowMap | None = None
-        self._remake: Remake | None = None
-        self._check: Check | None = None
+        self._making = Making()
+        self._choose: Choose | None = None
         self._rereads_left = 0
         self._reports: dict[int, WriteReport] = {}
         self._on_report = on_report
@@ -264,6 +280,7 @@ class ExactlyOnceSink:
         map_in_arrow: ArrowMap | None = None,
         remake: Remake | None = None,
         check: Check | None = None,
+        choose: Choose | None = None,
     ) -> DataStreamWriter:
         """Return a writer for messages, with name and checkpoint set; start it with any trigger.
 
@@ -284,12 +301,17 @@ class ExactlyOnceSink:
             check: a function that gets the messages as an Arrow table before they are written: all
                 of a batch on the driver, or with commits on executors those of a source partition,
                 in a worker. Its error ends the query, and nothing of them is written.
+            choose: a function that is called before each batch, and says how that batch is made: by
+                another ``map_in_arrow``, ``remake`` and ``check`` than those given here, which
+                only stand for the first. It may raise, which ends the query before anything is
+                made. It has to choose the same for a batch that is repeated, whose messages may be
+                visible in part. ``lib.exactly_once.checkpoint.makers`` helps it to remember.
 
         Raises:
             PlanRefusedError: a column is missing, the plan has state, or it does not suit commits
                 on executors.
         """
-        self._map_in_arrow, self._remake, self._check = map_in_arrow, remake, check
+        self._making, self._choose = Making(map_in_arrow, remake, check), choose
         _check_columns(messages, REQUIRED_COLUMNS if map_in_arrow is None else SOURCE_POSITION)
         if map_in_arrow is None and self._on_report is not None:
             _check_columns(messages, self._counted_columns)
@@ -306,6 +328,8 @@ class ExactlyOnceSink:
         assert self._commit is not None, "write_stream comes after start"
         assert self._watch is not None
         try:
+            if self._choose is not None:
+                self._making = self._choose(batch_id)
             planned = read_planned_batch(self._spark, batch_id, self._settings.source_topic)
             batch = Batch(
                 frame,
@@ -315,10 +339,10 @@ class ExactlyOnceSink:
                 planned.ends,
                 self._watch,
                 is_suspect=batch_id == self._suspect_batch,
-                map_in_arrow=self._map_in_arrow,
+                map_in_arrow=self._making.map_in_arrow,
                 counted=self._counted,
                 counted_columns=self._counted_columns,
-                check=self._check,
+                check=self._making.check,
             )
             batch = self._limit(batch)
             report = self._write(self._commit, batch)
@@ -345,17 +369,18 @@ class ExactlyOnceSink:
             try:
                 return commit.write(batch)
             except SourceTimestampError as error:
-                if self._remake is None:
+                if self._making.remake is None:
                     raise
                 is_repeated, self._rereads_left = True, _REREAD_BATCHES
                 logger.warning(
                     "%s; this batch and the next %d are read without Spark's Kafka source (%s)",
                     *(error.message, _REREAD_BATCHES, error.hint),
                 )
-        assert self._remake is not None
+        remake = self._making.remake
+        assert remake is not None
         cluster, topic = self._settings.cluster, self._settings.source_topic
         records = read_ranges(self._spark, cluster, topic, batch.starts, batch.ends)
-        frame = self._remake(records)
+        frame = remake(records)
         frame = self._select_columns(frame) if batch.map_in_arrow is None else frame
         return commit.write(
             replace(batch, frame=frame, is_repeated=is_repeated, read_partitions=None)

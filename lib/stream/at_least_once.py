@@ -55,8 +55,8 @@ class AtLeastOnceQuery:
         source: the settings of the source.
         output: the topics and the format of the messages.
         plan: a function that plans how records become messages.
-        counts_failures: whether Spark counts the records on which the model fails, which is one in
-            the JVM.
+        counts_failures: a function that tells whether Spark counts the records on which the model
+            fails, which is one in the JVM.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class AtLeastOnceQuery:
         output: OutputSettings,
         plan: Callable[[DataFrame], ScoringPlan],
         *,
-        counts_failures: bool = False,
+        counts_failures: Callable[[], bool],
     ) -> None:
         self._spark = spark
         self._settings = settings
@@ -103,7 +103,7 @@ class AtLeastOnceQuery:
             records = read_stream(self._spark, self._source)
             messages = self._plan(records).to_messages()
             messages = add_waits(messages, self._output)
-            counts = observation_exprs(self._output, failures=self._counts_failures)
+            counts = observation_exprs(self._output, failures=self._counts_failures())
             messages = messages.observe(OBSERVATION, *counts)
             writer = write_at_least_once(messages, self._settings.cluster)
         writer = writer.queryName(self._settings.query_name)

@@ -94,12 +94,24 @@ def plan_scoring(
         route: the route, which says who decodes and who scores.
         failures: the policy about rows on which the model fails; by default each is a dead letter.
     """
-    settings = MessageSettings(contract, output, scorer.threshold, scorer.scored_by)
     if route.score == "workers":
         # If the model runs in Python anyway, workers do everything in one pass over the bytes.
-        score = scorer.build_batch_scorer(records.sparkSession)
-        return ScoringPlan(select_for_workers(records), BatchPlan(score, settings, failures))
+        batches = plan_batches(records.sparkSession, scorer, contract, output, failures)
+        return ScoringPlan(select_for_workers(records), batches)
+    settings = MessageSettings(contract, output, scorer.threshold, scorer.scored_by)
     decode = decode_in_workers if route.decode == "workers" else decode_records
     decoded = decode(records, contract)
     scored = scorer.with_probability(decoded)
     return ScoringPlan(encode_messages(scored, settings))
+
+
+def plan_batches(
+    spark: SparkSession,
+    scorer: Scorer,
+    contract: Contract,
+    output: OutputSettings,
+    failures: FailurePolicy = TOLERANT,
+) -> BatchPlan:
+    """Plan the pass of a model that scores in Python workers; see :func:`plan_scoring`."""
+    settings = MessageSettings(contract, output, scorer.threshold, scorer.scored_by)
+    return BatchPlan(scorer.build_batch_scorer(spark), settings, failures)

@@ -13,12 +13,20 @@ from pyspark.errors import PySparkException, StreamingQueryException
 from pyspark.sql.streaming.query import StreamingQuery
 
 from lib.bounded import StuckError, run_bounded
-from lib.errors import BatchTimeoutError, QueryHungError, ScoringError, SinkFencedError
+from lib.errors import (
+    BatchTimeoutError,
+    ModelChangedError,
+    QueryHungError,
+    ScoringError,
+    SinkFencedError,
+)
 from lib.exactly_once.sink import ExactlyOnceSink
 from lib.messages.tally import Tally
 from lib.spark.failed_query import build_query_error
 from lib.spark.hung_workers import end_hung_workers
 from lib.spark.session import silence
+from lib.stream.model.switch import ModelSwitch
+from lib.stream.model.watch import ChampionWatch
 from lib.stream.new_progress import NewProgress
 from lib.stream.watch.clock import ClockWatch
 from lib.stream.watch.guard import QueryGuard
@@ -56,7 +64,8 @@ class RunningQuery:
         rejections: counts dead letters, to say why there are many; None for nobody.
         is_detour_over: a function that tells whether the query stands in for another one, whose
             time has come: the query is ended after its batch, and started again.
-        failures: the failures of the model, which are told; None for none.
+        switch: the versions of the model, whose failures are told; None for none.
+        watch: the watch for another champion, for as long as the query is followed; None for none.
         monitor: the state and the figures, which are kept up to date; None for nobody.
         tally: a function that returns the counts of the batch of one of Spark's events, if no sink
             has counted it.
@@ -75,7 +84,8 @@ class RunningQuery:
         judge: Callable[[ScoringError], ScoringError] = lambda failure: failure,
         rejections: RejectionWatch | None = None,
         is_detour_over: Callable[[], bool] = lambda: False,
-        failures: ModelFailures | None = None,
+        switch: ModelSwitch | None = None,
+        watch: ChampionWatch | None = None,
         monitor: Monitor | None = None,
         tally: Callable[[Mapping[str, Any]], Tally | None] = lambda _: None,
     ) -> None:
@@ -87,7 +97,8 @@ class RunningQuery:
         self._judge = judge
         self._rejections = rejections
         self._is_detour_over = is_detour_over
-        self._failures = failures
+        self._switch = switch
+        self._watch_champion = watch or nullcontext()
         self._monitor = monitor or Monitor()
         self._tally = tally
         self._use: UseWatch | None = None
@@ -133,7 +144,12 @@ class RunningQuery:
         """
         failures = 0
         try:
-            with self._guard.outage, self._held_back or nullcontext(), self._use or nullcontext():
+            with (
+                self._guard.outage,
+                self._held_back or nullcontext(),
+                self._use or nullcontext(),
+                self._watch_champion,
+            ):
                 while True:
                     failure = self._watch(view, stop)
                     if failure is not None:
@@ -148,8 +164,8 @@ class RunningQuery:
             stop.end_work()
             if self.sink is not None:
                 self.sink.close()
-            if self._failures is not None:
-                self._failures.tell(is_last=True)
+            if self._failures_of_model is not None:
+                self._failures_of_model.tell(is_last=True)
             view.close(self._totals)
         return self._totals
 
@@ -159,7 +175,7 @@ class RunningQuery:
         looked_s = time.monotonic()
         while self._is_going_on() and overdue is None and not stop.wait(_POLL_S):
             self._show_new(view)
-            overdue = None if self._failures is None else self._failures.failure
+            overdue = None if self._failures_of_model is None else self._failures_of_model.failure
             if overdue is None and time.monotonic() - looked_s >= _LOOK_S:
                 overdue, looked_s = self._guard.judge(self.query), time.monotonic()
                 self._note_state()
@@ -191,7 +207,16 @@ class RunningQuery:
     @property
     def _begins_anew(self) -> bool:
         """Whether the query is to be ended and started again although it has not failed."""
-        return self._is_detour_over() or self._clock.find_step_back() is not None
+        return (
+            self._is_detour_over()
+            or self._clock.find_step_back() is not None
+            or (self._switch is not None and self._switch.has_to_end(self._latest_batch))
+        )
+
+    @property
+    def _failures_of_model(self) -> ModelFailures | None:
+        """The failures of the version that scores now."""
+        return None if self._switch is None else self._switch.serving.failures
 
     @property
     def _is_done(self) -> bool:
@@ -288,14 +313,14 @@ class RunningQuery:
         return self.query.lastProgress is not None
 
     def _show_new(self, view: ProgressView) -> None:
-        if self._failures is not None:
-            self._failures.tell()
+        if self._failures_of_model is not None:
+            self._failures_of_model.tell()
         for event in self._new_progress.take():
             self._guard.signs.note()
             held_back = None if self._held_back is None else self._held_back.records
             self._monitor.note_event(event, self._tally)
-            if self._failures is not None:
-                self._failures.note(find_observation(event))
+            if self._failures_of_model is not None:
+                self._failures_of_model.note(find_observation(event))
             counts = self._count(int(event["batchId"]))
             batch = BatchProgress.from_event(event, counts, held_back)
             if batch.batch_id > self._seen and batch.records:
@@ -306,6 +331,8 @@ class RunningQuery:
                     self._rejections.note(event, batch)
 
     def _find_failure(self) -> ScoringError | None:
+        if self.sink is not None and isinstance(self.sink.failure, ModelChangedError):
+            return None
         if self.sink is not None and self.sink.failure is not None:
             return self.sink.failure
         try:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 from confluent_kafka import KafkaException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.errors import KafkaSetupError, ScoringError
+from lib.exactly_once.checkpoint.makers import MakerLog
 from lib.exactly_once.checkpoint.reader import CheckpointReader
 from lib.exactly_once.sink import ExactlyOnceSettings, ExactlyOnceSink
 from lib.exactly_once.transaction.settings import OnStep, ignore_step
@@ -21,21 +23,21 @@ from lib.kafka.partitions import parse_partitions, parse_position
 from lib.messages.dead_letter import DeadLetterFormat, OutputSettings
 from lib.record.contract import Contract
 from lib.score.base import ModelBackend
-from lib.score.workers.message_check import MessageCheck
 from lib.settings.jobs.score_stream import AVAILABLE_NOW, Commit, ScoreStreamSettings
 from lib.settings.real_time import parse_interval_ms
 from lib.source.kafka import KafkaSourceSettings
 from lib.spark.full_disk import list_local_folders, name_full_places
 from lib.stream.at_least_once import AtLeastOnceQuery
-from lib.stream.plan import ScoringPlan, plan_scoring
-from lib.stream.reasons import find_reasons
+from lib.stream.model.loading import ModelLoader
+from lib.stream.model.serving import Serving
+from lib.stream.model.switch import ModelSwitch
+from lib.stream.model.watch import ChampionWatch
 from lib.stream.route import Route
 from lib.stream.running_query import RunningQuery
 from lib.stream.watch.guard import QueryGuard
 from lib.stream.watch.held_back import HeldBack
 from lib.stream.watch.lag import LagWatch
 from lib.stream.watch.life_signs import LifeSigns
-from lib.stream.watch.model_failures import ModelFailures
 from lib.stream.watch.outage import Brokers, OutageWatch
 from lib.stream.watch.rejections import RejectionWatch, build_reader
 from lib.stream.watch.restarts import RestartPolicy
@@ -44,6 +46,10 @@ from lib.stream.watch.use import UseWatch
 from lib.telemetry.monitor import Monitor
 from lib.telemetry.progress import MessageCounts
 
+logger = logging.getLogger(__name__)
+
+# The trigger of a query that is to run one batch only.
+_NO_SECOND_BATCH = "1 hour"
 _WHOLE_STAGE = "spark.sql.codegen.wholeStage"
 
 
@@ -79,33 +85,51 @@ def start_stream(
         dead_letter_topic=settings.dead_letter_topic,
         consumer_group=settings.query_name,
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
-        reasons=find_reasons(scorer, settings.reasons),
         is_counted=monitor.is_on,
         carried_headers=settings.carried_headers,
     )
 
-    failures = ModelFailures(spark, scorer.scored_by, settings.model_failure_limit)
+    loader = ModelLoader(spark, settings, contract, output)
+    switch = ModelSwitch(
+        MakerLog(spark, settings.checkpoint),
+        Serving.build(spark, settings, scorer, contract, route, output),
+        loader.load,
+        lambda serving: monitor.note_model(serving.scorer),
+        asks=route.commit != "spark",
+    )
 
-    check = MessageCheck.of(scorer.scored_by, failures.policy, output)
+    def refuse(name: str, error: ScoringError) -> None:
+        going_on = switch.serving.key
+        logger.warning("%s is refused, %s goes on scoring: %s", name, going_on, error)
+        monitor.note_refusal(name, error)
 
-    def plan(records: DataFrame) -> ScoringPlan:
-        return plan_scoring(records, scorer, contract, output, route, failures.policy)
+    watch = ChampionWatch.of(settings, switch.serving, loader.load, switch.offer, refuse)
 
     def start(writer: DataStreamWriter, *, is_real_time: bool = False) -> StreamingQuery:
-        with _planned_for(spark, route):
+        with _planned_for(spark, switch.serving.route):
             return _with_trigger(writer, settings, is_real_time=is_real_time).start()
 
     def start_exactly_once() -> StreamingQuery:
-        planned = plan(sink.start().read_stream())
+        records = sink.start().read_stream()
+        serving = switch.begin()
+        planned, making = serving.plan(records), serving.making
         return start(
             sink.write_stream(
                 planned.frame,
                 planned.map_in_arrow,
-                lambda records: plan(records).frame,
-                # Workers that score count for themselves.
-                None if route.score == "workers" else check,
+                making.remake,
+                making.check,
+                switch.choose,
             )
         )
+
+    def start_at_least_once() -> StreamingQuery:
+        switch.begin()
+        writer = query.build_writer()
+        if switch.is_repeating:
+            # The next batch would come after this time, which another version has to score.
+            return writer.trigger(processingTime=_NO_SECOND_BATCH).start()
+        return start(writer, is_real_time=query.is_real_time)
 
     def count_written(batch_id: int) -> MessageCounts | None:
         report = sink.find_report(batch_id)
@@ -129,10 +153,12 @@ def start_stream(
     if route.commit == "spark":
         source = _source(settings, find_start(spark, settings))
         query = AtLeastOnceQuery(
-            *(spark, settings, source, output, plan), counts_failures=route.score == "jvm"
+            *(spark, settings, source, output),
+            lambda records: switch.serving.plan(records),
+            counts_failures=lambda: not switch.serving.scores_in_workers,
         )
         stream = RunningQuery(
-            lambda: start(query.build_writer(), is_real_time=query.is_real_time),
+            start_at_least_once,
             restarts,
             guard,
             count=query.count,
@@ -140,7 +166,8 @@ def start_stream(
             judge=lambda failure: name_full_places(query.judge(failure), places),
             rejections=rejections,
             is_detour_over=lambda: query.is_detour_over,
-            failures=failures,
+            switch=switch,
+            watch=watch,
             monitor=monitor,
             tally=query.tally,
         )
@@ -153,7 +180,8 @@ def start_stream(
             *(count_written, held_back),
             judge=lambda failure: name_full_places(sink.judge(failure), places),
             rejections=rejections,
-            failures=failures,
+            switch=switch,
+            watch=watch,
             monitor=monitor,
         )
     if monitor.is_on:

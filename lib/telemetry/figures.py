@@ -53,6 +53,21 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """A version that was to score, and cannot.
+
+    Attributes:
+        model: its name.
+        reason: one sentence that says why.
+        at_s: the time in seconds since 1970.
+    """
+
+    model: str
+    reason: str
+    at_s: float
+
+
+@dataclass(frozen=True)
 class PartitionLag:
     """The rest of one partition of the input.
 
@@ -141,6 +156,7 @@ class Figures:
         committed_s: the time of the last commit of messages in seconds since 1970; None for none.
         restarts: cause → number of restarts of the query in this process.
         fenced: the number of times that another run has taken the query over.
+        refusal: the version that was refused since the one in force scores; None for none.
         model_loads: result (``loaded``, ``fallback``, ``refused``) → number.
         client_errors: name of an error of Kafka's clients → number of failed attempts.
         outage_s: the seconds for which brokers have been away; 0 if they are not.
@@ -167,6 +183,7 @@ class Figures:
     committed_s: float | None = None
     restarts: Counter[str] = field(default_factory=Counter)
     fenced: int = 0
+    refusal: Refusal | None = None
     model_loads: Counter[str] = field(default_factory=Counter)
     client_errors: Counter[str] = field(default_factory=Counter)
     outage_s: float = 0.0

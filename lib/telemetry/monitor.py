@@ -10,7 +10,7 @@ from lib.errors import ScoringError, SinkFencedError
 from lib.exactly_once.transaction.writer import WriteReport
 from lib.messages.tally import Tally
 from lib.score.base import ModelBackend
-from lib.telemetry.figures import Figures, Model
+from lib.telemetry.figures import Figures, Model, Refusal
 from lib.telemetry.progress import BatchProgress
 from lib.telemetry.state import JobState, State
 
@@ -71,14 +71,20 @@ class Monitor:
         try:
             scorer = load()
         except ScoringError as error:
-            with self.figures.changing():
-                self.figures.model_loads["refused"] += 1
-            self.job.add("model", f"a model is refused: {error.message}")
+            self.note_refusal("a model", error)
             raise
-        self._note_model(scorer)
+        self.note_model(scorer)
         return scorer
 
-    def _note_model(self, scorer: ModelBackend) -> None:
+    def note_refusal(self, name: str, error: ScoringError) -> None:
+        """Note that a model cannot be used, and why."""
+        with self.figures.changing():
+            self.figures.model_loads["refused"] += 1
+            self.figures.refusal = Refusal(name, error.message, time.time())
+        self.job.add("model", f"{name} is refused: {error.message}")
+
+    def note_model(self, scorer: ModelBackend) -> None:
+        """Note which model scores from now on."""
         is_fallback = scorer.using_fallback
         with self.figures.changing():
             self.figures.model = Model(
@@ -88,6 +94,7 @@ class Monitor:
                 is_fallback,
                 time.time(),
             )
+            self.figures.refusal = None
             self.figures.model_loads["fallback" if is_fallback else "loaded"] += 1
         self.job.add("model", f"{scorer.scored_by} scores{', as a fallback' * is_fallback}")
 

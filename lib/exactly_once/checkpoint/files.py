@@ -91,10 +91,14 @@ class CheckpointFiles:
 
     def find_latest(self, folder: str) -> int | None:
         """Return the highest number that names a file of a folder; None where there is none."""
+        return max(self.list_numbers(folder), default=None)
+
+    def list_numbers(self, folder: str) -> list[int]:
+        """List the numbers that name files of a folder; empty where there is none."""
         if not self.exists(folder):
-            return None
+            return []
         names = [status.getPath().getName() for status in self._files.listStatus(self.path(folder))]
-        return max((int(name) for name in names if name.isdecimal()), default=None)
+        return [int(name) for name in names if name.isdecimal()]
 
     def read_text(self, relative: str) -> str:
         """Read the whole file.
@@ -127,6 +131,21 @@ class CheckpointFiles:
             stream.write(bytearray(text.encode()))
         finally:
             stream.close()
+
+    def replace_text(self, relative: str, text: str) -> None:
+        """Write a file whole, or replace it: whoever reads it finds all of the text, or none.
+
+        A process that dies in between may leave no file, but never a part of one.
+        """
+        folder, _, name = relative.rpartition("/")
+        written = f"{folder}/.{name}-{uuid.uuid4().hex}"
+        self.write_text(written, text)
+        self.delete(relative)
+        self._files.rename(self.path(written), self.path(relative))
+
+    def delete(self, relative: str) -> None:
+        """Delete a file, if it exists."""
+        self._files.delete(self.path(relative), False)
 
     def check_writable(self, made: str, *others: str) -> None:
         """Make sure that files can be written in folders.

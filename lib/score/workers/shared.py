@@ -6,7 +6,9 @@ It imports nothing that a worker may not need, because each worker imports it.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -14,8 +16,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Sha256 of the bytes → model in this process. A worker serves one query, seldom two.
-_MODELS: dict[str, Any] = {}
+# A model that was not asked for as long as this is forgotten when another one is opened.
+_UNUSED_S = 60.0
+
+
+@dataclass
+class _Opened:
+    """What was built for a content, and when it was asked for last, by ``time.monotonic``."""
+
+    model: Any
+    used_s: float
+
+
+# Sha256 of the bytes → what this process has built of them.
+_OPENED: dict[str, _Opened] = {}
 
 
 class SharedContent:
@@ -39,7 +53,16 @@ class SharedContent:
 
 
 def open_once(sha256: str, build: Callable[[], T]) -> T:
-    """Return the result of ``build`` for the content with this checksum, made once a process."""
-    if sha256 not in _MODELS:
-        _MODELS[sha256] = build()
-    return cast(T, _MODELS[sha256])
+    """Return the result of ``build`` for the content with this checksum, made once a process.
+
+    A version that another one has replaced is forgotten when the next one is opened, so that a
+    worker which lives for months does not hold all of them.
+    """
+    now_s = time.monotonic()
+    opened = _OPENED.get(sha256)
+    if opened is None:
+        for key in [key for key, it in _OPENED.items() if now_s - it.used_s > _UNUSED_S]:
+            del _OPENED[key]
+        opened = _OPENED[sha256] = _Opened(build(), now_s)
+    opened.used_s = now_s
+    return cast(T, opened.model)

@@ -114,6 +114,12 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings, ConsoleSettings):
         description="seconds after which an idle job commits all its offsets again, so that brokers"
         " do not forget them; sooner where they tell that they would, 0 for never",
     )
+    reload_interval: float = Field(
+        10.0,
+        ge=0,
+        description="seconds between two looks which version is the champion of the model; another"
+        " one scores from the next batch on. 0 for never",
+    )
     restart_limit: int = Field(
         10,
         ge=0,

@@ -1,0 +1,1 @@
+"""The version of the model that scores, and how another one takes its place."""
