@@ -82,7 +82,7 @@ Remake = Callable[[DataFrame], DataFrame]
 
 @dataclass(frozen=True)
 class Making:
-    """How the messages of a batch are made; see :meth:`ExactlyOnceSink.write_stream`.
+    """The functions that make the messages of a batch; see :meth:`ExactlyOnceSink.write_stream`.
 
     Attributes:
         map_in_arrow, remake, check: the arguments of these names.

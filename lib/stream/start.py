@@ -103,7 +103,11 @@ def start_stream(
         logger.warning("%s is refused, %s goes on scoring: %s", name, going_on, error)
         monitor.note_refusal(name, error)
 
-    watch = ChampionWatch.of(settings, switch.serving, loader.load, switch.offer, refuse)
+    def offer(serving: Serving) -> None:
+        monitor.note_readiness()
+        switch.offer(serving)
+
+    watch = ChampionWatch.of(settings, switch.serving, loader.load, offer, refuse)
 
     def start(writer: DataStreamWriter, *, is_real_time: bool = False) -> StreamingQuery:
         with _planned_for(spark, switch.serving.route):

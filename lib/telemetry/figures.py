@@ -156,7 +156,7 @@ class Figures:
         committed_s: the time of the last commit of messages in seconds since 1970; None for none.
         restarts: cause → number of restarts of the query in this process.
         fenced: the number of times that another run has taken the query over.
-        refusal: the version that was refused since the one in force scores; None for none.
+        refusal: the champion, if it was refused and another version scores; None if it was not.
         model_loads: result (``loaded``, ``fallback``, ``refused``) → number.
         client_errors: name of an error of Kafka's clients → number of failed attempts.
         outage_s: the seconds for which brokers have been away; 0 if they are not.

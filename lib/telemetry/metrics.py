@@ -238,6 +238,11 @@ METRICS: tuple[MetricSpec, ...] = (
         lambda it, _: _one(None if it.model is None else float(it.model.is_fallback)),
     ),
     MetricSpec(
+        *("refused_model_info", "gauge", ("model_version",)),
+        "Always 1; the label names the champion if it was refused, and an older version scores.",
+        lambda it, _: [] if it.refusal is None else [((it.refusal.model,), 1)],
+    ),
+    MetricSpec(
         *("build_info", "gauge", ("version", "commit", "spark", "python")),
         "Always 1; the labels name the versions that run.",
         lambda it, _: [

@@ -83,6 +83,11 @@ class Monitor:
             self.figures.refusal = Refusal(name, error.message, time.time())
         self.job.add("model", f"{name} is refused: {error.message}")
 
+    def note_readiness(self) -> None:
+        """Note that the champion can be used, and scores or will score the next batch."""
+        with self.figures.changing():
+            self.figures.refusal = None
+
     def note_model(self, scorer: ModelBackend) -> None:
         """Note which model scores from now on."""
         is_fallback = scorer.using_fallback
@@ -94,7 +99,6 @@ class Monitor:
                 is_fallback,
                 time.time(),
             )
-            self.figures.refusal = None
             self.figures.model_loads["fallback" if is_fallback else "loaded"] += 1
         self.job.add("model", f"{scorer.scored_by} scores{', as a fallback' * is_fallback}")
 

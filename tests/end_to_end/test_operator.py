@@ -237,14 +237,23 @@ def test_ten_situations_are_on_the_page_in_the_metrics_and_among_the_alerts(
         # 7. Another model, and 8. a fallback: its Spark model is one of another Spark.
         leave_only_an_old_spark_model(store / "churn" / "2")
         ModelStore(store).promote("churn", 2)
-        with start(backend="auto", transaction_timeout=10, batch_timeout=14) as job:
+        options = {"backend": "auto", "reload_interval": 1}
+        with start(**options, transaction_timeout=10, batch_timeout=14) as job:
             desk.await_quiet()
             desk.await_page("#model", "churn@2/sklearn")
             desk.await_metric('scoring_model_info{model_version="churn@2/sklearn"} == 1')
             desk.await_metric("scoring_fallback_in_use == 1")
             desk.await_alert("ScoringFallbackEngine")
 
-            # 9. A hung worker.
+            # 9. A champion that cannot be used.
+            champion = store / "churn" / "champion"
+            champion.write_text("9\n")
+            desk.await_metric('scoring_refused_model_info{model_version="churn@9"} == 1')
+            desk.await_page("#verdict", "The champion churn@9 is refused")
+            desk.await_alert("ScoringModelRefused")
+            champion.write_text("2\n")
+
+            # 10. A hung worker.
             send(build_customers(10, seed=5))
             desk.await_metric("scoring_records_total >= 10")
             for worker in find_workers(psutil.Process(job.pid), with_daemon=True):
@@ -255,7 +264,7 @@ def test_ten_situations_are_on_the_page_in_the_metrics_and_among_the_alerts(
             desk.await_metric('scoring_restarts_total{cause="BatchTimeoutError"} == 1')
             desk.await_quiet()
 
-            # 10. Two jobs of one query name: the newest takes over.
+            # 11. Two jobs of one query name: the newest takes over.
             rival = deployment.arguments(backend="sklearn", trigger="200 milliseconds", lease=0)
             with (
                 (tmp_path / "rival.log").open("ab") as log,

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from lib.address import Address
 from lib.messages.tally import Tally, Waits
-from lib.telemetry.figures import Figures, Heap, Model, PartitionLag, ProcessUse, Program
+from lib.telemetry.figures import Figures, Heap, Model, PartitionLag, ProcessUse, Program, Refusal
 from lib.telemetry.metrics import METRICS, PREFIX
 from lib.telemetry.progress import BatchProgress
 from lib.telemetry.state import JobState, State
@@ -29,6 +29,8 @@ from tests.support.waiting import wait_until
 find_program("prometheus")
 QUERIES = tuple(iter_blocks("docs/monitoring.md", "promql"))
 _TICK_S = 0.1
+# The metrics that a job which is well does not have.
+_IN_TROUBLE = {"scoring_refused_model_info"}
 _WEEK_S = 7 * 86_400
 _EVENT = {"durationMs": {"addBatch": 80, "walCommit": 10, "triggerExecution": 100}}
 _BATCH = BatchProgress(0, 100, 100, 0, 1_000.0, 100, 0)
@@ -157,6 +159,11 @@ CONDITIONS = (
     ),
     Condition("ScoringFenced", _set("fenced", lambda: 1), _set("fenced", lambda: 0)),
     Condition("ScoringFallbackEngine", _swap(is_fallback=True), _swap(is_fallback=False)),
+    Condition(
+        "ScoringModelRefused",
+        _set("refusal", lambda: Refusal("churn@8", "no such version", time.time())),
+        _set("refusal", lambda: None),
+    ),
     Condition("ScoringBrokersAway", _set("outage_s", lambda: 61.0), _set("outage_s", lambda: 0.0)),
     Condition(
         "ScoringOffsetsNearExpiry",
@@ -215,7 +222,7 @@ def test_each_metric_is_scraped(prometheus: Prometheus) -> None:
         for sample in prometheus.query('group by (__name__) ({__name__=~"scoring_.+"})')
     }
 
-    assert found == {PREFIX + spec.name for spec in METRICS}
+    assert found | _IN_TROUBLE == {PREFIX + spec.name for spec in METRICS}
 
 
 @pytest.mark.parametrize(("panel", "expression"), list_panel_queries())

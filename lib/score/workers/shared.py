@@ -22,7 +22,7 @@ _UNUSED_S = 60.0
 
 @dataclass
 class _Opened:
-    """What was built for a content, and when it was asked for last, by ``time.monotonic``."""
+    """A model, and the time at which it was asked for last, by ``time.monotonic``."""
 
     model: Any
     used_s: float

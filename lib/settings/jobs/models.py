@@ -44,7 +44,7 @@ class ModelsSettings(KafkaSettings, LoadingSettings):
 
     list [NAME]             the versions side by side
     show NAME@VERSION       all that is known of a version
-    promote NAME@VERSION    make it the champion, which jobs take from their next start on
+    promote NAME@VERSION    make it the champion, which jobs that run take too
     rollback NAME           make the champion before the present one the champion again
     delete NAME@VERSION     delete a version that is neither the champion nor the newest
     compare A B             compare metrics and, on records of --data or --topic, predictions

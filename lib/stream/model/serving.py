@@ -134,7 +134,7 @@ class Serving:
 
     @cached_property
     def making(self) -> Making:
-        """How the sink makes the messages of a batch."""
+        """The functions with which the sink makes the messages of a batch."""
         remake: Callable[[DataFrame], DataFrame] = lambda records: self.plan(records).frame  # noqa: E731
         if not self.scores_in_workers:
             policy = self.failures.policy

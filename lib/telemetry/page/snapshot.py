@@ -88,6 +88,7 @@ def take_snapshot(
             "batches": figures.batches,
             "last_batch": None if figures.last_batch is None else asdict(figures.last_batch),
             "model": None if model is None else asdict(model),
+            "refusal": None if figures.refusal is None else asdict(figures.refusal),
             "model_loads": dict(figures.model_loads),
             "restarts": dict(figures.restarts),
             "fenced": figures.fenced,

@@ -173,6 +173,14 @@ def _judge_work(figures: Figures, history: History, now_s: float) -> Iterator[Fi
             "The log's line “not used, falling back” names the cause.",
             "on_call.md#scoringfallbackengine",
         )
+    if figures.refusal is not None and figures.model is not None:
+        yield Finding(
+            Level.LOOK,
+            f"The champion {figures.refusal.model} is refused, and {figures.model.scored_by} goes"
+            f" on scoring: {figures.refusal.reason}.",
+            "Mend or replace that version, or go back to the one before.",
+            "on_call.md#scoringmodelrefused",
+        )
     if figures.offsets_expire_s is not None and figures.offsets_expire_s - now_s < _EXPIRY_NEAR_S:
         yield Finding(
             Level.LOOK,

@@ -54,7 +54,7 @@ def promote(settings: ModelsSettings) -> Lines:
     """Make a version the champion."""
     store, name, version = name_stored(settings.store, settings.names[0])
     store.promote(name, version)
-    yield f"champion {name}@{version}: jobs take it from their next start on"
+    yield f"champion {name}@{version}: jobs that run take it between two batches"
     return ExitCode.DONE
 
 
@@ -62,7 +62,7 @@ def roll_back(settings: ModelsSettings) -> Lines:
     """Make the champion before the present one the champion again."""
     (name,) = settings.names
     version = ModelStore(settings.store).roll_back(name)
-    yield f"champion {name}@{version}, as before: jobs take it from their next start on"
+    yield f"champion {name}@{version}, as before: jobs that run take it between two batches"
     return ExitCode.DONE
 
 

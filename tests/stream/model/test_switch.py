@@ -1,4 +1,4 @@
-"""Which version scores which batch, with notes in memory instead of a checkpoint."""
+"""The switch decides which version scores which batch; its notes are kept in memory here."""
 
 from __future__ import annotations
 

@@ -114,9 +114,10 @@ def test_a_version_is_shown_with_all_that_is_known(run: Run, store: ModelStore) 
 def test_the_champion_is_changed_and_taken_back_and_the_rest_deleted(
     run: Run, store: ModelStore
 ) -> None:
-    assert run("promote", "churn@3") == ["champion churn@3: jobs take it from their next start on"]
+    promoted = "champion churn@3: jobs that run take it between two batches"
+    assert run("promote", "churn@3") == [promoted]
     assert run("rollback", "churn") == [
-        "champion churn@2, as before: jobs take it from their next start on"
+        "champion churn@2, as before: jobs that run take it between two batches"
     ]
     assert run("delete", "churn@1") == ["deleted churn@1"]
     assert store.versions("churn") == [2, 3]

@@ -159,6 +159,7 @@ function showModel(now) {
     ["Engine", model.engine + (model.is_fallback ? ", a fallback" : "")],
     ["Threshold", String(model.threshold)],
     ["In force since", `${clock(model.since_s, now.at_s)}, for ${duration(Math.max(0, now.at_s - model.since_s))}`],
+    ...(now.refusal ? [["Refused", `${now.refusal.model}, ${clock(now.refusal.at_s, now.at_s)}: ${now.refusal.reason}`]] : []),
     ["Loads", loads || UNKNOWN],
   ] : [["Version", "none is loaded yet"]]);
   const labels = Object.entries(now.labels).sort(([, a], [, b]) => b - a);
