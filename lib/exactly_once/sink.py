@@ -241,6 +241,11 @@ class ExactlyOnceSink:
         return self._plan
 
     @property
+    def suspect_batch(self) -> int | None:
+        """The number of the first batch, if more than one run has ended in it; None otherwise."""
+        return self._suspect_batch
+
+    @property
     def positions(self) -> Mapping[int, int | None]:
         """Partition → the first offset without an answer; after :meth:`start`."""
         return {} if self._commit is None else dict(self._commit.committed)

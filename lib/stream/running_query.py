@@ -16,9 +16,12 @@ from lib.bounded import StuckError, run_bounded
 from lib.errors import (
     BatchTimeoutError,
     ModelChangedError,
+    ModelError,
+    QueryFailedError,
     QueryHungError,
     ScoringError,
     SinkFencedError,
+    WorkerError,
 )
 from lib.exactly_once.sink import ExactlyOnceSink
 from lib.messages.tally import Tally
@@ -160,6 +163,11 @@ class RunningQuery:
                         break
                     else:
                         failures = self._begin_anew(stop)
+        except (ModelError, WorkerError, QueryFailedError):
+            # Another version may finish the batch that this one cannot.
+            if self._switch is not None:
+                self._switch.release()
+            raise
         finally:
             stop.end_work()
             if self.sink is not None:

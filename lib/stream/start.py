@@ -115,7 +115,8 @@ def start_stream(
 
     def start_exactly_once() -> StreamingQuery:
         records = sink.start().read_stream()
-        serving = switch.begin()
+        # The model may be the reason why one run after the other dies in a batch.
+        serving = switch.begin(is_free=sink.suspect_batch is not None)
         planned, making = serving.plan(records), serving.making
         return start(
             sink.write_stream(

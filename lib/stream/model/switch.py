@@ -6,12 +6,15 @@ import logging
 import threading
 from collections.abc import Callable
 
-from lib.errors import ModelChangedError, ResumeRefusedError, ScoringError
+from lib.errors import ModelChangedError, ResumeRefusedError, ScoringError, name_error
 from lib.exactly_once.checkpoint.makers import MakerLog
 from lib.exactly_once.sink import Making
 from lib.stream.model.serving import ModelKey, Serving
 
 logger = logging.getLogger(__name__)
+
+# The note about a batch that any version may repeat.
+_FREE = "free"
 
 
 class ModelSwitch:
@@ -19,7 +22,8 @@ class ModelSwitch:
 
     Guarantee: a batch that is repeated, by this run or the next one, is scored by the version that
     was the first to score it, as long as the checkpoint lives. For this a change is noted in the
-    checkpoint before the first batch is scored that it concerns.
+    checkpoint before the first batch is scored that it concerns. A batch is free for another
+    version where that one cannot finish it: when a run gives up, or two runs have died in it.
 
     A query has the model of the JVM in its plan: it ends and starts again with another one. Models
     in Python workers change while the query runs, if it calls :meth:`choose` for each batch.
@@ -69,8 +73,11 @@ class ModelSwitch:
         with self._lock:
             self._offered = None if serving.key == self._serving.key else serving
 
-    def begin(self) -> Serving:
+    def begin(self, *, is_free: bool = False) -> Serving:
         """Choose the version of the next batch, at a start of the query.
+
+        Args:
+            is_free: whether any version may repeat a batch that was begun.
 
         Raises:
             ResumeRefusedError: the version that has begun the next batch cannot be loaded any more.
@@ -78,11 +85,12 @@ class ModelSwitch:
         with self._lock:
             self._is_ended, self._repeated = False, None
             batch, is_begun = self._log.find_next()
-            if is_begun:
+            is_bound = is_begun and not is_free and self._log.find(batch) != _FREE
+            if is_bound:
                 self._return_to_first(batch)
             elif self._offered is not None:
                 self._adopt(self._offered, batch)
-            if is_begun and not self._asks and self._offered is not None:
+            if is_bound and not self._asks and self._offered is not None:
                 self._repeated = batch
             self._begun = batch if is_begun else batch - 1
             if self._log.find(batch) != self._serving.key.to_text():
@@ -107,6 +115,16 @@ class ModelSwitch:
                         )
                     self._adopt(offered, batch_id)
             return self._serving.making
+
+    def release(self) -> None:
+        """Let any version repeat the batch under way, because the run gives up on it."""
+        with self._lock:
+            try:
+                batch, is_begun = self._log.find_next()
+                if is_begun:
+                    self._log.note(batch, _FREE)
+            except Exception as error:  # noqa: BLE001 - the JVM may be the reason for the end
+                logger.info("the batch was not released error=%s", name_error(error))
 
     def has_to_end(self, find_finished: Callable[[], int]) -> bool:
         """Tell whether the query has to end and start again with another version.

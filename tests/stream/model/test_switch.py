@@ -299,3 +299,35 @@ def test_the_failures_of_a_version_are_told_when_another_one_takes_its_place() -
     job.score(0)
 
     assert first.told == {True: 1}
+
+
+def test_a_run_that_gives_up_leaves_its_batch_to_any_version() -> None:
+    notes = Notes()
+    first = Job(notes, version(1))
+    first.begin()
+    first.score(0)
+    first.score(1, finish=False)
+    first.switch.release()
+    second = Job(notes, version(2), lost=True)
+
+    assert second.begin() == "m@2/onnx"
+    assert second.score(1) == "m@2/onnx"
+    assert str(ModelKey.from_text(notes.texts[1])) == "m@2/onnx"
+
+
+def test_a_run_that_gives_up_between_two_batches_leaves_no_note() -> None:
+    notes = Notes()
+    job = Job(notes, version(1))
+    job.begin()
+    job.score(0)
+    job.switch.release()
+
+    assert notes.models == {0: "m@1/onnx"}
+
+
+def test_a_batch_in_which_two_runs_have_died_is_left_to_any_version() -> None:
+    notes = Notes(begun=4, finished=3, texts={2: version(1).key.to_text()})
+    job = Job(notes, version(2), lost=True)
+
+    assert str(job.switch.begin(is_free=True).key) == "m@2/onnx"
+    assert notes.models == {2: "m@1/onnx", 4: "m@2/onnx"}
