@@ -183,7 +183,8 @@ def measure(settings: ThroughputSettings) -> int:
             with console.status(f"round {number}: {contestant.name}"):
                 track = tracks[min(settings.records, contestant.most_records)]
                 runs.append(track.run(contestant, number))
-            console.print(f"round {number}: {contestant.name}: {_describe(runs[-1])}")
+            said = f"round {number}: {contestant.name}: {_describe(runs[-1])}"
+            console.print(said, soft_wrap=True, markup=False)
     rows = summarise(runs)
     print(format_table(rows, console.width))
     if settings.markdown:
