@@ -9,9 +9,10 @@ from collections.abc import Callable
 from lib.errors import ModelChangedError, ResumeRefusedError, ScoringError, name_error
 from lib.exactly_once.checkpoint.makers import MakerLog
 from lib.exactly_once.sink import Making
+from lib.settings.command import START_LOGGER
 from lib.stream.model.serving import ModelKey, Serving
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(START_LOGGER)
 
 # The note about a batch that any version may repeat.
 _FREE = "free"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from lib.background import Background
 from lib.errors import ScoringError, name_error
+from lib.settings.command import START_LOGGER
 from lib.settings.domain import choose_model
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.store import ModelReference, ModelStore
@@ -14,7 +15,7 @@ from lib.store.reference import is_url
 from lib.stream.model.serving import ModelKey, Serving
 from lib.stream.warm_up import WarmUp
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(START_LOGGER)
 
 # The end of the job does not wait for a model that is being loaded.
 _PATIENCE_S = 1.0
