@@ -200,6 +200,16 @@ class ExactlyOnceSink:
             raise SinkRetryExhaustedError(str(error)) from error
         return self
 
+    def go_on(self) -> Self:
+        """Stay as it is for another query of the same run, in place of :meth:`start`.
+
+        It is for a query that ended because ``choose`` raised: nothing of its last batch was made,
+        and the sink still owns the group.
+        """
+        self.failure, self._suspect_batch = None, None
+        self._plan = replace(self.plan, set_aside=None)
+        return self
+
     def _start(self) -> None:
         if self._commit is None:
             # A later start waits for the brokers of a query that ran already.

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from lib.errors import KafkaSetupError, ScoringError
+from lib.errors import KafkaSetupError, ModelChangedError, ScoringError
 from lib.exactly_once.checkpoint.makers import MakerLog
 from lib.exactly_once.checkpoint.reader import CheckpointReader
 from lib.exactly_once.sink import ExactlyOnceSettings, ExactlyOnceSink
@@ -114,7 +114,8 @@ def start_stream(
             return _with_trigger(writer, settings, is_real_time=is_real_time).start()
 
     def start_exactly_once() -> StreamingQuery:
-        records = sink.start().read_stream()
+        is_change = isinstance(sink.failure, ModelChangedError)
+        records = (sink.go_on() if is_change else sink.start()).read_stream()
         # The model may be the reason why one run after the other dies in a batch.
         serving = switch.begin(is_free=sink.suspect_batch is not None)
         planned, making = serving.plan(records), serving.making
