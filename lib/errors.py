@@ -121,6 +121,12 @@ class OffsetsInUseError(ScoringError):
     remedy = "stop who uses the group first"
 
 
+class EvaluationError(ScoringError):
+    """Predictions cannot be judged by outcomes; the current result has not been changed."""
+
+    remedy = "see 'What a run refuses' in docs/outcomes.md"
+
+
 class SinkError(ScoringError):
     """The base of all errors that end a query or a write."""
 

@@ -40,6 +40,7 @@ FOLDERS = (
     "stream",
     "synth",
     "training",
+    "evaluation",
     "tools.broker",
     "tools.contract",
     "tools.produce",

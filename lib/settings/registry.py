@@ -10,6 +10,7 @@ from lib.settings.jobs.demo import DemoSettings
 from lib.settings.jobs.models import ModelsSettings
 from lib.settings.jobs.offsets import OffsetsSettings
 from lib.settings.jobs.produce import ProduceSettings
+from lib.settings.jobs.quality.evaluate import EvaluateSettings
 from lib.settings.jobs.replay import ReplaySettings
 from lib.settings.jobs.resend import ResendSettings
 from lib.settings.jobs.score_stream import ScoreStreamSettings
@@ -22,6 +23,7 @@ JOB_SETTINGS: dict[str, type[JobSettings]] = {
     "train": TrainSettings,
     "models": ModelsSettings,
     "replay": ReplaySettings,
+    "evaluate": EvaluateSettings,
     "produce": ProduceSettings,
     "consume": ConsumeSettings,
     "dead_letters": DeadLettersSettings,

@@ -30,6 +30,7 @@ def test_every_setting_that_names_a_topic_is_found() -> None:
     assert {job: topics for job, kind in JOB_SETTINGS.items() if (topics := list_topics(kind))} == {
         "score_stream": ["input_topic", "output_topic", "dead_letter_topic"],
         "check": ["input_topic", "output_topic", "dead_letter_topic"],
+        "evaluate": ["output_topic", "outcome_topic"],
         "produce": ["input_topic"],
         "consume": ["output_topic", "dead_letter_topic"],
         "dead_letters": ["dead_letter_topic", "input_topic"],

@@ -1,0 +1,1 @@
+"""Judges predictions by the outcomes that came to be known afterwards."""

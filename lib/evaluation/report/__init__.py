@@ -1,0 +1,1 @@
+"""Describes an evaluation: on the console, and in its files report.html and report.md."""

@@ -1,0 +1,1 @@
+"""Settings of the jobs that say how good predictions are."""
