@@ -26,6 +26,7 @@ from lib.stream.preflight import check_kafka
 from lib.stream.route import choose_route
 from lib.stream.start import start_stream
 from lib.stream.start_log import StartLog
+from lib.stream.trial.models import load_trial
 from lib.stream.warm_up import WarmUp
 from lib.stream.watch.process_end import end_process, has_jvm
 from lib.stream.watch.stop_signal import StopSignal
@@ -90,15 +91,16 @@ def run_stream(
         path = find_model(settings)
         contract = find_contract(settings, path)
         scorer = monitor.load(lambda: load_backend(spark, settings, path))
-    route = choose_route(spark, settings, scorer)
-    log.tell_model(scorer, route)
-    check_mode(spark, settings, scorer, route)
+        route = choose_route(spark, settings, scorer)
+        check_mode(spark, settings, scorer, route)
+        log.tell_model(scorer, route, trial := load_trial(spark, settings, scorer, contract))
     with (
         log.waiting_for("the Python workers"),
-        WarmUp(spark, scorer, contract, route),
+        WarmUp(spark, scorer, contract, route, trial),
         log.waiting_for("Kafka and the checkpoint, to take the query over", State.TAKING_OVER),
     ):
-        stream = start_stream(spark, settings, scorer, contract, route, on_step, stop, monitor)
+        parts = (spark, settings, scorer, contract, route)
+        stream = start_stream(*parts, on_step, stop, monitor, trial)
     log.tell_query(spark, settings, route, stream)
     view = build_view(sys.stdout, os.environ.get("SCORE_TERMINAL"), settings.log_format)
     stream.follow(view, stop)

@@ -1,4 +1,4 @@
-"""Create the three topics of the streaming job, those that are missing.
+"""Create the topics of the streaming job, those that are missing.
 
 Run it with ``.venv/bin/python jobs/topics.py --help``.
 """

@@ -71,7 +71,8 @@ def encode_batch(
     is_scored = (probabilities >= 0) & (probabilities <= 1)
     rank = np.full(records.num_rows, -1, dtype=np.int64)
     rank[decoded.valid] = np.where(is_scored, np.arange(len(probabilities)), -1)
-    values = _encode_predictions(records, decoded, probabilities, settings, now)
+    parts = list_parts(records, decoded, probabilities, settings, now)
+    values = join_parts(settings.contract, parts)
     failed = np.flatnonzero(rank < 0).tolist()
     output = settings.output
     topics: pa.Array = pa.repeat(output.output_topic, records.num_rows)
@@ -95,13 +96,13 @@ def encode_batch(
         topics = pc.if_else(is_dead, output.dead_letter_topic, output.output_topic)
         if output.dead_letter_format is DeadLetterFormat.HEADERS:
             headers |= zip(failed, (own for _, own in letters), strict=True)
-    columns = [topics, records["source_key"], values, _list_headers(headers, records.num_rows)]
+    columns = [topics, records["source_key"], values, list_headers(headers, records.num_rows)]
     columns += [records[name] for name in ("source_topic", "source_partition", "source_offset")]
     if not output.is_counted:
         return pa.RecordBatch.from_arrays(columns, schema=MESSAGE_SCHEMA)
     labels = settings.contract.positive_label, settings.contract.negative_label
     spelled = (spell_prediction(settings.model_version, label) for label in labels)
-    outcomes = _choose(probabilities, settings, *spelled)
+    outcomes = choose_label(probabilities, settings, *spelled)
     event_times = _read_times(decoded.event_times)
     if failed:
         rejections = [_name_rejection(decoded.violations.get(position, ())) for position in failed]
@@ -116,26 +117,29 @@ def encode_batch(
     return pa.RecordBatch.from_arrays(columns, schema=BINNED_SCHEMA)
 
 
-def _list_headers(headers: Mapping[int, list[Header]], count: int) -> pa.Array:
+def list_headers(headers: Mapping[int, list[Header]], count: int) -> pa.Array:
     """List the headers of each row: [count] of HEADERS_ARROW, null where there are none."""
     if not headers:
         return pa.nulls(count, HEADERS_ARROW)
     return pa.array([headers.get(row) for row in range(count)], HEADERS_ARROW)
 
 
-def _encode_predictions(
+def list_parts(
     records: pa.RecordBatch,
     decoded: DecodedBatch,
     probabilities: npt.NDArray[np.float64],
     settings: MessageSettings,
     now: datetime,
-) -> pa.BinaryArray:
-    """Encode the fields in :mod:`lib.record.prediction` of each valid record as JSON: [m]."""
+) -> dict[Part, pa.StringArray | str]:
+    """List the JSON of each part of a prediction: [m], or one text that all have in common.
+
+    The arguments are those of :func:`encode_batch`.
+    """
     contract = settings.contract
     parts: dict[Part, pa.StringArray | str] = {
-        Part.IDENTIFIER: _quote(decoded.identifiers),
+        Part.IDENTIFIER: quote_texts(decoded.identifiers),
         Part.PROBABILITY: _format_probabilities(probabilities),
-        Part.LABEL: _choose(
+        Part.LABEL: choose_label(
             probabilities,
             settings,
             _json_text(contract.positive_label),
@@ -148,6 +152,11 @@ def _encode_predictions(
     if settings.output.reasons is not None:
         writer = _open_writer(settings.output.reasons, contract)
         parts[Part.REASONS] = writer.write(decoded.features)
+    return parts
+
+
+def join_parts(contract: Contract, parts: Mapping[Part, pa.StringArray | str]) -> pa.BinaryArray:
+    """Join the fields in :mod:`lib.record.prediction` of each valid record to JSON: [m]."""
     return pc.binary_join_element_wise(*_join(contract, parts), "").cast(pa.binary())
 
 
@@ -161,7 +170,9 @@ def _join(
 ) -> Iterator[pa.StringArray | str]:
     """Join the pieces of the JSON objects; neighbouring constants become one piece."""
     constant = "{"
-    fields = list_fields(contract, reasons=Part.REASONS in parts)
+    fields = list_fields(
+        contract, reasons=Part.REASONS in parts, shadow_error=Part.SHADOW_ERROR in parts
+    )
     for position, field in enumerate(fields):
         name, part = _json_text(field.name), parts[field.part]
         start = f"{',' if position else ''}{name}:"
@@ -187,7 +198,7 @@ def _format_probabilities(probabilities: npt.NDArray[np.float64]) -> pa.StringAr
     return pc.binary_join_element_wise(whole, pc.utf8_slice_codeunits(digits, 1), ".")
 
 
-def _choose(
+def choose_label(
     probabilities: npt.NDArray[np.float64], settings: MessageSettings, positive: str, negative: str
 ) -> pa.StringArray:
     """Choose one of two texts by the label of each valid record: [m]."""
@@ -235,10 +246,10 @@ def _find_event_times(records: pa.RecordBatch, decoded: DecodedBatch) -> pa.Stri
     if times.null_count:
         kafka = _find_kafka_times(records["source_timestamp"].filter(pa.array(decoded.valid)))
         times = pc.coalesce(times, pc.strftime(kafka, "%Y-%m-%dT%H:%M:%SZ"))
-    return _quote(times)
+    return quote_texts(times)
 
 
-def _quote(texts: pa.StringArray) -> pa.StringArray:
+def quote_texts(texts: pa.StringArray) -> pa.StringArray:
     """Encode texts as JSON strings; null stays null."""
     if pc.any(pc.match_substring_regex(texts, _TO_ESCAPE)).as_py():
         return pa.array(

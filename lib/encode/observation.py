@@ -23,7 +23,7 @@ PREDICTIONS, DEAD_LETTERS = "predictions", "dead_letters"
 #: The count of valid records without a probability.
 FAILED = "failed"
 
-_LABELS, _REJECTIONS = "labels", "rejections"
+_LABELS, _REJECTIONS, _SHADOWS = "labels", "rejections", "shadows"
 _WAITS = {RECORD_TIME: "record_waits", EVENT_TIME: "event_waits"}
 
 
@@ -62,6 +62,9 @@ def observation_exprs(output: OutputSettings, *, failures: bool = False) -> Iter
         # Spark's aggregates have no counts by value. The labels of one batch are few bytes each.
         yield F.collect_list(F.when(is_prediction, F.col(OUTCOME))).alias(_LABELS)
         yield F.collect_list(F.when(is_dead, F.col(OUTCOME))).alias(_REJECTIONS)
+        if output.shadow_topic:
+            is_shadow = F.col("topic") == output.shadow_topic
+            yield F.collect_list(F.when(is_shadow, F.col(OUTCOME))).alias(_SHADOWS)
         for column, name in _WAITS.items():
             yield waits_expr(F.col(column)).alias(name)
         if output.binning is not None:
@@ -96,8 +99,9 @@ def read_tally(observed: Mapping[str, Any], output: OutputSettings) -> Tally | N
         for topic, name in (
             (output.output_topic, _LABELS),
             (output.dead_letter_topic, _REJECTIONS),
+            (output.shadow_topic, _SHADOWS),
         )
-        if observed[name]
+        if observed.get(name)
     }
     record, event = (_read_waits(observed[name]) for name in _WAITS.values())
     bins = [base64.b64decode(text) for text in observed.get(BINS, ())]

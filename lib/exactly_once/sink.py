@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from typing import NoReturn, Self
 
@@ -41,6 +42,7 @@ from lib.exactly_once.commit.topic_watch import TopicWatch
 from lib.exactly_once.offsets.range_end import RangeEnd
 from lib.exactly_once.offsets.resume import Offsets, ResumePlan
 from lib.exactly_once.offsets.stamp import Author, Committer, make_run_id
+from lib.exactly_once.spare import SpareWriting
 from lib.exactly_once.start.plan_check import check_plan
 from lib.exactly_once.start.query_lease import QueryLease
 from lib.exactly_once.transaction.failures import build_sink_error
@@ -167,6 +169,7 @@ class ExactlyOnceSink:
         self._on_report = on_report
         # Partition → the offset below which this run has counted the answers.
         self._counted: dict[int, int] | None = None
+        self._spare = SpareWriting(lambda: not self._is_start_given_up.is_set(), self._forgive)
         self.failure: ScoringError | None = None
 
     def start(self) -> Self:
@@ -309,6 +312,8 @@ class ExactlyOnceSink:
                 only ``source_partition`` and ``source_offset``. It is faster than
                 ``messages.mapInArrow``: fewer tasks run it where partitions are many, and with
                 commits on executors the worker that writes runs it, without a way through the JVM.
+                If it has an attribute ``spare``, another such function, a batch that fails is
+                repeated with that one; see :mod:`lib.exactly_once.spare`.
             remake: a function that makes ``messages`` of the records of one batch, which has the
                 columns of :meth:`read_stream`. With it the sink reads a batch by itself that
                 Spark's Kafka source cannot read: one with a timestamp in nanoseconds. Without it
@@ -360,7 +365,7 @@ class ExactlyOnceSink:
                 check=self._making.check,
             )
             batch = self._limit(batch)
-            report = self._write(self._commit, batch)
+            report = self._spare.write(batch, partial(self._write, self._commit))
             self._note(report, batch)
             self._note_end(planned.ends)
         except ScoringError as error:
@@ -377,7 +382,7 @@ class ExactlyOnceSink:
 
     def _write(self, commit: CommitStrategy, batch: Batch) -> WriteReport:
         """Write a batch, which is read without Spark's source if that cannot."""
-        is_repeated = False
+        is_repeated = batch.is_repeated
         if self._rereads_left:
             self._rereads_left -= 1
         else:
@@ -400,6 +405,10 @@ class ExactlyOnceSink:
         return commit.write(
             replace(batch, frame=frame, is_repeated=is_repeated, read_partitions=None)
         )
+
+    def _forgive(self) -> None:
+        assert self._commit is not None
+        self._commit.forgive()
 
     def _select_columns(self, messages: DataFrame) -> DataFrame:
         """Select and cast the columns that are collected; missing headers become null."""

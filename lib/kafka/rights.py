@@ -64,6 +64,7 @@ def list_rights(
     output_topic: str,
     dead_letter_topic: str,
     query_name: str,
+    shadow_topic: str = "",
     delivery: Literal["exactly-once", "at-least-once"] = "exactly-once",
     executors_commit: bool = False,
 ) -> tuple[Right, ...]:
@@ -74,6 +75,7 @@ def list_rights(
         output_topic: the topic of predictions.
         dead_letter_topic: the topic of records that cannot be scored.
         query_name: the consumer group and transactional id.
+        shadow_topic: the topic of what shadows answer; empty without shadows.
         delivery: the delivery; at least once needs neither group nor transactional id.
         executors_commit: whether executors commit, with a transactional id for each partition.
     """
@@ -82,6 +84,8 @@ def list_rights(
         Right("WRITE", "topic", output_topic, "writes the predictions"),
         Right("WRITE", "topic", dead_letter_topic, "writes the dead letters"),
     ]
+    if shadow_topic:
+        rights.append(Right("WRITE", "topic", shadow_topic, "writes what shadows answer"))
     if delivery == "exactly-once":
         rights += [
             Right("READ", "group", query_name, "commits what has been answered"),
@@ -95,7 +99,9 @@ def list_rights(
                     is_prefix=True,
                 )
             )
-    topics = dict.fromkeys((input_topic, output_topic, dead_letter_topic))
+    topics = dict.fromkeys(
+        filter(None, (input_topic, output_topic, dead_letter_topic, shadow_topic))
+    )
     rights += [
         Right("DESCRIBE_CONFIGS", "topic", topic, "checks the topic's limits", is_optional=True)
         for topic in topics

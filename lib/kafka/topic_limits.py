@@ -67,6 +67,7 @@ def judge_topics(
     *,
     brokers: int,
     is_envelope: bool = False,
+    shadows: TopicFacts | None = None,
 ) -> list[Finding]:
     """Find messages that the output topics cannot hold, and tell what was compared.
 
@@ -76,14 +77,17 @@ def judge_topics(
         dead_letters: the topic of records that cannot be scored.
         brokers: the number of brokers; a single one replicates nothing.
         is_envelope: whether a dead letter is JSON around the record, instead of its bytes.
+        shadows: the topic of what shadows answer; None without shadows.
     """
     outputs = [predictions]
     if dead_letters.name != predictions.name:
         outputs.append(dead_letters)
+    if shadows is not None:
+        outputs.append(shadows)
     findings = [finding for topic in outputs for finding in _judge_replication(topic, brokers)]
     findings += [_judge_compaction(topic) for topic in outputs if topic.cleanup]
     if brokers == 1:
-        names = " and ".join(topic.name for topic in outputs)
+        names = ", ".join(topic.name for topic in outputs[:-1]) + f" and {outputs[-1].name}"
         findings.append(
             Finding(
                 Severity.NOTE,
@@ -96,6 +100,8 @@ def judge_topics(
             )
         )
     findings += _judge_predictions(source, predictions)
+    if shadows is not None:
+        findings += _judge_predictions(source, shadows)
     return findings + _judge_size(source, dead_letters, is_envelope)
 
 

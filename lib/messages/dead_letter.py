@@ -80,6 +80,7 @@ class OutputSettings:
             records. Dead letters of the other format keep all.
         binning: the way in which records are put into bins, if they are counted; None where
             messages have no column of bins.
+        shadow_topic: the topic of what shadows answer; empty without any.
     """
 
     output_topic: str
@@ -90,6 +91,7 @@ class OutputSettings:
     is_counted: bool = False
     carried_headers: tuple[str, ...] = TRACE_HEADERS
     binning: Binning | None = None
+    shadow_topic: str = ""
 
     @property
     def columns(self) -> Sequence[str]:

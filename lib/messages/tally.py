@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Self
 
 import numpy as np
@@ -40,6 +41,32 @@ def read_prediction(outcome: str) -> tuple[str, str]:
     """Read the model and the label from the outcome of a prediction."""
     model, _, label = outcome.partition("\t")
     return model, label
+
+
+class Relation(StrEnum):
+    """The relation of a shadow's answer to the one that the champion gave."""
+
+    AGREES = "agrees"  # the champion gave the same label
+    DIFFERS = "differs"  # the champion gave the other label
+    ALONE = "alone"  # the champion gave none: it failed, or a challenger answered
+    ERROR = "error"  # the shadow gave no answer
+
+
+def spell_shadow(model: str, relation: Relation, what: str) -> str:
+    """Spell the outcome of a shadow's message.
+
+    Args:
+        model: the name of model and backend, which holds no tab.
+        relation: its relation to the champion's answer.
+        what: the label, or the class of the exception for which there is none.
+    """
+    return f"{model}\t{relation}\t{what}"
+
+
+def read_shadow(outcome: str) -> tuple[str, Relation, str]:
+    """Read model, relation, and label or class, from the outcome of a shadow's message."""
+    model, relation, what = outcome.split("\t", 2)
+    return model, Relation(relation), what
 
 
 def spell_rejection(rule: str, field_name: str) -> str:

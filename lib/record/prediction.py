@@ -27,6 +27,7 @@ class Part(StrEnum):
     PROCESSED = "processed"  # UTC, ISO 8601: start of the micro-batch, or when a worker scored
     MODEL = "model"  # model and backend that scored, like ``model@3/spark``
     REASONS = "reasons"  # the fields that moved the score most, if the settings want any
+    SHADOW_ERROR = "shadow_error"  # the class of an exception, if a shadow gave no answer
 
 
 #: The last microsecond since 1970 that has a year of four digits. A Kafka timestamp beyond it is no
@@ -80,20 +81,24 @@ FIXED_NAMES = {
     Part.PROCESSED: "processed_ts",
     Part.MODEL: "model_version",
     Part.REASONS: "reasons",
+    Part.SHADOW_ERROR: "shadow_error",
 }
 # The values of all fields are texts in Parquet.
 _REASONS_TYPE = "array<struct<feature: string, value: string, effect: double>>"
 
 
-def list_fields(contract: Contract, *, reasons: bool = False) -> tuple[PredictionField, ...]:
+def list_fields(
+    contract: Contract, *, reasons: bool = False, shadow_error: bool = False
+) -> tuple[PredictionField, ...]:
     """List the fields of a prediction for records of a contract, in the order of writing.
 
     Args:
         contract: the contract.
         reasons: whether predictions carry reasons.
+        shadow_error: whether they are those of a shadow that gave no probability.
     """
     names, time = contract.output, contract.event_time
-    fields = (
+    fields: tuple[PredictionField, ...] = (
         PredictionField(Part.IDENTIFIER, names.identifier),
         PredictionField(Part.PROBABILITY, names.probability, "double"),
         PredictionField(Part.LABEL, names.label),
@@ -103,10 +108,13 @@ def list_fields(contract: Contract, *, reasons: bool = False) -> tuple[Predictio
         PredictionField(Part.PROCESSED, FIXED_NAMES[Part.PROCESSED]),
         PredictionField(Part.MODEL, FIXED_NAMES[Part.MODEL]),
     )
-    if not reasons:
-        return fields
-    name = FIXED_NAMES[Part.REASONS]
-    return (*fields, PredictionField(Part.REASONS, name, _REASONS_TYPE, is_optional=True))
+    if reasons:
+        name = FIXED_NAMES[Part.REASONS]
+        fields += (PredictionField(Part.REASONS, name, _REASONS_TYPE, is_optional=True),)
+    if shadow_error:
+        name = FIXED_NAMES[Part.SHADOW_ERROR]
+        fields += (PredictionField(Part.SHADOW_ERROR, name, is_optional=True),)
+    return fields
 
 
 @dataclass(frozen=True)
@@ -114,16 +122,19 @@ class Prediction:
     """A prediction, read back.
 
     Attributes:
-        identifier, probability, label, event_time, processed, model, reasons: see :class:`Part`.
+        identifier, probability, label, event_time, processed, model, reasons, shadow_error: see
+            :class:`Part`. Probability and label are None in the message of a shadow that has an
+            error, and nowhere else.
     """
 
     identifier: str
-    probability: float
-    label: str
+    probability: float | None
+    label: str | None
     event_time: str | None
     processed: str
     model: str
     reasons: list[dict[str, Any]] | None = None
+    shadow_error: str | None = None
 
     @classmethod
     def from_value(cls, value: bytes, contract: Contract) -> Prediction:
@@ -138,7 +149,7 @@ class Prediction:
         try:
             values: dict[str, Any] = {
                 str(field.part): fields.get(field.name) if field.is_optional else fields[field.name]
-                for field in list_fields(contract, reasons=True)
+                for field in list_fields(contract, reasons=True, shadow_error=True)
             }
         except KeyError as error:
             raise ValueError(f"prediction lacks the field {error}") from error

@@ -42,7 +42,8 @@ def load_backend(
 
     On a cluster and in real-time mode ``auto`` avoids backends that need Python workers, if it can:
     Spark's real-time mode has none, and on a cluster a library that executors lack would be noticed
-    too late.
+    too late. Where several models score the same records it takes such a backend, if it can: only
+    Python workers do that.
 
     Args:
         spark: the session to score in.
@@ -62,8 +63,46 @@ def load_backend(
     """
     path = path or find_model(settings)
     contract = find_contract(settings, path)
-    native_only = settings.is_real_time or not is_local(spark)
-    backend = _build_backend(spark, settings, path, contract, native_only=native_only)
+    workers_only = settings.has_rivals
+    native_only = not workers_only and (settings.is_real_time or not is_local(spark))
+    backend = _build_backend(
+        *(spark, settings, path, contract), native_only=native_only, workers_only=workers_only
+    )
+    return _open(backend, path, contract)
+
+
+def load_rival(
+    spark: SparkSession, settings: ModelSettings, name: str, contract: Contract
+) -> ModelBackend:
+    """Load another model for the champion's records, as the champion is loaded.
+
+    Its backend is the first in Python workers that it has, whatever the champion's is.
+
+    Args:
+        spark: the session to score in.
+        settings: the settings of the champion, with store, contract and provider.
+        name: the name of the model, in any form that ``--model`` takes.
+        contract: the contract of the champion.
+
+    Raises:
+        ModelError: there is no such model, it is damaged, was made for another contract, or does
+            not score the records that the contract allows.
+    """
+    chosen = settings.model_copy(update={"model": name, "backend": "auto"})
+    path = find_model(chosen)
+    version = _find_version(path)
+    if version is not None:
+        check_contract(version.metadata, contract)
+        # These describe a champion outside a store.
+        chosen = chosen.model_copy(
+            update={"positive_class": "", "columns": [], "preprocessor": None}
+        )
+    backend = _build_backend(spark, chosen, path, contract, native_only=False, workers_only=True)
+    return _open(backend, path, contract)
+
+
+def _open(backend: ModelBackend, path: Path | str, contract: Contract) -> ModelBackend:
+    """Load a backend, and let it score what the contract allows."""
     with naming_model(path):
         backend.load()
     probe(backend, contract)
@@ -130,12 +169,13 @@ def _build_backend(
     contract: Contract,
     *,
     native_only: bool,
+    workers_only: bool,
 ) -> ModelBackend:
     name: str = settings.backend
     # A backend that is named has no substitute; auto takes one that is available.
     fallback: Path | str | None = None
     if name == "auto":
-        name = choose_backend(path, native_only=native_only)
+        name = choose_backend(path, native_only=native_only, workers_only=workers_only)
         # A model outside a store has no second form.
         fallback = None if _find_version(path) is None else path
     if settings.preprocessor is not None:
@@ -172,7 +212,9 @@ def _refuse_preprocessor(path: Path | str, backend: str) -> None:
         )
 
 
-def choose_backend(path: Path | str, *, native_only: bool = False) -> str:
+def choose_backend(
+    path: Path | str, *, native_only: bool = False, workers_only: bool = False
+) -> str:
     """Choose the fastest backend that a model was saved for, in the order of ``rank_backends``.
 
     The metadata of a version tell it, the description in a folder of MLflow's, and the suffix of
@@ -181,18 +223,21 @@ def choose_backend(path: Path | str, *, native_only: bool = False) -> str:
     Args:
         path: a version's folder, a file, or a PipelineModel's folder or URL.
         native_only: whether to choose a backend without Python workers, if the version has one.
+        workers_only: whether to choose a backend with Python workers, if the version has one.
     """
     if isinstance(path, str):
         return find_by_suffix(Path(path)) or find_for_folder()
     version = find_version(path)
     if version is not None and version.path == path:
-        usable = (
-            kind.name
+        usable = [
+            kind
             for kind in rank_backends()
             if kind.is_automatic and version.has(kind.artefact) and kind.is_installed
             if kind.is_native or not native_only
-        )
-        return next(usable, DEFAULT)
+        ]
+        if workers_only:
+            usable.sort(key=lambda kind: kind.is_native)
+        return usable[0].name if usable else DEFAULT
     by_mlflow = find_mlflow_model(path)
     if by_mlflow is not None:
         return by_mlflow.backend

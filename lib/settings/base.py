@@ -126,6 +126,11 @@ class ModelSettings(LoadingSettings):
         """Whether records pass one by one, for which Spark takes no Python workers."""
         return False
 
+    @property
+    def has_rivals(self) -> bool:
+        """Whether other models score the same records, for which Spark takes Python workers."""
+        return False
+
 
 class PlanSettings(ModelSettings):
     """The settings that decide how records become messages."""

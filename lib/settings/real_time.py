@@ -21,6 +21,7 @@ def iter_conflicts(
     trigger: str | None,
     max_offsets_per_trigger: int | None,
     decoder: str,
+    rival: str = "",
 ) -> Iterator[str]:
     """Yield settings that contradict the mode, as phrases that say what to do.
 
@@ -30,6 +31,7 @@ def iter_conflicts(
         trigger: the job's setting; None for the default.
         max_offsets_per_trigger: the job's setting; None for the default.
         decoder: the job's setting.
+        rival: the flag that names another model beside the champion; empty for none.
     """
     if delivery != "at-least-once":
         yield (
@@ -52,6 +54,11 @@ def iter_conflicts(
         )
     if decoder == "python":
         yield f"found --decoder {decoder}, but Spark allows no Python in it; leave it out"
+    if rival:
+        yield (
+            f"found {rival}, but Spark allows no Python in it, which several"
+            " models need; leave it out"
+        )
 
 
 def parse_interval_ms(text: str) -> int:

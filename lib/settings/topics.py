@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from lib.settings.base import JobSettings, KafkaSettings, name_flag
 
-_INPUT = "input_topic"
+_INPUT, _SHADOW = "input_topic", "shadow_topic"
 
 
 class DistinctTopicSettings(KafkaSettings):
@@ -38,11 +38,12 @@ def find_conflict(topics: Mapping[str, str]) -> str | None:
     """
     for (first, topic), (second, other) in combinations(topics.items(), 2):
         if topic == other != "":
-            consequence = (
-                "what is written there would come back as input, without end"
-                if _INPUT in (first, second)
-                else "predictions and dead letters would get mixed up"
-            )
+            if _INPUT in (first, second):
+                consequence = "what is written there would come back as input, without end"
+            elif _SHADOW in (first, second):
+                consequence = "what shadows answer would get mixed up with the job's own messages"
+            else:
+                consequence = "predictions and dead letters would get mixed up"
             flags = " and ".join(map(name_flag, (first, second)))
             return f"{flags} both name {topic}: {consequence}; expected a topic for each"
     return None

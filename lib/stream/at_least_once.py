@@ -23,6 +23,7 @@ from lib.errors import QueryFailedError, ScoringError, SourceTimestampError
 from lib.exactly_once.checkpoint.files import prefer_plain_files
 from lib.exactly_once.checkpoint.planned_offsets import read_planned_batch
 from lib.exactly_once.checkpoint.reader import CheckpointReader
+from lib.exactly_once.spare import MAY_BE_SPARED, MOST_REST_S, REST_S
 from lib.messages.dead_letter import OutputSettings
 from lib.messages.tally import Tally
 from lib.settings.jobs.score_stream import ScoreStreamSettings
@@ -48,6 +49,8 @@ class AtLeastOnceQuery:
     A record that Spark's Kafka source cannot read ends the query. From then on, the query reads
     its batches without that source: until the process ends, or in real-time mode, which has no such
     batches, in micro-batches for a while.
+
+    A failure that may lie in what shadows answer lets the query go on without them for a while.
 
     Args:
         spark: the Spark session.
@@ -78,6 +81,10 @@ class AtLeastOnceQuery:
         self._checkpoint = CheckpointReader(spark, settings.checkpoint, settings.input_topic)
         self._reads_itself = False
         self._detour_end_s = 0.0
+        self._has_shadows = False
+        self._rest_s = REST_S
+        # The time, by time.monotonic, at which shadows that rest go on; None if none rests.
+        self._rest_end_s: float | None = None
         # Spark's number of a batch that this has written, not Spark → what was counted.
         self._observed: dict[int, Mapping[str, Any]] = {}
 
@@ -91,9 +98,12 @@ class AtLeastOnceQuery:
         self._checkpoint.check_writable()
         self._checkpoint.refuse_damage()
         self._tell_owner()
-        if self.is_detour_over:
+        if self._is_in_detour and time.monotonic() >= self._detour_end_s:
             self._reads_itself = False
             logger.info("real-time mode goes on")
+        if self._is_rest_over:
+            self._rest_end_s = None
+            logger.info("shadows score again")
         if self._reads_itself:
             limit = self._settings.max_offsets_per_trigger
             source = replace(self._source, max_offsets_per_trigger=limit)
@@ -101,7 +111,7 @@ class AtLeastOnceQuery:
             writer = records.writeStream.foreachBatch(self._write_batch)
         else:
             records = read_stream(self._spark, self._source)
-            messages = self._plan(records).to_messages()
+            messages = self._make_messages(records)
             messages = add_waits(messages, self._output)
             counts = observation_exprs(self._output, failures=self._counts_failures())
             messages = messages.observe(OBSERVATION, *counts)
@@ -116,9 +126,26 @@ class AtLeastOnceQuery:
 
     @property
     def is_detour_over(self) -> bool:
-        """Whether the query reads micro-batches, and real-time mode is to be tried again."""
-        is_detour = self._settings.is_real_time and self._reads_itself
-        return is_detour and time.monotonic() >= self._detour_end_s
+        """Whether real-time mode, or what shadows answer, is to be tried again."""
+        is_over = self._is_in_detour and time.monotonic() >= self._detour_end_s
+        return is_over or self._is_rest_over
+
+    @property
+    def _is_in_detour(self) -> bool:
+        return self._settings.is_real_time and self._reads_itself
+
+    @property
+    def _is_rest_over(self) -> bool:
+        return self._rest_end_s is not None and time.monotonic() >= self._rest_end_s
+
+    def _make_messages(self, records: DataFrame) -> DataFrame:
+        """Plan the messages of records, without what shadows answer while they rest."""
+        planned = self._plan(records)
+        spare = None if planned.map_in_arrow is None else planned.map_in_arrow.spare
+        self._has_shadows = spare is not None
+        if spare is not None and self._rest_end_s is not None:
+            planned = replace(planned, map_in_arrow=spare)
+        return planned.to_messages()
 
     def _tell_owner(self) -> None:
         """Log a line if another query has used the checkpoint, and note that this one does now.
@@ -136,6 +163,8 @@ class AtLeastOnceQuery:
 
     def judge(self, failure: ScoringError) -> ScoringError:
         """Return the failure, or an error that may pass if the next start reads its batch."""
+        if self._has_shadows and self._rest_end_s is None and isinstance(failure, MAY_BE_SPARED):
+            return self._rest(failure)
         if not isinstance(failure, SourceTimestampError):
             return failure
         self._reads_itself = True
@@ -147,6 +176,16 @@ class AtLeastOnceQuery:
                 " then real-time mode goes on"
             )
         logger.warning("%s; %s (%s)", failure.message, what, failure.hint)
+        return QueryFailedError(failure.message, hint=failure.hint)
+
+    def _rest(self, failure: ScoringError) -> ScoringError:
+        """Let shadows rest after a failure; return one after which the query is started again."""
+        logger.warning(
+            "the query goes on without what shadows answer for %.0f s: %s",
+            *(self._rest_s, failure.message),
+        )
+        self._rest_end_s = time.monotonic() + self._rest_s
+        self._rest_s = min(2 * self._rest_s, MOST_REST_S)
         return QueryFailedError(failure.message, hint=failure.hint)
 
     def count(self, batch_id: int) -> MessageCounts | None:
@@ -168,7 +207,7 @@ class AtLeastOnceQuery:
         if starts is None:
             starts = self._checkpoint.read_start_offsets(0)
         records = read_ranges(self._spark, self._settings.cluster, topic, starts, planned.ends)
-        with keep_on_disk(self._plan(records).to_messages()) as messages:
+        with keep_on_disk(self._make_messages(records)) as messages:
             # Spark's batch sink for Kafka completes no observation.
             counted = add_waits(messages, self._output)
             (row,) = counted.agg(*observation_exprs(self._output)).collect()

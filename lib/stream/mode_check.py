@@ -7,7 +7,9 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from lib.errors import SettingsError
 from lib.score.base import ModelBackend
+from lib.score.registry import rank_backends
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.real_time import (
     MIN_BATCH_SETTING,
@@ -34,9 +36,13 @@ def check_mode(
         route: the route that was chosen for it.
 
     Raises:
-        SettingsError: real-time mode cannot work with them; see ``lib.settings.real_time``.
+        SettingsError: real-time mode cannot work with them; see ``lib.settings.real_time``. Or a
+            challenger or shadow was named, and the champion scores in Spark's JVM.
         KafkaSetupError: the brokers do not tell about the input topic.
     """
+    if settings.has_rivals:
+        flag = "--challenger" if settings.challenger else "--shadow"
+        refuse_native(flag, scorer.scored_by, is_native=route.score == "jvm")
     if not settings.is_real_time:
         return
     check_backend(scorer.scored_by, is_native=not route.has_workers)
@@ -47,6 +53,27 @@ def check_mode(
         logger.info("real-time mode needs a task slot for each partition partitions=%d", partitions)
     else:
         check_slots(slots, partitions, str(spark.sparkContext.master))
+
+
+def refuse_native(flag: str, scored_by: str, *, is_native: bool) -> None:
+    """Refuse a model in Spark's JVM where several models score the same records.
+
+    Args:
+        flag: the flag that names another model, or the model itself.
+        scored_by: model and backend that really score, as in ``model@3/sql``.
+        is_native: whether it scores inside Spark's JVM.
+
+    Raises:
+        SettingsError: the model scores inside the JVM.
+    """
+    if is_native:
+        workers = " or ".join(kind.name for kind in rank_backends() if not kind.is_native)
+        raise SettingsError(
+            f"{flag}: found the model {scored_by}, which scores inside Spark's JVM, expected one"
+            " that scores in Python workers: only they let several models score the same records",
+            hint=f"name a version that has such a form, and --backend auto, or {workers}, for the"
+            " champion",
+        )
 
 
 def _read_minimum_ms(spark: SparkSession) -> int:

@@ -12,13 +12,28 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from lib.decode.engines.arrow import decode_batch
+from lib.decode.engines.arrow import DecodedBatch, decode_batch
 from lib.encode.arrow import encode_batch
 from lib.messages.dead_letter import MessageSettings
-from lib.score.scorer import BatchScorer
+from lib.score.scorer import BatchScorer, Probabilities
 from lib.score.workers.failures import TOLERANT, FailurePolicy
 from lib.score.workers.halves import ColumnRows, score_batch
 from lib.spark.worker_batches import map_batches
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers to n records, of which m are valid.
+
+    Attributes:
+        messages: a message for each record, in their order: [n].
+        decoded: the decoded values.
+        probabilities: float64 [m] in [0, 1]; NaN for a row on which the model failed.
+    """
+
+    messages: pa.RecordBatch
+    decoded: DecodedBatch
+    probabilities: Probabilities
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,11 @@ class BatchPlan:
     settings: MessageSettings
     failures: FailurePolicy = TOLERANT
 
+    @property
+    def spare(self) -> None:
+        """The plan without messages that may be left out: none has any; see ``exactly_once``."""
+        return None
+
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield exactly one message for each record, in their order."""
         return map_batches(self.score_batch, batches)
@@ -44,11 +64,20 @@ class BatchPlan:
 
         The headers are text; see ``lib.messages.header_text``.
         """
+        return self.answer(records, datetime.now(UTC)).messages
+
+    def answer(self, records: pa.RecordBatch, now: datetime) -> Answers:
+        """Do the same, and return what other models need to score the same records.
+
+        Args:
+            records: see :meth:`score_batch`.
+            now: the time of scoring, with a time zone.
+        """
         decoded = decode_batch(records["source_value"], self.settings.contract)
         score = self.score.open()
         tally = self.failures.open(self.settings.model_version)
         scores = score_batch(lambda rows: score(rows.columns), ColumnRows(decoded.features), tally)
-        return encode_batch(
-            *(records, decoded, scores.probabilities, self.settings, datetime.now(UTC)),
-            scores.failures,
+        messages = encode_batch(
+            *(records, decoded, scores.probabilities, self.settings, now), scores.failures
         )
+        return Answers(messages, decoded, scores.probabilities)

@@ -17,6 +17,8 @@ from lib.score.scorer import BatchScorer
 from lib.score.workers.failures import TOLERANT, FailurePolicy
 from lib.stream.one_pass import BatchPlan
 from lib.stream.route import Route
+from lib.stream.trial.batch_plan import TrialBatchPlan
+from lib.stream.trial.models import NO_TRIAL, Trial
 
 
 class Scorer(Protocol):
@@ -47,7 +49,7 @@ class ScoringPlan:
     """
 
     frame: DataFrame
-    map_in_arrow: BatchPlan | None = None
+    map_in_arrow: BatchPlan | TrialBatchPlan | None = None
 
     def to_messages(self) -> DataFrame:
         """Apply both parts; return the columns of ``lib.messages.columns.MESSAGE_SCHEMA``."""
@@ -64,13 +66,14 @@ def score_records(
     output: OutputSettings,
     route: Route,
     failures: FailurePolicy = TOLERANT,
+    trial: Trial = NO_TRIAL,
 ) -> DataFrame:
     """Check, score and encode records; see :func:`plan_scoring`.
 
     Returns:
         The messages, with the columns of ``lib.messages.columns.MESSAGE_SCHEMA``.
     """
-    return plan_scoring(records, scorer, contract, output, route, failures).to_messages()
+    return plan_scoring(records, scorer, contract, output, route, failures, trial).to_messages()
 
 
 def plan_scoring(
@@ -80,6 +83,7 @@ def plan_scoring(
     output: OutputSettings,
     route: Route,
     failures: FailurePolicy = TOLERANT,
+    trial: Trial = NO_TRIAL,
 ) -> ScoringPlan:
     """Plan to check, score and encode records, without an action or a side effect.
 
@@ -93,10 +97,11 @@ def plan_scoring(
         output: the topics and the format of the messages.
         route: the route, which says who decodes and who scores.
         failures: the policy about rows on which the model fails; by default each is a dead letter.
+        trial: the other models that score the same records, if the model runs in Python.
     """
     if route.score == "workers":
         # If the model runs in Python anyway, workers do everything in one pass over the bytes.
-        batches = plan_batches(records.sparkSession, scorer, contract, output, failures)
+        batches = plan_batches(records.sparkSession, scorer, contract, output, failures, trial)
         return ScoringPlan(select_for_workers(records), batches)
     settings = MessageSettings(contract, output, scorer.threshold, scorer.scored_by)
     decode = decode_in_workers if route.decode == "workers" else decode_records
@@ -111,7 +116,9 @@ def plan_batches(
     contract: Contract,
     output: OutputSettings,
     failures: FailurePolicy = TOLERANT,
-) -> BatchPlan:
+    trial: Trial = NO_TRIAL,
+) -> BatchPlan | TrialBatchPlan:
     """Plan the pass of a model that scores in Python workers; see :func:`plan_scoring`."""
     settings = MessageSettings(contract, output, scorer.threshold, scorer.scored_by)
-    return BatchPlan(scorer.build_batch_scorer(spark), settings, failures)
+    champion = BatchPlan(scorer.build_batch_scorer(spark), settings, failures)
+    return trial.join(spark, champion)

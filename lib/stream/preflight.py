@@ -49,6 +49,7 @@ def list_own_rights(settings: ScoreStreamSettings) -> tuple[Right, ...]:
         output_topic=settings.output_topic,
         dead_letter_topic=settings.dead_letter_topic,
         query_name=settings.query_name,
+        shadow_topic=settings.shadow_topic if settings.shadow else "",
         delivery=settings.delivery,
         executors_commit=settings.commit == "executor",
     )
@@ -57,12 +58,16 @@ def list_own_rights(settings: ScoreStreamSettings) -> tuple[Right, ...]:
 def judge_kafka(view: KafkaView, settings: ScoreStreamSettings) -> list[Finding]:
     """Compare the topics' settings and the brokers' versions with the job's needs."""
     findings = []
-    names = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
-    if view.topics.keys() >= set(names):
+    source, outputs = settings.input_topic, settings.output_topics.values()
+    if view.topics.keys() >= {source, *outputs}:
+        predictions, letters, *shadows = map(view.find_facts, outputs)
         findings += judge_topics(
-            *map(view.find_facts, names),
+            view.find_facts(source),
+            predictions,
+            letters,
             brokers=len(view.brokers),
             is_envelope=settings.dead_letter_format == "envelope",
+            shadows=shadows[0] if shadows else None,
         )
     if view.broker_settings:
         findings.append(judge_versions(find_versions(view.broker_settings)))

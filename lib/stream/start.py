@@ -34,6 +34,7 @@ from lib.stream.model.switch import ModelSwitch
 from lib.stream.model.watch import ChampionWatch
 from lib.stream.route import Route
 from lib.stream.running_query import RunningQuery
+from lib.stream.trial.models import NO_TRIAL, Trial
 from lib.stream.watch.guard import QueryGuard
 from lib.stream.watch.held_back import HeldBack
 from lib.stream.watch.lag import LagWatch
@@ -62,6 +63,7 @@ def start_stream(
     on_step: OnStep = ignore_step,
     stop: StopSignal | None = None,
     monitor: Monitor | None = None,
+    trial: Trial = NO_TRIAL,
 ) -> RunningQuery:
     """Start scoring.
 
@@ -74,12 +76,15 @@ def start_stream(
         on_step: a function that is called at each step; see ``TransactionSettings``.
         stop: the request to stop, which ends the start too.
         monitor: the state and the figures, which are kept up to date; None for nobody.
+        trial: the other models that score the same records.
 
     Raises:
         ScoringError: the query cannot start, or must not; or a stop was requested meanwhile.
     """
     monitor = monitor or Monitor()
-    monitor.name_topics(settings.output_topic, settings.dead_letter_topic)
+    shadow_topic = settings.shadow_topic if trial.shadows else ""
+    monitor.name_topics(settings.output_topic, settings.dead_letter_topic, shadow_topic)
+    monitor.note_rivals(*trial.describe())
     output = OutputSettings(
         output_topic=settings.output_topic,
         dead_letter_topic=settings.dead_letter_topic,
@@ -87,12 +92,13 @@ def start_stream(
         dead_letter_format=DeadLetterFormat(settings.dead_letter_format),
         is_counted=monitor.is_on,
         carried_headers=settings.carried_headers,
+        shadow_topic=shadow_topic,
     )
 
-    loader = ModelLoader(spark, settings, contract, output)
+    loader = ModelLoader(spark, settings, contract, output, trial)
     switch = ModelSwitch(
         MakerLog(spark, settings.checkpoint),
-        Serving.build(spark, settings, scorer, contract, route, output),
+        Serving.build(spark, settings, scorer, contract, route, output, trial),
         loader.load,
         lambda serving: monitor.note_model(serving.scorer),
         asks=route.commit != "spark",
@@ -204,7 +210,7 @@ def start_stream(
 def build_guard(spark: SparkSession, settings: ScoreStreamSettings) -> QueryGuard:
     """Build the guard of the query from the settings."""
     signs = LifeSigns(spark)
-    topics = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
+    topics = (settings.input_topic, *settings.output_topics.values())
     brokers = Brokers(settings.cluster, topics)
     # In real-time mode the settings say how long a batch is.
     planned_s = parse_interval_ms(settings.real_time_batch) / 1000 if settings.is_real_time else 0.0

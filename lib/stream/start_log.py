@@ -22,6 +22,7 @@ from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.setup.places import IS_INSTALLED, PROJECT_ROOT
 from lib.stream.route import Route
 from lib.stream.running_query import RunningQuery
+from lib.stream.trial.models import NO_TRIAL, Trial
 from lib.telemetry.figures import Program
 from lib.telemetry.state import JobState, State
 from lib.waiting import Reminder
@@ -86,25 +87,31 @@ class StartLog(Background):
             "brokers %s at %s, %s",
             *(", ".join(map(str, view.brokers)), settings.bootstrap_servers, protocol),
         )
-        logger.info(
-            "topics %s -> %s, dead letters %s",
-            *(
-                f"{name} (partitions: {view.partitions[name]})"
-                for name in (
-                    settings.input_topic,
-                    settings.output_topic,
-                    settings.dead_letter_topic,
-                )
-            ),
+        source, predictions, *others = (
+            f"{name} (partitions: {view.partitions[name]})"
+            for name in (settings.input_topic, *settings.output_topics.values())
         )
+        named = zip(list(settings.output_topics)[1:], others, strict=True)
+        rest = ", ".join(f"{what} {topic}" for what, topic in named)
+        logger.info("topics %s -> %s, %s", source, predictions, rest)
 
-    def tell_model(self, scorer: ModelBackend, route: Route) -> None:
-        """Tell model, engine and threshold."""
+    def tell_model(self, scorer: ModelBackend, route: Route, trial: Trial = NO_TRIAL) -> None:
+        """Tell model, engine and threshold, and the models that score beside it."""
         logger.info(
             "model %s, threshold %g, records read by %s, scored by %s",
             *(scorer.scored_by, scorer.threshold),
             *(_name_engine(route.decode), _name_engine(route.score)),
         )
+        if trial.challenger is not None:
+            logger.info(
+                "challenger %s, threshold %g, answers %g of the records instead",
+                *(trial.challenger.name, trial.challenger.scorer.threshold, trial.share),
+            )
+        for shadow in trial.shadows:
+            logger.info(
+                "shadow %s, threshold %g, answers beside it",
+                *(shadow.name, shadow.scorer.threshold),
+            )
 
     def tell_query(
         self, spark: SparkSession, settings: ScoreStreamSettings, route: Route, stream: RunningQuery

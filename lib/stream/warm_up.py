@@ -18,6 +18,7 @@ from lib.record.contract import Contract
 from lib.spark.session import is_local
 from lib.stream.plan import Scorer, score_records
 from lib.stream.route import Route
+from lib.stream.trial.models import NO_TRIAL, Trial
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class WarmUp(Background):
         scorer: the loaded model backend.
         contract: the contract of the records.
         route: the route, which says who decodes and who scores.
+        trial: the other models that score the same records.
     """
 
     def __init__(
@@ -51,17 +53,20 @@ class WarmUp(Background):
         scorer: Scorer,
         contract: Contract,
         route: Route,
+        trial: Trial = NO_TRIAL,
     ) -> None:
         super().__init__("warm-up", patience_s=_PATIENCE_S)
         self._spark = spark
         self._scorer = scorer
         self._contract = contract
         self._route = route
+        self._trial = trial
         self._group = f"warm-up-{uuid.uuid4().hex}"
         self._is_needed = is_local(spark) and route.has_workers
         if route.score == "workers":
             # This makes a copy of the model that the query shares, so no thread does it.
-            scorer.build_batch_scorer(spark)
+            for model in (scorer, *trial.list_scorers()):
+                model.build_batch_scorer(spark)
 
     def __exit__(
         self,
@@ -87,7 +92,9 @@ class WarmUp(Background):
         records = build_stand_ins(self._spark, self._contract, context.defaultParallelism)
         output = OutputSettings("", "", "")
         context.setJobGroup(self._group, "warm-up of the Python workers")
-        messages = score_records(records, self._scorer, self._contract, output, self._route)
+        messages = score_records(
+            *(records, self._scorer, self._contract, output, self._route), trial=self._trial
+        )
         messages.toArrow()
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from lib.messages.tally import Tally, read_prediction
+from lib.messages.tally import Relation, Tally, read_prediction, read_shadow
 from lib.telemetry.progress import BatchProgress, read_offsets
 
 #: The upper bounds of the classes of a batch's durations, in seconds.
@@ -145,9 +145,15 @@ class Figures:
         started_s: the time of the start in seconds since 1970.
         program: the versions.
         model: the model in force; None while none is loaded.
+        challenger: the model that answers a share of the records; empty for none.
+        challenger_share: the share.
+        shadows: the models that score the same records beside it.
         tally: the counts of the messages that this process has committed.
         rejections: outcome of dead letters → when and where they came about.
+        shadow_topic: the topic of what shadows answer; empty without shadows.
         replayed: the number of messages that an earlier run or attempt had written.
+        spare_batches: the number of batches that were written without what shadows answer, because
+            a batch with it had failed.
         batches: the number of batches with records.
         batch_durations: the durations in the classes of :data:`BATCH_BOUNDS_S`.
         batch_duration_sum_s: the sum of all durations.
@@ -169,12 +175,17 @@ class Figures:
 
     output_topic: str = ""
     dead_letter_topic: str = ""
+    shadow_topic: str = ""
     started_s: float = field(default_factory=time.time)
     program: Program = field(default_factory=Program)
     model: Model | None = None
+    challenger: str = ""
+    challenger_share: float = 0.0
+    shadows: tuple[str, ...] = ()
     tally: Tally = field(default_factory=Tally)
     rejections: dict[str, Rejection] = field(default_factory=dict)
     replayed: int = 0
+    spare_batches: int = 0
     batches: int = 0
     batch_durations: list[int] = field(default_factory=lambda: [0] * (len(BATCH_BOUNDS_S) + 1))
     batch_duration_sum_s: float = 0.0
@@ -283,6 +294,28 @@ class Figures:
         """Return (model, label) → number of committed predictions."""
         outcomes = self.count_outcomes(self.output_topic)
         return {read_prediction(outcome): count for outcome, count in outcomes.items()}
+
+    def count_shadows(self) -> Mapping[tuple[str, Relation, str], int]:
+        """Return (shadow, relation, label or class of its error) → number of its messages.
+
+        Each shadow and relation begins at 0, so that an increase is seen with its first message.
+        """
+        counts = {(it, relation, ""): 0 for it in self.shadows for relation in Relation}
+        for outcome, count in self.count_outcomes(self.shadow_topic).items():
+            counts[read_shadow(outcome)] = count
+        return counts
+
+    @property
+    def shadow_errors(self) -> int:
+        """The number of records for which a shadow gave no answer."""
+        counts = self.count_shadows()
+        return sum(n for (_, relation, _), n in counts.items() if relation is Relation.ERROR)
+
+    @property
+    def records(self) -> int:
+        """The number of answers that this process has committed, without those of shadows."""
+        topics = (self.output_topic, self.dead_letter_topic)
+        return sum(sum(self.count_outcomes(topic).values()) for topic in topics)
 
     def count_outcomes(self, topic: str) -> Mapping[str, int]:
         """Return outcome → number of messages that this process has committed to a topic."""

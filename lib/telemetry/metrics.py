@@ -7,6 +7,7 @@ label holds an application id, a key or anything else that grows with the record
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -22,7 +23,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from lib import errors
-from lib.messages.tally import BOUNDS_S, Waits, read_rejection
+from lib.messages.tally import BOUNDS_S, Relation, Waits, read_rejection
 from lib.telemetry.figures import BATCH_BOUNDS_S, Figures
 from lib.telemetry.state import JobState, State
 
@@ -102,6 +103,26 @@ def _dead_letters(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ..
 def _model(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:
     if figures.model is not None:
         yield (figures.model.scored_by, figures.model.engine), 1
+
+
+def _rivals(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:
+    if figures.challenger:
+        yield (figures.challenger, "challenger"), 1
+    for shadow in figures.shadows:
+        yield (shadow, "shadow"), 1
+
+
+def _shadow_answers(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for (model, relation, _label), count in figures.count_shadows().items():
+        counts[model, str(relation)] += count
+    yield from counts.items()
+
+
+def _shadow_errors(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:
+    for (model, relation, error), count in figures.count_shadows().items():
+        if relation is Relation.ERROR and error:
+            yield (model, error), count
 
 
 METRICS: tuple[MetricSpec, ...] = (
@@ -241,6 +262,33 @@ METRICS: tuple[MetricSpec, ...] = (
         *("refused_model_info", "gauge", ("model_version",)),
         "Always 1; the label names the champion if it was refused, and an older version scores.",
         lambda it, _: [] if it.refusal is None else [((it.refusal.model,), 1)],
+    ),
+    MetricSpec(
+        *("rival_info", "gauge", ("model_version", "role")),
+        "Always 1; the labels name a model that scores beside the one in force, and its role:"
+        " challenger or shadow.",
+        _rivals,
+    ),
+    MetricSpec(
+        *("challenger_share_ratio", "gauge", ()),
+        "Share of the records that the challenger is to answer.",
+        lambda it, _: _one(it.challenger_share if it.challenger else None),
+    ),
+    MetricSpec(
+        *("shadow_answers_total", "counter", ("model_version", "relation")),
+        "Messages of shadows that this process has committed: relation is agrees or differs where"
+        " the champion gave a label, alone where it gave none, and error without an answer.",
+        _shadow_answers,
+    ),
+    MetricSpec(
+        *("shadow_errors_total", "counter", ("model_version", "error")),
+        "Records for which a shadow gave no answer, by the class of the exception.",
+        _shadow_errors,
+    ),
+    MetricSpec(
+        *("shadow_skipped_batches_total", "counter", ()),
+        "Batches that were written without what shadows answer, because one with it had failed.",
+        lambda it, _: _one(it.spare_batches),
     ),
     MetricSpec(
         *("build_info", "gauge", ("version", "commit", "spark", "python")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lib.errors import ScoringError, SinkFencedError
@@ -30,15 +30,43 @@ class Monitor:
         self.is_on = is_on
         self.job = JobState()
         self.figures = Figures()
+        # Whether the last batch was written without what shadows answer.
+        self._is_spare = False
 
-    def name_topics(self, output_topic: str, dead_letter_topic: str) -> None:
-        """Name the topics, by which predictions and dead letters are told apart."""
+    def name_topics(
+        self, output_topic: str, dead_letter_topic: str, shadow_topic: str = ""
+    ) -> None:
+        """Name the topics, by which the kinds of messages are told apart."""
         with self.figures.changing():
             self.figures.output_topic = output_topic
             self.figures.dead_letter_topic = dead_letter_topic
+            self.figures.shadow_topic = shadow_topic
+
+    def note_rivals(self, challenger: str, share: float, shadows: Sequence[str]) -> None:
+        """Note the models that score beside the one in force.
+
+        Args:
+            challenger: the name of the challenger; empty for none.
+            share: the share of the records that it answers.
+            shadows: the names of the shadows.
+        """
+        with self.figures.changing():
+            self.figures.challenger, self.figures.challenger_share = challenger, share
+            self.figures.shadows = tuple(shadows)
+        if challenger:
+            self.job.add("challenger", f"{challenger} answers {share:g} of the records")
+        for shadow in shadows:
+            self.job.add("shadow", f"{shadow} scores beside the champion")
 
     def note_report(self, report: WriteReport) -> None:
         """Count the messages of a batch that was committed."""
+        if report.is_spare:
+            with self.figures.changing():
+                self.figures.spare_batches += 1
+        if report.is_spare != self._is_spare:
+            self._is_spare = report.is_spare
+            what = "are left out, because a batch with them failed" if self._is_spare else "go on"
+            self.job.add("shadow", f"shadows {what}, from batch {report.batch_id} on")
         replayed = sum(report.already_written.values())
         self.figures.add_tally(report.tally, replayed)
         if replayed:

@@ -20,11 +20,14 @@ def create_missing(settings: TopicsSettings) -> Iterator[str]:
     """
     cluster = settings.cluster
     admin = connect(cluster)
-    for topic, partitions, config in (
+    wanted: list[tuple[str, int, dict[str, str]]] = [
         (settings.input_topic, settings.topic_partitions, {}),
         (settings.output_topic, settings.topic_partitions, {}),
         (settings.dead_letter_topic, 1, DEAD_LETTER_SETTINGS),
-    ):
+    ]
+    if settings.shadow_topic:
+        wanted.append((settings.shadow_topic, settings.topic_partitions, {}))
+    for topic, partitions, config in wanted:
         if has_topic(admin, topic):
             yield f"topic {topic} exists, and is left as it is"
         else:

@@ -10,6 +10,7 @@ from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.stream.route import choose_route
 from lib.stream.running_query import RunningQuery
 from lib.stream.start import start_stream
+from lib.stream.trial.models import load_trial
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.monitor import Monitor
 from tests.support.telco import CUSTOMER
@@ -34,4 +35,5 @@ def start_query(
     monitor = monitor or Monitor()
     scorer = monitor.load(lambda: load_backend(spark, settings))
     route = choose_route(spark, settings, scorer)
-    return start_stream(spark, settings, scorer, CUSTOMER, route, on_step, stop, monitor)
+    trial = load_trial(spark, settings, scorer, CUSTOMER)
+    return start_stream(spark, settings, scorer, CUSTOMER, route, on_step, stop, monitor, trial)

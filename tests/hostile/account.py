@@ -60,7 +60,7 @@ class HostileAccount:
             self._note("key altered", number)
         if prediction.identifier != decoded.identifier:
             self._note("identifier altered", number)
-        if not 0 <= prediction.probability <= 1:
+        if prediction.probability is None or not 0 <= prediction.probability <= 1:
             self._note("no probability", number)
         if list(headers) != [pair for pair in record.headers if pair[0] in TRACE_HEADERS]:
             self._note("headers altered", number)

@@ -164,6 +164,11 @@ CONDITIONS = (
         _set("refusal", lambda: Refusal("churn@8", "no such version", time.time())),
         _set("refusal", lambda: None),
     ),
+    Condition(
+        "ScoringShadowErrors",
+        _set("spare_batches", lambda: 1),
+        lambda it: None,  # ten minutes without such a batch
+    ),
     Condition("ScoringBrokersAway", _set("outage_s", lambda: 61.0), _set("outage_s", lambda: 0.0)),
     Condition(
         "ScoringOffsetsNearExpiry",

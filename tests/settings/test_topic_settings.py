@@ -28,15 +28,15 @@ def flag(name: str) -> str:
 
 def test_every_setting_that_names_a_topic_is_found() -> None:
     assert {job: topics for job, kind in JOB_SETTINGS.items() if (topics := list_topics(kind))} == {
-        "score_stream": ["input_topic", "output_topic", "dead_letter_topic"],
-        "check": ["input_topic", "output_topic", "dead_letter_topic"],
+        "score_stream": ["input_topic", "output_topic", "dead_letter_topic", "shadow_topic"],
+        "check": ["input_topic", "output_topic", "dead_letter_topic", "shadow_topic"],
         "evaluate": ["output_topic", "outcome_topic"],
         "produce": ["input_topic"],
         "consume": ["output_topic", "dead_letter_topic"],
         "dead_letters": ["dead_letter_topic", "input_topic"],
         "resend": ["dead_letter_topic", "input_topic"],
         "offsets": ["input_topic"],
-        "topics": ["input_topic", "output_topic", "dead_letter_topic"],
+        "topics": ["input_topic", "output_topic", "dead_letter_topic", "shadow_topic"],
     }
 
 
@@ -66,6 +66,11 @@ def test_two_roles_of_one_topic_are_refused(job: str, first: str, second: str) -
             ("--output-topic", "telco.deadletter"),
             "--output-topic and --dead-letter-topic both name telco.deadletter: predictions and"
             " dead letters would get mixed up; expected a topic for each",
+        ),
+        (
+            ("--shadow-topic", "telco.deadletter"),
+            "--dead-letter-topic and --shadow-topic both name telco.deadletter: what shadows answer"
+            " would get mixed up with the job's own messages; expected a topic for each",
         ),
     ],
 )

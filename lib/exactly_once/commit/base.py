@@ -113,6 +113,9 @@ class CommitStrategy(Protocol):
     def write(self, batch: Batch) -> WriteReport:
         """Write a batch once, whether or not it has been written before."""
 
+    def forgive(self) -> None:
+        """Let batches be written again after Kafka has refused a message that will be left out."""
+
     def keep_alive(self, times: RenewalTimes) -> None:
         """Commit unchanged offsets if it is time to; from any thread."""
 

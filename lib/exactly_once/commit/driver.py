@@ -145,6 +145,10 @@ class DriverCommit:
                 confirm=batch.watch.confirm,
             )
 
+    def forgive(self) -> None:
+        """Let batches be written again after Kafka has refused a message that will be left out."""
+        self._writer.forgive()
+
     def keep_alive(self, times: RenewalTimes) -> None:
         """Commit unchanged offsets if it is time to, and no batch is being committed."""
         if not self._lock.acquire(blocking=False):

@@ -154,6 +154,10 @@ class ExecutorCommit:
             add_tallies(report.tally for report in reports),
         )
 
+    def forgive(self) -> None:
+        """Let batches be written again after Kafka has refused a message that will be left out."""
+        self._driver.forgive()
+
     def keep_alive(self, times: RenewalTimes) -> None:
         """Commit unchanged offsets of partitions that no task writes, if it is time to.
 

@@ -19,6 +19,7 @@ from lib.errors import (
     SinkError,
     SinkFencedError,
     SinkOffsetsGoneError,
+    SinkRejectedError,
     SinkRetryExhaustedError,
 )
 from lib.exactly_once.transaction.failures import Failure, build_sink_error, classify
@@ -120,6 +121,11 @@ class RetryingProducer:
     def take_up(self) -> None:
         """Let calls be tried again after :meth:`give_up`."""
         self._is_given_up.clear()
+
+    def forgive(self) -> None:
+        """Let calls be tried again after Kafka has refused a message that will be left out."""
+        if isinstance(self._final, SinkRejectedError):
+            self._final = None
 
     def forget(self) -> None:
         """Close the clients and forget all stamps and offsets, as if nothing had been opened."""

@@ -37,6 +37,8 @@ class WriteReport:
         already_written: topic → number of messages that an earlier run had committed.
         duration_s: the seconds that the call took.
         tally: the counts of the messages, whoever has written them; None if they are not counted.
+        is_spare: whether messages that may be left out were left out; see
+            :mod:`lib.exactly_once.spare`.
     """
 
     batch_id: int
@@ -44,6 +46,7 @@ class WriteReport:
     already_written: Mapping[str, int]
     duration_s: float
     tally: Tally | None = None
+    is_spare: bool = False
 
     @property
     def answered(self) -> Mapping[str, int]:
@@ -58,6 +61,7 @@ class WriteReport:
             add_counts(self.already_written, other.already_written),
             self.duration_s + other.duration_s,
             add_tallies((self.tally, other.tally)),
+            self.is_spare or other.is_spare,
         )
 
 
@@ -244,6 +248,10 @@ class TransactionalWriter:
     def give_up(self) -> None:
         """Let calls fail at once, until the next :meth:`open`; from any thread."""
         self._retrying.give_up()
+
+    def forgive(self) -> None:
+        """Let batches be written again after Kafka has refused a message that will be left out."""
+        self._retrying.forgive()
 
     def forget(self) -> None:
         """Close the clients and forget all stamps and offsets, as if nothing had been opened."""

@@ -32,6 +32,24 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings, ConsoleSettings):
     dead_letter_topic: str = Field(
         "", description=f"topic for records that cannot be scored{OF_THE_DOMAIN}"
     )
+    challenger: str = Field(
+        "",
+        description="NAME@VERSION, or a path to a model, that answers a share of the records"
+        " instead of the champion; see docs/try_a_model.md",
+    )
+    challenger_share: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="share of the records that the challenger answers: those whose key has a hash"
+        " below it, so that a key stays with one model",
+    )
+    shadow: list[str] = Field(
+        [],
+        description="NAME@VERSION, or a path to a model, that scores the same records beside the"
+        " champion and answers to --shadow-topic; repeatable",
+    )
+    shadow_topic: str = Field("", description="topic for what shadows would have answered")
     query_name: str = Field(
         "",
         pattern=r"^[A-Za-z0-9._-]{0,200}$",
@@ -217,6 +235,15 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings, ConsoleSettings):
         return self
 
     @model_validator(mode="after")
+    def _check_shadows(self) -> Self:
+        if self.shadow and not self.shadow_topic:
+            raise ValueError(
+                "--shadow: found no --shadow-topic, expected a topic of their own for what shadows"
+                " answer"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_mode(self) -> Self:
         if not self.is_real_time:
             return self
@@ -226,6 +253,7 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings, ConsoleSettings):
             trigger=self._unless_default("trigger"),
             max_offsets_per_trigger=self._unless_default("max_offsets_per_trigger"),
             decoder=self.decoder,
+            rival="--challenger" * bool(self.challenger) or "--shadow" * bool(self.shadow),
         )
         if found := "; ".join(conflicts):
             raise ValueError(f"--mode {REAL_TIME}: {found}")
@@ -235,6 +263,17 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings, ConsoleSettings):
     def is_real_time(self) -> bool:
         """Whether records are scored one by one, at least once, instead of in batches."""
         return self.mode == REAL_TIME
+
+    @property
+    def has_rivals(self) -> bool:
+        """Whether a challenger or shadows score records too."""
+        return bool(self.challenger or self.shadow)
+
+    @property
+    def output_topics(self) -> dict[str, str]:
+        """The kind of messages that the job writes → their topic."""
+        topics = {"predictions": self.output_topic, "dead letters": self.dead_letter_topic}
+        return topics | ({"shadow answers": self.shadow_topic} if self.shadow else {})
 
     @property
     def committer(self) -> Committer:

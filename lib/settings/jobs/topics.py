@@ -11,7 +11,7 @@ from lib.settings.topics import DistinctTopicSettings
 
 
 class TopicsSettings(DistinctTopicSettings):
-    """Create the three topics of the streaming job, those that are missing.
+    """Create the topics of the streaming job, those that are missing.
 
     Their replicas and min.insync.replicas are the brokers' defaults.
     """
@@ -21,5 +21,10 @@ class TopicsSettings(DistinctTopicSettings):
     dead_letter_topic: str = Field(
         "", description=f"topic for records that cannot be scored, of one partition{OF_THE_DOMAIN}"
     )
+    shadow_topic: str = Field(
+        "", description="topic for what shadows would have answered; none where not given"
+    )
     contract: Path | None = Field(None, description=CONTRACT_OF_NAMES)
-    topic_partitions: int = Field(4, ge=1, description="of the topics of records and predictions")
+    topic_partitions: int = Field(
+        4, ge=1, description="of the topics of records, predictions and what shadows answer"
+    )

@@ -12,6 +12,7 @@ from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.stream.mode_check import check_mode
 from lib.stream.model.serving import ModelKey, Serving
 from lib.stream.route import choose_route
+from lib.stream.trial.models import NO_TRIAL, Trial
 
 
 class ModelLoader:
@@ -22,6 +23,7 @@ class ModelLoader:
         settings: the settings of the job, which also hold for other versions.
         contract: the contract of the records.
         output: the topics and the format of the messages.
+        trial: the other models that score the same records.
     """
 
     def __init__(
@@ -30,11 +32,13 @@ class ModelLoader:
         settings: ScoreStreamSettings,
         contract: Contract,
         output: OutputSettings,
+        trial: Trial = NO_TRIAL,
     ) -> None:
         self._spark = spark
         self._settings = settings
         self._contract = contract
         self._output = output
+        self._trial = trial
 
     def load(self, key: ModelKey) -> Serving:
         """Load, verify and probe a model, and choose the way of its records.
@@ -57,4 +61,6 @@ class ModelLoader:
         scorer = load_backend(self._spark, settings, path)
         route = choose_route(self._spark, settings, scorer)
         check_mode(self._spark, settings, scorer, route)
-        return Serving.build(self._spark, settings, scorer, contract, route, self._output)
+        return Serving.build(
+            *(self._spark, settings, scorer, contract, route, self._output, self._trial)
+        )

@@ -20,6 +20,7 @@ from lib.store import ModelReference
 from lib.stream.plan import ScoringPlan, plan_batches, plan_scoring
 from lib.stream.reasons import find_reasons
 from lib.stream.route import Route
+from lib.stream.trial.models import NO_TRIAL, Trial
 from lib.stream.watch.model_failures import ModelFailures
 
 
@@ -77,6 +78,7 @@ class Serving:
         output: the topics and the format of the messages.
         failures: the failures of this model.
         spark: the session.
+        trial: the other models that score the same records.
     """
 
     key: ModelKey
@@ -86,6 +88,7 @@ class Serving:
     output: OutputSettings
     failures: ModelFailures
     spark: SparkSession
+    trial: Trial = NO_TRIAL
 
     @classmethod
     def build(
@@ -96,6 +99,7 @@ class Serving:
         contract: Contract,
         route: Route,
         output: OutputSettings,
+        trial: Trial = NO_TRIAL,
     ) -> Self:
         """Put together what belongs to a loaded model.
 
@@ -106,19 +110,22 @@ class Serving:
             contract: the contract of the records.
             route: the way of the records.
             output: the topics and the format of the messages; the reasons are those of the model.
+            trial: the other models that score the same records.
 
         Raises:
             SettingsError: the model has no effects of its fields, and reasons are asked for.
         """
         reasons = find_reasons(scorer, settings.reasons)
+        failures = ModelFailures(spark, scorer.scored_by, settings.model_failure_limit)
         return cls(
             ModelKey.of(scorer, settings.model),
             scorer,
             contract,
             route,
             replace(output, reasons=reasons),
-            ModelFailures(spark, scorer.scored_by, settings.model_failure_limit),
+            failures,
             spark,
+            trial.count_failures(failures),
         )
 
     @property
@@ -129,7 +136,8 @@ class Serving:
     def plan(self, records: DataFrame) -> ScoringPlan:
         """Plan how records become messages; see :func:`lib.stream.plan.plan_scoring`."""
         return plan_scoring(
-            *(records, self.scorer, self.contract, self.output, self.route, self.failures.policy)
+            *(records, self.scorer, self.contract, self.output, self.route),
+            *(self.failures.policy, self.trial),
         )
 
     @cached_property
@@ -142,6 +150,7 @@ class Serving:
             return Making(remake=remake, check=check)
         # Workers that score count for themselves.
         plan = plan_batches(
-            *(self.spark, self.scorer, self.contract, self.output, self.failures.policy)
+            *(self.spark, self.scorer, self.contract, self.output),
+            *(self.failures.policy, self.trial),
         )
         return Making(plan, remake)

@@ -28,6 +28,7 @@ class Sample:
         at_s: the time in seconds since 1970.
         tick_s: the same time on a clock that is never set.
         records, dead_letters: the numbers of answers and of dead letters among them.
+        shadow_errors: the number of records for which a shadow gave no answer.
         waits: the number of records in each class of waiting times.
         lag_records: the number of offsets without an answer; None if it is not known.
         lag_s: the age of the oldest record without an answer; None if it is not known.
@@ -44,6 +45,7 @@ class Sample:
     lag_s: float | None
     memory_bytes: int | None
     cpu_s: float
+    shadow_errors: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Point:
         memory_bytes: the resident memory of all processes.
         cpu: the number of processors in use.
         records, dead_letters: the numbers of all answers and dead letters so far.
+        shadow_errors: the number of records so far for which a shadow gave no answer.
     """
 
     at_s: float
@@ -74,6 +77,7 @@ class Point:
     cpu: float | None
     records: int
     dead_letters: int
+    shadow_errors: int = 0
 
 
 def take_sample(figures: Figures, at_s: float, tick_s: float) -> Sample:
@@ -87,13 +91,14 @@ def take_sample(figures: Figures, at_s: float, tick_s: float) -> Sample:
         return Sample(
             at_s=at_s,
             tick_s=tick_s,
-            records=figures.tally.messages,
+            records=figures.records,
             dead_letters=dead_letters,
             waits=figures.tally.record_waits.counts,
             lag_records=sum(known_lags) if known_lags else None,
             lag_s=max((age for age in ages if age is not None), default=None),
             memory_bytes=sum(use.memory_bytes for use in uses) if uses else None,
             cpu_s=sum(use.cpu_s for use in uses),
+            shadow_errors=figures.shadow_errors,
         )
 
 
@@ -125,6 +130,7 @@ def compare(earlier: Sample | None, now: Sample) -> Point:
         cpu=cpu,
         records=now.records,
         dead_letters=now.dead_letters,
+        shadow_errors=now.shadow_errors,
     )
 
 

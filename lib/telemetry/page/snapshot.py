@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lib.messages.tally import BOUNDS_S, read_rejection
+from lib.messages.tally import BOUNDS_S, Relation, read_rejection
 from lib.telemetry.figures import Figures, PartitionLag
 from lib.telemetry.page.history import History
 from lib.telemetry.page.percentiles import find_percentile
@@ -74,7 +74,7 @@ def take_snapshot(
             "program": asdict(figures.program),
             "findings": [asdict(finding) for finding in findings],
             "state": asdict(status),
-            "records": figures.tally.messages,
+            "records": figures.records,
             "labels": _count_labels(figures),
             "dead_letters": _list_dead_letters(figures),
             "replayed": figures.replayed,
@@ -89,6 +89,8 @@ def take_snapshot(
             "last_batch": None if figures.last_batch is None else asdict(figures.last_batch),
             "model": None if model is None else asdict(model),
             "refusal": None if figures.refusal is None else asdict(figures.refusal),
+            "rivals": _list_rivals(figures),
+            "shadow_skipped_batches": figures.spare_batches,
             "model_loads": dict(figures.model_loads),
             "restarts": dict(figures.restarts),
             "fenced": figures.fenced,
@@ -108,6 +110,51 @@ def _count_labels(figures: Figures) -> dict[str, int]:
     for (_, label), count in figures.count_predictions().items():
         counts[label] += count
     return dict(counts)
+
+
+def _list_rivals(figures: Figures) -> list[dict[str, Any]]:
+    """List the models that score beside the one in force, with their counts.
+
+    A challenger has the share of the predictions that it made; a shadow the share of its labels
+    that are the champion's, and its errors. A share is None where there is nothing to count.
+    """
+    rows: list[dict[str, Any]] = []
+    if figures.challenger:
+        made: Counter[str] = Counter()
+        for (model, _), count in figures.count_predictions().items():
+            made[model] += count
+        rows.append(
+            {
+                "role": "challenger",
+                "model": figures.challenger,
+                "wanted_share": figures.challenger_share,
+                "answers": made[figures.challenger],
+                "share": _divide(made[figures.challenger], made.total()),
+            }
+        )
+    for shadow in figures.shadows:
+        counts: Counter[Relation] = Counter()
+        errors: Counter[str] = Counter()
+        for (model, relation, what), count in figures.count_shadows().items():
+            if model == shadow:
+                counts[relation] += count
+                if relation is Relation.ERROR and count:
+                    errors[what] += count
+        agreed = counts[Relation.AGREES]
+        rows.append(
+            {
+                "role": "shadow",
+                "model": shadow,
+                "answers": counts.total() - counts[Relation.ERROR],
+                "agreement": _divide(agreed, agreed + counts[Relation.DIFFERS]),
+                "errors": dict(errors),
+            }
+        )
+    return rows
+
+
+def _divide(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def _list_dead_letters(figures: Figures) -> list[dict[str, Any]]:

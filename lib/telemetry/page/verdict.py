@@ -153,6 +153,15 @@ def _judge_work(figures: Figures, history: History, now_s: float) -> Iterator[Fi
                 "See below which rule and field; the producer may have changed.",
                 "on_call.md#scoringdeadletters",
             )
+        errors = newest.shadow_errors - earlier.shadow_errors
+        if errors >= _FEW_DEAD_LETTERS and errors > _MAX_DEAD_LETTER_SHARE * records:
+            yield Finding(
+                Level.LOOK,
+                f"Shadows gave no answer {errors:,} times in the last {records:,} records; the"
+                " champion's answers are not concerned.",
+                "See below which shadow, and with which error.",
+                "on_call.md#scoringshadowerrors",
+            )
     held_back = [
         lag
         for lag in figures.lag.values()

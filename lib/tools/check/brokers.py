@@ -64,7 +64,7 @@ def check_brokers(
 
 
 def _check_topics(examination: Examination, settings: CheckSettings, view: KafkaView) -> None:
-    names = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
+    names = (settings.input_topic, *settings.output_topics.values())
     for name in dict.fromkeys(names):
         if name in view.topics:
             examination.note(f"topic {name}", f"partitions: {view.partitions[name]}", "exists")

@@ -15,6 +15,7 @@ from lib.settings.jobs.check import CheckSettings
 from lib.stream.mode_check import check_mode
 from lib.stream.reasons import find_reasons
 from lib.stream.route import Route, choose_route
+from lib.stream.trial.models import Trial, load_trial
 from lib.tools.check.examination import Examination
 
 
@@ -60,7 +61,30 @@ def check_model(
             examination.note("real-time mode", "model, batch and task slots fit")
         except ScoringError as error:
             examination.add(Finding.failed("real-time mode", error))
+    elif settings.has_rivals:
+        _check_rivals(examination, spark, settings, scorer, route)
     return route
+
+
+def _check_rivals(
+    examination: Examination,
+    spark: SparkSession,
+    settings: CheckSettings,
+    scorer: ModelBackend,
+    route: Route,
+) -> None:
+    """Load the challenger and the shadows, as a start does."""
+    check, expected = "challenger and shadows", "models that score the champion's records"
+
+    def load() -> Trial:
+        check_mode(spark, settings, scorer, route)
+        contract = find_contract(settings, find_model(settings))
+        return load_trial(spark, settings, scorer, contract)
+
+    trial = examination.attempt(check, load, expected)
+    if trial is not None:
+        found = (f"{it.scored_by}, threshold {it.threshold:g}" for it in trial.list_scorers())
+        examination.note(check, "; ".join(found), expected)
 
 
 def judge_fallback(scorer: ModelBackend, backend: str) -> Finding:

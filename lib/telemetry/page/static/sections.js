@@ -10,6 +10,7 @@ const FEW_PLACES = 3;
 const EVENTS = {
   starting: "Starting", taking_over: "Taking over", running: "Running", restarting: "Restarting",
   stuck: "Stuck", stopping: "Stopping", model: "Model", failure: "Failure", fenced: "Fenced", replay: "Replay",
+  challenger: "Challenger", shadow: "Shadow",
 };
 const BAD_EVENTS = new Set(["restarting", "stuck", "failure", "fenced"]);
 const PROCESSES = { driver: "Driver", jvm: "JVM of Spark", workers: "Python workers" };
@@ -151,6 +152,16 @@ function showLetters(now) {
   find("letters-note").hidden = now.dead_letters.length > 0;
 }
 
+function describeRival(rival) {
+  if (rival.role === "challenger") {
+    const made = rival.share === null ? "no prediction yet" : `${share(rival.share, 1)} of the predictions`;
+    return ["Challenger", `${rival.model}, ${made}, wanted ${share(rival.wanted_share, 1)}`];
+  }
+  const same = rival.agreement === null ? "nothing to compare yet" : `the champion's label for ${share(rival.agreement, 1)}`;
+  const errors = Object.entries(rival.errors).map(([name, times]) => `${count(times)} ${name}`).join(", ");
+  return ["Shadow", `${rival.model}, ${same}, ${errors ? `no answer for ${errors}` : "no errors"}`];
+}
+
 function showModel(now) {
   const model = now.model;
   const loads = Object.entries(now.model_loads).map(([name, times]) => `${name} ${times}×`).join(", ");
@@ -161,6 +172,8 @@ function showModel(now) {
     ["In force since", `${clock(model.since_s, now.at_s)}, for ${duration(Math.max(0, now.at_s - model.since_s))}`],
     ...(now.refusal ? [["Refused", `${now.refusal.model}, ${clock(now.refusal.at_s, now.at_s)}: ${now.refusal.reason}`]] : []),
     ["Loads", loads || UNKNOWN],
+    ...now.rivals.map(describeRival),
+    ...(now.shadow_skipped_batches ? [["Batches without shadows", count(now.shadow_skipped_batches)]] : []),
   ] : [["Version", "none is loaded yet"]]);
   const labels = Object.entries(now.labels).sort(([, a], [, b]) => b - a);
   const all = labels.reduce((sum, [, times]) => sum + times, 0);

@@ -1,0 +1,180 @@
+"""Loads the challenger and the shadows, and plans how they score beside the champion."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from pyspark.sql import SparkSession
+
+from lib.errors import SettingsError
+from lib.messages.dead_letter import MessageSettings
+from lib.messages.effects import Reasons
+from lib.record.contract import Contract
+from lib.score.base import ModelBackend
+from lib.score.choice import load_rival
+from lib.score.workers.failures import TOLERANT, FailurePolicy
+from lib.settings.jobs.score_stream import ScoreStreamSettings
+from lib.stream.mode_check import refuse_native
+from lib.stream.one_pass import BatchPlan
+from lib.stream.reasons import find_reasons
+from lib.stream.trial.batch_plan import ChallengerPlan, ShadowPlan, TrialBatchPlan
+from lib.stream.watch.model_failures import ModelFailures
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A loaded model that scores beside the champion.
+
+    Attributes:
+        scorer: the loaded backend.
+        reasons: the reasons that its messages carry; None for none.
+    """
+
+    scorer: ModelBackend
+    reasons: Reasons | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of model and backend."""
+        return self.scorer.scored_by
+
+    def adapt(self, champion: MessageSettings) -> MessageSettings:
+        """Return the settings of its messages, made from those of the champion's."""
+        output = replace(champion.output, reasons=self.reasons)
+        return replace(
+            champion, output=output, threshold=self.scorer.threshold, model_version=self.name
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The models that score beside the champion.
+
+    Attributes:
+        challenger: the model that answers a share of the records; None for none.
+        share: the share in (0, 1).
+        shadows: the models whose answers go to a topic of their own.
+        failures: the policy about rows on which the challenger fails.
+        query: a name for the query.
+    """
+
+    challenger: Rival | None = None
+    share: float = 0.0
+    shadows: tuple[Rival, ...] = ()
+    failures: FailurePolicy = TOLERANT
+    query: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def describe(self) -> tuple[str, float, list[str]]:
+        """Return the challenger's name, its share, and the names of the shadows."""
+        name = "" if self.challenger is None else self.challenger.name
+        return name, self.share, [shadow.name for shadow in self.shadows]
+
+    def list_scorers(self) -> list[ModelBackend]:
+        """List the loaded backends of all models."""
+        first = () if self.challenger is None else (self.challenger,)
+        return [rival.scorer for rival in (*first, *self.shadows)]
+
+    def count_failures(self, failures: ModelFailures) -> Trial:
+        """Let the rows be counted and told on which the challenger fails, as those of a champion.
+
+        A shadow fails in silence: its messages say so.
+        """
+        if self.challenger is None:
+            return self
+        return replace(self, failures=failures.watch(self.challenger.name))
+
+    def join(self, session: SparkSession, champion: BatchPlan) -> BatchPlan | TrialBatchPlan:
+        """Add the models to the champion's plan, which is returned as it is if there are none.
+
+        Args:
+            session: the session whose executors get the models.
+            champion: the plan of the champion.
+        """
+        if self.challenger is None and not self.shadows:
+            return champion
+        challenger = None
+        if self.challenger is not None:
+            score = self.challenger.scorer.build_batch_scorer(session)
+            settings = self.challenger.adapt(champion.settings)
+            plan = BatchPlan(score, settings, self.failures)
+            challenger = ChallengerPlan(plan, self.share)
+        shadows = (
+            ShadowPlan(
+                it.scorer.build_batch_scorer(session), it.adapt(champion.settings), self.query
+            )
+            for it in self.shadows
+        )
+        return TrialBatchPlan(champion, challenger, tuple(shadows))
+
+
+#: The champion scores alone.
+NO_TRIAL = Trial()
+
+
+def load_trial(
+    spark: SparkSession, settings: ScoreStreamSettings, champion: ModelBackend, contract: Contract
+) -> Trial:
+    """Load the challenger and the shadows that the settings name.
+
+    Args:
+        spark: the session to score in.
+        settings: the settings of the job.
+        champion: the loaded champion.
+        contract: the contract of the records.
+
+    Raises:
+        ModelError: a model cannot be used; see :func:`lib.score.choice.load_rival`.
+        SettingsError: a model scores in Spark's JVM, is named twice, or has no reasons.
+    """
+    flags = _list_flags(settings)
+    rivals = [_load(spark, settings, flag, name, contract) for flag, name in flags]
+    refuse_doubles(champion.scored_by, [(flags[n], it.name) for n, it in enumerate(rivals)])
+    challenger = rivals.pop(0) if settings.challenger else None
+    return Trial(challenger, settings.challenger_share, tuple(rivals))
+
+
+def _list_flags(settings: ScoreStreamSettings) -> list[tuple[str, str]]:
+    """List (flag, model) of all rivals, the challenger first."""
+
+    def list_all() -> Iterator[tuple[str, str]]:
+        if settings.challenger:
+            yield "--challenger", settings.challenger
+        for name in settings.shadow:
+            yield "--shadow", name
+
+    return list(list_all())
+
+
+def _load(
+    spark: SparkSession,
+    settings: ScoreStreamSettings,
+    flag: str,
+    name: str,
+    contract: Contract,
+) -> Rival:
+    scorer = load_rival(spark, settings, name, contract)
+    refuse_native(f"{flag} {name}", scorer.scored_by, is_native=scorer.is_native)
+    return Rival(scorer, find_reasons(scorer, settings.reasons))
+
+
+def refuse_doubles(champion: str, rivals: list[tuple[tuple[str, str], str]]) -> None:
+    """Refuse models that nobody could tell apart in the messages. Pure.
+
+    Args:
+        champion: the name of the champion's model and backend.
+        rivals: ((flag, its value), name of model and backend) of the others.
+
+    Raises:
+        SettingsError: two models have the same name.
+    """
+    known = {champion: "the champion"}
+    for (flag, value), name in rivals:
+        if name in known:
+            raise SettingsError(
+                f"{flag} {value}: found {name}, which {known[name]} is too, expected another"
+                " model: nobody could tell their answers apart",
+                hint="name another version, or leave it out",
+            )
+        known[name] = f"{flag} {value}"

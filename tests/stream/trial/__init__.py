@@ -1,0 +1,1 @@
+"""Tests that a challenger and shadows cost no answer."""
