@@ -39,6 +39,9 @@ from lib.record.prediction import (
 )
 from lib.record.violations import RECORD_RULES, Violation
 
+#: Part of a prediction → its JSON for each valid record, or one text for all of them.
+Parts = Mapping[Part, pa.StringArray | str]
+
 _TO_ESCAPE = r'["\\\x00-\x1f]'
 _INTEGER = re.compile(r"\s*[+-]?\d{1,10}\s*", re.ASCII)
 
@@ -50,6 +53,7 @@ def encode_batch(
     settings: MessageSettings,
     now: datetime,
     failures: Mapping[int, str] | None = None,
+    parts: Parts | None = None,
 ) -> pa.RecordBatch:
     """Encode exactly one message for each record, in their order.
 
@@ -63,6 +67,7 @@ def encode_batch(
         now: the time of scoring, with a time zone.
         failures: position among the m valid records → why the model failed, for those dead letters
             that shall say it.
+        parts: the result of :func:`list_record_parts`; None to make it here.
 
     Returns:
         The messages: [n_rows] of :data:`MESSAGE_SCHEMA`, or of :data:`COUNTED_SCHEMA` or
@@ -71,8 +76,9 @@ def encode_batch(
     is_scored = (probabilities >= 0) & (probabilities <= 1)
     rank = np.full(records.num_rows, -1, dtype=np.int64)
     rank[decoded.valid] = np.where(is_scored, np.arange(len(probabilities)), -1)
-    parts = list_parts(records, decoded, probabilities, settings, now)
-    values = join_parts(settings.contract, parts)
+    parts = list_record_parts(records, decoded, now) if parts is None else parts
+    own = list_model_parts(decoded, probabilities, settings)
+    values = join_parts(settings.contract, {**parts, **own})
     failed = np.flatnonzero(rank < 0).tolist()
     output = settings.output
     topics: pa.Array = pa.repeat(output.output_topic, records.num_rows)
@@ -124,20 +130,27 @@ def list_headers(headers: Mapping[int, list[Header]], count: int) -> pa.Array:
     return pa.array([headers.get(row) for row in range(count)], HEADERS_ARROW)
 
 
-def list_parts(
-    records: pa.RecordBatch,
-    decoded: DecodedBatch,
-    probabilities: npt.NDArray[np.float64],
-    settings: MessageSettings,
-    now: datetime,
-) -> dict[Part, pa.StringArray | str]:
-    """List the JSON of each part of a prediction: [m], or one text that all have in common.
+def list_record_parts(records: pa.RecordBatch, decoded: DecodedBatch, now: datetime) -> Parts:
+    """List the parts of predictions that every model has in common: [m], or one text for all.
+
+    The arguments are those of :func:`encode_batch`.
+    """
+    return {
+        Part.IDENTIFIER: _quote(decoded.identifiers),
+        Part.EVENT_TIME: _find_event_times(records, decoded),
+        Part.PROCESSED: _json_text(_iso_utc(now)),
+    }
+
+
+def list_model_parts(
+    decoded: DecodedBatch, probabilities: npt.NDArray[np.float64], settings: MessageSettings
+) -> Parts:
+    """List the other parts of predictions, which a model's scores make: [m], or one text for all.
 
     The arguments are those of :func:`encode_batch`.
     """
     contract = settings.contract
     parts: dict[Part, pa.StringArray | str] = {
-        Part.IDENTIFIER: quote_texts(decoded.identifiers),
         Part.PROBABILITY: _format_probabilities(probabilities),
         Part.LABEL: choose_label(
             probabilities,
@@ -145,8 +158,6 @@ def list_parts(
             _json_text(contract.positive_label),
             _json_text(contract.negative_label),
         ),
-        Part.EVENT_TIME: _find_event_times(records, decoded),
-        Part.PROCESSED: _json_text(_iso_utc(now)),
         Part.MODEL: _json_text(settings.model_version),
     }
     if settings.output.reasons is not None:
@@ -155,7 +166,7 @@ def list_parts(
     return parts
 
 
-def join_parts(contract: Contract, parts: Mapping[Part, pa.StringArray | str]) -> pa.BinaryArray:
+def join_parts(contract: Contract, parts: Parts) -> pa.BinaryArray:
     """Join the fields in :mod:`lib.record.prediction` of each valid record to JSON: [m]."""
     return pc.binary_join_element_wise(*_join(contract, parts), "").cast(pa.binary())
 
@@ -165,9 +176,7 @@ def _open_writer(reasons: Reasons, contract: Contract) -> ReasonWriter:
     return ReasonWriter(reasons, contract)
 
 
-def _join(
-    contract: Contract, parts: Mapping[Part, pa.StringArray | str]
-) -> Iterator[pa.StringArray | str]:
+def _join(contract: Contract, parts: Parts) -> Iterator[pa.StringArray | str]:
     """Join the pieces of the JSON objects; neighbouring constants become one piece."""
     constant = "{"
     fields = list_fields(
@@ -246,10 +255,10 @@ def _find_event_times(records: pa.RecordBatch, decoded: DecodedBatch) -> pa.Stri
     if times.null_count:
         kafka = _find_kafka_times(records["source_timestamp"].filter(pa.array(decoded.valid)))
         times = pc.coalesce(times, pc.strftime(kafka, "%Y-%m-%dT%H:%M:%SZ"))
-    return quote_texts(times)
+    return _quote(times)
 
 
-def quote_texts(texts: pa.StringArray) -> pa.StringArray:
+def _quote(texts: pa.StringArray) -> pa.StringArray:
     """Encode texts as JSON strings; null stays null."""
     if pc.any(pc.match_substring_regex(texts, _TO_ESCAPE)).as_py():
         return pa.array(

@@ -6,8 +6,8 @@ the same identifier, event time and processed time. Model, threshold and reasons
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.decode.engines.arrow import DecodedBatch
-from lib.encode.arrow import choose_label, join_parts, list_headers, list_parts, quote_texts
+from lib.encode.arrow import Parts, choose_label, join_parts, list_headers, list_model_parts
 from lib.messages.columns import BINNED_SCHEMA, BINS, COUNTED_SCHEMA, MESSAGE_SCHEMA
 from lib.messages.dead_letter import MessageSettings
 from lib.messages.header_text import parse_chosen
@@ -53,7 +53,7 @@ def encode_shadow(
     decoded: DecodedBatch,
     scores: ShadowScores,
     settings: MessageSettings,
-    now: datetime,
+    parts: Parts,
     champion_labels: Labels,
 ) -> pa.RecordBatch:
     """Encode one message for each valid record, in their order.
@@ -63,7 +63,8 @@ def encode_shadow(
         decoded: the decoded values of the records.
         scores: the scores of the shadow for the m valid records.
         settings: the settings of the shadow's messages.
-        now: the time of scoring, that of the predictions.
+        parts: the parts that they have in common with the predictions for the same records; see
+            :func:`lib.encode.arrow.list_record_parts`.
         champion_labels: the labels that the champion gave; see :func:`find_labels`.
 
     Returns:
@@ -77,7 +78,7 @@ def encode_shadow(
     columns = [
         pa.repeat(output.shadow_topic, count),
         answered["source_key"],
-        _encode_values(records, decoded, scores, settings, now),
+        _encode_values(decoded, scores, settings, parts),
         list_headers(parse_chosen(answered["source_headers"], output.carried_headers), count),
         *(answered[name] for name in ("source_topic", "source_partition", "source_offset")),
     ]
@@ -92,22 +93,24 @@ def encode_shadow(
 
 
 def _encode_values(
-    records: pa.RecordBatch,
-    decoded: DecodedBatch,
-    scores: ShadowScores,
-    settings: MessageSettings,
-    now: datetime,
+    decoded: DecodedBatch, scores: ShadowScores, settings: MessageSettings, parts: Parts
 ) -> pa.BinaryArray:
     contract = settings.contract
-    parts = list_parts(records, decoded, scores.probabilities, settings, now)
-    values = join_parts(contract, parts)
+    own = list_model_parts(decoded, scores.probabilities, settings)
+    values = join_parts(contract, {**parts, **own})
     is_missing = np.isnan(scores.probabilities)
     if not is_missing.any():
         return values
-    parts |= {Part.PROBABILITY: "null", Part.LABEL: "null"}
-    parts.pop(Part.REASONS, None)
-    parts[Part.SHADOW_ERROR] = quote_texts(pa.array(scores.errors, pa.string()))
-    return pc.if_else(pa.array(is_missing), join_parts(contract, parts), values)
+    spelled = {it: json.dumps(it) for it in {*scores.errors} - {None}}
+    errors = pa.array([spelled.get(it) for it in scores.errors], pa.string())
+    nothing = {
+        **parts,
+        Part.PROBABILITY: "null",
+        Part.LABEL: "null",
+        Part.MODEL: own[Part.MODEL],
+        Part.SHADOW_ERROR: errors,
+    }
+    return pc.if_else(pa.array(is_missing), join_parts(contract, nothing), values)
 
 
 def _name_outcomes(

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from lib.decode.engines.arrow import DecodedBatch, decode_batch
-from lib.encode.arrow import encode_batch
+from lib.encode.arrow import Parts, encode_batch, list_record_parts
 from lib.messages.dead_letter import MessageSettings
 from lib.score.scorer import BatchScorer, Probabilities
 from lib.score.workers.failures import TOLERANT, FailurePolicy
@@ -27,11 +27,13 @@ class Answers:
 
     Attributes:
         messages: a message for each record, in their order: [n].
+        parts: the parts of predictions that every model has in common: [m].
         decoded: the decoded values.
         probabilities: float64 [m] in [0, 1]; NaN for a row on which the model failed.
     """
 
     messages: pa.RecordBatch
+    parts: Parts
     decoded: DecodedBatch
     probabilities: Probabilities
 
@@ -77,7 +79,8 @@ class BatchPlan:
         score = self.score.open()
         tally = self.failures.open(self.settings.model_version)
         scores = score_batch(lambda rows: score(rows.columns), ColumnRows(decoded.features), tally)
+        parts = list_record_parts(records, decoded, now)
         messages = encode_batch(
-            *(records, decoded, scores.probabilities, self.settings, now), scores.failures
+            *(records, decoded, scores.probabilities, self.settings, now, scores.failures, parts)
         )
-        return Answers(messages, decoded, scores.probabilities)
+        return Answers(messages, parts, decoded, scores.probabilities)

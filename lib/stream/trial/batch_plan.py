@@ -61,7 +61,6 @@ class ShadowPlan:
         records: pa.RecordBatch,
         answers: Answers,
         champion_labels: Labels,
-        now: datetime,
         limit_s: float,
     ) -> pa.RecordBatch:
         """Make a message for each valid record, in their order.
@@ -70,7 +69,6 @@ class ShadowPlan:
             records: the records.
             answers: the answers to them.
             champion_labels: the labels that the champion gave the valid ones.
-            now: the time of scoring, that of the answers.
             limit_s: the time limit in seconds.
         """
         model = self.settings.model_version
@@ -78,7 +76,9 @@ class ShadowPlan:
             f"shadow {model} in {self.query}", lambda: ShadowThread(self.score, model)
         )
         scores = thread.score(ColumnRows(answers.decoded.features), limit_s)
-        return encode_shadow(records, answers.decoded, scores, self.settings, now, champion_labels)
+        return encode_shadow(
+            *(records, answers.decoded, scores, self.settings, answers.parts, champion_labels)
+        )
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class TrialBatchPlan:
             limit_s = max(PATIENCE * (time.monotonic() - started_s), LEAST_S)
             labels = self._find_champion_labels(plan, answers)
             for shadow in self.shadows:
-                made.append(shadow.answer(chosen, answers, labels, now, limit_s))
+                made.append(shadow.answer(chosen, answers, labels, limit_s))
                 places.append(rows[answers.decoded.valid])
         if len(made) == 1:
             return made[0]
