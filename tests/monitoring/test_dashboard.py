@@ -27,6 +27,7 @@ def test_the_rows_answer_the_questions_of_whoever_is_on_call() -> None:
         "Lag",
         "Dead letters",
         "Model",
+        "Challenger and shadows",
         "Batches",
         "Restarts",
         "Memory and processor",

@@ -54,6 +54,10 @@ class Process:
             program=Program("0.1.0", "abc", "4.2.0", "3.11.7"),
             model=Model("m@3/onnx", "onnx", 0.5, is_fallback=False, since_s=time.time()),
             model_loads=Counter(loaded=1),
+            shadow_topic="shadows",
+            challenger="m@4/onnx",
+            challenger_share=0.1,
+            shadows=("m@5/onnx",),
             client_errors=Counter(_TRANSPORT=1),
             processes={"jvm": ProcessUse(1_000, 0.0, 1)},
             heap=Heap(100, 200),
@@ -100,6 +104,8 @@ class Process:
             outcomes = {
                 "out": {"m@1/onnx\tYes": 40, "m@1/onnx\tNo": 60 - self.rejected},
                 "dead": {"missing:age": self.rejected} if self.rejected else {},
+                # One of a thousand is not too many.
+                "shadows": {"m@5/onnx\tagrees\tNo": 999, "m@5/onnx\terror\tKeyError": 1},
             }
             self._end += 100
             stable = self._end if self.open_from is None else self.open_from

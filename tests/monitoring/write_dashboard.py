@@ -250,6 +250,58 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             3,
         ),
     ),
+    "Challenger and shadows": (
+        Panel(
+            *("Beside the champion", "stat", "none"),
+            "The models that score the same records, and their roles, as names of the values.",
+            (("scoring_rival_info{*}", "{{role}} {{model_version}}"),),
+            5,
+        ),
+        Panel(
+            *("Share of the challenger", "timeseries", "percentunit"),
+            "The share of the predictions that each model makes, and the one that is wanted.",
+            (
+                (
+                    "sum by (model_version) (rate(scoring_predictions_total{*}[$__rate_interval]))"
+                    " / on () group_left ()"
+                    " sum(rate(scoring_predictions_total{*}[$__rate_interval]))",
+                    "{{model_version}}",
+                ),
+                ("max(scoring_challenger_share_ratio{*})", "wanted"),
+            ),
+            6,
+        ),
+        Panel(
+            *("Shadows' answers", "timeseries", "short"),
+            "Messages of shadows a second, by what they are to the champion's answer.",
+            (
+                (
+                    "sum by (model_version, relation)"
+                    " (rate(scoring_shadow_answers_total{*}[$__rate_interval]))",
+                    "{{model_version}} {{relation}}",
+                ),
+            ),
+            6,
+        ),
+        Panel(
+            *("Shadows' errors", "timeseries", "short"),
+            "Records a second for which a shadow gave no answer; the job's own are not concerned.",
+            (
+                (
+                    "sum by (model_version, error)"
+                    " (rate(scoring_shadow_errors_total{*}[$__rate_interval]))",
+                    "{{model_version}} {{error}}",
+                ),
+            ),
+            4,
+        ),
+        Panel(
+            *("Batches without shadows", "stat", "short"),
+            "Batches that were written without shadows, because one with them had failed.",
+            (("sum(scoring_shadow_skipped_batches_total{*})", "batches"),),
+            3,
+        ),
+    ),
     "Batches": (
         Panel(
             *("Duration", "timeseries", "s"),
