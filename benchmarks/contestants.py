@@ -71,7 +71,12 @@ def build_job_command(course: Course, options: Mapping[str, object]) -> list[str
 
 
 def build_job(
-    delivery: str, backend: str, commit: str = "driver", decoder: str = "auto"
+    delivery: str,
+    backend: str,
+    commit: str = "driver",
+    decoder: str = "auto",
+    *,
+    drift: bool = False,
 ) -> Contestant:
     """Return the job as it drains a topic: all that is there, in micro-batches."""
     name, shown = f"{delivery}/{backend}", backend
@@ -79,9 +84,11 @@ def build_job(
         name, shown = f"{name}/{commit}", f"{shown}, commits on the {commit}s"
     if decoder != "auto":
         name, shown = f"{name}/decoded-in-{decoder}", f"{shown}, decoded in {decoder.title()}"
+    if drift:
+        name, shown = f"{name}{WITH_DRIFT}", f"{shown}, drift counted"
 
     def build_command(course: Course) -> list[str]:
-        return build_job_command(
+        command = build_job_command(
             course,
             {
                 "--backend": backend,
@@ -92,6 +99,7 @@ def build_job(
                 "--max-offsets-per-trigger": course.batch_records,
             },
         )
+        return [*command, "--drift"] if drift else command
 
     return Contestant(name, delivery, shown, build_command)
 
@@ -131,6 +139,8 @@ def _build_framework() -> Contestant:
     )
 
 
+#: The end of the names of those that are beside themselves without drift, where somebody asks.
+WITH_DRIFT = "/drift"
 HAND_LOOP = "hand-loop/sklearn"
 HAND_LOOP_ONNX = "hand-loop/onnx"
 
@@ -149,6 +159,10 @@ CONTESTANTS: Mapping[str, Contestant] = {
         build_job("exactly-once", "sql", "executor"),
         build_job("exactly-once", "spark", "executor"),
         build_job("exactly-once", "sklearn", "executor"),
+        build_job("exactly-once", "onnx", drift=True),
+        build_job("exactly-once", "onnx", "executor", drift=True),
+        build_job("exactly-once", "sql", drift=True),
+        build_job("exactly-once", "sklearn", drift=True),
         _build_loop("sklearn"),
         _build_loop("onnx"),
         _build_framework(),

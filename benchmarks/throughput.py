@@ -20,7 +20,7 @@ from pydantic import Field
 from rich.console import Console
 
 from benchmarks.answers import Comparison
-from benchmarks.contestants import CONTESTANTS, Contestant
+from benchmarks.contestants import CONTESTANTS, WITH_DRIFT, Contestant
 from benchmarks.course import Course
 from benchmarks.observer import Family, Patience, watch
 from benchmarks.peers.environments import find_version, provide_environments
@@ -70,7 +70,10 @@ class ThroughputSettings(TrialSettings):
         ge=100,
         description=f"the job's micro-batch, in records; at most 1/{LEAST_BATCHES} of all",
     )
-    only: list[str] = Field(list(CONTESTANTS), description="a contestant; repeatable")
+    only: list[str] = Field(
+        [name for name in CONTESTANTS if not name.endswith(WITH_DRIFT)],
+        description="a contestant; repeatable",
+    )
     markdown: bool = Field(False, description="print the table in Markdown too")
 
     @property

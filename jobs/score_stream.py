@@ -38,7 +38,7 @@ from lib.telemetry.web.serving import serve
 
 def score_stream(settings: ScoreStreamSettings, on_step: OnStep = ignore_step) -> int:
     """Check the settings, start the query and follow it; ``on_step``: see TransactionSettings."""
-    monitor = Monitor(is_on=bool(settings.metrics or settings.console))
+    monitor = Monitor(is_on=bool(settings.metrics or settings.console or settings.drift))
     with (
         serve(settings, monitor),
         StopSignal(settings.stop_timeout, end_process) as stop,

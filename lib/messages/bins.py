@@ -63,8 +63,8 @@ def _count_places(places: npt.NDArray[np.uint8]) -> tuple[tuple[int, ...], ...]:
     quantities = places.shape[1]
     shifted = places + np.arange(quantities) * _BINS
     counts = np.bincount(shifted.ravel(), minlength=quantities * _BINS)
-    table = counts.reshape(quantities, _BINS)[:, : int(places.max()) + 1]
-    return tuple(map(tuple, table.tolist()))
+    table = counts.reshape(quantities, _BINS)
+    return tuple(tuple(np.trim_zeros(row, "b").tolist()) for row in table)
 
 
 def add_bins(first: BinCounts, second: BinCounts) -> BinCounts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lib.settings.base import JobSettings
+from lib.settings.drift import DriftReportSettings
 from lib.settings.jobs.check import CheckSettings
 from lib.settings.jobs.consume import ConsumeSettings
 from lib.settings.jobs.dead_letters import DeadLettersSettings
@@ -30,5 +31,6 @@ JOB_SETTINGS: dict[str, type[JobSettings]] = {
     "resend": ResendSettings,
     "offsets": OffsetsSettings,
     "topics": TopicsSettings,
+    "drift": DriftReportSettings,
     "demo": DemoSettings,
 }

@@ -28,6 +28,7 @@ from lib.messages.tally import Tally
 from lib.spark.failed_query import build_query_error
 from lib.spark.hung_workers import end_hung_workers
 from lib.spark.session import silence
+from lib.stream.drift.watch import DriftWatch
 from lib.stream.model.switch import ModelSwitch
 from lib.stream.model.watch import ChampionWatch
 from lib.stream.new_progress import NewProgress
@@ -72,6 +73,8 @@ class RunningQuery:
         monitor: the state and the figures, which are kept up to date; None for nobody.
         tally: a function that returns the counts of the batch of one of Spark's events, if no sink
             has counted it.
+        drift: the counts of drift, which are kept for as long as the query is followed; None where
+            nothing is counted.
     """
 
     query: StreamingQuery
@@ -91,6 +94,7 @@ class RunningQuery:
         watch: ChampionWatch | None = None,
         monitor: Monitor | None = None,
         tally: Callable[[Mapping[str, Any]], Tally | None] = lambda _: None,
+        drift: DriftWatch | None = None,
     ) -> None:
         self._start = start
         self._restarts = restarts
@@ -104,6 +108,7 @@ class RunningQuery:
         self._watch_champion = watch or nullcontext()
         self._monitor = monitor or Monitor()
         self._tally = tally
+        self._drift = drift
         self._use: UseWatch | None = None
         self._clock = ClockWatch()
         self._totals = Totals()
@@ -152,6 +157,7 @@ class RunningQuery:
                 self._held_back or nullcontext(),
                 self._use or nullcontext(),
                 self._watch_champion,
+                self._drift or nullcontext(),
             ):
                 while True:
                     failure = self._watch(view, stop)

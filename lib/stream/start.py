@@ -17,9 +17,11 @@ from lib.exactly_once.checkpoint.makers import MakerLog
 from lib.exactly_once.checkpoint.reader import CheckpointReader
 from lib.exactly_once.sink import ExactlyOnceSettings, ExactlyOnceSink
 from lib.exactly_once.transaction.settings import OnStep, ignore_step
+from lib.exactly_once.transaction.writer import WriteReport
 from lib.kafka.admin import find_offsets
 from lib.kafka.connection.connect import connect
 from lib.kafka.partitions import parse_partitions, parse_position
+from lib.messages.columns import MESSAGE_SCHEMA
 from lib.messages.dead_letter import DeadLetterFormat, OutputSettings
 from lib.record.contract import Contract
 from lib.score.base import ModelBackend
@@ -28,6 +30,7 @@ from lib.settings.real_time import parse_interval_ms
 from lib.source.kafka import KafkaSourceSettings
 from lib.spark.full_disk import list_local_folders, name_full_places
 from lib.stream.at_least_once import AtLeastOnceQuery
+from lib.stream.drift.watch import DriftWatch
 from lib.stream.model.loading import ModelLoader
 from lib.stream.model.serving import Serving
 from lib.stream.model.switch import ModelSwitch
@@ -94,15 +97,24 @@ def start_stream(
         carried_headers=settings.carried_headers,
         shadow_topic=shadow_topic,
     )
+    drift = DriftWatch.of(spark, settings, monitor)
+
+    def note_model(serving: Serving) -> None:
+        monitor.note_model(serving.scorer)
+        if drift is not None:
+            drift.expect(serving.output.binning)
 
     loader = ModelLoader(spark, settings, contract, output, trial)
     switch = ModelSwitch(
         MakerLog(spark, settings.checkpoint),
         Serving.build(spark, settings, scorer, contract, route, output, trial),
         loader.load,
-        lambda serving: monitor.note_model(serving.scorer),
+        note_model,
         asks=route.commit != "spark",
     )
+    output = switch.serving.output
+    if drift is not None:
+        drift.expect(output.binning)
 
     def refuse(name: str, error: ScoringError) -> None:
         going_on = switch.serving.key
@@ -122,6 +134,8 @@ def start_stream(
     def start_exactly_once() -> StreamingQuery:
         is_change = isinstance(sink.failure, ModelChangedError)
         records = (sink.go_on() if is_change else sink.start()).read_stream()
+        if drift is not None:
+            drift.resume(sink.positions)
         # The model may be the reason why one run after the other dies in a batch.
         serving = switch.begin(is_free=sink.suspect_batch is not None)
         planned, making = serving.plan(records), serving.making
@@ -142,6 +156,11 @@ def start_stream(
             # The next batch would come after this time, which another version has to score.
             return writer.trigger(processingTime=_NO_SECOND_BATCH).start()
         return start(writer, is_real_time=query.is_real_time)
+
+    def note_report(report: WriteReport) -> None:
+        monitor.note_report(report)
+        if drift is not None:
+            drift.note(report.tally, sink.positions)
 
     def count_written(batch_id: int) -> MessageCounts | None:
         report = sink.find_report(batch_id)
@@ -181,12 +200,13 @@ def start_stream(
             switch=switch,
             watch=watch,
             monitor=monitor,
-            tally=query.tally,
+            tally=query.tally if drift is None else drift.observe(query.tally),
+            drift=drift,
         )
     else:
         chosen = replace(build_sink_settings(settings, route.commit), on_step=on_step)
-        on_report = monitor.note_report if monitor.is_on else None
-        sink = ExactlyOnceSink(spark, chosen, on_report)
+        counted = [name for name in output.columns if name not in MESSAGE_SCHEMA.names]
+        sink = ExactlyOnceSink(spark, chosen, note_report if monitor.is_on else None, counted)
         stream = RunningQuery(
             *(start_exactly_once, restarts, guard, sink),
             *(count_written, held_back),
@@ -195,6 +215,7 @@ def start_stream(
             switch=switch,
             watch=watch,
             monitor=monitor,
+            drift=drift,
         )
     if monitor.is_on:
         stream.watch_use(

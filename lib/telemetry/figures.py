@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from lib.drift.judgement import Drift
 from lib.messages.tally import Relation, Tally, read_prediction, read_shadow
 from lib.telemetry.progress import BatchProgress, read_offsets
 
@@ -133,6 +134,27 @@ class Heap:
     max_bytes: int
 
 
+@dataclass(frozen=True)
+class DriftFigures:
+    """The drift of the newest window that was judged, and the size of the open one.
+
+    Attributes:
+        model_version: the model and the backend that answered; empty if no window was judged.
+        ended_s: the time of the last record in that window, in seconds since 1970.
+        records: the number of its records that were counted.
+        found: the drift of each feature and of the score, the worst first.
+        open_since_s: the time of the first record in the open window; None if there is none.
+        open_records: the number of its records so far.
+    """
+
+    model_version: str = ""
+    ended_s: float = 0.0
+    records: int = 0
+    found: tuple[Drift, ...] = ()
+    open_since_s: float | None = None
+    open_records: int = 0
+
+
 @dataclass
 class Figures:
     """All figures of one process of the job.
@@ -171,6 +193,7 @@ class Figures:
         heap: the JVM's heap; None if it is not known.
         offsets_expire_s: the time in seconds since 1970 at which brokers may forget the group's
             offsets if nothing commits them; None if they are not retained for the group.
+        drift: the drift from the training data; None where it is not counted.
     """
 
     output_topic: str = ""
@@ -202,6 +225,7 @@ class Figures:
     processes: dict[str, ProcessUse] = field(default_factory=dict)
     heap: Heap | None = None
     offsets_expire_s: float | None = None
+    drift: DriftFigures | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @contextmanager

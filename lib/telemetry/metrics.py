@@ -23,8 +23,9 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from lib import errors
+from lib.drift.judgement import Drift
 from lib.messages.tally import BOUNDS_S, Relation, Waits, read_rejection
-from lib.telemetry.figures import BATCH_BOUNDS_S, Figures
+from lib.telemetry.figures import BATCH_BOUNDS_S, DriftFigures, Figures
 from lib.telemetry.state import JobState, State
 
 PREFIX = "scoring_"
@@ -123,6 +124,26 @@ def _shadow_errors(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, .
     for (model, relation, error), count in figures.count_shadows().items():
         if relation is Relation.ERROR and error:
             yield (model, error), count
+
+
+def _drift(
+    find: Callable[[Drift], float],
+) -> Read:
+    """Read one value of each feature's drift."""
+
+    def read(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:
+        judged = figures.drift or DriftFigures()
+        for drift in judged.found:
+            yield (drift.name, judged.model_version), find(drift)
+
+    return read
+
+
+def _drift_shares(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:
+    judged = figures.drift or DriftFigures()
+    for drift in judged.found:
+        yield (drift.name, judged.model_version, "unseen"), drift.unseen
+        yield (drift.name, judged.model_version, "null"), drift.missing
 
 
 METRICS: tuple[MetricSpec, ...] = (
@@ -331,6 +352,40 @@ METRICS: tuple[MetricSpec, ...] = (
         *("offsets_expire_timestamp_seconds", "gauge", ()),
         "Time at which brokers may forget the group's offsets, unless they are committed before.",
         lambda it, _: _one(it.offsets_expire_s),
+    ),
+    MetricSpec(
+        *("drift_psi", "gauge", ("feature", "model_version")),
+        "Population stability index of a feature, or of the (score), in the newest window that was"
+        " judged, against the training data of the version.",
+        _drift(lambda drift: drift.psi),
+    ),
+    MetricSpec(
+        *("drift_psi_limit", "gauge", ("feature", "model_version")),
+        "Index above which the feature has drifted.",
+        _drift(lambda drift: drift.limit),
+    ),
+    MetricSpec(
+        *("drift_value_ratio", "gauge", ("feature", "model_version", "value")),
+        "Share of the records of that window whose value is unseen (not allowed by the contract, or"
+        " not in the training data) or null.",
+        _drift_shares,
+    ),
+    MetricSpec(
+        *("drift_judged_timestamp_seconds", "gauge", ()),
+        "Time of the last record in the newest window that was judged.",
+        lambda it, _: _one(it.drift.ended_s if it.drift and it.drift.found else None),
+    ),
+    MetricSpec(
+        *("drift_window_age_seconds", "gauge", ()),
+        "Age of the open window; 0 if there is none.",
+        lambda it, _: _one(
+            None if it.drift is None else time.time() - (it.drift.open_since_s or time.time())
+        ),
+    ),
+    MetricSpec(
+        *("drift_window_records", "gauge", ()),
+        "Records that are counted in the open window.",
+        lambda it, _: _one(None if it.drift is None else it.drift.open_records),
     ),
     MetricSpec(
         *("process_resident_memory_bytes", "gauge", ("process",)),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.contestants import CONTESTANTS
+from benchmarks.contestants import CONTESTANTS, WITH_DRIFT
 from benchmarks.hand_loop import BATCH_RECORDS
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
@@ -26,6 +26,10 @@ def test_both_guarantees_and_all_backends_meet_the_loops_and_a_framework() -> No
         "exactly-once/sql/executor",
         "exactly-once/spark/executor",
         "exactly-once/sklearn/executor",
+        "exactly-once/onnx/drift",
+        "exactly-once/onnx/executor/drift",
+        "exactly-once/sql/drift",
+        "exactly-once/sklearn/drift",
         "hand-loop/sklearn",
         "hand-loop/onnx",
         "quix-streams",
@@ -43,6 +47,7 @@ def test_the_job_is_started_with_settings_that_it_takes(name: str) -> None:
     settings = load_settings(ScoreStreamSettings, command[script + 1 :], environment={})
     place = "" if settings.commit == "driver" else f"/{settings.commit}"
     place += "" if settings.decoder == "auto" else f"/decoded-in-{settings.decoder}"
+    place += WITH_DRIFT if settings.drift else ""
     assert f"{settings.delivery}/{settings.backend}{place}" == name
     assert settings.trigger == "available-now"
     assert settings.max_offsets_per_trigger == 100_000

@@ -26,6 +26,7 @@ from lib.kafka.topics import create_topics
 from lib.store import ModelStore
 from lib.tools.broker import EmbeddedBroker
 from lib.tools.broker.ports import pick_free_ports
+from lib.tools.drift.reading import open_folder
 from lib.waiting import wait_until
 from tests.end_to_end.jobs import Deployment, read_account, start_job
 from tests.support.process import find_workers
@@ -122,6 +123,15 @@ def leave_only_an_old_spark_model(version: Path) -> None:
     path.write_text(json.dumps(metadata))
 
 
+def build_shifted(count: int) -> list[Record]:
+    """Return customers who all pay by mailed check."""
+    drawn = [(key, json.loads(value or b"")) for key, value in build_customers(count, seed=8)]
+    return [
+        (b"shifted-" + key, json.dumps(fields | {"PaymentMethod": "Mailed check"}).encode())
+        for key, fields in drawn
+    ]
+
+
 @pytest.fixture
 def forgetful_broker() -> Iterator[EmbeddedBroker]:
     """Start a broker that forgets offsets within an hour, which one test may suspend."""
@@ -152,6 +162,7 @@ def test_ten_situations_are_on_the_page_in_the_metrics_and_among_the_alerts(
         arguments = deployment.arguments(
             metrics=str(metrics), console=str(console), **{"trigger": "200 milliseconds", **options}
         )
+        arguments += ["--drift", "--drift-sample", "1", "--drift-window-records", "500"]
         with (tmp_path / "job.log").open("ab") as log, start_job(arguments, output=log) as job:
             yield job
 
@@ -200,6 +211,14 @@ def test_ten_situations_are_on_the_page_in_the_metrics_and_among_the_alerts(
             )
             desk.await_page("#letters-table", "Contract")
             desk.await_alert("ScoringDeadLetters")
+
+            # Customers who pay in another way than those of the training.
+            send(build_shifted(1_200))
+            desk.await_metric('scoring_drift_psi{feature="PaymentMethod"} > 0.5')
+            desk.await_page("#drift-table", "PaymentMethod – drifted")
+            desk.await_page("#events", "Feature PaymentMethod has drifted")
+            desk.await_alert("ScoringDrift")
+            assert "drift: Feature PaymentMethod has drifted" in (tmp_path / "job.log").read_text()
 
             # 4. A transaction upstream that does not end.
             upstream = Producer({"bootstrap.servers": servers, "transactional.id": "upstream"})
@@ -276,4 +295,10 @@ def test_ten_situations_are_on_the_page_in_the_metrics_and_among_the_alerts(
                 job.wait(WAIT_S)
                 assert wait_until(lambda: read_account(deployment, sent).faults == {}, WAIT_S)
                 stop(other)
-    assert read_account(deployment, sent).faults == {}
+    account = read_account(deployment, sent)
+    assert account.faults == {}
+    # The kill and the other job have taken counts away, but nothing is counted twice.
+    folder = open_folder(str(checkpoint))
+    windows = [folder.find_open_window(), *folder.list_windows(99)]
+    counted = sum(it.records for it in windows if it is not None)
+    assert 1_600 < counted <= len(account.predictions)

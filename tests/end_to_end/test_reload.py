@@ -20,6 +20,7 @@ from lib.exactly_once.checkpoint.makers import MakerLog
 from lib.score.registry import BACKENDS
 from lib.store import ModelStore
 from lib.store.version import ModelVersion
+from lib.stream.drift.files import DriftFiles
 from lib.stream.model.serving import ModelKey
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.monitor import Monitor
@@ -111,20 +112,20 @@ def count_by_model(monitor: Monitor) -> dict[str, int]:
 @pytest.mark.parametrize(
     "options",
     [
-        {"backend": "onnx"},
-        {"backend": "sklearn", "commit": "executor"},
+        {"backend": "onnx", "drift": True},
+        {"backend": "sklearn", "commit": "executor", "drift": True},
         {"backend": "sql"},
         {"backend": "sql", "delivery": "at-least-once"},
-        REAL_TIME,
+        REAL_TIME | {"drift": True},
     ],
-    ids=lambda options: "-".join(options.values()),
+    ids=lambda options: "-".join(map(str, options.values())),
 )
 def test_a_running_query_takes_a_new_champion_and_goes_back(
     spark: SparkSession,
     deployment: Deployment,
     topic: TopicFactory,
     store: ModelStore,
-    options: dict[str, str],
+    options: dict[str, Any],
 ) -> None:
     # Real-time mode takes a task slot for each partition.
     deployment = replace(deployment, store=store.root, input_topic=topic(2, _WIDE))
@@ -136,7 +137,7 @@ def test_a_running_query_takes_a_new_champion_and_goes_back(
         time.sleep(0.1)
         return count_by_model(monitor).get(model, 0) >= at_least
 
-    with running(spark, deployment, monitor, **options):
+    with running(spark, deployment, monitor, drift_sample=1, **options):
         assert wait_until(lambda: is_answered_by(first, 100), WAIT_S)
         store.promote("churn", 2)
         assert wait_until(lambda: is_answered_by(second, 100), WAIT_S)
@@ -163,6 +164,14 @@ def test_a_running_query_takes_a_new_champion_and_goes_back(
     log = MakerLog(spark, str(deployment.checkpoint))
     assert log.find(0) == ModelKey("churn@1", engine).to_text()
     assert log.find(10**6) == ModelKey("churn@1", engine).to_text()
+    if options.get("drift"):
+        # Each version has windows of its own, in which its predictions are counted once.
+        folder = DriftFiles(spark, str(deployment.checkpoint))
+        windows = [folder.find_open_window(), *folder.list_windows(9)]
+        assert [it and it.model_version for it in windows] == [first, second, first]
+        counted = [it.records for it in windows if it is not None]
+        by_first = len(account.predictions) - len(by_second)
+        assert (counted[0] + counted[2], counted[1]) == (by_first, len(by_second))
 
 
 def test_a_version_that_cannot_be_used_is_refused_once_and_the_old_one_goes_on(

@@ -15,16 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import joblib
+import pandas as pd
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 from pyspark.sql import SparkSession
 
 from lib.decode.engines.python import decode_value
+from lib.drift.bins import count_places
+from lib.drift.judgement import judge_window
+from lib.drift.profile import Profile
+from lib.drift.window import Window
 from lib.errors import ModelFailingError
 from lib.exit_codes import find_exit_code
 from lib.inference_backend import load_model, predict
 from lib.messages.effects import list_reasons
+from lib.record.violations import RECORD_RULES
 from lib.stream.reasons import find_reasons
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.metrics import write_metrics
@@ -32,6 +38,7 @@ from lib.telemetry.monitor import Monitor
 from lib.telemetry.progress import BatchProgress, Totals
 from lib.waiting import wait_until
 from tests.docs.documents import read_section
+from tests.drift.profiles import place_column
 from tests.end_to_end.jobs import Deployment, read_account
 from tests.end_to_end.query import start_query
 from tests.score.models import export_fussy_onnx, fit_fussy_pipeline
@@ -93,20 +100,21 @@ def count_metrics(monitor: Monitor) -> dict[str, dict[tuple[str, ...], float]]:
     "options",
     [
         {"backend": "spark"},
-        {"backend": "sklearn"},
-        {"backend": "spark", "decoder": "spark"},
-        {"backend": "sql", "decoder": "python", "commit": "executor"},
-        {"backend": "sql", "decoder": "python", "delivery": "at-least-once"},
+        {"backend": "sklearn", "drift": True},
+        {"backend": "spark", "decoder": "spark", "drift": True},
+        {"backend": "sql", "decoder": "python", "commit": "executor", "drift": True},
+        {"backend": "sql", "decoder": "python", "delivery": "at-least-once", "drift": True},
     ],
-    ids=lambda options: "-".join(options.values()),
+    ids=lambda options: "-".join(map(str, options.values())),
 )
 def test_every_record_ends_as_one_prediction_or_one_dead_letter(
-    spark: SparkSession, deployment: Deployment, options: dict[str, str]
+    spark: SparkSession, deployment: Deployment, options: dict[str, Any]
 ) -> None:
     records = build_customers(10_000, bad_share=0.02)
     produce(deployment.bootstrap_servers, deployment.input_topic, records)
     monitor = Monitor(is_on=True)
 
+    options |= {"drift_sample": 1, "drift_window_records": 100_000}
     view = score(spark, deployment, **options, monitor=monitor, max_offsets_per_trigger=3_000)
 
     account = read_account(deployment, records)
@@ -131,6 +139,35 @@ def test_every_record_ends_as_one_prediction_or_one_dead_letter(
     assert sum(metrics["answered_offset"].values()) == 10_000
     assert set(metrics["lag_records"].values()) == {0}
     assert metrics["batch_duration_seconds_count"] == {(): len(view.batches)}
+    if options.get("drift"):
+        window = read_open_window(deployment)
+        assert (window.model_version, window.predictions) == (model, len(valid))
+        assert window.refused == Counter(
+            "" if it.violations[0].rule in RECORD_RULES else it.violations[0].field
+            for it in account.dead_letters.values()
+        )
+        assert window.counts[:-1] == count_features(records, window.profile)
+        assert sum(window.counts[-1]) == len(valid)
+        # The scores of customers like those of the training are as theirs.
+        assert not any(it.is_over for it in judge_window(window, 0.2))
+    else:
+        assert not (deployment.checkpoint / "drift").exists()
+
+
+def read_open_window(deployment: Deployment) -> Window:
+    """Read the window that a query has left open at its end."""
+    (state,) = (deployment.checkpoint / "drift" / "states").glob("[0-9]*")
+    return Window.from_json(json.loads(state.read_text())["window"])
+
+
+def count_features(records: list[Record], profile: Profile) -> list[list[int]]:
+    """Count the valid records in each bin."""
+    decoded = [decode_value(value, CUSTOMER) for _, value in records]
+    rows = pd.DataFrame([it.features for it in decoded if it.is_valid])
+    return [
+        list(count_places(place_column(bins, rows[bins.name]), bins.size))
+        for bins in profile.features
+    ]
 
 
 @pytest.mark.parametrize("backend", ["sql", "onnx", "spark", "sklearn"])

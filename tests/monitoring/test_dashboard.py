@@ -28,6 +28,7 @@ def test_the_rows_answer_the_questions_of_whoever_is_on_call() -> None:
         "Dead letters",
         "Model",
         "Challenger and shadows",
+        "Drift",
         "Batches",
         "Restarts",
         "Memory and processor",

@@ -15,8 +15,18 @@ import pytest
 from starlette.routing import Route
 
 from lib.address import Address
+from lib.drift.judgement import Drift
 from lib.messages.tally import Tally, Waits
-from lib.telemetry.figures import Figures, Heap, Model, PartitionLag, ProcessUse, Program, Refusal
+from lib.telemetry.figures import (
+    DriftFigures,
+    Figures,
+    Heap,
+    Model,
+    PartitionLag,
+    ProcessUse,
+    Program,
+    Refusal,
+)
 from lib.telemetry.metrics import METRICS, PREFIX
 from lib.telemetry.progress import BatchProgress
 from lib.telemetry.state import JobState, State
@@ -62,6 +72,7 @@ class Process:
             processes={"jvm": ProcessUse(1_000, 0.0, 1)},
             heap=Heap(100, 200),
             offsets_expire_s=time.time() + _WEEK_S,
+            drift=_drift(0.0),
         )
         self.job = JobState()
         self.job.enter(State.RUNNING)
@@ -157,7 +168,13 @@ def _swap(*, is_fallback: bool) -> Callable[[Process], None]:
     return swap
 
 
+def _drift(psi: float) -> DriftFigures:
+    found = Drift("age", psi, 0.2, 0.0, 0.01, ("≤ 30", "> 30"), (0.5, 0.5), (0.9, 0.1))
+    return DriftFigures("m@3/onnx", time.time(), 1_000, (found,), time.time(), 10)
+
+
 CONDITIONS = (
+    Condition("ScoringDrift", _set("drift", lambda: _drift(0.7)), _set("drift", lambda: _drift(0))),
     Condition(
         "ScoringRestarts",
         lambda it: it.figures.restarts.update(QueryFailedError=3, BatchTimeoutError=1),

@@ -302,6 +302,46 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             3,
         ),
     ),
+    "Drift": (
+        Panel(
+            *("Index of each feature", "timeseries", "none"),
+            "Population stability index of the newest window that was judged; see docs/drift.md.",
+            (("max by (feature) (scoring_drift_psi{*})", "{{feature}}"),),
+        ),
+        Panel(
+            *("Beyond the limit", "timeseries", "none"),
+            "By how much the index of a feature exceeds its limit; below 0 it does not.",
+            (
+                (
+                    "max by (feature) (scoring_drift_psi{*} - scoring_drift_psi_limit{*})",
+                    "{{feature}}",
+                ),
+            ),
+        ),
+        Panel(
+            *("Unseen or null", "timeseries", "percentunit"),
+            "The share of records whose value is missing, not allowed, or unknown to training.",
+            (("max by (feature, value) (scoring_drift_value_ratio{*})", "{{feature}} {{value}}"),),
+        ),
+        Panel(
+            *("Judged", "stat", "s"),
+            "The time since the last record of the newest window that was judged.",
+            (("time() - max(scoring_drift_judged_timestamp_seconds{*})", "since"),),
+            4,
+        ),
+        Panel(
+            *("Open window", "stat", "s"),
+            "The age of the window that is still being counted.",
+            (("max(scoring_drift_window_age_seconds{*})", "age"),),
+            4,
+        ),
+        Panel(
+            *("Records in it", "stat", "short"),
+            "The records that are counted in the open window.",
+            (("sum(scoring_drift_window_records{*})", "records"),),
+            4,
+        ),
+    ),
     "Batches": (
         Panel(
             *("Duration", "timeseries", "s"),

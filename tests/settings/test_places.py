@@ -49,6 +49,11 @@ VALUES: dict[str, tuple[str, object]] = {
     "model_failure_limit": ("0.5", 0.5),
     "dead_letter_topic": ("dead", "dead"),
     "decoder": ("python", "python"),
+    "drift": ("true", True),
+    "drift_limit": ("0.3", 0.3),
+    "drift_sample": ("5", 5),
+    "drift_window": ("30 minutes", "30 minutes"),
+    "drift_window_records": ("2000", 2_000),
     "dry_run": ("1", True),
     "ending_offsets": ("0:12,1:9", "0:12,1:9"),
     "error_type": (
@@ -94,6 +99,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "positive_class": ("Churned", "Churned"),
     "prediction_files": ("c,d", ["c", "d"]),
     "prediction_time": ("event", "event"),
+    "reload_interval": ("2.5", 2.5),
     "reasons": ("3", 3),
     "recent_weeks": ("8", 8),
     "preprocessor": ("conf/scaler.joblib", "conf/scaler.joblib"),
@@ -132,6 +138,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "trust": ("true", True),
     "until": ("2026-11-23", "2026-11-23"),
     "verbose": ("true", True),
+    "windows": ("4", 4),
 }
 # These settings contradict others of the table.
 ALONE: dict[str, tuple[str, object]] = {

@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lib.drift.profile import build_profile
 from lib.record.contract import Contract
 from lib.score.registry import BACKENDS
 from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
 from lib.store import ModelStore, ModelVersion, Probed, installed_libraries
+from lib.store.version import PROFILE_ARTEFACT
 from tests.support.telco import CUSTOMER
 
 if TYPE_CHECKING:  # pure tests must not even import it
@@ -29,7 +31,8 @@ def provide_store() -> Path:
 
     ``tests/crash/models.py`` makes the store once, and keeps it beside the jars.
     """
-    if not (_STORE / "probabilities.json").exists():
+    made = (_STORE / "probabilities.json", _STORE / "churn" / "1" / PROFILE_ARTEFACT)
+    if not all(it.exists() for it in made):
         shutil.rmtree(_STORE, ignore_errors=True)
         command = [sys.executable, "-m", "tests.crash.models", str(_STORE)]
         subprocess.run(command, check=True, capture_output=True, cwd=PROJECT_ROOT)
@@ -50,9 +53,16 @@ def fit_version(spark: SparkSession, root: Path, number: int) -> None:
 
     data = make_training_data(_ROWS, seed=number, contract=CUSTOMER)
     fitted = fit(data, seed=number, spark=spark, contract=CUSTOMER)
+    scores = fitted.sklearn.predict_proba(data.features)[:, 1]
+    profile = build_profile(data.features, scores, CUSTOMER)
+
+    def write_files(folder: Path) -> None:
+        write_artefacts(fitted, folder)
+        (folder / PROFILE_ARTEFACT).write_text(profile.to_json())
+
     ModelStore(root).save(
         "churn",
-        partial(write_artefacts, fitted),
+        write_files,
         probe=partial(probe_artefacts, contract=CUSTOMER, session=spark),
         metrics={},
         threshold=0.4,

@@ -14,7 +14,10 @@ from lib.telemetry.figures import Figures, Heap, Model, PartitionLag, ProcessUse
 from lib.telemetry.metrics import METRICS, MetricSpec, write_metrics
 from lib.telemetry.state import JobState, State
 
-_UNITS = ("_seconds", "_bytes", "_records", "_messages", "_offset", "_info", "_ratio", "_total")
+_UNITS = (
+    *("_seconds", "_bytes", "_records", "_messages", "_offset", "_info", "_total", "_ratio"),
+    *("_psi", "_psi_limit"),  # an index without a unit
+)
 
 
 def fill() -> Figures:

@@ -13,6 +13,7 @@ from lib.exactly_once.offsets.acceptance import EXPECTED, is_acceptance
 from lib.kafka.partitions import ALL_PARTITIONS, POSITIONS, parse_partitions, parse_position
 from lib.settings.base import OF_THE_DOMAIN, Committer, PlanSettings
 from lib.settings.console import ConsoleSettings
+from lib.settings.drift import DriftSettings
 from lib.settings.real_time import REAL_TIME, iter_conflicts
 from lib.settings.topics import DistinctTopicSettings
 
@@ -24,7 +25,7 @@ Mode = Literal["micro-batch", "real-time"]
 Commit = Literal["driver", "executor"]
 
 
-class ScoreStreamSettings(DistinctTopicSettings, PlanSettings, ConsoleSettings):
+class ScoreStreamSettings(DistinctTopicSettings, PlanSettings, ConsoleSettings, DriftSettings):
     """Score a Kafka topic of records, exactly once."""
 
     input_topic: str = Field("", description=f"topic of records{OF_THE_DOMAIN}")

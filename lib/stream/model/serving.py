@@ -17,6 +17,7 @@ from lib.score.base import ModelBackend
 from lib.score.workers.message_check import MessageCheck
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.store import ModelReference
+from lib.stream.drift.binning import find_binning
 from lib.stream.plan import ScoringPlan, plan_batches, plan_scoring
 from lib.stream.reasons import find_reasons
 from lib.stream.route import Route
@@ -109,20 +110,22 @@ class Serving:
             scorer: the loaded backend.
             contract: the contract of the records.
             route: the way of the records.
-            output: the topics and the format of the messages; the reasons are those of the model.
+            output: the topics and the format of the messages; reasons and bins are those of the
+                model.
             trial: the other models that score the same records.
 
         Raises:
             SettingsError: the model has no effects of its fields, and reasons are asked for.
+            ModelCorruptError: its effects or its profile are not those that were saved.
         """
-        reasons = find_reasons(scorer, settings.reasons)
+        reasons, binning = find_reasons(scorer, settings.reasons), find_binning(scorer, settings)
         failures = ModelFailures(spark, scorer.scored_by, settings.model_failure_limit)
         return cls(
             ModelKey.of(scorer, settings.model),
             scorer,
             contract,
             route,
-            replace(output, reasons=reasons),
+            replace(output, reasons=reasons, binning=binning),
             failures,
             spark,
             trial.count_failures(failures),

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lib.messages.tally import BOUNDS_S, Relation, read_rejection
-from lib.telemetry.figures import Figures, PartitionLag
+from lib.telemetry.figures import DriftFigures, Figures, PartitionLag
 from lib.telemetry.page.history import History
 from lib.telemetry.page.percentiles import find_percentile
 from lib.telemetry.page.setting_rows import SettingRow
@@ -19,6 +19,8 @@ from lib.telemetry.state import JobState
 
 # The page shows so many partitions: those that are furthest behind.
 _MOST_PARTITIONS = 100
+# And so many features: those that have drifted most.
+_MOST_FEATURES = 8
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def take_snapshot(
             "client_errors": dict(figures.client_errors),
             "partition_count": len(figures.lag),
             "partitions": _list_partitions(figures.lag, now_s),
+            "drift": None if figures.drift is None else _describe_drift(figures.drift),
             "processes": {name: asdict(use) for name, use in figures.processes.items()},
             "heap": None if figures.heap is None else asdict(figures.heap),
             "events": [asdict(event) for event in reversed(job.events)],
@@ -166,6 +169,21 @@ def _list_dead_letters(figures: Figures) -> list[dict[str, Any]]:
         rejection = figures.rejections.get(outcome)
         rows.append(row if rejection is None else row | asdict(rejection))
     return sorted(rows, key=lambda row: (-row["count"], row["rule"], row["field"]))
+
+
+def _describe_drift(drift: DriftFigures) -> dict[str, Any]:
+    """Describe the worst features of the newest window that was judged."""
+    names = ("name", "psi", "limit", "unseen", "missing", "is_over")
+    return {
+        "model_version": drift.model_version,
+        "ended_s": drift.ended_s,
+        "records": drift.records,
+        "open_since_s": drift.open_since_s,
+        "open_records": drift.open_records,
+        "rows": [
+            {name: getattr(it, name) for name in names} for it in drift.found[:_MOST_FEATURES]
+        ],
+    }
 
 
 def _list_partitions(lags: dict[int, PartitionLag], now_s: float) -> list[dict[str, Any]]:

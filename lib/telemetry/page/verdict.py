@@ -190,6 +190,16 @@ def _judge_work(figures: Figures, history: History, now_s: float) -> Iterator[Fi
             "Mend or replace that version, or go back to the one before.",
             "on_call.md#scoringmodelrefused",
         )
+    drifted = [it for it in figures.drift.found if it.is_over] if figures.drift else []
+    if drifted:
+        yield Finding(
+            Level.LOOK,
+            f"{drifted[0].subject} has drifted from the training data: PSI {drifted[0].psi:.2f},"
+            f" limit {drifted[0].limit:.2f}"
+            + (f"; and {len(drifted) - 1} more." if len(drifted) > 1 else "."),
+            "See below how far; the producer or the world may have changed.",
+            "on_call.md#scoringdrift",
+        )
     if figures.offsets_expire_s is not None and figures.offsets_expire_s - now_s < _EXPIRY_NEAR_S:
         yield Finding(
             Level.LOOK,

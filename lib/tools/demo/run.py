@@ -25,6 +25,8 @@ from lib.tools.demo.summary import list_next_steps, print_summary
 from lib.tools.demo.topics import ArrivalReader, Topics, provide_topics
 
 _LOGS = BUILD_ROOT / "demo"
+# Records after which the page shows how far they have drifted from the training data.
+_WINDOW_RECORDS = 5_000
 
 
 def run_demo(settings: DemoSettings, output: Output) -> int:
@@ -132,6 +134,13 @@ def build_job(
     if page is not None:
         # All records are made up.
         command += ["--console", str(page), "--console-shows-records"]
+        command += [
+            "--drift",
+            "--drift-sample",
+            "1",
+            "--drift-window-records",
+            str(_WINDOW_RECORDS),
+        ]
     return Child("the job", command, _LOGS / "job.log", guard)
 
 

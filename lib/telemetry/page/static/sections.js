@@ -11,8 +11,9 @@ const EVENTS = {
   starting: "Starting", taking_over: "Taking over", running: "Running", restarting: "Restarting",
   stuck: "Stuck", stopping: "Stopping", model: "Model", failure: "Failure", fenced: "Fenced", replay: "Replay",
   challenger: "Challenger", shadow: "Shadow",
+  drift: "Drift",
 };
-const BAD_EVENTS = new Set(["restarting", "stuck", "failure", "fenced"]);
+const BAD_EVENTS = new Set(["restarting", "stuck", "failure", "fenced", "drift"]);
 const PROCESSES = { driver: "Driver", jvm: "JVM of Spark", workers: "Python workers" };
 let showsAllEvents = false;
 let last = null;
@@ -36,6 +37,7 @@ export function show(now, facts) {
   showPartitions(now);
   showLetters(now);
   showModel(now);
+  showDrift(now);
   showEvents(now);
   showProcesses(now);
   showBatches(now);
@@ -178,6 +180,18 @@ function showModel(now) {
   const labels = Object.entries(now.labels).sort(([, a], [, b]) => b - a);
   const all = labels.reduce((sum, [, times]) => sum + times, 0);
   fillTable(find("labels"), labels.map(([label, times]) => [label, number(count(times)), number(share(times, all))]));
+}
+
+function showDrift(now) {
+  const drift = now.drift;
+  find("drift").hidden = !drift;
+  if (!drift) return;
+  const judged = drift.model_version ? `${count(drift.records)} records of ${drift.model_version}, until ${clock(drift.ended_s, now.at_s)}.` : "No window has been judged yet.";
+  const open = drift.open_since_s ? ` The open window has ${count(drift.open_records)}, since ${clock(drift.open_since_s, now.at_s)}.` : "";
+  setText(find("drift-note"), judged + open);
+  fillTable(find("drift-table"), drift.rows.map((row) => [
+    row.name + (row.is_over ? " – drifted" : ""), number(row.psi.toFixed(3)), number(row.limit.toFixed(3)), number(share(row.unseen, 1)), number(share(row.missing, 1)),
+  ]));
 }
 
 function showEvents(now) {

@@ -1,0 +1,1 @@
+"""Reports the drift that a streaming job has counted."""
