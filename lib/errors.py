@@ -267,6 +267,16 @@ class ModelChangedError(SinkError):
     is_transient = True
 
 
+class BrakeError(SinkError):
+    """Too many of the last records would become dead letters, and the settings say to stop then."""
+
+    remedy = (
+        "nothing of this batch is written; start it once with --once-accept-dead-letters to write"
+        " the dead letters of all that the topic holds, or correct the contract, the model or the"
+        " topic and start it again; docs/brake.md"
+    )
+
+
 class PlanRefusedError(SinkError):
     """The plan would break the guarantee, such as a shuffle before commits on executors."""
 

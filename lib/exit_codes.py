@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from lib.errors import ScoringError, SettingsError, SinkFencedError
+from lib.errors import BrakeError, ScoringError, SettingsError, SinkFencedError
 
 
 class ExitCode(IntEnum):
@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     WRONG_SETTINGS = 2
     REPLACED = 4
+    BRAKED = 5
     OUT_OF_MEMORY = 52
     INTERRUPTED = 130
     KILLED = 137
@@ -68,6 +69,11 @@ EXIT_CODES = (
         restarts=False,
     ),
     Meaning(
+        ExitCode.BRAKED,
+        "the [brake](brake.md): too many of the last records would be dead letters",
+        restarts=False,
+    ),
+    Meaning(
         ExitCode.OUT_OF_MEMORY,
         "the driver's JVM ran out of memory: see"
         " [what is not promised](guarantees.md#what-is-not-promised)",
@@ -97,6 +103,8 @@ def find_exit_code(error: ScoringError) -> ExitCode:
         return ExitCode.WRONG_SETTINGS
     if isinstance(error, SinkFencedError):
         return ExitCode.REPLACED
+    if isinstance(error, BrakeError):
+        return ExitCode.BRAKED
     return ExitCode.FAILED
 
 
@@ -104,5 +112,6 @@ def describe_exit_codes() -> str:
     """Return a line with all codes for ``--help``."""
     return (
         "Exit codes: 0 done; 1 failed, start it again; 2 wrong settings; 4 another job of this"
-        " query name runs, do not start it again; 130 and 143 interrupted."
+        " query name runs, do not start it again; 5 the brake has stopped the job, do not start it"
+        " again; 130 and 143 interrupted."
     )

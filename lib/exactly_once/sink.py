@@ -22,6 +22,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from lib.bounded import StuckError, run_bounded
 from lib.errors import (
+    BrakeError,
     PlanRefusedError,
     QueryFailedError,
     ScoringError,
@@ -35,7 +36,7 @@ from lib.errors import (
 from lib.exactly_once.checkpoint.files import prefer_plain_files
 from lib.exactly_once.checkpoint.planned_offsets import read_planned_batch
 from lib.exactly_once.checkpoint.reader import CheckpointReader
-from lib.exactly_once.commit.base import ArrowMap, Batch, Check, CommitStrategy
+from lib.exactly_once.commit.base import ArrowMap, Batch, Check, CommitStrategy, MessageBrake
 from lib.exactly_once.commit.driver import DriverCommit
 from lib.exactly_once.commit.executors import ExecutorCommit
 from lib.exactly_once.commit.topic_watch import TopicWatch
@@ -134,6 +135,7 @@ class ExactlyOnceSink:
             the answers of this run, each once however often batches or tasks are repeated.
         counted_columns: the columns by which they are counted; with
             ``lib.messages.columns.BINS`` among them the tally has the counts by bin too.
+        brake: a judge of each batch's messages before they are written; None for none.
 
     Example:
         sink = ExactlyOnceSink(spark, settings).start()
@@ -147,6 +149,7 @@ class ExactlyOnceSink:
         settings: ExactlyOnceSettings,
         on_report: OnReport | None = None,
         counted_columns: Sequence[str] = TALLY_COLUMNS,
+        brake: MessageBrake | None = None,
     ) -> None:
         self._spark = spark
         self._counted_columns = counted_columns
@@ -167,6 +170,7 @@ class ExactlyOnceSink:
         self._rereads_left = 0
         self._reports: dict[int, WriteReport] = {}
         self._on_report = on_report
+        self._brake = brake
         # Partition → the offset below which this run has counted the answers.
         self._counted: dict[int, int] | None = None
         self._spare = SpareWriting(lambda: not self._is_start_given_up.is_set(), self._forgive)
@@ -237,6 +241,8 @@ class ExactlyOnceSink:
         self._plan, self._suspect_batch = found.plan, found.suspect_batch
         if self._on_report is not None and self._counted is None:
             self._counted = {partition: at or 0 for partition, at in self.positions.items()}
+        if self._brake is not None:
+            self._brake.pass_over(self.positions)
         self._distrust = None
         if found.plan.set_aside is not None:
             self._reports.clear()  # a new checkpoint counts batches from 0 again
@@ -363,6 +369,7 @@ class ExactlyOnceSink:
                 counted=self._counted,
                 counted_columns=self._counted_columns,
                 check=self._making.check,
+                brake=self._brake,
             )
             batch = self._limit(batch)
             report = self._spare.write(batch, partial(self._write, self._commit))
@@ -447,6 +454,8 @@ class ExactlyOnceSink:
 
     def _note(self, report: WriteReport, batch: Batch) -> None:
         self._reports[report.batch_id] = report
+        if self._brake is not None:
+            self._brake.note(batch.starts, batch.ends, report.answered)
         if self._on_report is not None and self._counted is not None:
             for partition, end in batch.ends.items():
                 self._counted[partition] = max(end, self._counted.get(partition, 0))
@@ -465,6 +474,8 @@ class ExactlyOnceSink:
         long. py4j's trace is that long when a stop interrupts a batch.
         """
         self.failure = error
+        if isinstance(error, BrakeError):
+            self._settings.on_step("braked")
         raise type(error)(error.message, hint=error.hint) from None
 
     def judge(self, failure: ScoringError) -> ScoringError:

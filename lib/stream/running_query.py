@@ -15,6 +15,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from lib.bounded import StuckError, run_bounded
 from lib.errors import (
     BatchTimeoutError,
+    BrakeError,
     ModelChangedError,
     ModelError,
     QueryFailedError,
@@ -28,6 +29,7 @@ from lib.messages.tally import Tally
 from lib.spark.failed_query import build_query_error
 from lib.spark.hung_workers import end_hung_workers
 from lib.spark.session import silence
+from lib.stream.brake.after_spark import SparkBrake
 from lib.stream.drift.watch import DriftWatch
 from lib.stream.model.switch import ModelSwitch
 from lib.stream.model.watch import ChampionWatch
@@ -75,6 +77,7 @@ class RunningQuery:
             has counted it.
         drift: the counts of drift, which are kept for as long as the query is followed; None where
             nothing is counted.
+        brake: the brake for batches that Spark's own sink has written; None for none.
     """
 
     query: StreamingQuery
@@ -95,6 +98,7 @@ class RunningQuery:
         monitor: Monitor | None = None,
         tally: Callable[[Mapping[str, Any]], Tally | None] = lambda _: None,
         drift: DriftWatch | None = None,
+        brake: SparkBrake | None = None,
     ) -> None:
         self._start = start
         self._restarts = restarts
@@ -109,6 +113,7 @@ class RunningQuery:
         self._monitor = monitor or Monitor()
         self._tally = tally
         self._drift = drift
+        self._brake = brake
         self._use: UseWatch | None = None
         self._clock = ClockWatch()
         self._totals = Totals()
@@ -169,7 +174,7 @@ class RunningQuery:
                         break
                     else:
                         failures = self._begin_anew(stop)
-        except (ModelError, WorkerError, QueryFailedError):
+        except (ModelError, WorkerError, QueryFailedError, BrakeError):
             # Another version may finish the batch that this one cannot.
             if self._switch is not None:
                 self._switch.release()
@@ -189,7 +194,7 @@ class RunningQuery:
         looked_s = time.monotonic()
         while self._is_going_on() and overdue is None and not stop.wait(_POLL_S):
             self._show_new(view)
-            overdue = None if self._failures_of_model is None else self._failures_of_model.failure
+            overdue = self._find_verdict()
             if overdue is None and time.monotonic() - looked_s >= _LOOK_S:
                 overdue, looked_s = self._guard.judge(self.query), time.monotonic()
                 self._note_state()
@@ -203,8 +208,13 @@ class RunningQuery:
         self._show_new(view)
         # A batch that a stop interrupts has not been written; the next start repeats it.
         is_over = stop.is_requested or self._is_done
-        failure = None if is_over else overdue or self._find_failure()
+        failure = None if is_over else overdue or self._find_verdict() or self._find_failure()
         return failure and self._judge(failure)
+
+    def _find_verdict(self) -> ScoringError | None:
+        """Find the error that was found in the counts of batches that Spark's sink has written."""
+        found = (self._failures_of_model, self._brake)
+        return next((it.failure for it in found if it is not None and it.failure is not None), None)
 
     def _note_state(self) -> None:
         """Note whether the query gets on, for those who watch the job."""
@@ -341,6 +351,8 @@ class RunningQuery:
                 self._totals, self._seen = self._totals.add(batch), batch.batch_id
                 view.show(batch, self._totals)
                 self._monitor.note_batch(event, batch)
+                if self._brake is not None:
+                    self._brake.note(event, batch)
                 if self._rejections is not None:
                     self._rejections.note(event, batch)
 

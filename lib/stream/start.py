@@ -30,6 +30,8 @@ from lib.settings.real_time import parse_interval_ms
 from lib.source.kafka import KafkaSourceSettings
 from lib.spark.full_disk import list_local_folders, name_full_places
 from lib.stream.at_least_once import AtLeastOnceQuery
+from lib.stream.brake.after_spark import SparkBrake
+from lib.stream.brake.start import build_brake, remember
 from lib.stream.drift.watch import DriftWatch
 from lib.stream.model.loading import ModelLoader
 from lib.stream.model.serving import Serving
@@ -180,6 +182,7 @@ def start_stream(
     )
     reader = build_reader(settings.cluster, settings.input_topic)
     rejections = RejectionWatch(contract, reader)
+    brake = build_brake(spark, settings, contract, monitor)
     places = (settings.checkpoint, *list_local_folders(spark))
     if route.commit == "spark":
         source = _source(settings, find_start(spark, settings))
@@ -202,15 +205,22 @@ def start_stream(
             monitor=monitor,
             tally=query.tally if drift is None else drift.observe(query.tally),
             drift=drift,
+            brake=None if brake is None else SparkBrake(brake),
         )
     else:
         chosen = replace(build_sink_settings(settings, route.commit), on_step=on_step)
         counted = [name for name in output.columns if name not in MESSAGE_SCHEMA.names]
-        sink = ExactlyOnceSink(spark, chosen, note_report if monitor.is_on else None, counted)
+        on_report = note_report if monitor.is_on else None
+        sink = ExactlyOnceSink(spark, chosen, on_report, counted, brake)
+
+        def judge(failure: ScoringError) -> ScoringError:
+            found = remember(brake, spark, settings.checkpoint, sink.judge(failure))
+            return name_full_places(found, places)
+
         stream = RunningQuery(
             *(start_exactly_once, restarts, guard, sink),
             *(count_written, held_back),
-            judge=lambda failure: name_full_places(sink.judge(failure), places),
+            judge=judge,
             rejections=rejections,
             switch=switch,
             watch=watch,

@@ -12,6 +12,7 @@ from typing import Any
 
 from lib.drift.judgement import Drift
 from lib.messages.tally import Relation, Tally, read_prediction, read_shadow
+from lib.telemetry.brake import BrakeState
 from lib.telemetry.progress import BatchProgress, read_offsets
 
 #: The upper bounds of the classes of a batch's durations, in seconds.
@@ -194,6 +195,7 @@ class Figures:
         offsets_expire_s: the time in seconds since 1970 at which brokers may forget the group's
             offsets if nothing commits them; None if they are not retained for the group.
         drift: the drift from the training data; None where it is not counted.
+        brake: the state of the brake; None if there is none, or before its first batch.
     """
 
     output_topic: str = ""
@@ -226,6 +228,7 @@ class Figures:
     heap: Heap | None = None
     offsets_expire_s: float | None = None
     drift: DriftFigures | None = None
+    brake: BrakeState | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @contextmanager

@@ -165,6 +165,23 @@ METRICS: tuple[MetricSpec, ...] = (
         _dead_letters,
     ),
     MetricSpec(
+        *("brake_share_ratio", "gauge", ()),
+        "Share of dead letters among the last records of --over, which the brake judges; no value"
+        " without a brake, and before there are so many.",
+        lambda it, _: _one(None if it.brake is None else it.brake.share),
+    ),
+    MetricSpec(
+        *("brake_limit_ratio", "gauge", ()),
+        "Share of dead letters that the brake allows.",
+        lambda it, _: _one(None if it.brake is None else it.brake.limit),
+    ),
+    MetricSpec(
+        *("brake_engaged", "gauge", ("action",)),
+        "1 while the brake finds too many dead letters, else 0; action is what it does: stop or"
+        " alert.",
+        lambda it, _: [] if it.brake is None else [((it.brake.action,), it.brake.is_engaged)],
+    ),
+    MetricSpec(
         *("replayed_messages_total", "counter", ()),
         "Messages that were left out because an earlier run or attempt had committed them.",
         lambda it, _: _one(it.replayed),

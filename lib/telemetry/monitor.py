@@ -10,6 +10,7 @@ from lib.errors import ScoringError, SinkFencedError
 from lib.exactly_once.transaction.writer import WriteReport
 from lib.messages.tally import Tally
 from lib.score.base import ModelBackend
+from lib.telemetry.brake import BrakeState
 from lib.telemetry.figures import Figures, Model, Refusal
 from lib.telemetry.progress import BatchProgress
 from lib.telemetry.state import JobState, State
@@ -129,6 +130,14 @@ class Monitor:
             )
             self.figures.model_loads["fallback" if is_fallback else "loaded"] += 1
         self.job.add("model", f"{scorer.scored_by} scores{', as a fallback' * is_fallback}")
+
+    def note_brake(self, state: BrakeState) -> None:
+        """Note what the brake has seen; an event marks each time that it engages or lets go."""
+        with self.figures.changing():
+            before, self.figures.brake = self.figures.brake, state
+        if state.is_engaged != (before is not None and before.is_engaged):
+            what = "too many" if state.is_engaged else "few enough"
+            self.job.add("brake", f"{what} of the last {state.over:,} records are dead letters")
 
     def note_failure(self, failure: ScoringError) -> None:
         """Note a failure that ends the query, whether or not it is started again."""

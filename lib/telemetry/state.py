@@ -32,7 +32,7 @@ class Event:
     Attributes:
         at_s: the time in seconds since 1970.
         kind: a state, or one of ``model``, ``challenger``, ``shadow``, ``failure``, ``fenced``,
-            ``replay``, ``drift``.
+            ``replay``, ``drift``, ``brake``.
         text: one sentence or phrase, without record contents and secrets.
     """
 

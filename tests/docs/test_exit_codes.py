@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lib.errors import (
+    BrakeError,
     QueryFailedError,
     ResumeRefusedError,
     ScoringError,
@@ -26,6 +27,7 @@ from tests.docs.documents import read_document, render_exit_codes
         (SinkFencedError("fenced"), 4),
         (SinkTakenOverError("replaced"), 4),
         (SinkFencedByTaskError("a task"), 4),
+        (BrakeError("a flood"), 5),
         (QueryFailedError("a lost executor"), 1),
         (ResumeRefusedError("expired offsets"), 1),
         (ScoringError("anything else"), 1),
@@ -45,5 +47,6 @@ def test_help_names_the_exit_codes(job: str, capsys: pytest.CaptureFixture[str])
         load_settings(JOB_SETTINGS[job], ["--help"], {})
 
     help_text = capsys.readouterr().out
-    for code in ("0 done", "1 failed", "2 wrong settings", "4 another job", "130 and 143"):
+    codes = ("0 done", "1 failed", "2 wrong settings", "4 another job", "5 the brake")
+    for code in (*codes, "130 and 143"):
         assert code in help_text

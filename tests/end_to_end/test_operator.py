@@ -189,7 +189,8 @@ def test_ten_situations_are_on_the_page_in_the_metrics_and_among_the_alerts(
         desk.await_page("#words", "The job does not answer.")
         assert desk.prometheus.query("up == 0")
 
-        with start(backend="sql") as job:
+        brake = {"max_dead_letter_share": 0.3, "over": 50, "brake": "alert"}
+        with start(backend="sql", **brake) as job:
             desk.await_quiet()
             desk.await_metric("scoring_lag_records == 0")
             desk.await_metric(f"sum(scoring_records_total) == {500 - answered}")
@@ -211,6 +212,10 @@ def test_ten_situations_are_on_the_page_in_the_metrics_and_among_the_alerts(
             )
             desk.await_page("#letters-table", "Contract")
             desk.await_alert("ScoringDeadLetters")
+            desk.await_page("#brake", "Brake: alerts above 30.0 % of the last 50 records; now")
+            desk.await_page("#words", "The brake finds too many dead letters")
+            desk.await_metric('scoring_brake_engaged{action="alert"} == 1')
+            desk.await_alert("ScoringBrake")
 
             # Customers who pay in another way than those of the training.
             send(build_shifted(1_200))

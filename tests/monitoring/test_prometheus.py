@@ -17,6 +17,7 @@ from starlette.routing import Route
 from lib.address import Address
 from lib.drift.judgement import Drift
 from lib.messages.tally import Tally, Waits
+from lib.telemetry.brake import BrakeState
 from lib.telemetry.figures import (
     DriftFigures,
     Figures,
@@ -73,6 +74,7 @@ class Process:
             heap=Heap(100, 200),
             offsets_expire_s=time.time() + _WEEK_S,
             drift=_drift(0.0),
+            brake=BrakeState(0.01, 0.2, 1_000, stops=False, is_engaged=False),
         )
         self.job = JobState()
         self.job.enter(State.RUNNING)
@@ -173,6 +175,14 @@ def _drift(psi: float) -> DriftFigures:
     return DriftFigures("m@3/onnx", time.time(), 1_000, (found,), time.time(), 10)
 
 
+def _brake(*, is_engaged: bool) -> Callable[[Process], None]:
+    def change(it: Process) -> None:
+        assert it.figures.brake is not None
+        it.figures.brake = replace(it.figures.brake, is_engaged=is_engaged)
+
+    return change
+
+
 CONDITIONS = (
     Condition("ScoringDrift", _set("drift", lambda: _drift(0.7)), _set("drift", lambda: _drift(0))),
     Condition(
@@ -192,6 +202,7 @@ CONDITIONS = (
         _set("spare_batches", lambda: 1),
         lambda it: None,  # ten minutes without such a batch
     ),
+    Condition("ScoringBrake", _brake(is_engaged=True), _brake(is_engaged=False)),
     Condition("ScoringBrokersAway", _set("outage_s", lambda: 61.0), _set("outage_s", lambda: 0.0)),
     Condition(
         "ScoringOffsetsNearExpiry",

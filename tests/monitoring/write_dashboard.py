@@ -191,6 +191,15 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             ),
         ),
         Panel(
+            *("Brake", "timeseries", "percentunit"),
+            "The share that the brake judges and the share that it allows; 100 % while it engages.",
+            (
+                ("max(scoring_brake_share_ratio{*})", "dead letters of the last --over"),
+                ("min(scoring_brake_limit_ratio{*})", "allowed"),
+                ("max by (action) (scoring_brake_engaged{*})", "engaged: {{action}}"),
+            ),
+        ),
+        Panel(
             *("By rule and field", "timeseries", "cps"),
             "Dead letters a second by the first rule that the record breaks.",
             (

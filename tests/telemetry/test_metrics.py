@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lib.messages.tally import Tally, Waits
+from lib.telemetry.brake import BrakeState
 from lib.telemetry.figures import Figures, Heap, Model, PartitionLag, ProcessUse, Program
 from lib.telemetry.metrics import METRICS, MetricSpec, write_metrics
 from lib.telemetry.state import JobState, State
@@ -41,6 +42,7 @@ def fill() -> Figures:
         lag={0: PartitionLag(10, 12, 15), 7: PartitionLag(None, 3, 3)},
         processes={"jvm": ProcessUse(1_000, 2.5, 1)},
         heap=Heap(100, 200),
+        brake=BrakeState(0.25, 0.2, 100, stops=True, is_engaged=True),
     )
 
 
@@ -85,6 +87,9 @@ def test_the_metrics_say_what_the_figures_say() -> None:
         "restarts_total{cause=QueryFailedError}": 2,
         "restarts_total{cause=BatchTimeoutError}": 0,
         "fenced_total": 1,
+        "brake_share_ratio": 0.25,
+        "brake_limit_ratio": 0.2,
+        "brake_engaged{action=stop}": 1,
         "model_loads_total{result=fallback}": 1,
         "model_info{engine=onnx}{model_version=m@3/onnx}": 1,
         "model_threshold": 0.25,
@@ -122,7 +127,7 @@ def test_a_process_that_has_just_begun_has_metrics() -> None:
 def test_a_metric_has_a_conventional_name_and_a_sentence(spec: MetricSpec) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", spec.name)
     assert spec.name.endswith("_total") == (spec.kind == "counter")
-    if spec.name not in ("state", "ready", "fallback_in_use", "model_threshold"):
+    if spec.name not in ("state", "ready", "fallback_in_use", "model_threshold", "brake_engaged"):
         assert spec.name.endswith(_UNITS)
     assert re.match(r"[A-Z0-9]", spec.help)
     assert spec.help.endswith(".")

@@ -21,6 +21,22 @@ ArrowMap = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 Check = Callable[[pa.Table], None]
 
 
+class MessageBrake(Protocol):
+    """Judges messages before they are written, and learns of those that were. Tasks get a pickle.
+
+    Batches may be repeated, and are written in parts if they are large.
+    """
+
+    def pass_over(self, ends: Mapping[int, int | None]) -> object:
+        """Neither count nor judge records below these offsets; partition → offset or None."""
+
+    def judge(self, messages: pa.Table) -> None:
+        """Judge messages of a batch or of one of its parts; an error ends the query."""
+
+    def note(self, starts: Offsets, ends: Offsets, answered: Mapping[str, int]) -> None:
+        """Note that a batch was written, with topic → number of messages. On the driver."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """One micro-batch.
@@ -43,6 +59,7 @@ class Batch:
         counted_columns: the columns by which messages are counted.
         check: a function that gets the messages before they are written, on the driver or in the
             tasks that write them; None for none.
+        brake: a judge of the messages, who is asked after that; None for none.
     """
 
     frame: DataFrame
@@ -58,6 +75,7 @@ class Batch:
     counted: Offsets | None = None
     counted_columns: Sequence[str] = TALLY_COLUMNS
     check: Check | None = None
+    brake: MessageBrake | None = None
 
     @property
     def columns(self) -> Sequence[str]:

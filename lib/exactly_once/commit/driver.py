@@ -131,6 +131,8 @@ class DriverCommit:
             return self._write_parts(batch, 2)
         if batch.check is not None:
             batch.check(messages)
+        if batch.brake is not None:
+            batch.brake.judge(messages)
         # All rows have been read. The answer arrives while their messages are produced.
         batch.watch.ask()
         with self._lock:

@@ -131,6 +131,7 @@ class ExecutorCommit:
             batch.is_repeated,
             batch.counted,
             batch.check,
+            batch.brake,
         )
         # Tasks commit without asking the driver, so it compares the topic before and after them.
         batch.watch.confirm()

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.errors import (
+    BrakeError,
     ModelFailingError,
     PlanRefusedError,
     SinkClockError,
@@ -23,7 +24,7 @@ from lib.errors import (
     SinkRetryExhaustedError,
     SinkTakenOverError,
 )
-from lib.exactly_once.commit.base import ArrowMap, Check
+from lib.exactly_once.commit.base import ArrowMap, Check, MessageBrake
 from lib.exactly_once.commit.partition_writers import settings_of_partition
 from lib.exactly_once.commit.task_writer import TaskWriter
 from lib.exactly_once.offsets.resume import Offsets
@@ -50,6 +51,7 @@ _REPORTED = {
         SinkClockError,
         SinkRetryExhaustedError,
         ModelFailingError,
+        BrakeError,
         PlanRefusedError,
         SinkError,
     )
@@ -122,6 +124,7 @@ class PartitionTask:
         counted: partition → the offset below which this run has counted the answers; None if
             messages are not counted.
         check: a function that gets the messages before they are written; None for none.
+        brake: a judge of the messages, who is asked after that; None for none.
     """
 
     settings: TransactionSettings
@@ -135,6 +138,7 @@ class PartitionTask:
     is_repeated: bool = False
     counted: Offsets | None = None
     check: Check | None = None
+    brake: MessageBrake | None = None
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Write all rows in one transaction, or in several if memory would not hold them.
@@ -194,6 +198,8 @@ class PartitionTask:
             )
         if self.check is not None:
             self.check(messages)
+        if self.brake is not None:
+            self.brake.judge(messages)
         return kept.write(messages, partition, end, self.batch_id, self.starts, self.counted)
 
 

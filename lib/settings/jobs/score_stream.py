@@ -23,6 +23,7 @@ _INTERVAL = re.compile(r"\d+ (millisecond|second|minute|hour)s?")
 Delivery = Literal["exactly-once", "at-least-once"]
 Mode = Literal["micro-batch", "real-time"]
 Commit = Literal["driver", "executor"]
+BrakeAction = Literal["stop", "alert"]
 
 
 class ScoreStreamSettings(DistinctTopicSettings, PlanSettings, ConsoleSettings, DriftSettings):
@@ -139,6 +140,29 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings, ConsoleSettings, 
         description="seconds between two looks which version is the champion of the model; another"
         " one scores from the next batch on. 0 for never",
     )
+    max_dead_letter_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="the brake: share of dead letters among the last records of --over, like 0.2,"
+        " above which the job stops before it writes the batch; 0 for no brake. See docs/brake.md",
+    )
+    over: int = Field(
+        1_000,
+        ge=10,
+        le=100_000,
+        description="records in a row over which the brake takes the share; fewer are not judged",
+    )
+    brake: BrakeAction = Field(
+        "stop",
+        description="what the brake does: stop the job, or alert in the log, the metrics and on the"
+        " page while it goes on",
+    )
+    once_accept_dead_letters: bool = Field(
+        False,
+        description="for one start after the brake: do not judge the records that the topic holds"
+        " now; later ones are judged. Take it away for the next start",
+    )
     restart_limit: int = Field(
         10,
         ge=0,
@@ -241,6 +265,15 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings, ConsoleSettings, 
             raise ValueError(
                 "--shadow: found no --shadow-topic, expected a topic of their own for what shadows"
                 " answer"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_acceptance(self) -> Self:
+        if self.once_accept_dead_letters and not self.max_dead_letter_share:
+            raise ValueError(
+                "--once-accept-dead-letters: goes with --max-dead-letter-share, without which"
+                " nothing is judged"
             )
         return self
 

@@ -95,7 +95,7 @@ def build_reader(cluster: Cluster, topic: str) -> ReadValues:
     """Build the function that reads the last records of each partition of a batch."""
 
     def read(event: Mapping[str, Any]) -> Iterator[bytes | None]:
-        for partition, start, end in _list_ranges(event, topic):
+        for partition, start, end in list_ranges(event, topic):
             first = max(start, end - _SAMPLE)
             for message in iter_range(cluster, topic, partition, first, end):
                 yield message.value()
@@ -103,7 +103,7 @@ def build_reader(cluster: Cluster, topic: str) -> ReadValues:
     return read
 
 
-def _list_ranges(event: Mapping[str, Any], topic: str) -> Iterator[tuple[int, int, int]]:
+def list_ranges(event: Mapping[str, Any], topic: str) -> Iterator[tuple[int, int, int]]:
     """List partition, first and end offset of the parts of a batch that are not empty."""
     (source,) = event["sources"]
     starts, ends = (

@@ -79,6 +79,7 @@ def take_snapshot(
             "records": figures.records,
             "labels": _count_labels(figures),
             "dead_letters": _list_dead_letters(figures),
+            "brake": None if figures.brake is None else asdict(figures.brake),
             "replayed": figures.replayed,
             "latency": {
                 f"p{share:g}_s": find_percentile(

@@ -107,6 +107,13 @@ def _judge_state(status: Status, figures: Figures, now_s: float) -> Iterator[Fin
             "The job tries again by itself; look for the cause.",
             "on_call.md#scoringrestarts",
         )
+    elif status.state is State.STOPPING and figures.brake is not None and figures.brake.is_engaged:
+        yield Finding(
+            Level.ACT,
+            f"The brake has stopped it{reason}.",
+            "Nothing is lost; correct the cause, or accept the dead letters for one start.",
+            "on_call.md#scoringbrake",
+        )
     elif status.state is State.STOPPING:
         yield Finding(
             Level.WAIT,
@@ -162,6 +169,15 @@ def _judge_work(figures: Figures, history: History, now_s: float) -> Iterator[Fi
                 "See below which shadow, and with which error.",
                 "on_call.md#scoringshadowerrors",
             )
+    brake = figures.brake
+    if brake is not None and brake.is_engaged:
+        share = "" if brake.share is None else f", {brake.share:.1%} of the last {brake.over:,}"
+        yield Finding(
+            Level.ACT,
+            f"The brake finds too many dead letters{share}; it allows {brake.limit:.1%}.",
+            "See below which rule and field; the producer may have changed.",
+            "on_call.md#scoringbrake",
+        )
     held_back = [
         lag
         for lag in figures.lag.values()

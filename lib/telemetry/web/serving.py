@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from time import sleep
 
 from lib.address import Address
-from lib.errors import SinkFencedError
+from lib.errors import BrakeError, SinkFencedError
 from lib.settings.command import START_LOGGER
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.telemetry.monitor import Monitor
@@ -24,8 +24,8 @@ _LAST_SCRAPE_S = 20
 def serve(settings: ScoreStreamSettings, monitor: Monitor) -> Iterator[None]:
     """Serve metrics, health and the page within a block, as far as the settings ask for them.
 
-    A job that another one has replaced serves its metrics a little longer: no supervisor starts it
-    again, and the next scrape would find nothing.
+    A job that another one has replaced, or that the brake has stopped, serves its metrics a little
+    longer: no supervisor starts it again, and the next scrape would find nothing.
 
     Args:
         settings: the settings of the job.
@@ -51,8 +51,8 @@ def serve(settings: ScoreStreamSettings, monitor: Monitor) -> Iterator[None]:
             logger.info("page http://%s/", server.address)
         try:
             yield
-        except SinkFencedError as error:
-            if settings.metrics and monitor.figures.fenced:
+        except (SinkFencedError, BrakeError) as error:
+            if settings.metrics and (monitor.figures.fenced or isinstance(error, BrakeError)):
                 monitor.job.enter(State.STOPPING, error.message)
                 logger.info("metrics stay for %d s, so that Prometheus sees why", _LAST_SCRAPE_S)
                 sleep(_LAST_SCRAPE_S)

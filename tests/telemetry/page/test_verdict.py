@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from lib.messages.tally import BOUNDS_S, Tally, Waits
+from lib.telemetry.brake import BrakeState
 from lib.telemetry.figures import Figures, PartitionLag
 from lib.telemetry.page.history import History, take_sample
 from lib.telemetry.page.verdict import Level, judge, spell_time
@@ -212,6 +213,27 @@ def test_restarts_and_another_job_are_told_for_a_while() -> None:
     assert [it.level for it in later] == [Level.WELL]
 
 
+def test_the_brake_is_told_whether_it_stops_or_not() -> None:
+    figures, job = build_figures(NOW_S), build_running()
+    figures.brake = BrakeState(0.254, 0.2, 1_000, stops=False, is_engaged=True)
+
+    (alerting, *_) = judge(figures, job, History(), NOW_S)
+    job.enter(State.STOPPING, "254 of 1,000 records in a row are dead letters")
+    (stopping,) = judge(figures, job, History(), NOW_S)
+    figures.brake = BrakeState(0.1, 0.2, 1_000, stops=False, is_engaged=False)
+    (ordinary,) = judge(figures, job, History(), NOW_S)
+
+    assert (alerting.level, alerting.words) == (
+        Level.ACT,
+        "The brake finds too many dead letters, 25.4% of the last 1,000; it allows 20.0%.",
+    )
+    assert (stopping.level, stopping.words) == (
+        Level.ACT,
+        "The brake has stopped it: 254 of 1,000 records in a row are dead letters.",
+    )
+    assert ordinary.level is Level.WAIT
+
+
 def test_each_finding_leads_to_a_heading_of_the_documents() -> None:
     figures = build_figures(NOW_S)
     for change in (be_late, be_held_back, fall_back, lose_brokers, near_expiry):
@@ -224,6 +246,8 @@ def test_each_finding_leads_to_a_heading_of_the_documents() -> None:
     job.enter(State.STUCK)
     found += judge(figures, job, fill(figures), NOW_S)
     job.enter(State.STOPPING)
+    found += judge(figures, job, fill(figures), NOW_S)
+    figures.brake = BrakeState(0.3, 0.2, 1_000, stops=True, is_engaged=True)
     found += judge(figures, job, fill(figures), NOW_S)
 
     documents = {it.document for it in found if it.document}

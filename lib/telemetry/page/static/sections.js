@@ -11,9 +11,9 @@ const EVENTS = {
   starting: "Starting", taking_over: "Taking over", running: "Running", restarting: "Restarting",
   stuck: "Stuck", stopping: "Stopping", model: "Model", failure: "Failure", fenced: "Fenced", replay: "Replay",
   challenger: "Challenger", shadow: "Shadow",
-  drift: "Drift",
+  drift: "Drift", brake: "Brake",
 };
-const BAD_EVENTS = new Set(["restarting", "stuck", "failure", "fenced", "drift"]);
+const BAD_EVENTS = new Set(["restarting", "stuck", "failure", "fenced", "drift", "brake"]);
 const PROCESSES = { driver: "Driver", jvm: "JVM of Spark", workers: "Python workers" };
 let showsAllEvents = false;
 let last = null;
@@ -152,6 +152,11 @@ function showLetters(now) {
     { text: (row.newest ?? []).slice(0, FEW_PLACES).map(([partition, offset]) => `${partition}@${offset}`).join("\n") || UNKNOWN, className: "places" },
   ]));
   find("letters-note").hidden = now.dead_letters.length > 0;
+  const brake = now.brake;
+  find("brake").hidden = !brake;
+  if (!brake) return;
+  const found = brake.share === null ? "fewer records than that so far" : share(brake.share, 1);
+  setText(find("brake"), `Brake: ${brake.stops ? "stops" : "alerts"} above ${share(brake.limit, 1)} of the last ${count(brake.over)} records; now ${found}.`);
 }
 
 function describeRival(rival) {
