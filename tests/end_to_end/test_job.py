@@ -26,6 +26,7 @@ from lib.stream.preflight import check_kafka
 from lib.stream.start_log import StartLog
 from lib.stream.watch.stop_signal import StopSignal
 from lib.telemetry.monitor import Monitor
+from tests.conftest import TopicFactory
 from tests.end_to_end.jobs import (
     JOB_TIMEOUT_S,
     SCORE_STREAM,
@@ -35,7 +36,7 @@ from tests.end_to_end.jobs import (
     run_job,
     start_job,
 )
-from tests.support.topics import Record, build_customers, produce
+from tests.support.topics import Record, build_customers, produce, read_topic
 
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 INCUBATOR = "WARNING: Using incubator modules: jdk.incubator.vector\n"
@@ -207,7 +208,7 @@ def send_customers(deployment: Deployment) -> tuple[list[Record], list[str]]:
 
 
 def test_sigterm_finishes_the_batch_and_the_next_start_drains_and_tells_what_it_did(
-    deployment: Deployment,
+    deployment: Deployment, topic: TopicFactory
 ) -> None:
     records, arguments = send_customers(deployment)
 
@@ -230,13 +231,21 @@ def test_sigterm_finishes_the_batch_and_the_next_start_drains_and_tells_what_it_
     )
     assert re.search(rf"^{TIME} stopped after ", output, re.MULTILINE)
     before = read_account(deployment, records)
-    done = run_job(deployment.arguments())
+    shadow, shadow_topic = str(deployment.store / "churn/1/pipeline.joblib"), topic(2)
+    done = run_job(deployment.arguments(shadow=shadow, shadow_topic=shadow_topic))
     assert done.returncode == 0, done.stderr
     assert done.stderr in ("", INCUBATOR)
     account = read_account(deployment, records)
     assert account.faults == {}
     lines = done.stdout.splitlines()
     left = len(before.missing)
+    shadowed = read_topic(deployment.bootstrap_servers, shadow_topic)
+    assert {it.key() for it in shadowed} == account.predictions.keys() - before.predictions.keys()
+    assert len(shadowed) == len(account.predictions) - len(before.predictions)
+    assert "shadow churn@1/sklearn, threshold 0.4, answers beside it" in done.stdout
+    assert f"{deployment.dead_letter_topic} (partitions: 2), shadow answers {shadow_topic}" in (
+        done.stdout
+    )
     batch = r"batch \d: [\d,]+ records in [\d,]+ ms \| [\d,]+/s \| lag 0, to the end 0 \| "
     assert re.match(f"{TIME} {batch}", lines[-2])
     # A batch that Spark had planned when the signal came is done first, without other records.
