@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -30,13 +30,23 @@ from lib.spark.quoting import quote
 _ISO_UTC = "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'"
 
 
-def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
+#: The column that tells whether a challenger has scored a row.
+IS_CHALLENGERS = "is_challengers"
+
+# A function that builds a column from the settings of a model.
+_Make = Callable[[MessageSettings], Column]
+
+
+def encode_messages(
+    scored: DataFrame, settings: MessageSettings, challenger: MessageSettings | None = None
+) -> DataFrame:
     """Encode exactly one message for each row: a prediction, or a dead letter.
 
     Args:
         scored: the columns of ``decode_records`` and ``probability`` (double; null or NaN where
-            the model failed).
+            the model failed); with a challenger also :data:`IS_CHALLENGERS`.
         settings: the topics, the format and the model.
+        challenger: the settings with the challenger's model; None without one.
 
     Returns:
         The messages, with the columns of :data:`lib.messages.columns.MESSAGE_SCHEMA`, or of
@@ -49,7 +59,13 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
     )
     rows = scored.withColumn("is_scored", is_scored)
     is_prediction = F.col("is_scored")
-    prediction = prediction_expr(settings)
+
+    def by_model(make: _Make) -> Column:
+        if challenger is None:
+            return make(settings)
+        return F.when(F.col(IS_CHALLENGERS), make(challenger)).otherwise(make(settings))
+
+    prediction = by_model(prediction_expr)
     error, message = error_type_expr(), error_message_expr(settings.contract)
     carried = carried_headers_expr(output.carried_headers)
     if output.dead_letter_format is DeadLetterFormat.HEADERS:
@@ -59,9 +75,13 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
         dead_value, headers = envelope_expr(error, message, output), carried
     value = F.when(is_prediction, prediction.cast("binary")).otherwise(dead_value)
     topic = F.when(is_prediction, output.output_topic).otherwise(output.dead_letter_topic)
-    counts = list(tally_exprs(settings, is_prediction)) if output.is_counted else []
+    outcome = by_model(outcome_expr)
+    counts = list(tally_exprs(settings, outcome, is_prediction)) if output.is_counted else []
     if output.is_counted and output.binning is not None:
-        bins = bins_expr(output.binning, settings.model_version, is_prediction)
+        is_binned = is_prediction
+        if challenger is not None:
+            is_binned &= ~F.col(IS_CHALLENGERS)
+        bins = bins_expr(output.binning, settings.model_version, is_binned)
         counts.append(bins.alias(BINS))
     return rows.select(
         topic.alias("topic"),
@@ -75,16 +95,22 @@ def encode_messages(scored: DataFrame, settings: MessageSettings) -> DataFrame:
     )
 
 
-def tally_exprs(settings: MessageSettings, is_prediction: Column) -> Iterator[Column]:
+def outcome_expr(settings: MessageSettings) -> Column:
+    """Build the outcome of a prediction; see :mod:`lib.messages.tally`."""
+    labels = settings.contract.positive_label, settings.contract.negative_label
+    return choice_expr(
+        settings, *(spell_prediction(settings.model_version, label) for label in labels)
+    )
+
+
+def tally_exprs(
+    settings: MessageSettings, prediction: Column, is_prediction: Column
+) -> Iterator[Column]:
     """Build the columns by which messages are counted; see :mod:`lib.messages.tally`."""
     first = F.try_element_at(F.col("violations"), F.lit(1))
     rejection = F.concat_ws(":", first.getField("rule"), first.getField("field"))
     no_probability = F.lit(spell_rejection(NO_PROBABILITY, ""))
     reason = F.when(F.size("violations") == 0, no_probability).otherwise(rejection)
-    labels = settings.contract.positive_label, settings.contract.negative_label
-    prediction = choice_expr(
-        settings, *(spell_prediction(settings.model_version, label) for label in labels)
-    )
     yield F.when(is_prediction, prediction).otherwise(reason).alias(OUTCOME)
     yield F.unix_millis(kafka_time_expr()).alias(RECORD_TIME)
     time = settings.contract.event_time

@@ -42,8 +42,8 @@ def load_backend(
 
     On a cluster and in real-time mode ``auto`` avoids backends that need Python workers, if it can:
     Spark's real-time mode has none, and on a cluster a library that executors lack would be noticed
-    too late. Where several models score the same records it takes such a backend, if it can: only
-    Python workers do that.
+    too late. Where several models score the same records it takes such a backend, if it can:
+    shadows score in Python workers only, and a challenger costs least there.
 
     Args:
         spark: the session to score in.
@@ -63,8 +63,9 @@ def load_backend(
     """
     path = path or find_model(settings)
     contract = find_contract(settings, path)
-    workers_only = settings.has_rivals
-    native_only = not workers_only and (settings.is_real_time or not is_local(spark))
+    native_only = settings.is_real_time or not is_local(spark)
+    workers_only = settings.has_shadows or (settings.has_rivals and not native_only)
+    native_only = native_only and not workers_only
     backend = _build_backend(
         *(spark, settings, path, contract), native_only=native_only, workers_only=workers_only
     )
@@ -72,17 +73,23 @@ def load_backend(
 
 
 def load_rival(
-    spark: SparkSession, settings: ModelSettings, name: str, contract: Contract
+    spark: SparkSession,
+    settings: ModelSettings,
+    name: str,
+    contract: Contract,
+    *,
+    is_native: bool = False,
 ) -> ModelBackend:
     """Load another model for the champion's records, as the champion is loaded.
 
-    Its backend is the first in Python workers that it has, whatever the champion's is.
+    Its backend is the first that it has in the champion's engine.
 
     Args:
         spark: the session to score in.
         settings: the settings of the champion, with store, contract and provider.
         name: the name of the model, in any form that ``--model`` takes.
         contract: the contract of the champion.
+        is_native: whether the champion scores inside Spark's JVM.
 
     Raises:
         ModelError: there is no such model, it is damaged, was made for another contract, or does
@@ -97,7 +104,9 @@ def load_rival(
         chosen = chosen.model_copy(
             update={"positive_class": "", "columns": [], "preprocessor": None}
         )
-    backend = _build_backend(spark, chosen, path, contract, native_only=False, workers_only=True)
+    backend = _build_backend(
+        *(spark, chosen, path, contract), native_only=is_native, workers_only=not is_native
+    )
     return _open(backend, path, contract)
 
 

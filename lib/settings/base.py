@@ -128,7 +128,12 @@ class ModelSettings(LoadingSettings):
 
     @property
     def has_rivals(self) -> bool:
-        """Whether other models score the same records, for which Spark takes Python workers."""
+        """Whether other models score the same records."""
+        return False
+
+    @property
+    def has_shadows(self) -> bool:
+        """Whether some of them answer beside the champion, for which Spark takes Python workers."""
         return False
 
 

@@ -55,10 +55,7 @@ def iter_conflicts(
     if decoder == "python":
         yield f"found --decoder {decoder}, but Spark allows no Python in it; leave it out"
     if rival:
-        yield (
-            f"found {rival}, but Spark allows no Python in it, which several"
-            " models need; leave it out"
-        )
+        yield f"found {rival}, but one model scores in it; leave it out"
 
 
 def parse_interval_ms(text: str) -> int:

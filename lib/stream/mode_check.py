@@ -37,12 +37,11 @@ def check_mode(
 
     Raises:
         SettingsError: real-time mode cannot work with them; see ``lib.settings.real_time``. Or a
-            challenger or shadow was named, and the champion scores in Spark's JVM.
+            shadow was named, and the champion scores in Spark's JVM.
         KafkaSetupError: the brokers do not tell about the input topic.
     """
-    if settings.has_rivals:
-        flag = "--challenger" if settings.challenger else "--shadow"
-        refuse_native(flag, scorer.scored_by, is_native=route.score == "jvm")
+    if settings.has_shadows:
+        refuse_native("--shadow", scorer.scored_by, is_native=route.score == "jvm")
     if not settings.is_real_time:
         return
     check_backend(scorer.scored_by, is_native=not route.has_workers)
@@ -56,10 +55,10 @@ def check_mode(
 
 
 def refuse_native(flag: str, scored_by: str, *, is_native: bool) -> None:
-    """Refuse a model in Spark's JVM where several models score the same records.
+    """Refuse a model in Spark's JVM where shadows score the same records.
 
     Args:
-        flag: the flag that names another model, or the model itself.
+        flag: the flag that names a shadow.
         scored_by: model and backend that really score, as in ``model@3/sql``.
         is_native: whether it scores inside Spark's JVM.
 
@@ -70,7 +69,7 @@ def refuse_native(flag: str, scored_by: str, *, is_native: bool) -> None:
         workers = " or ".join(kind.name for kind in rank_backends() if not kind.is_native)
         raise SettingsError(
             f"{flag}: found the model {scored_by}, which scores inside Spark's JVM, expected one"
-            " that scores in Python workers: only they let several models score the same records",
+            " that scores in Python workers: only there shadows score the champion's records",
             hint=f"name a version that has such a form, and --backend auto, or {workers}, for the"
             " champion",
         )

@@ -19,6 +19,7 @@ from lib.stream.one_pass import BatchPlan
 from lib.stream.route import Route
 from lib.stream.trial.batch_plan import TrialBatchPlan
 from lib.stream.trial.models import NO_TRIAL, Trial
+from lib.stream.trial.native import score_by_two
 
 
 class Scorer(Protocol):
@@ -97,7 +98,7 @@ def plan_scoring(
         output: the topics and the format of the messages.
         route: the route, which says who decodes and who scores.
         failures: the policy about rows on which the model fails; by default each is a dead letter.
-        trial: the other models that score the same records, if the model runs in Python.
+        trial: the other models that score the same records, in the same engine.
     """
     if route.score == "workers":
         # If the model runs in Python anyway, workers do everything in one pass over the bytes.
@@ -106,8 +107,10 @@ def plan_scoring(
     settings = MessageSettings(contract, output, scorer.threshold, scorer.scored_by)
     decode = decode_in_workers if route.decode == "workers" else decode_records
     decoded = decode(records, contract)
-    scored = scorer.with_probability(decoded)
-    return ScoringPlan(encode_messages(scored, settings))
+    if trial.challenger is None:
+        return ScoringPlan(encode_messages(scorer.with_probability(decoded), settings))
+    scored = score_by_two(decoded, scorer, trial.challenger.scorer, trial.share)
+    return ScoringPlan(encode_messages(scored, settings, trial.challenger.adapt(settings)))
 
 
 def plan_batches(

@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from lib.errors import SinkRetryExhaustedError
+from lib.errors import SettingsError, SinkRetryExhaustedError
 from lib.exactly_once.transaction.settings import OnStep, ignore_step
 from lib.record.prediction import Prediction
 from lib.stream.watch.stop_signal import StopSignal
@@ -34,6 +34,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     joblib.dump(pipeline, folder / "fussy.joblib")
     (folder / "fussy.onnx").write_bytes(export_fussy_onnx(pipeline))
     joblib.dump(DeadlyModel(), folder / "deadly.joblib")
+    (folder / "quarter.sql").write_text("0.25D")
     return folder
 
 
@@ -152,6 +153,49 @@ def test_a_challenger_answers_its_share_and_shadows_see_all_records(
         f"{model}\t{label}"
         for model, label in {(it.model, it.label) for it in account.predictions.values()}
     }
+
+
+def test_a_challenger_in_the_jvm_answers_the_same_share(
+    spark: SparkSession, deployment: Deployment, models: Path
+) -> None:
+    records = build_customers(1_000, bad_share=0.02)
+    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+    options = {
+        "challenger": str(models / "quarter.sql"),
+        "challenger_share": 0.3,
+        "backend": "sql",
+        "commit": "executor",
+    }
+
+    monitor = score(spark, deployment, options)
+
+    account = read_account(deployment, records)
+    assert account.faults == {}
+    chosen = choose_by_spark(spark, records, 0.3) & account.predictions.keys()
+    by_challenger = {
+        key: (it.probability, it.label)
+        for key, it in account.predictions.items()
+        if it.model == "quarter/sql"
+    }
+    assert by_challenger == dict.fromkeys(chosen, (0.25, "No"))
+    assert {it.model for it in account.predictions.values()} == {"churn@1/sql", "quarter/sql"}
+    counts = monitor.figures.count_predictions()
+    assert counts["quarter/sql", "No"] == len(chosen)
+    assert sum(counts.values()) == len(account.predictions)
+
+
+def test_a_challenger_in_another_engine_is_refused(
+    spark: SparkSession, deployment: Deployment, models: Path
+) -> None:
+    options = {"challenger": str(models / "fussy.joblib"), "backend": "sql"}
+
+    with pytest.raises(SettingsError) as refusal:
+        score(spark, deployment, options)
+
+    assert refusal.value.message == (
+        "--challenger: found the model fussy/sklearn, which scores in Python workers, expected one"
+        " that scores inside Spark's JVM, as the champion churn@1/sql does"
+    )
 
 
 def read_tenure(value: bytes | None) -> int | None:

@@ -304,6 +304,11 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings, ConsoleSettings, 
         return bool(self.challenger or self.shadow)
 
     @property
+    def has_shadows(self) -> bool:
+        """Whether shadows score records too."""
+        return bool(self.shadow)
+
+    @property
     def output_topics(self) -> dict[str, str]:
         """The kind of messages that the job writes → their topic."""
         topics = {"predictions": self.output_topic, "dead letters": self.dead_letter_topic}

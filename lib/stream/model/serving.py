@@ -115,9 +115,11 @@ class Serving:
             trial: the other models that score the same records.
 
         Raises:
-            SettingsError: the model has no effects of its fields, and reasons are asked for.
+            SettingsError: the model has no effects of its fields, and reasons are asked for; or it
+                scores in another engine than the challenger.
             ModelCorruptError: its effects or its profile are not those that were saved.
         """
+        trial.check_engine(scorer)
         reasons, binning = find_reasons(scorer, settings.reasons), find_binning(scorer, settings)
         failures = ModelFailures(spark, scorer.scored_by, settings.model_failure_limit)
         return cls(

@@ -76,6 +76,21 @@ class Trial:
         first = () if self.challenger is None else (self.challenger,)
         return [rival.scorer for rival in (*first, *self.shadows)]
 
+    def check_engine(self, champion: ModelBackend) -> None:
+        """Refuse a challenger that scores in another engine than the champion.
+
+        Raises:
+            SettingsError: one of them scores in Spark's JVM, the other one in Python workers.
+        """
+        if self.challenger is not None and self.challenger.scorer.is_native != champion.is_native:
+            places = "in Python workers", "inside Spark's JVM"
+            own, wanted = places[self.challenger.scorer.is_native], places[champion.is_native]
+            raise SettingsError(
+                f"--challenger: found the model {self.challenger.name}, which scores {own},"
+                f" expected one that scores {wanted}, as the champion {champion.scored_by} does",
+                hint="name another --backend for the champion, or a version that has such a form",
+            )
+
     def count_failures(self, failures: ModelFailures) -> Trial:
         """Let the rows be counted and told on which the challenger fails, as those of a champion.
 
@@ -126,13 +141,18 @@ def load_trial(
 
     Raises:
         ModelError: a model cannot be used; see :func:`lib.score.choice.load_rival`.
-        SettingsError: a model scores in Spark's JVM, is named twice, or has no reasons.
+        SettingsError: a model scores in an engine that does not fit, is named twice, or has no
+            reasons.
     """
     flags = _list_flags(settings)
-    rivals = [_load(spark, settings, flag, name, contract) for flag, name in flags]
+    rivals = [_load(spark, settings, name, contract, champion) for _, name in flags]
     refuse_doubles(champion.scored_by, [(flags[n], it.name) for n, it in enumerate(rivals)])
     challenger = rivals.pop(0) if settings.challenger else None
-    return Trial(challenger, settings.challenger_share, tuple(rivals))
+    for shadow in rivals:
+        refuse_native("--shadow", shadow.name, is_native=shadow.scorer.is_native)
+    trial = Trial(challenger, settings.challenger_share, tuple(rivals))
+    trial.check_engine(champion)
+    return trial
 
 
 def _list_flags(settings: ScoreStreamSettings) -> list[tuple[str, str]]:
@@ -150,12 +170,11 @@ def _list_flags(settings: ScoreStreamSettings) -> list[tuple[str, str]]:
 def _load(
     spark: SparkSession,
     settings: ScoreStreamSettings,
-    flag: str,
     name: str,
     contract: Contract,
+    champion: ModelBackend,
 ) -> Rival:
-    scorer = load_rival(spark, settings, name, contract)
-    refuse_native(f"{flag} {name}", scorer.scored_by, is_native=scorer.is_native)
+    scorer = load_rival(spark, settings, name, contract, is_native=champion.is_native)
     return Rival(scorer, find_reasons(scorer, settings.reasons))
 
 

@@ -42,7 +42,7 @@ def test_a_model_in_the_jvm_is_refused_with_the_way_out() -> None:
 
     assert refusal.value.message == (
         "--shadow: found the model m@1/sql, which scores inside Spark's JVM, expected one that"
-        " scores in Python workers: only they let several models score the same records"
+        " scores in Python workers: only there shadows score the champion's records"
     )
     assert "--backend auto, or onnx or sklearn," in (refusal.value.hint or "")
 
@@ -66,7 +66,7 @@ def test_a_shadow_needs_a_topic() -> None:
 def test_real_time_mode_takes_one_model(rival: list[str]) -> None:
     words = ["--mode", "real-time", "--delivery", "at-least-once", "--shadow-topic", "shadows"]
 
-    with pytest.raises(SettingsError, match=f"found {rival[0]}, but Spark allows no Python in it"):
+    with pytest.raises(SettingsError, match=f"found {rival[0]}, but one model scores in it"):
         load_settings(ScoreStreamSettings, [*words, *rival], {})
 
 
