@@ -99,9 +99,9 @@ def judge_topics(
                 "take a cluster of three brokers where that matters",
             )
         )
-    findings += _judge_predictions(source, predictions)
+    findings += _judge_predictions(source, predictions, "stops the job")
     if shadows is not None:
-        findings += _judge_predictions(source, shadows)
+        findings += _judge_predictions(source, shadows, "costs its batch what shadows answer")
     return findings + _judge_size(source, dead_letters, is_envelope)
 
 
@@ -228,14 +228,16 @@ def _judge_replication(topic: TopicFacts, brokers: int) -> list[Finding]:
     return findings
 
 
-def _judge_predictions(source: TopicFacts, predictions: TopicFacts) -> list[Finding]:
-    """Find records whose key and headers are too large for the topic of predictions."""
+def _judge_predictions(
+    source: TopicFacts, predictions: TopicFacts, consequence: str
+) -> list[Finding]:
+    """Find records whose key and headers are too large for a topic of predictions."""
     largest, room = source.max_message_bytes, predictions.max_message_bytes
     if largest is None or room is None:
         return []
     why = (
         f", but topic {source.name} takes {largest}: a prediction has the record's key and the"
-        " headers of its trace, and one that does not fit stops the job"
+        f" headers of its trace, and one that does not fit {consequence}"
     )
     expected = f"at least {largest}, as topic {source.name} has"
     return [_judge_room(predictions, room, largest, expected, Severity.NOTE, why)]

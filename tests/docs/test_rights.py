@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lib.kafka.rights import Right, list_rights
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
@@ -43,6 +45,26 @@ def test_the_commands_grant_every_right() -> None:
     ]
 
     assert written == [right.command("User:churn-scoring") for right in list_default_rights()]
+
+
+def test_shadows_need_the_right_to_write_to_their_topic() -> None:
+    listed = partial(
+        list_rights,
+        input_topic="in",
+        output_topic="out",
+        dead_letter_topic="dead",
+        query_name="query",
+    )
+
+    more = set(listed(shadow_topic="shadows")) - set(listed())
+
+    assert {right.command("User:x") for right in more} == {
+        "kafka-acls.sh --add --allow-principal User:x --operation WRITE --topic shadows",
+        "kafka-acls.sh --add --allow-principal User:x --operation DESCRIBE_CONFIGS --topic shadows",
+    }
+    assert "need WRITE, and optionally DESCRIBE_CONFIGS, on `--shadow-topic`" in read_document(
+        DOCUMENT
+    )
 
 
 def test_the_rights_of_executors_that_commit_are_described() -> None:

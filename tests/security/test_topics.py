@@ -23,6 +23,7 @@ def judge(
     source: TopicFacts = SOURCE,
     brokers: int = 3,
     is_envelope: bool = False,
+    shadows: TopicFacts | None = None,
 ) -> list[tuple[str, str, str]]:
     """Return (severity, text, hint) of each finding that something is wrong."""
     found = judge_topics(
@@ -31,12 +32,40 @@ def judge(
         dead or TopicFacts("dead", 3, ROOMY),
         brokers=brokers,
         is_envelope=is_envelope,
+        shadows=shadows,
     )
     return [(it.severity.name, it.text, it.hint) for it in list_troubles(found)]
 
 
 def test_topics_that_hold_the_promise_are_not_spoken_of() -> None:
     assert judge() == []
+    assert judge(shadows=TopicFacts("shadows", 3, SAFE)) == []
+
+
+def test_the_topic_of_shadows_is_judged_as_that_of_predictions() -> None:
+    found = judge(
+        shadows=TopicFacts("shadows", 1, {**SAFE, "max.message.bytes": "1000"}),
+        source=TopicFacts("in", 3, {**SAFE, "max.message.bytes": "2000"}),
+    )
+
+    assert [(level, text) for level, text, _ in found] == [
+        (
+            "ERROR",
+            "topic shadows: found 1 replica, expected at least its min.insync.replicas, 2: nothing"
+            " can be written",
+        ),
+        (
+            "WARNING",
+            "topic shadows has one replica: when its broker dies, what it holds is gone and the job"
+            " stands still",
+        ),
+        (
+            "NOTE",
+            "topic shadows: max.message.bytes is 1000, but topic in takes 2000: a prediction has"
+            " the record's key and the headers of its trace, and one that does not fit costs its"
+            " batch what shadows answer",
+        ),
+    ]
 
 
 @pytest.mark.parametrize(
