@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from pyspark.sql import SparkSession
@@ -21,6 +22,10 @@ from lib.stream.one_pass import BatchPlan
 from lib.stream.reasons import find_reasons
 from lib.stream.trial.batch_plan import ChallengerPlan, ShadowPlan, TrialBatchPlan
 from lib.stream.watch.model_failures import ModelFailures
+
+logger = logging.getLogger(__name__)
+
+_CHALLENGER, _SHADOW = "--challenger", "--shadow"
 
 
 @dataclass(frozen=True)
@@ -144,27 +149,28 @@ def load_trial(
         SettingsError: a model scores in an engine that does not fit, is named twice, or has no
             reasons.
     """
-    flags = _list_flags(settings)
-    rivals = [_load(spark, settings, name, contract, champion) for _, name in flags]
-    refuse_doubles(champion.scored_by, [(flags[n], it.name) for n, it in enumerate(rivals)])
-    challenger = rivals.pop(0) if settings.challenger else None
-    for shadow in rivals:
-        refuse_native("--shadow", shadow.name, is_native=shadow.scorer.is_native)
-    trial = Trial(challenger, settings.challenger_share, tuple(rivals))
+    found = [
+        (flag, _load(spark, settings, name, contract, champion))
+        for flag, name in _list_flags(settings)
+    ]
+    names = choose_rivals(champion.scored_by, [(flag, rival.name) for flag, rival in found])
+    chosen = [(flag, rival) for flag, rival in found if rival.name in names]
+    challenger = next((rival for flag, rival in chosen if flag == _CHALLENGER), None)
+    shadows = tuple(rival for flag, rival in chosen if flag == _SHADOW)
+    for shadow in shadows:
+        refuse_native(_SHADOW, shadow.name, is_native=shadow.scorer.is_native)
+    trial = Trial(challenger, settings.challenger_share, shadows)
     trial.check_engine(champion)
     return trial
 
 
 def _list_flags(settings: ScoreStreamSettings) -> list[tuple[str, str]]:
     """List (flag, model) of all rivals, the challenger first."""
-
-    def list_all() -> Iterator[tuple[str, str]]:
-        if settings.challenger:
-            yield "--challenger", settings.challenger
-        for name in settings.shadow:
-            yield "--shadow", name
-
-    return list(list_all())
+    challengers = [settings.challenger] if settings.challenger else []
+    return [
+        *((_CHALLENGER, name) for name in challengers),
+        *((_SHADOW, name) for name in settings.shadow),
+    ]
 
 
 def _load(
@@ -178,22 +184,33 @@ def _load(
     return Rival(scorer, find_reasons(scorer, settings.reasons))
 
 
-def refuse_doubles(champion: str, rivals: list[tuple[tuple[str, str], str]]) -> None:
-    """Refuse models that nobody could tell apart in the messages. Pure.
+def choose_rivals(champion: str, rivals: Sequence[tuple[str, str]]) -> set[str]:
+    """Choose the models that somebody can tell from the champion in the messages. Pure.
+
+    A model that was promoted while it was a rival is left out: a job that is started again has the
+    same settings, and must not be refused for it.
 
     Args:
         champion: the name of the champion's model and backend.
-        rivals: ((flag, its value), name of model and backend) of the others.
+        rivals: (flag, name of model and backend) of the others.
+
+    Returns:
+        The names of the models that score.
 
     Raises:
-        SettingsError: two models have the same name.
+        SettingsError: two flags name the same model.
     """
-    known = {champion: "the champion"}
-    for (flag, value), name in rivals:
-        if name in known:
+    flags: dict[str, str] = {}
+    for flag, name in rivals:
+        if name in flags:
             raise SettingsError(
-                f"{flag} {value}: found {name}, which {known[name]} is too, expected another"
-                " model: nobody could tell their answers apart",
+                f"{flag}: found {name}, which {flags[name]} names too, expected another model:"
+                " nobody could tell their answers apart",
                 hint="name another version, or leave it out",
             )
-        known[name] = f"{flag} {value}"
+        flags[name] = flag
+    if champion in flags:
+        logger.warning(
+            "%s names %s, which is the champion: it is left out", flags.pop(champion), champion
+        )
+    return set(flags)

@@ -8,32 +8,39 @@ from lib.errors import SettingsError
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
 from lib.stream.mode_check import refuse_native
-from lib.stream.trial.models import refuse_doubles
+from lib.stream.trial.models import choose_rivals
 
-CHALLENGER, SHADOW = ("--challenger", "m@2"), ("--shadow", "m@3")
+CHALLENGER, SHADOW = "--challenger", "--shadow"
 
 
 def test_different_models_may_score_the_same_records() -> None:
-    refuse_doubles("m@1/onnx", [(CHALLENGER, "m@2/onnx"), (SHADOW, "m@3/onnx")])
+    rivals = [(CHALLENGER, "m@2/onnx"), (SHADOW, "m@3/onnx")]
+
+    assert choose_rivals("m@1/onnx", rivals) == {"m@2/onnx", "m@3/onnx"}
 
 
 def test_the_same_version_may_score_in_another_engine() -> None:
-    refuse_doubles("m@1/onnx", [(CHALLENGER, "m@1/sklearn")])
+    assert choose_rivals("m@1/onnx", [(CHALLENGER, "m@1/sklearn")]) == {"m@1/sklearn"}
 
 
-def test_the_champion_is_no_challenger() -> None:
+@pytest.mark.parametrize("flag", [CHALLENGER, SHADOW])
+def test_a_model_that_was_promoted_is_no_rival_any_more(
+    flag: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rivals = [(flag, "m@2/onnx"), (SHADOW, "m@3/onnx")]
+
+    assert choose_rivals("m@2/onnx", rivals) == {"m@3/onnx"}
+    assert caplog.messages == [f"{flag} names m@2/onnx, which is the champion: it is left out"]
+
+
+def test_two_flags_name_two_models() -> None:
     with pytest.raises(SettingsError) as refusal:
-        refuse_doubles("m@2/onnx", [(CHALLENGER, "m@2/onnx")])
+        choose_rivals("m@1/onnx", [(CHALLENGER, "m@3/onnx"), (SHADOW, "m@3/onnx")])
 
     assert refusal.value.message == (
-        "--challenger m@2: found m@2/onnx, which the champion is too, expected another model:"
-        " nobody could tell their answers apart"
+        "--shadow: found m@3/onnx, which --challenger names too, expected another model: nobody"
+        " could tell their answers apart"
     )
-
-
-def test_two_shadows_differ() -> None:
-    with pytest.raises(SettingsError, match=r"--shadow m@3: found m@3/onnx, which --shadow m@3 is"):
-        refuse_doubles("m@1/onnx", [(SHADOW, "m@3/onnx"), (SHADOW, "m@3/onnx")])
 
 
 def test_a_model_in_the_jvm_is_refused_with_the_way_out() -> None:
