@@ -13,6 +13,7 @@ from typing import Any
 from lib.drift.judgement import Drift
 from lib.messages.tally import Relation, Tally, read_prediction, read_shadow
 from lib.telemetry.brake import BrakeState
+from lib.telemetry.outcomes import OutcomeReport
 from lib.telemetry.progress import BatchProgress, read_offsets
 
 #: The upper bounds of the classes of a batch's durations, in seconds.
@@ -196,6 +197,7 @@ class Figures:
             offsets if nothing commits them; None if they are not retained for the group.
         drift: the drift from the training data; None where it is not counted.
         brake: the state of the brake; None if there is none, or before its first batch.
+        outcomes: the newest report of outcomes; None if there is none, or nobody asks for it.
     """
 
     output_topic: str = ""
@@ -229,6 +231,7 @@ class Figures:
     offsets_expire_s: float | None = None
     drift: DriftFigures | None = None
     brake: BrakeState | None = None
+    outcomes: OutcomeReport | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @contextmanager

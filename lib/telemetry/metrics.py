@@ -26,6 +26,7 @@ from lib import errors
 from lib.drift.judgement import Drift
 from lib.messages.tally import BOUNDS_S, Relation, Waits, read_rejection
 from lib.telemetry.figures import BATCH_BOUNDS_S, DriftFigures, Figures
+from lib.telemetry.outcomes import VersionQuality
 from lib.telemetry.state import JobState, State
 
 PREFIX = "scoring_"
@@ -144,6 +145,17 @@ def _drift_shares(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ..
     for drift in judged.found:
         yield (drift.name, judged.model_version, "unseen"), drift.unseen
         yield (drift.name, judged.model_version, "null"), drift.missing
+
+
+def _quality(read: Callable[[VersionQuality], float | None]) -> Read:
+    """Build a function that reads a figure of each version with outcomes."""
+
+    def list_values(figures: Figures, _: JobState) -> Iterator[tuple[tuple[str, ...], Value]]:
+        for it in () if figures.outcomes is None else figures.outcomes.versions:
+            if (value := read(it)) is not None:
+                yield (it.version,), value
+
+    return list_values
 
 
 METRICS: tuple[MetricSpec, ...] = (
@@ -327,6 +339,56 @@ METRICS: tuple[MetricSpec, ...] = (
         *("shadow_skipped_batches_total", "counter", ()),
         "Batches that were written without what shadows answer, because one with it had failed.",
         lambda it, _: _one(it.spare_batches),
+    ),
+    MetricSpec(
+        *("outcomes_roc_auc", "gauge", ("version",)),
+        "ROC-AUC by the outcomes of the recent complete weeks, with --outcomes.",
+        _quality(lambda it: it.roc_auc),
+    ),
+    MetricSpec(
+        *("outcomes_roc_auc_low", "gauge", ("version",)),
+        "Lower end of the 95 % interval of this ROC-AUC.",
+        _quality(lambda it: it.roc_auc_low),
+    ),
+    MetricSpec(
+        *("outcomes_roc_auc_high", "gauge", ("version",)),
+        "Upper end of the 95 % interval of this ROC-AUC.",
+        _quality(lambda it: it.roc_auc_high),
+    ),
+    MetricSpec(
+        *("outcomes_training_roc_auc", "gauge", ("version",)),
+        "Mean ROC-AUC of the version in its training.",
+        _quality(lambda it: it.training_roc_auc),
+    ),
+    MetricSpec(
+        *("outcomes_below_training", "gauge", ("version",)),
+        "1 if outcomes fall short of the training by more than both intervals explain, else 0.",
+        _quality(lambda it: it.is_below),
+    ),
+    MetricSpec(
+        *("outcomes_brier", "gauge", ("version",)),
+        "Brier score by the outcomes of the recent complete weeks.",
+        _quality(lambda it: it.brier),
+    ),
+    MetricSpec(
+        *("outcomes_calibration_error", "gauge", ("version",)),
+        "Expected calibration error by the outcomes of the recent complete weeks.",
+        _quality(lambda it: it.calibration_error),
+    ),
+    MetricSpec(
+        *("outcomes_labelled_records", "gauge", ("version",)),
+        "Predictions of the recent complete weeks that have an outcome.",
+        _quality(lambda it: it.labelled),
+    ),
+    MetricSpec(
+        *("outcomes_unlabelled_ratio", "gauge", ("version",)),
+        "Share of the predictions of the recent complete weeks that have no outcome yet.",
+        _quality(lambda it: it.unlabelled_share),
+    ),
+    MetricSpec(
+        *("outcomes_as_of_timestamp_seconds", "gauge", ()),
+        "Time of the newest report of outcomes.",
+        lambda it, _: _one(None if it.outcomes is None else it.outcomes.as_of_s),
     ),
     MetricSpec(
         *("build_info", "gauge", ("version", "commit", "spark", "python")),

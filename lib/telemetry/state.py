@@ -31,8 +31,8 @@ class Event:
 
     Attributes:
         at_s: the time in seconds since 1970.
-        kind: a state, or one of ``model``, ``challenger``, ``shadow``, ``failure``, ``fenced``,
-            ``replay``, ``drift``, ``brake``.
+        kind: a state, or one of ``model``, ``outcomes``, ``challenger``, ``shadow``, ``failure``,
+            ``fenced``, ``replay``, ``drift``, ``brake``.
         text: one sentence or phrase, without record contents and secrets.
     """
 

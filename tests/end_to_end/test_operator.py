@@ -35,6 +35,7 @@ from tests.support.records import record
 from tests.support.stored_models import provide_store
 from tests.support.topics import Record, build_customers, produce, read_topic
 from tests.telemetry.page.browser import CHROMIUM, open_browser
+from tests.telemetry.test_outcomes import publish, tell
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="the page is tried in Chromium: apt-get install chromium"
@@ -166,10 +167,16 @@ def test_ten_situations_are_on_the_page_in_the_metrics_and_among_the_alerts(
         with (tmp_path / "job.log").open("ab") as log, start_job(arguments, output=log) as job:
             yield job
 
+    publish(tmp_path / "outcomes", 1, tell("churn@1"))
     (tmp_path / "prometheus").mkdir()
     with (
         open_browser() as browser,
-        start(backend="sql", trigger="60 seconds", max_offsets_per_trigger=50) as job,
+        start(
+            backend="sql",
+            trigger="60 seconds",
+            max_offsets_per_trigger=50,
+            outcomes=tmp_path / "outcomes",
+        ) as job,
         open_desk(browser, metrics, console, tmp_path / "prometheus") as desk,
     ):
         # 1. A backlog: the job answers 50 records a minute.
@@ -181,6 +188,12 @@ def test_ten_situations_are_on_the_page_in_the_metrics_and_among_the_alerts(
 
         # Offsets that are forgotten within an hour are always near their end.
         desk.await_alert("ScoringOffsetsNearExpiry")
+
+        # Outcomes that fall short of the training.
+        desk.await_page("#quality-table", "churn@1")
+        desk.await_page("#verdict", "Predictions of churn@1 are worse than in its training")
+        desk.await_metric('scoring_outcomes_below_training{version="churn@1"} == 1')
+        desk.await_alert("ScoringQualityLow")
 
         # 2. A kill, after which it starts again, and counts what it answers itself.
         os.killpg(job.pid, signal.SIGKILL)

@@ -34,7 +34,7 @@ def test_the_example_of_a_configuration_is_valid() -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "15 rules found" in done.stdout
+    assert "16 rules found" in done.stdout
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -29,6 +29,7 @@ def test_the_rows_answer_the_questions_of_whoever_is_on_call() -> None:
         "Model",
         "Challenger and shadows",
         "Drift",
+        "Quality by outcomes",
         "Batches",
         "Restarts",
         "Memory and processor",

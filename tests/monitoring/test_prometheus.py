@@ -29,6 +29,7 @@ from lib.telemetry.figures import (
     Refusal,
 )
 from lib.telemetry.metrics import METRICS, PREFIX
+from lib.telemetry.outcomes import OutcomeReport, VersionQuality
 from lib.telemetry.progress import BatchProgress
 from lib.telemetry.state import JobState, State
 from lib.telemetry.web.health import list_routes
@@ -45,6 +46,13 @@ _IN_TROUBLE = {"scoring_refused_model_info"}
 _WEEK_S = 7 * 86_400
 _EVENT = {"durationMs": {"addBatch": 80, "walCommit": 10, "triggerExecution": 100}}
 _BATCH = BatchProgress(0, 100, 100, 0, 1_000.0, 100, 0)
+
+
+def _tell_outcomes(*, is_below: bool) -> OutcomeReport:
+    """Build a report of outcomes with all figures of one version."""
+    figures = (0.7, 0.68, 0.72, 0.15, 0.02, 0.8)
+    quality = VersionQuality("m@3", 1_000, 900, 0.1, *figures, is_below)
+    return OutcomeReport(time.time(), (quality,))
 
 
 class Process:
@@ -75,6 +83,7 @@ class Process:
             offsets_expire_s=time.time() + _WEEK_S,
             drift=_drift(0.0),
             brake=BrakeState(0.01, 0.2, 1_000, stops=False, is_engaged=False),
+            outcomes=_tell_outcomes(is_below=False),
         )
         self.job = JobState()
         self.job.enter(State.RUNNING)
@@ -208,6 +217,11 @@ CONDITIONS = (
         "ScoringOffsetsNearExpiry",
         _set("offsets_expire_s", lambda: time.time() + 3_600),
         _set("offsets_expire_s", lambda: time.time() + _WEEK_S),
+    ),
+    Condition(
+        "ScoringQualityLow",
+        _set("outcomes", lambda: _tell_outcomes(is_below=True)),
+        _set("outcomes", lambda: _tell_outcomes(is_below=False)),
     ),
     Condition(
         "ScoringDeadLetters",

@@ -351,6 +351,51 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             4,
         ),
     ),
+    "Quality by outcomes": (
+        Panel(
+            *("ROC-AUC", "timeseries", "none"),
+            "By the outcomes of the recent complete weeks of each version, with its interval, and"
+            " that of its training. Below means: by more than both intervals explain.",
+            (
+                ("scoring_outcomes_roc_auc{*}", "{{version}}"),
+                ("scoring_outcomes_roc_auc_low{*}", "{{version}}, at least"),
+                ("scoring_outcomes_roc_auc_high{*}", "{{version}}, at most"),
+                ("scoring_outcomes_training_roc_auc{*}", "{{version}}, in its training"),
+            ),
+        ),
+        Panel(
+            *("Below its training", "stat", "bool_yes_no"),
+            "Whether outcomes fall short of the training of a version.",
+            (("max by (version) (scoring_outcomes_below_training{*})", "{{version}}"),),
+            *(4, _YES_NO),
+        ),
+        Panel(
+            *("Brier and calibration", "timeseries", "none"),
+            "Brier score and expected calibration error; smaller is better.",
+            (
+                ("scoring_outcomes_brier{*}", "{{version}}, Brier"),
+                ("scoring_outcomes_calibration_error{*}", "{{version}}, calibration"),
+            ),
+        ),
+        Panel(
+            *("Labelled", "stat", "short"),
+            "Predictions of the recent complete weeks that have an outcome.",
+            (("max by (version) (scoring_outcomes_labelled_records{*})", "{{version}}"),),
+            4,
+        ),
+        Panel(
+            *("Still unlabelled", "stat", "percentunit"),
+            "The share of the predictions of these weeks that have no outcome yet.",
+            (("max by (version) (scoring_outcomes_unlabelled_ratio{*})", "{{version}}"),),
+            4,
+        ),
+        Panel(
+            *("Since the last report", "stat", "s"),
+            "The time since the newest report of outcomes.",
+            (("time() - max(scoring_outcomes_as_of_timestamp_seconds{*})", "since"),),
+            4,
+        ),
+    ),
     "Batches": (
         Panel(
             *("Duration", "timeseries", "s"),

@@ -93,6 +93,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "onnx_provider": ("cuda", "cuda"),
     "original": ("true", True),
     "outage_limit": ("90", 90.0),
+    "outcomes": ("told/daily", "told/daily"),
     "outcome_files": ("a/*.parquet,b", ["a/*.parquet", "b"]),
     "outcome_time": ("when", "when"),
     "outcome_topic": ("told", "told"),

@@ -21,6 +21,16 @@ _UNITS = (
 )
 
 
+# Figures of quality have no unit, and some others are yes or no.
+_WITHOUT_UNIT = {"state", "ready", "fallback_in_use", "model_threshold", "brake_engaged"} | {
+    f"outcomes_{name}"
+    for name in (
+        *("roc_auc", "roc_auc_low", "roc_auc_high", "training_roc_auc", "below_training"),
+        *("brier", "calibration_error"),
+    )
+}
+
+
 def fill() -> Figures:
     waits = Waits.measure(np.array([0, 950, 970], np.int64), 1_000.0)
     outcomes = {
@@ -127,7 +137,7 @@ def test_a_process_that_has_just_begun_has_metrics() -> None:
 def test_a_metric_has_a_conventional_name_and_a_sentence(spec: MetricSpec) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", spec.name)
     assert spec.name.endswith("_total") == (spec.kind == "counter")
-    if spec.name not in ("state", "ready", "fallback_in_use", "model_threshold", "brake_engaged"):
+    if spec.name not in _WITHOUT_UNIT:
         assert spec.name.endswith(_UNITS)
     assert re.match(r"[A-Z0-9]", spec.help)
     assert spec.help.endswith(".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from math import inf
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -179,6 +180,11 @@ class ScoreStreamSettings(DistinctTopicSettings, PlanSettings, ConsoleSettings, 
         "",
         description="HOST:PORT at which Prometheus' metrics and the health of the job are served;"
         " none where not given. Beyond loopback anybody who reaches the port can read them",
+    )
+    outcomes: Path | None = Field(
+        None,
+        description="folder that jobs/evaluate.py writes, whose newest figures metrics and page"
+        " show; see docs/outcomes.md",
     )
     outage_limit: float = Field(
         0.0,

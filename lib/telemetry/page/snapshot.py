@@ -95,6 +95,7 @@ def take_snapshot(
             "rivals": _list_rivals(figures),
             "shadow_skipped_batches": figures.spare_batches,
             "model_loads": dict(figures.model_loads),
+            "outcomes": None if figures.outcomes is None else asdict(figures.outcomes),
             "restarts": dict(figures.restarts),
             "fenced": figures.fenced,
             "client_errors": dict(figures.client_errors),

@@ -216,6 +216,15 @@ def _judge_work(figures: Figures, history: History, now_s: float) -> Iterator[Fi
             "See below how far; the producer or the world may have changed.",
             "on_call.md#scoringdrift",
         )
+    for quality in () if figures.outcomes is None else figures.outcomes.versions:
+        if quality.is_below:
+            yield Finding(
+                Level.LOOK,
+                f"Predictions of {quality.version} are worse than in its training, as their"
+                " outcomes show.",
+                "See whether the records have changed, and train anew.",
+                "on_call.md#scoringqualitylow",
+            )
     if figures.offsets_expire_s is not None and figures.offsets_expire_s - now_s < _EXPIRY_NEAR_S:
         yield Finding(
             Level.LOOK,

@@ -24,6 +24,8 @@ _LAST_SCRAPE_S = 20
 def serve(settings: ScoreStreamSettings, monitor: Monitor) -> Iterator[None]:
     """Serve metrics, health and the page within a block, as far as the settings ask for them.
 
+    Reports of outcomes are followed meanwhile.
+
     A job that another one has replaced, or that the brake has stopped, serves its metrics a little
     longer: no supervisor starts it again, and the next scrape would find nothing.
 
@@ -49,6 +51,10 @@ def serve(settings: ScoreStreamSettings, monitor: Monitor) -> Iterator[None]:
 
             server = stack.enter_context(serve_page(settings, monitor.figures, monitor.job))
             logger.info("page http://%s/", server.address)
+        if settings.outcomes is not None:
+            from lib.telemetry.outcomes import OutcomeWatch
+
+            stack.enter_context(OutcomeWatch(settings.outcomes, monitor))
         try:
             yield
         except (SinkFencedError, BrakeError) as error:

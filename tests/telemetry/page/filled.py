@@ -16,6 +16,7 @@ from lib.telemetry.figures import (
     ProcessUse,
     Program,
 )
+from lib.telemetry.outcomes import OutcomeReport, VersionQuality
 from lib.telemetry.page.history import History
 from lib.telemetry.page.snapshot import Facts
 from lib.telemetry.progress import BatchProgress
@@ -50,6 +51,10 @@ def build_figures(now_s: float) -> Figures:
         model=Model("m@3/onnx", "onnx", 0.5, False, now_s - 1_800),
         processes={"driver": ProcessUse(100 * 2**20, 40.0, 1), "jvm": ProcessUse(2**30, 90.0, 1)},
         heap=Heap(200 * 2**20, 2**30),
+        outcomes=OutcomeReport(
+            now_s - 900,
+            (VersionQuality("m@3", 900, 800, 0.1, 0.8, 0.78, 0.82, 0.15, 0.02, 0.81, False),),
+        ),
     )
     add_records(figures, 990, 10)
     figures.add_batch(

@@ -81,6 +81,9 @@ def test_the_page_shows_the_figures_and_follows_them(browser: Browser) -> None:
         assert [row[:2] for row in read_table(page, "partitions")] == [["0", "12"], ["1", "0"]]
         assert read_table(page, "labels") == [["No", "660", "66.7 %"], ["Yes", "330", "33.3 %"]]
         assert ["Driver", "100 MiB", "40 s", "1"] in read_table(page, "processes")
+        quality = ["m@3", "0.800\n0.780–0.820", "0.810", "0.150", "800", "10.0 %"]
+        assert read_table(page, "quality-table") == [quality]
+        expect(page.locator("#quality-note")).to_contain_text("The newest complete weeks, as of")
 
         add_records(figures, 2_990, 10)
         assert figures.model is not None

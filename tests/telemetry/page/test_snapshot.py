@@ -54,6 +54,9 @@ def test_a_snapshot_has_the_numbers_of_the_metrics() -> None:
     ]
     assert 'scoring_lag_records{partition="0"} 12.0' in metrics
     assert found["model"]["scored_by"] == "m@3/onnx"
+    assert found["outcomes"]["versions"][0]["roc_auc"] == 0.8
+    assert 'scoring_outcomes_roc_auc{version="m@3"} 0.8' in metrics
+    assert 'scoring_outcomes_below_training{version="m@3"} 0.0' in metrics
     assert found["state"]["state"] == "running"
     assert [event["kind"] for event in found["events"]] == ["running", "taking_over", "starting"]
     assert found["point"]["lag_records"] == 12
@@ -65,6 +68,7 @@ def test_a_job_that_has_just_begun_has_a_snapshot_too() -> None:
 
     assert found["records"] == 0
     assert found["model"] is None
+    assert found["outcomes"] is None
     assert found["point"] is None
     assert found["latency"] == {"p50_s": None, "p95_s": None, "p99_s": None}
     json.dumps(found, allow_nan=False)

@@ -45,6 +45,13 @@ def lose_brokers(figures: Figures) -> None:
     figures.outage_s = 75.0
 
 
+def fall_short(figures: Figures) -> None:
+    assert figures.outcomes is not None
+    (quality,) = figures.outcomes.versions
+    below = replace(quality, is_below=True)
+    figures.outcomes = replace(figures.outcomes, versions=(below,))
+
+
 def near_expiry(figures: Figures) -> None:
     figures.offsets_expire_s = NOW_S + 7_200
 
@@ -70,6 +77,12 @@ def near_expiry(figures: Figures) -> None:
             Level.LOOK,
             "A fallback scores: m@3/sklearn. Answers are right, and slower.",
             "on_call.md#scoringfallbackengine",
+        ),
+        (
+            fall_short,
+            Level.LOOK,
+            "Predictions of m@3 are worse than in its training, as their outcomes show.",
+            "on_call.md#scoringqualitylow",
         ),
         (
             lose_brokers,

@@ -9,7 +9,7 @@ const FEW_EVENTS = 8;
 const FEW_PLACES = 3;
 const EVENTS = {
   starting: "Starting", taking_over: "Taking over", running: "Running", restarting: "Restarting",
-  stuck: "Stuck", stopping: "Stopping", model: "Model", failure: "Failure", fenced: "Fenced", replay: "Replay",
+  stuck: "Stuck", stopping: "Stopping", model: "Model", outcomes: "Outcomes", failure: "Failure", fenced: "Fenced", replay: "Replay",
   challenger: "Challenger", shadow: "Shadow",
   drift: "Drift", brake: "Brake",
 };
@@ -38,6 +38,7 @@ export function show(now, facts) {
   showLetters(now);
   showModel(now);
   showDrift(now);
+  showQuality(now);
   showEvents(now);
   showProcesses(now);
   showBatches(now);
@@ -197,6 +198,22 @@ function showDrift(now) {
   fillTable(find("drift-table"), drift.rows.map((row) => [
     row.name + (row.is_over ? " – drifted" : ""), number(row.psi.toFixed(3)), number(row.limit.toFixed(3)), number(share(row.unseen, 1)), number(share(row.missing, 1)),
   ]));
+}
+
+function showQuality(now) {
+  find("quality").hidden = !now.outcomes;
+  if (!now.outcomes) return;
+  const figure = (value) => (value === null ? UNKNOWN : value.toFixed(3));
+  fillTable(find("quality-table"), now.outcomes.versions.map((row) => [
+    row.version,
+    { text: `${figure(row.roc_auc)}\n${figure(row.roc_auc_low)}–${figure(row.roc_auc_high)}`, className: "places" },
+    number(figure(row.training_roc_auc)), number(figure(row.brier)), number(count(row.labelled)),
+    number(`${(100 * row.unlabelled_share).toFixed(1)} %`),
+  ]));
+  const below = now.outcomes.versions.filter((row) => row.is_below).map((row) => row.version);
+  setText(find("quality-note"), `${below.length ? `Below the training: ${below.join(", ")}. ` : ""}`
+    + `The newest complete weeks, as of ${clock(now.outcomes.as_of_s, now.at_s)}.`
+    + (now.outcomes.versions.length ? "" : " No week is complete yet."));
 }
 
 function showEvents(now) {
