@@ -1,9 +1,10 @@
 """Fixtures for the whole suite: one Spark session and one broker, started when a test first asks.
 
-A test that uses ``spark`` (or ``broker``), directly or through another fixture, gets the marker of
-that name, so that ``pytest -m "not spark and not broker"`` runs without a JVM. In one process tests
-run in that order too: pure ones first, because they tell most per second. ``make test`` shares the
-files out to processes, and begins with what takes longest, so that all end together.
+A test that uses ``spark`` (or ``broker``, or a fixture whose name ends so), directly or through
+another fixture, gets the marker of that name, so that ``pytest -m "not spark and not broker"`` runs
+without a JVM. In one process tests run in that order too: pure ones first, because they tell most
+per second. ``make test`` shares the files out to processes, and begins with those that take longest
+(``tests/longest.py``), so that all processes end together.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import pytest
 from hypothesis import settings
 
 from lib.setup.launch import build_local_settings, build_variables, read_spark_defaults
+from tests.longest import LONGEST
 from tests.support.name_server import NameServer, NoNameServerError, run_name_server
 
 if TYPE_CHECKING:  # pure tests must not even import them
@@ -38,13 +40,10 @@ settings.load_profile("untimed")
 collect_ignore = [] if find_spec("lightgbm") else ["zoo"]
 collect_ignore += [] if "DEPLOY_TOOLS" in os.environ else ["deploy/test_tools.py"]
 
-#: Fixtures that start a JVM, and the marker that each one gives; the costliest stands last.
-_MARKERS = {
-    "spark": "spark",
-    "broker": "broker",
-    "crashable_broker": "broker",
-    "proxied_broker": "broker",
-}
+#: How the name of a fixture ends that starts a JVM or a broker: the marker that it gives.
+_MARKERS = ("spark", "broker")
+
+_RANKS = {path: rank for rank, path in enumerate(LONGEST)}
 
 # Tests start many short JVMs and no long one: the archive of loaded classes and the quick compiler
 # alone make each start twice as fast. Jobs that tests run as separate processes inherit this
@@ -62,12 +61,19 @@ class TopicFactory(Protocol):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by the fixtures they use, and order them by what those fixtures cost."""
     for item in items:
-        for fixture, marker in _MARKERS.items():
-            if fixture in getattr(item, "fixturenames", ()):
+        for marker in _MARKERS:
+            if any(name.endswith(marker) for name in getattr(item, "fixturenames", ())):
                 item.add_marker(marker)
-    is_shared_out = "PYTEST_XDIST_WORKER" in os.environ
-    # The sort is stable: among tests of one cost the order of the files remains.
-    items.sort(key=_cost, reverse=is_shared_out)
+    # The sorts are stable: among tests of one cost the order of the files remains.
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: (_rank(item), -_cost(item)))
+    else:
+        items.sort(key=_cost)
+
+
+def _rank(item: pytest.Item) -> int:
+    """Return the place of the test's file among those that take longest."""
+    return _RANKS.get(item.nodeid.partition("::")[0], len(_RANKS))
 
 
 def _cost(item: pytest.Item) -> int:

@@ -105,7 +105,6 @@ def deployment(
     )
 
 
-@pytest.mark.broker
 @pytest.mark.parametrize("phase", PHASES)
 def test_sigterm_ends_the_job_in_time(
     frail_broker: EmbeddedBroker, deployment: Deployment, tmp_path: Path, phase: str
