@@ -20,6 +20,7 @@ SCORE_STREAM = str(PROJECT_ROOT / "jobs" / "score_stream.py")
 # The timeout is generous, because a loaded machine takes several times as long as an idle one.
 JOB_TIMEOUT_S = 180.0
 _NO_UI = {"spark.ui.enabled": "false"}
+_LEASE_S = 3
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,12 @@ class Deployment:
         }
 
     def settings(self, **options: Any) -> ScoreStreamSettings:
-        """Return the values as settings of a job that runs in this process."""
-        return ScoreStreamSettings(**self.values(**options))
+        """Return the values as settings of a job that runs in this process.
+
+        This process lives on when such a job has failed, so the next start cannot tell that the job
+        has ended, and waits for the end of its lease. The lease is therefore short.
+        """
+        return ScoreStreamSettings(**self.values(**{"lease": _LEASE_S, **options}))
 
     def arguments(self, **options: str | int) -> list[str]:
         """Return the values as the job's flags."""
