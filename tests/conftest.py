@@ -40,7 +40,7 @@ settings.load_profile("untimed")
 collect_ignore = [] if find_spec("lightgbm") else ["zoo"]
 collect_ignore += [] if "DEPLOY_TOOLS" in os.environ else ["deploy/test_tools.py"]
 
-#: How the name of a fixture ends that starts a JVM or a broker: the marker that it gives.
+#: A fixture that starts a JVM or a broker has a name that ends in the marker that it gives.
 _MARKERS = ("spark", "broker")
 
 _RANKS = {path: rank for rank, path in enumerate(LONGEST)}
