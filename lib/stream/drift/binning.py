@@ -29,6 +29,11 @@ def find_binning(scorer: ModelBackend, settings: ScoreStreamSettings) -> Binning
             " it with jobs/models.py add --data FILE)",
             *(scorer.scored_by, PROFILE_ARTEFACT),
         )
+    else:
+        logger.info(
+            "one of %d records is compared with the %d rows that %s was trained on",
+            *(settings.drift_sample, profile.rows, scorer.scored_by),
+        )
     return Binning(settings.drift_sample, scorer.scored_by, profile)
 
 

@@ -19,6 +19,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from jobs.models import manage_models
+from lib.drift.profile import Profile
 from lib.errors import (
     ModelCorruptError,
     ModelError,
@@ -33,6 +34,7 @@ from lib.score.registry import BACKENDS
 from lib.settings.jobs.models import ModelsSettings
 from lib.settings.load import load_settings
 from lib.store import ModelStore, ModelVersion
+from lib.store.version import PROFILE_ARTEFACT
 from tests.support.telco import CONTRACT_FILE, CUSTOMER
 from tests.tools.models.conftest import Run
 
@@ -148,6 +150,11 @@ def test_a_model_is_measured_on_labelled_rows(
     assert metadata.origin is not None
     assert metadata.origin["measured_on"]["file"] == "labelled.csv"
     assert metadata.origin["measured_on"]["rows"] == 400
+    # Drift is measured from these rows.
+    text = (store.resolve("churn@1").path / PROFILE_ARTEFACT).read_text()
+    profile = Profile.from_json(text, PROFILE_ARTEFACT)
+    assert [bins.name for bins in profile.features] == list(CUSTOMER.feature_names)
+    assert {sum(bins.counts) for bins in profile.quantities} == {profile.rows} == {400}
 
 
 def test_a_preprocessor_and_its_classifier_become_one_pipeline(
