@@ -189,8 +189,7 @@ def _read_files(
     optional: str | None,
 ) -> DataFrame:
     if part.is_empty:
-        schema = ", ".join(f"{quote(name)} string" for name in names)
-        empty = spark.createDataFrame([], schema)
+        empty = spark.range(0).select(*(F.lit(None).cast("string").alias(name) for name in names))
         nothing = F.struct(
             F.lit("").alias("source"),
             F.lit(NO_PARTITION).alias("partition"),
@@ -244,6 +243,13 @@ def _choose_reason(*cases: tuple[Column, Reason]) -> Column:
     """Build the first reason whose condition is true; null for none."""
     known = F.when(F.col("_problem").isNotNull(), F.col("_problem"))
     return reduce(lambda found, case: found.when(case[0], str(case[1])), cases, known)
+
+
+def build_empty(spark: SparkSession, schema: str) -> DataFrame:
+    """Build a frame without rows, and without the Python workers that Spark starts for a list."""
+    kinds = dict(field.split() for field in schema.split(","))
+    nothing = (F.lit(None).cast(kind).alias(name) for name, kind in kinds.items())
+    return spark.range(0).select(*nothing)
 
 
 def take_rows(judged: DataFrame) -> DataFrame:

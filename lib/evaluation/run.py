@@ -189,7 +189,7 @@ def _find(spark: SparkSession, task: Task, fresh: Path, reading: Reading) -> Fin
 def _read(spark: SparkSession, folder: Path | None, name: str, schema: str) -> DataFrame:
     """Read a part of a generation; empty before the first."""
     if folder is None:
-        return spark.createDataFrame([], schema)
+        return inputs.build_empty(spark, schema)
     return spark.read.schema(schema).parquet(name_local_path(folder / name))
 
 

@@ -55,8 +55,9 @@ def describe_findings(findings: Findings) -> str:
 
 def _build(title: str, name: str, parts: Sequence[tuple[str, Part]]) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
-    table.add_column(name, overflow="fold")
-    for column in ("predicted", "unlabelled", "ROC-AUC", "Brier", "ECE", "lift"):
+    # The names of weeks stay whole; those of versions may be longer than the space.
+    table.add_column(name, overflow="fold", min_width=12)
+    for column in ("rows", "no label", "ROC-AUC", "Brier", "ECE", "lift"):
         table.add_column(column, justify="right", no_wrap=True)
     for title_of, part in parts:
         quality = part.quality

@@ -20,6 +20,8 @@ from lib.training.report.document import (
 from lib.training.report.pictures import Line, draw_intervals, draw_lines
 
 _NONE = "–"
+# A browser may break a line behind a dash, unless a word joiner follows.
+_TO = "–\u2060"
 _MEASURED = ("labelled", "unlabelled", "positives", "ROC-AUC", "Brier", "ECE", "lift of top 10 %")
 
 
@@ -172,15 +174,16 @@ def describe_quality(quality: Quality) -> tuple[str, str, str, str, str]:
     )
 
 
-def spell(estimate: Estimate | None, *, percent: bool = False, digits: int = 4) -> str:
-    """Spell a figure with its interval: ``0.8123 (0.7901–0.8345)``."""
+def spell(estimate: Estimate | None, *, percent: bool = False, digits: int = 3) -> str:
+    """Spell a figure with its interval: ``0.812 (0.790–0.835)``, or ``12.0% (11.1–12.9)``."""
     if estimate is None:
         return _NONE
-    form = ".1%" if percent else f".{digits}f"
-    value = f"{estimate.value:{form}}"
+    scale, digits, unit = (100, 1, "%") if percent else (1, digits, "")
+    value = f"{scale * estimate.value:.{digits}f}{unit}"
     if estimate.low is None or estimate.high is None:
         return value
-    return f"{value} ({estimate.low:{form}}–{estimate.high:{form}})"
+    low, high = (f"{scale * end:.{digits}f}" for end in (estimate.low, estimate.high))
+    return f"{value} ({low}{_TO}{high})"
 
 
 def _draw(findings: Findings) -> Iterator[Picture]:
