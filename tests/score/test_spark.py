@@ -322,11 +322,29 @@ def test_helper_columns_of_the_model_may_be_named_in_its_parameters(
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["LogisticRegression", "RandomForestClassifier", "GBTClassifier", "NaiveBayes", "LinearSVC"],
+    ("name", "limits"),
+    [
+        # A few iterations make a model of the same kind as many.
+        ("LogisticRegression", {"maxIter": 5}),
+        ("RandomForestClassifier", {"numTrees": 3}),
+        ("GBTClassifier", {"maxIter": 3}),
+        ("NaiveBayes", {}),
+        ("LinearSVC", {"maxIter": 5}),
+    ],
+    ids=[
+        "LogisticRegression",
+        "RandomForestClassifier",
+        "GBTClassifier",
+        "NaiveBayes",
+        "LinearSVC",
+    ],
 )
 def test_last_stage_adds_the_probability_alone_and_it_is_the_same(
-    name: str, training: pd.DataFrame, spark: SparkSession, tmp_path: Path
+    name: str,
+    limits: dict[str, int],
+    training: pd.DataFrame,
+    spark: SparkSession,
+    tmp_path: Path,
 ) -> None:
     from pyspark.ml import Pipeline, PipelineModel, classification
     from pyspark.ml.feature import VectorAssembler
@@ -338,7 +356,7 @@ def test_last_stage_adds_the_probability_alone_and_it_is_the_same(
     columns = ["tenure", "MonthlyCharges"]
     stages: list[Any] = [
         VectorAssembler(inputCols=columns, outputCol="features"),
-        getattr(classification, name)(labelCol="label"),
+        getattr(classification, name)(labelCol="label", **limits),
     ]
     Pipeline(stages=stages).fit(spark.createDataFrame(training)).save(str(tmp_path / "model"))
     customers = spark.createDataFrame(CUSTOMERS[columns])

@@ -159,7 +159,7 @@ def test_every_installed_package_is_pinned() -> None:
 
 
 @pytest.fixture
-def echoing_spark(clone: Path, tools: Path) -> dict[str, str]:
+def echoing_tools(clone: Path, tools: Path) -> dict[str, str]:
     """Make an environment whose spark-submit prints how it was called."""
     (tools / "python3").symlink_to(sys.executable)
     java = shutil.which("java", path=f"{os.environ.get('JAVA_HOME', '')}/bin:{os.environ['PATH']}")
@@ -170,22 +170,22 @@ def echoing_spark(clone: Path, tools: Path) -> dict[str, str]:
 
 
 def test_a_master_among_the_settings_stays(
-    clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
+    clone: Path, tmp_path: Path, echoing_tools: dict[str, str]
 ) -> None:
     with (clone / "conf" / "spark-defaults.conf").open("a") as settings:
         settings.write("spark.master  spark://elsewhere:7077\n")
 
-    done = run([str(clone / "spark-submit.sh"), "jobs/job.py"], tmp_path, **echoing_spark)
+    done = run([str(clone / "spark-submit.sh"), "jobs/job.py"], tmp_path, **echoing_tools)
 
     assert done.returncode == 7, done.stderr
     assert "--master" not in done.stdout.splitlines()
 
 
 def test_the_wrapper_ships_lib_and_settings_and_passes_on_the_exit_code(
-    clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
+    clone: Path, tmp_path: Path, echoing_tools: dict[str, str]
 ) -> None:
     job = ["jobs/job.py", "--config", "a b.toml"]
-    done = run([str(clone / "spark-submit.sh"), *job], tmp_path, **echoing_spark)
+    done = run([str(clone / "spark-submit.sh"), *job], tmp_path, **echoing_tools)
 
     (library,) = (clone / "build").iterdir()
     assert done.returncode == 7
@@ -201,7 +201,7 @@ def test_the_wrapper_ships_lib_and_settings_and_passes_on_the_exit_code(
 
 
 def test_the_wrapper_adds_to_the_callers_options(
-    clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
+    clone: Path, tmp_path: Path, echoing_tools: dict[str, str]
 ) -> None:
     (clone / "build" / "jars" / "connector").mkdir(parents=True)
     (clone / "build" / "jars" / "connector" / "kafka-1.jar").touch()
@@ -212,7 +212,7 @@ def test_the_wrapper_adds_to_the_callers_options(
 
     options = ["--jars", "own.jar", "--py-files=own.zip", "--properties-file=own.conf", "-v"]
     job = ["jobs/job.py", "--jars", "of the job"]
-    done = run([str(link), *options, "--master", "yarn", *job], tmp_path, **echoing_spark)
+    done = run([str(link), *options, "--master", "yarn", *job], tmp_path, **echoing_tools)
 
     (library,) = (clone / "build").glob("lib-*.zip")
     assert done.stdout.splitlines() == [
@@ -226,7 +226,7 @@ def test_the_wrapper_adds_to_the_callers_options(
 
 
 def test_in_cluster_mode_the_wrapper_sends_what_the_options_name(
-    clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
+    clone: Path, tmp_path: Path, echoing_tools: dict[str, str]
 ) -> None:
     shutil.copytree(PROJECT_ROOT / "jobs", clone / "jobs")
     (clone / ".venv").symlink_to(Path(sys.prefix))
@@ -263,10 +263,10 @@ def test_in_cluster_mode_the_wrapper_sends_what_the_options_name(
 
 @pytest.mark.parametrize("master", ["spark://here:7077", "k8s://here", "local[2]"])
 def test_cluster_mode_is_for_yarn_alone(
-    clone: Path, echoing_spark: dict[str, str], master: str
+    clone: Path, echoing_tools: dict[str, str], master: str
 ) -> None:
     options = ["--master", master, "--deploy-mode=cluster"]
-    done = run([str(clone / "spark-submit.sh"), *options, "job.py"], clone, **echoing_spark)
+    done = run([str(clone / "spark-submit.sh"), *options, "job.py"], clone, **echoing_tools)
     assert done.returncode == 1
     assert done.stderr == (
         f"error: --deploy-mode cluster: found --master {master}, expected yarn;"
@@ -275,30 +275,30 @@ def test_cluster_mode_is_for_yarn_alone(
 
 
 def test_the_zip_is_made_again_only_when_lib_changed(
-    clone: Path, echoing_spark: dict[str, str]
+    clone: Path, echoing_tools: dict[str, str]
 ) -> None:
     command = [str(clone / "spark-submit.sh"), "job.py"]
-    run(command, clone, **echoing_spark)
+    run(command, clone, **echoing_tools)
     (first,) = (clone / "build").glob("lib-*.zip")
     made_at = first.stat().st_mtime_ns
 
-    run(command, clone, **echoing_spark)
+    run(command, clone, **echoing_tools)
     assert list((clone / "build").glob("lib-*.zip")) == [first]
     assert first.stat().st_mtime_ns == made_at
 
     (clone / "lib" / "novelty.py").write_text("x = 1\n")
-    run(command, clone, **echoing_spark)
+    run(command, clone, **echoing_tools)
     (second,) = set((clone / "build").glob("lib-*.zip")) - {first}
     assert "lib/novelty.py" in zipfile.ZipFile(second).namelist()
     assert first.exists()  # a running job may still start workers from it
 
 
 def test_concurrent_wrappers_leave_one_whole_zip(
-    clone: Path, echoing_spark: dict[str, str]
+    clone: Path, echoing_tools: dict[str, str]
 ) -> None:
     command = [str(clone / "spark-submit.sh"), "job.py"]
     wrappers = [
-        subprocess.Popen(command, cwd=clone, env=echoing_spark, stdout=subprocess.DEVNULL)
+        subprocess.Popen(command, cwd=clone, env=echoing_tools, stdout=subprocess.DEVNULL)
         for _ in range(6)
     ]
     assert [wrapper.wait(60) for wrapper in wrappers] == [7] * 6
@@ -307,10 +307,10 @@ def test_concurrent_wrappers_leave_one_whole_zip(
 
 
 def test_a_start_that_cannot_write_the_zip_is_one_clear_line(
-    clone: Path, echoing_spark: dict[str, str]
+    clone: Path, echoing_tools: dict[str, str]
 ) -> None:
     (clone / "build").write_text("a file, where a folder is expected")
-    done = run([str(clone / "spark-submit.sh"), "job.py"], clone, **echoing_spark)
+    done = run([str(clone / "spark-submit.sh"), "job.py"], clone, **echoing_tools)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"error: {clone}/build: File exists (run `make setup` as the user who owns the folder; "
@@ -320,35 +320,35 @@ def test_a_start_that_cannot_write_the_zip_is_one_clear_line(
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
 def test_files_of_spark_get_the_rights_that_the_umask_leaves(
-    clone: Path, echoing_spark: dict[str, str], umask: int
+    clone: Path, echoing_tools: dict[str, str], umask: int
 ) -> None:
     command = ["sh", "-c", f"umask {umask:o}; exec {shlex.quote(str(clone))}/spark-submit.sh j.py"]
-    done = run(command, clone, **echoing_spark)
+    done = run(command, clone, **echoing_tools)
     assert f"spark.hadoop.fs.permissions.umask-mode={umask:04o}" in done.stdout.splitlines()
 
 
 @pytest.mark.parametrize(("name", "sockets"), [("short", "short"), ("long" * 20, None)])
 def test_java_takes_the_folder_of_temporary_files_that_python_takes(
-    clone: Path, echoing_spark: dict[str, str], name: str, sockets: str | None
+    clone: Path, echoing_tools: dict[str, str], name: str, sockets: str | None
 ) -> None:
     script = 'echo "$SPARK_SUBMIT_OPTS"; printf "%s\\n" "$@"'
-    write_script(Path(echoing_spark["PATH"]) / "spark-submit", script)
+    write_script(Path(echoing_tools["PATH"]) / "spark-submit", script)
     command = [str(clone / "spark-submit.sh"), "job.py"]
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="t") as short:
         folder = Path(short) / name
         folder.mkdir()
-        done = run(command, clone, **echoing_spark, TMPDIR=str(folder))
+        done = run(command, clone, **echoing_tools, TMPDIR=str(folder))
     assert f"-Djava.io.tmpdir={folder}" in done.stdout.splitlines()[0].split()
     expected = folder if sockets else "/tmp"
     assert f"spark.python.unix.domain.socket.dir={expected}" in done.stdout.splitlines()
 
-    done = run(command, clone, **echoing_spark)
+    done = run(command, clone, **echoing_tools)
     assert "-Djava.io.tmpdir" not in done.stdout
     assert "spark.python.unix.domain.socket.dir=/tmp" in done.stdout.splitlines()
 
 
 def test_all_that_a_job_prints_becomes_json_where_that_is_chosen_anywhere(
-    clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
+    clone: Path, tmp_path: Path, echoing_tools: dict[str, str]
 ) -> None:
     own = build_line("INFO", "lib.start", "ready")
     script = f"""
@@ -357,7 +357,7 @@ def test_all_that_a_job_prints_becomes_json_where_that_is_chosen_anywhere(
         echo '{own}' >&2
         echo 'Exception in thread "main" java.lang.Error' >&2
         exit 7"""
-    write_script(Path(echoing_spark["PATH"]) / "spark-submit", script)
+    write_script(Path(echoing_tools["PATH"]) / "spark-submit", script)
     (tmp_path / "own.toml").write_text('log_format = "json"\n')
     command = [str(clone / "spark-submit.sh"), "--verbose", "job.py"]
 
@@ -366,7 +366,7 @@ def test_all_that_a_job_prints_becomes_json_where_that_is_chosen_anywhere(
         (["--log-format=json"], {"SCORE_LOG_FORMAT": "text"}),
         ([], {"SCORE_LOG_FORMAT": "json"}),
     ):
-        done = run([*command, *words], tmp_path, **echoing_spark, **variables)
+        done = run([*command, *words], tmp_path, **echoing_tools, **variables)
 
         assert done.returncode == 7
         (output,) = map(json.loads, done.stdout.splitlines())
@@ -382,17 +382,17 @@ def test_all_that_a_job_prints_becomes_json_where_that_is_chosen_anywhere(
         assert json.loads(error)["level"] == "ERROR"
 
     other = {"SCORE_LOG_FORMAT": "json"}
-    done = run([*command, "--log-format", "text"], tmp_path, **echoing_spark, **other)
+    done = run([*command, "--log-format", "text"], tmp_path, **echoing_tools, **other)
     assert done.stdout.startswith("log format text\n--properties-file\n")
 
 
 def test_a_refusal_of_the_wrapper_is_json_too(
-    clone: Path, tmp_path: Path, echoing_spark: dict[str, str]
+    clone: Path, tmp_path: Path, echoing_tools: dict[str, str]
 ) -> None:
     command = [str(clone / "spark-submit.sh"), "--deploy-mode=cluster", "--master=k8s://here"]
-    refused = run([*command, "job.py", "--log-format", "json"], tmp_path, **echoing_spark)
-    (Path(echoing_spark["PATH"]) / "java").unlink()
-    no_java = run([*command, "job.py", "--log-format", "json"], tmp_path, **echoing_spark)
+    refused = run([*command, "job.py", "--log-format", "json"], tmp_path, **echoing_tools)
+    (Path(echoing_tools["PATH"]) / "java").unlink()
+    no_java = run([*command, "job.py", "--log-format", "json"], tmp_path, **echoing_tools)
 
     assert (refused.returncode, no_java.returncode) == (1, 1)
     said, found = json.loads(refused.stderr), json.loads(no_java.stderr)
@@ -402,22 +402,22 @@ def test_a_refusal_of_the_wrapper_is_json_too(
     assert (found["level"], found["logger"], found["exit_code"]) == ("ERROR", "lib.error", 1)
     assert found["message"].startswith("Java 17+ is needed; ")
 
-    (Path(echoing_spark["PATH"]) / "spark-submit").unlink()
+    (Path(echoing_tools["PATH"]) / "spark-submit").unlink()
     strange = clone.rename(tmp_path / 'a "clone" \\')
     command = [str(strange / "spark-submit.sh"), "job.py"]
     for words, variables in (
         (["--log-format=json"], {"SCORE_LOG_FORMAT": "text"}),
         ([], {"SCORE_LOG_FORMAT": "json"}),
     ):
-        no_spark = run([*command, *words], tmp_path, **echoing_spark, **variables)
+        no_spark = run([*command, *words], tmp_path, **echoing_tools, **variables)
         assert json.loads(no_spark.stderr)["message"].startswith(f"there is no {strange}/.venv and")
-    as_text = run([*command, "--log-format", "text"], tmp_path, **echoing_spark, **variables)
+    as_text = run([*command, "--log-format", "text"], tmp_path, **echoing_tools, **variables)
     assert as_text.stderr.startswith("error: there is no ")
 
 
-def test_no_spark_is_one_clear_line(clone: Path, echoing_spark: dict[str, str]) -> None:
-    (Path(echoing_spark["PATH"]) / "spark-submit").unlink()
-    done = run([str(clone / "spark-submit.sh"), "job.py"], clone, **echoing_spark)
+def test_no_spark_is_one_clear_line(clone: Path, echoing_tools: dict[str, str]) -> None:
+    (Path(echoing_tools["PATH"]) / "spark-submit").unlink()
+    done = run([str(clone / "spark-submit.sh"), "job.py"], clone, **echoing_tools)
     assert done.returncode == 1
     assert done.stderr == (
         f"error: there is no {clone}/.venv and no spark-submit on PATH "
@@ -425,11 +425,11 @@ def test_no_spark_is_one_clear_line(clone: Path, echoing_spark: dict[str, str]) 
     )
 
 
-def test_the_wrapper_refuses_an_old_java(clone: Path, echoing_spark: dict[str, str]) -> None:
-    java = Path(echoing_spark["PATH"]) / "java"
+def test_the_wrapper_refuses_an_old_java(clone: Path, echoing_tools: dict[str, str]) -> None:
+    java = Path(echoing_tools["PATH"]) / "java"
     java.unlink()
     write_script(java, "echo 'openjdk version \"11.0.22\" 2024-01-16' >&2")
-    done = run([str(clone / "spark-submit.sh"), "job.py"], clone, **echoing_spark)
+    done = run([str(clone / "spark-submit.sh"), "job.py"], clone, **echoing_tools)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: Java 17+ is needed; found Java 11.0.22 at {java}")
     assert len(done.stderr.splitlines()) == 1
