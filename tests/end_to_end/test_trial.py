@@ -230,6 +230,31 @@ def test_a_shadow_that_ends_its_worker_costs_its_own_answers_only(
     assert monitor.figures.spare_batches >= 3
 
 
+def test_at_least_once_the_query_goes_on_without_a_shadow_that_ends_its_worker(
+    spark: SparkSession,
+    deployment: Deployment,
+    topic: TopicFactory,
+    models: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    records = build_customers(100)
+    produce(deployment.bootstrap_servers, deployment.input_topic, records)
+    shadow_topic = topic(1)
+    options = {
+        "shadow": [str(models / "deadly.joblib")],
+        "shadow_topic": shadow_topic,
+        "delivery": "at-least-once",
+    }
+
+    monitor = score(spark, deployment, options)
+
+    account = read_account(deployment, records)
+    assert not account.missing
+    assert len(account.predictions) == 100
+    assert sum("goes on without what shadows answer" in it for it in caplog.messages) == 1
+    assert monitor.figures.restarts == {"QueryFailedError": 1}
+
+
 def test_a_shadow_whose_topic_refuses_a_message_costs_its_own_answers_only(
     spark: SparkSession, deployment: Deployment, topic: TopicFactory, models: Path
 ) -> None:
