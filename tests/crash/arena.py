@@ -22,13 +22,14 @@ from tests.crash.schedule import Leg
 from tests.crash.supervisor import Launch, Supervisor
 from tests.end_to_end.jobs import Deployment
 from tests.support.answers import AnswerReader, Watch
-from tests.support.ledger import Ledger, Probabilities
+from tests.support.champions import Champions
+from tests.support.ledger import Ledger, Probabilities, Rivals
 from tests.support.load import Load
 from tests.support.numbered import NumberedRecords
 from tests.support.spark_cluster import SparkCluster
 
 MODEL_NAME = "churn"
-INPUT, OUTPUT, DEAD_LETTERS = "customers", "predictions", "dead-letters"
+INPUT, OUTPUT, DEAD_LETTERS, SHADOWS = "customers", "predictions", "dead-letters", "shadows"
 QUERY = "laboratory"
 _PARTITIONS = 4
 # The oversized record among the broken ones needs room for its headers in the dead-letter topic.
@@ -39,6 +40,15 @@ _BACKLOG_RECORDS = 4_000
 # After this many starts in a row without a single answer the job will not recover.
 _MAX_STARTS = 12
 _POLL_S = 0.02
+_CHALLENGER, _SHADOW, _SHARE = f"{MODEL_NAME}@3", f"{MODEL_NAME}@4", 0.2
+_RIVALS: dict[str, str | int] = {
+    "challenger": _CHALLENGER,
+    "challenger_share": str(_SHARE),
+    "shadow": _SHADOW,
+    "shadow_topic": SHADOWS,
+}
+# 2 % of the records are broken, so only a flood reaches this share.
+_BRAKE: dict[str, str | int] = {"max_dead_letter_share": "0.3", "over": 500}
 
 
 class LaboratoryError(Exception):
@@ -82,7 +92,15 @@ class Arena:
     def __init__(self, setup: Setup, folder: Path, leg: Leg) -> None:
         self.setup = setup
         self.folder = folder
-        self.ledger = Ledger(setup.records, setup.probabilities)
+        champion = ModelStore(setup.store).read_champion(MODEL_NAME)
+        self.champions = Champions(f"{MODEL_NAME}@{champion}")
+        rivals = Rivals(f"{_CHALLENGER}/{leg.backend}", f"{_SHADOW}/{leg.backend}", _SHARE)
+        self.ledger = Ledger(
+            setup.records,
+            setup.probabilities,
+            self.champions,
+            rivals if leg.has_rivals else None,
+        )
         self.cluster = SparkCluster(folder / "cluster") if leg.is_cluster else None
         self.partitions = _PARTITIONS
         self._leg = leg
@@ -95,7 +113,7 @@ class Arena:
             self.ground = stack.enter_context(open_ground(self._leg.site, self.setup.jars))
             servers = self.ground.broker.bootstrap_servers
             create_topics(Cluster(servers), {INPUT: _PARTITIONS, DEAD_LETTERS: 2}, _WIDE)
-            create_topics(Cluster(servers), {OUTPUT: _PARTITIONS})
+            create_topics(Cluster(servers), {OUTPUT: _PARTITIONS, SHADOWS: _PARTITIONS})
             self._servers = servers
             self.renew_admin()
             options = []
@@ -111,7 +129,7 @@ class Arena:
                 guard,
             )
             stack.callback(self.supervisor.end)
-            reader = AnswerReader(servers, OUTPUT, DEAD_LETTERS, self.ledger)
+            reader = AnswerReader(servers, OUTPUT, DEAD_LETTERS, self.ledger, SHADOWS)
             self.reader = stack.enter_context(reader)
             load = Load(
                 servers,
@@ -200,7 +218,18 @@ class Arena:
         self._commit = "driver" if self.is_by_tasks else "executor"
         self._configure()
 
-    def _configure(self) -> None:
+    @property
+    def has_brake(self) -> bool:
+        """Whether a flood of broken records stops the job before it answers them."""
+        return self.setup.delivery == "exactly-once"
+
+    def accept_dead_letters(self) -> None:
+        """Start the job once with the flag that accepts what the topic holds."""
+        self._configure("--once-accept-dead-letters")
+        self.supervisor.tend()
+        self._configure()
+
+    def _configure(self, *once: str) -> None:
         deployment = Deployment(
             bootstrap_servers=self.ground.job_servers,
             input_topic=INPUT,
@@ -215,17 +244,25 @@ class Arena:
             backend=self._leg.backend,
             delivery=self.setup.delivery,
             max_offsets_per_trigger=_BATCH_RECORDS,
-            **{**self.setup.job_options, "commit": self._commit},
+            reload_interval="0.5",
+            **{
+                **(_BRAKE if self.has_brake else {}),
+                **(_RIVALS if self._leg.has_rivals else {}),
+                **self.setup.job_options,
+                "commit": self._commit,
+            },
         )
-        self.supervisor.configure(arguments)
+        self.supervisor.configure([*arguments, *once])
 
     @property
     def checkpoint(self) -> Path:
         """The checkpoint that the job uses from its next start on."""
         return self.folder / f"checkpoint-{self._checkpoints}"
 
-    def promote_other_model(self) -> None:
-        """Make the other version the champion, which the job loads at its next start."""
+    def promote_other_model(self) -> str:
+        """Make the other version the champion, which the job takes at once; return its name."""
         store = ModelStore(self.setup.store)
-        champion = store.read_champion(MODEL_NAME)
-        store.promote(MODEL_NAME, 2 if champion == 1 else 1)
+        number = 2 if store.read_champion(MODEL_NAME) == 1 else 1
+        self.champions.promote(f"{MODEL_NAME}@{number}", time.time())
+        store.promote(MODEL_NAME, number)
+        return f"{MODEL_NAME}@{number}"

@@ -141,6 +141,9 @@ def _take_account(arena: Arena, leg: Leg, outcomes: list[Outcome], duration_s: f
         models=dict(again.model_versions),
         duration_s=duration_s,
         outcomes=tuple(outcomes),
+        shadows=again.shadows if leg.has_rivals else 0,
+        unshadowed=again.unshadowed if leg.has_rivals else 0,
+        shadow_errors=again.shadow_errors,
     )
 
 

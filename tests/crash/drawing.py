@@ -35,12 +35,14 @@ WEIGHTS: Mapping[Kind, int] = {
     Kind.ZOMBIE: 6,
     Kind.CHECKPOINT: 5,
     Kind.PROMOTION: 3,
+    Kind.RELOAD: 14,
     Kind.COMMIT: 4,
     Kind.TRANSACTIONS: 6,
     Kind.RETENTION: 5,
     Kind.REQUEST: 14,
     Kind.OFFSETS: 4,
     Kind.PARTITION: 3,
+    Kind.BRAKE: 6,
     # On three brokers, these come together as often as all others, because three brokers are there
     # for them.
     Kind.TRANSACTION_COORDINATOR: 50,
@@ -94,7 +96,8 @@ def build_schedule(
         if number % 2:
             kinds.insert(random.randrange(1, len(kinds) + 1), Kind.UNREACHABLE)
         strikes = _draw_strikes(random, kinds, leg_records, unreachable_s)
-        legs.append(Leg(backend, on_cluster or is_cluster, leg_records, strikes, site))
+        has_rivals = backend in _IN_WORKERS and number % 2 == 0
+        legs.append(Leg(backend, on_cluster or is_cluster, leg_records, strikes, site, has_rivals))
     for number in range(rounds):
         backend = ("sql", "onnx")[number % 2]
         for site, kinds in (
@@ -142,6 +145,15 @@ def _draw_parameters(random: Random, kind: Kind, unreachable_s: float) -> Parame
         case Kind.STEP:
             # Every batch has the steps of a transaction; the first two steps come only at a start.
             return {"step": random.choice(STEPS), "times": random.randint(1, 3)}
+        case Kind.RELOAD:
+            # The job looks twice a second, and loads the model for a second or two.
+            return {
+                "after_s": round(random.uniform(0.0, 4.0), 2),
+                "step": random.choice(STEPS[2:]),
+                "times": random.randint(1, 3),
+            }
+        case Kind.BRAKE:
+            return {"is_killed": random.random() < 0.5}
         case Kind.START:
             return {"after_s": round(random.uniform(0.2, 6.0), 2)}
         case Kind.ZOMBIE:

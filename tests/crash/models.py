@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,25 @@ def make_models(spark: SparkSession, folder: Path) -> None:
 
 
 def add_rival(spark: SparkSession, folder: Path) -> None:
-    """Fit the second version beside the first, and note what both say about every customer."""
+    """Fit versions beside the first, and note what all of them say about every customer.
+
+    The third is the challenger, and the fourth, which differs from it in the threshold, the shadow.
+    """
     fit_version(spark, folder, number=2)
-    ModelStore(folder).promote(MODEL_NAME, 1)
+    fit_version(spark, folder, number=3)
+    store = ModelStore(folder)
+    store.save_again(
+        store.resolve(f"{MODEL_NAME}@3"),
+        threshold=0.5,
+        origin={},
+        now=datetime(2026, 1, 2, tzinfo=UTC),
+        amend=lambda folder: None,
+    )
+    store.promote(MODEL_NAME, 1)
     expected = expect_probabilities(folder, RECORDS, name=MODEL_NAME, versions=(1, 2), spark=spark)
+    expected |= expect_probabilities(
+        folder, RECORDS, name=MODEL_NAME, versions=(3, 4), backends=("onnx", "sklearn")
+    )
     (folder / _PROBABILITIES).write_text(json.dumps(expected))
 
 

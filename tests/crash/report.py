@@ -59,6 +59,9 @@ class LegReport:
         models: model version → number of predictions.
         duration_s: length of the leg in seconds.
         outcomes: outcome of each strike.
+        shadows: number of records for which the shadow has a message.
+        unshadowed: number of predictions without one: of batches that were written without shadows.
+        shadow_errors: number of the shadow's messages that say why it has no answer.
     """
 
     setup: str
@@ -73,6 +76,9 @@ class LegReport:
     models: Mapping[str, int]
     duration_s: float
     outcomes: Sequence[Outcome]
+    shadows: int = 0
+    unshadowed: int = 0
+    shadow_errors: int = 0
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields for JSON."""
@@ -151,6 +157,10 @@ class CampaignReport:
             f"| kills, other strikes | {self.kills:,}, {len(self.outcomes) - self.kills:,} |",
             f"| starts of the job | {starts:,} |",
             *(f"| {fault} | {self.faults[fault]:,} |" for fault in Fault),
+            f"| shadow's answers, with an error, records without |"
+            f" {sum(leg.shadows for leg in self.legs):,},"
+            f" {sum(leg.shadow_errors for leg in self.legs):,},"
+            f" {sum(leg.unshadowed for leg in self.legs):,} |",
             f"| batches replayed | {sum(leg.replays for leg in self.legs):,} |",
             f"| from kill to first commit, median / p95 / max | {_spread(firsts)} |",
             f"| longest wait of readers, median / p95 / max | {_spread(waits)} |",

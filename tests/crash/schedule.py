@@ -50,6 +50,9 @@ class Kind(StrEnum):
     ZOMBIE = "zombie"  # the job is stopped, a second one takes over, the first one continues
     CHECKPOINT = "checkpoint"  # the driver is killed and its checkpoint deleted
     PROMOTION = "promotion"  # another model becomes the champion and the driver is killed
+    # Another model becomes the champion while the job runs, which is killed around the moment at
+    # which it takes it.
+    RELOAD = "reload"
     COMMIT = "commit"  # the job is killed, and the other side, driver or tasks, commits
     # Killed while a transaction on the input is open, others were aborted.
     TRANSACTIONS = "transactions"
@@ -68,6 +71,8 @@ class Kind(StrEnum):
     REQUEST = "request"  # a proxy delays, holds, strays or loses a request or its response
     OFFSETS = "offsets"  # the group's offsets are deleted while the job runs
     PARTITION = "partition"  # the input topic gets one more partition
+    # A flood of broken records: the job stops itself, and is told to accept them.
+    BRAKE = "brake"
     IDLE = "idle"  # no records come until everything has expired
 
 
@@ -82,7 +87,7 @@ KILLS = frozenset(
     {
         *(Kind.DRIVER, Kind.JVM, Kind.PYTHON, Kind.WORKER, Kind.EXECUTOR, Kind.BROKER),
         *(Kind.OWNER, Kind.STEP, Kind.START, Kind.ZOMBIE, Kind.CHECKPOINT, Kind.PROMOTION),
-        *(Kind.COMMIT, Kind.TRANSACTIONS, Kind.RETENTION),
+        *(Kind.RELOAD, Kind.COMMIT, Kind.TRANSACTIONS, Kind.RETENTION),
         *(Kind.TRANSACTION_COORDINATOR, Kind.GROUP_COORDINATOR, Kind.LEADER, Kind.MAJORITY),
     }
 )
@@ -127,6 +132,7 @@ class Leg:
         records: lowest number of records to send in this leg.
         strikes: strikes in their order.
         site: site on which the leg takes place.
+        has_rivals: whether a challenger answers a share of the records, and a shadow scores all.
     """
 
     backend: str
@@ -134,12 +140,13 @@ class Leg:
     records: int
     strikes: Sequence[Strike]
     site: Site = Site.ONE
+    has_rivals: bool = False
 
     @property
     def setup(self) -> str:
-        """The backend, and whether it scores on a cluster, for messages and tables."""
+        """The backend, whether it scores on a cluster, and who scores beside the champion."""
         where = "cluster" if self.is_cluster else "local"
-        return f"{self.backend}, {where}"
+        return f"{self.backend}, {where}{', challenger and shadow' * self.has_rivals}"
 
 
 @dataclass(frozen=True)

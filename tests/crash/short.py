@@ -31,6 +31,8 @@ _ANY: Sequence[Strike] = (
     Strike(Kind.CHECKPOINT, _APART, 0.2),
     Strike(Kind.TRANSACTIONS, _APART, 0.0, {"open_s": 3.0, "is_aborted": True}),
     Strike(Kind.PROMOTION, _APART, 0.1),
+    Strike(Kind.RELOAD, _APART, 0.0, {"after_s": 1.0, "step": "offsets_sent", "times": 1}),
+    Strike(Kind.BRAKE, _APART, 0.0, {"is_killed": True}),
 )
 _ON_CLUSTER: Sequence[Strike] = (
     # In this part the driver commits.
@@ -58,7 +60,7 @@ _SENDER_KILLED: Sequence[Strike] = (
 )
 
 #: Every kind of strike except those that need executors or more brokers.
-ANY = Leg("onnx", False, 15_000, _ANY)
+ANY = Leg("onnx", False, 17_000, _ANY, has_rivals=True)
 #: Strikes that only a cluster of brokers can suffer.
 ON_THREE = Leg("sql", False, 5_000, _ON_THREE, Site.THREE)
 #: Executors are separate processes; first the driver commits, then the executors do.

@@ -41,16 +41,23 @@ class AnswerReader(Background):
         output_topic, dead_letter_topic: topics that the job writes; their partitions must not
             change.
         ledger: ledger that notes every message.
+        shadow_topic: topic of what shadows answer; None for none.
     """
 
     def __init__(
-        self, bootstrap_servers: str, output_topic: str, dead_letter_topic: str, ledger: Ledger
+        self,
+        bootstrap_servers: str,
+        output_topic: str,
+        dead_letter_topic: str,
+        ledger: Ledger,
+        shadow_topic: str | None = None,
     ) -> None:
         super().__init__("answers")
         self.ledger = ledger
         self._servers = bootstrap_servers
         self._output_topic = output_topic
         self._dead_letter_topic = dead_letter_topic
+        self._shadow_topic = shadow_topic
         self._watch = Watch(time.time())
         self._latest_s = time.monotonic()
 
@@ -107,7 +114,10 @@ class AnswerReader(Background):
         key, value = message.key(), message.value()
         where = f"{message.topic()}[{message.partition()}]@{message.offset()}"
         if message.topic() == self._output_topic:
-            ledger.note_prediction(key, value, where)
+            ledger.note_prediction(key, value, where, message.timestamp()[1] / 1_000)
+            return
+        if message.topic() == self._shadow_topic:
+            ledger.note_shadow(key, value, where)
             return
         partition = message.partition() or 0
         ledger.note_dead_letter(key, value, read_headers(message), partition, where)
@@ -129,7 +139,9 @@ class AnswerReader(Background):
             }
         )
         partitions = []
-        for topic in (self._output_topic, self._dead_letter_topic):
+        for topic in filter(
+            None, (self._output_topic, self._dead_letter_topic, self._shadow_topic)
+        ):
             partitions += [TopicPartition(topic, number, 0) for number in _list(consumer, topic)]
         consumer.assign(partitions)
         return consumer

@@ -12,10 +12,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 
 import orjson
+import pyarrow as pa
 
 from lib.messages.dead_letter import HEADER_OFFSET, HEADER_PARTITION
+from lib.stream.trial.buckets import is_chosen
+from tests.support.champions import Champions
 from tests.support.numbered import (
     NumberedRecords,
     is_broken,
@@ -47,6 +51,22 @@ class Fault(StrEnum):
     DIFFERING = "differing"  # the probability is not that of the model that the message names
     ALTERED = "altered"  # the bytes are not those that were sent
     UNEXPECTED = "unexpected"  # the record was never sent, or the other kind of answer was due
+    UNPROMOTED = "unpromoted"  # the version was not, or not any more, the champion of the key
+    MISROUTED = "misrouted"  # the challenger answers another one's key, or another one its key
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """The models beside the champion.
+
+    Attributes:
+        challenger, shadow: their names, as messages have them.
+        share: the challenger's share of the keys.
+    """
+
+    challenger: str
+    shadow: str
+    share: float
 
 
 @dataclass
@@ -78,12 +98,26 @@ class Ledger:
         records: maker of the records that are sent.
         probabilities: expected probabilities of each model that may score; a message names its
             model.
+        champions: the promotions; None if the champion is not followed.
+        rivals: the models beside the champion; None for none.
     """
 
-    def __init__(self, records: NumberedRecords, probabilities: Probabilities) -> None:
+    def __init__(
+        self,
+        records: NumberedRecords,
+        probabilities: Probabilities,
+        champions: Champions | None = None,
+        rivals: Rivals | None = None,
+    ) -> None:
         self.records = records
         self.messages = 0
         self.model_versions: Counter[str] = Counter()
+        self.champions = champions
+        self.shadow_errors = 0
+        self._rivals = rivals
+        self._is_chosen: dict[bytes, bool] = {}
+        self._shadows = bytearray()  # number of a shadow's messages for each record
+        self._last_shadow_of_key: dict[int, int] = {}
         self._probabilities = probabilities
         self._keys = array("i")  # the key by number, or _BROKEN or _ABORTED
         self._aborted = 0
@@ -112,12 +146,25 @@ class Ledger:
 
     def blank(self) -> Ledger:
         """Return a ledger with the same expectations and no answers, to read everything again."""
-        ledger = Ledger(self.records, self._probabilities)
+        champions = None if self.champions is None else self.champions.blank()
+        ledger = Ledger(self.records, self._probabilities, champions, self._rivals)
         ledger._keys = array("i", self._keys)
         ledger._aborted = self._aborted
         ledger._predictions = bytearray(len(self._keys))
         ledger._dead_letters = bytearray(len(self._keys))
+        ledger._shadows = bytearray(len(self._keys))
         return ledger
+
+    @property
+    def shadows(self) -> int:
+        """Number of records for which a shadow has a message."""
+        return len(self._shadows) - self._shadows.count(0)
+
+    @property
+    def unshadowed(self) -> int:
+        """Number of predictions without a shadow's message beside them."""
+        pairs = zip(self._predictions, self._shadows, strict=False)
+        return sum(bool(prediction) and not shadow for prediction, shadow in pairs)
 
     def expect(self, key: int) -> tuple[bytes, bytes | None]:
         """Number one more record and return what is to be sent: (key, value).
@@ -132,20 +179,33 @@ class Ledger:
         """Number a record of a transaction that will be aborted, so that no answer is due."""
         return self._number(key, is_aborted=True)
 
+    def expect_broken(self) -> tuple[bytes, bytes | None]:
+        """Number a record that is broken whatever its number, as one of a flood."""
+        return self._number(_BROKEN, is_aborted=False)
+
     def _number(self, key: int, *, is_aborted: bool) -> tuple[bytes, bytes | None]:
         with self._numbering:
             number = len(self._keys)
             self._predictions.append(0)
             self._dead_letters.append(0)
+            self._shadows.append(0)
             self._aborted += is_aborted
             what = _BROKEN if is_broken(number) else key
             self._keys.append(_ABORTED if is_aborted else what)
-        if is_broken(number):
+        if what == _BROKEN:
             return self.records.broken(number)
         return self.records.valid(number, key)
 
-    def note_prediction(self, key: bytes | None, value: bytes | None, where: str = "") -> None:
-        """Note a message of the output topic; ``where`` is its place, for the examples."""
+    def note_prediction(
+        self, key: bytes | None, value: bytes | None, where: str = "", at_s: float = inf
+    ) -> None:
+        """Note a message of the output topic.
+
+        Args:
+            key, value: key and value of the message.
+            where: place of the message, for the examples.
+            at_s: time of the message in seconds since 1970.
+        """
         self.messages += 1
         try:
             fields = orjson.loads(value or b"")
@@ -168,6 +228,62 @@ class Ledger:
         wanted = None if known is None else known[place % self.records.pool_size]
         if wanted is None or abs(wanted - probability) > _TOLERANCE:
             self._account.note(Fault.DIFFERING, f"number {number} by {version} {where}")
+        self._check_version(
+            key or b"", place, version, at_s, f"number {number} by {version} {where}"
+        )
+
+    def _check_version(self, key: bytes, place: int, version: str, at_s: float, where: str) -> None:
+        """Check that the version is the one that has to answer the key."""
+        if self._rivals is not None:
+            is_challenger = version == self._rivals.challenger
+            if is_challenger != self._belongs_to_challenger(key, self._rivals.share):
+                self._account.note(Fault.MISROUTED, where)
+            if is_challenger:
+                return
+        champion = version.partition("/")[0]
+        if self.champions is not None and not self.champions.note(place, champion, at_s):
+            self._account.note(Fault.UNPROMOTED, where)
+
+    def _belongs_to_challenger(self, key: bytes, share: float) -> bool:
+        if key not in self._is_chosen:
+            record = pa.record_batch(
+                {
+                    "source_key": pa.array([key], pa.binary()),
+                    "source_partition": pa.array([0], pa.int32()),
+                    "source_offset": pa.array([0], pa.int64()),
+                }
+            )
+            self._is_chosen[key] = bool(is_chosen(record, share)[0])
+        return self._is_chosen[key]
+
+    def note_shadow(self, key: bytes | None, value: bytes | None, where: str = "") -> None:
+        """Note a message of the shadows' topic; ``where`` is its place, for the examples."""
+        try:
+            fields = orjson.loads(value or b"")
+            number = read_event_time(fields["event_ts"].encode())
+            version, probability = fields["model_version"], fields["churn_probability"]
+        except (ValueError, KeyError, AttributeError, TypeError):
+            number = None
+        place = read_valid_key(key or b"")
+        is_ours = self._rivals is not None and number is not None and place is not None
+        if not is_ours or not self._is_due(number or 0, -3 if place is None else place):
+            self._account.note(Fault.UNEXPECTED, f"shadow {where}")
+            return
+        assert number is not None
+        assert place is not None
+        assert self._rivals is not None
+        if self._shadows[number]:
+            self._account.note(Fault.DUPLICATED, f"shadow of number {number} {where}")
+        self._shadows[number] = min(self._shadows[number] + 1, 255)
+        if number < self._last_shadow_of_key.get(place, -1):
+            self._account.note(Fault.REORDERED, f"shadow of number {number} {where}")
+        self._last_shadow_of_key[place] = max(number, self._last_shadow_of_key.get(place, -1))
+        if "shadow_error" in fields:
+            self.shadow_errors += 1
+            return
+        wanted = self._probabilities[self._rivals.shadow][place % self.records.pool_size]
+        if version != self._rivals.shadow or abs(wanted - probability) > _TOLERANCE:
+            self._account.note(Fault.DIFFERING, f"shadow of number {number} by {version} {where}")
 
     def note_dead_letter(
         self,
@@ -193,6 +309,11 @@ class Ledger:
             self._account.note(Fault.UNEXPECTED, f"dead letter of valid number {number} {where}")
         elif value != self.records.broken(number)[1]:
             self._account.note(Fault.ALTERED, f"number {number} {where}")
+
+    def count_answers(self, version: str) -> int:
+        """Count the predictions of a version, like ``churn@1``, whatever engine has scored it."""
+        counts = dict(self.model_versions)
+        return sum(it for name, it in counts.items() if name.partition("/")[0] == version)
 
     def examine(self) -> Account:
         """Return all faults; a record without an answer counts as missing."""

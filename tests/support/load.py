@@ -105,6 +105,20 @@ class Load(Background):
         """Allow this many more records to be sent."""
         self._quota += count
 
+    def flood(self, count: int) -> None:
+        """Send broken records at once, beside the others, and wait until the broker has them."""
+        for number in range(count):
+            name, value = self._ledger.expect_broken()
+            while True:
+                try:
+                    self._producer.produce(
+                        self._topic, key=name, value=value, partition=number % self._partitions
+                    )
+                    break
+                except BufferError:
+                    self._producer.poll(_PATIENCE_S)
+        self.flush()
+
     def add_partition(self) -> None:
         """Use one more partition, which exists already, and wait until the client knows it."""
         deadline = time.monotonic() + _FLUSH_TIMEOUT_S

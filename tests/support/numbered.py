@@ -23,8 +23,11 @@ from tests.support.telco import CUSTOMER
 # kind comes.
 BROKEN_PERIOD = 50
 
+
 _KINDS_IN_A_CYCLE = 121  # ten rounds of twelve kinds and a bulky one
 _KINDS = tuple(islice(iter_kinds(CUSTOMER), _KINDS_IN_A_CYCLE))
+# The second round has no kind that makes a record bulky: a flood takes these.
+_FLOOD = _KINDS[13:25]
 _EVENT_TIME = re.compile(rb"2026-01-01T00:00:00\.(\d{9})Z")
 _BROKEN_KEY = re.compile(rb"broken-(\d{9})")
 _VALID_KEY = re.compile(rb"C(\d{6})")
@@ -66,7 +69,9 @@ class NumberedRecords:
     def broken(self, number: int) -> tuple[bytes, bytes | None]:
         """Return (key, value) of a record that ends as a dead letter; all kinds come in turn."""
         _, value = self.valid(number, number % self.pool_size)
-        kind = _KINDS[number // BROKEN_PERIOD % len(_KINDS)]
+        kind = _FLOOD[number % len(_FLOOD)]
+        if is_broken(number):
+            kind = _KINDS[number // BROKEN_PERIOD % len(_KINDS)]
         return b"broken-%09d" % number, break_record(value, Random(number), CUSTOMER, kind)
 
 

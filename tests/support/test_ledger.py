@@ -11,7 +11,8 @@ import pytest
 from lib.decode.engines.python import decode_value
 from lib.messages.dead_letter import HEADER_OFFSET, HEADER_PARTITION
 from lib.synth import FAULTS
-from tests.support.ledger import Fault, Ledger
+from tests.support.champions import Champions
+from tests.support.ledger import Fault, Ledger, Rivals
 from tests.support.numbered import BROKEN_PERIOD, NumberedRecords, is_broken, read_event_time
 from tests.support.telco import CUSTOMER
 
@@ -245,3 +246,74 @@ def test_every_kind_of_broken_record_comes() -> None:
     assert len(kinds) == len(FAULTS)
     assert None in kinds
     assert max(len(value or b"") for value in kinds) == 900_000
+
+
+def test_every_record_of_a_flood_is_broken_and_none_is_large() -> None:
+    ledger = Ledger(RECORDS, PROBABILITIES)
+    for _ in range(BROKEN_PERIOD // 2):
+        key, value = ledger.expect_broken()
+        assert key.startswith(b"broken-")
+        assert not decode_value(value, CUSTOMER).is_valid
+        assert len(value or b"") < 10_000
+        note(ledger, [Answer(False, key, value, ledger.answered)])
+
+    assert ledger.examine().counts == {}
+    assert ledger.answered == ledger.expected == BROKEN_PERIOD // 2
+
+
+# For these of the keys C000000 to C000009, Spark's pmod(hash(key), 1000000) is below 500000.
+LOW = [b"C000000", b"C000001", b"C000002", b"C000003", b"C000004", b"C000008", b"C000009"]
+
+
+@pytest.mark.parametrize("key", range(10))
+def test_the_challenger_answers_its_keys_and_no_others(key: int) -> None:
+    rivals = Rivals("churn@2/spark", "churn@3/spark", 0.5)
+    for model, probability in (("churn@1", key / 10), ("churn@2", key / 20)):
+        ledger = Ledger(RECORDS, PROBABILITIES, rivals=rivals)
+        name, _ = ledger.expect(key)
+        ledger.note_prediction(name, prediction(name, 0, probability, model=model))
+        is_right = (name in LOW) == (model == "churn@2")
+        assert ledger.examine().counts == ({} if is_right else {Fault.MISROUTED: 1})
+
+
+def test_a_version_that_is_no_champion_is_found() -> None:
+    champions = Champions("churn@1")
+    ledger = Ledger(RECORDS, PROBABILITIES, champions)
+    first, second = (ledger.expect(6)[0] for _ in range(2))
+    champions.promote("churn@2", 10.0)
+
+    ledger.note_prediction(first, prediction(first, 0, 0.3, model="churn@2"), at_s=11.0)
+    ledger.note_prediction(second, prediction(second, 1, 0.6), at_s=12.0)
+
+    assert ledger.examine().counts == {Fault.UNPROMOTED: 1}
+    assert ledger.blank().champions is not champions
+    assert ledger.count_answers("churn@2") == 1
+
+
+def test_shadows_answer_once_in_order_with_their_own_probabilities() -> None:
+    rivals = Rivals("churn@9/spark", "churn@2/spark", 0.000001)
+    ledger = Ledger(RECORDS, PROBABILITIES, rivals=rivals)
+    names = [ledger.expect(6)[0] for _ in range(5)]
+    for number, name in enumerate(names):
+        ledger.note_prediction(name, prediction(name, number, 0.6))
+
+    def shadow(number: int, probability: float = 0.3, model: str = "churn@2") -> None:
+        name = names[number]
+        ledger.note_shadow(name, prediction(name, number, probability, model=model))
+
+    shadow(0)
+    shadow(2)
+    assert ledger.examine().counts == {}
+    assert (ledger.shadows, ledger.unshadowed) == (2, 3)
+    shadow(1)
+    shadow(2)
+    shadow(3, 0.31)
+    ledger.note_shadow(names[4], prediction(names[4], 77, 0.3, model="churn@2"))
+    ledger.note_shadow(b"broken-000000000", b"{}")
+
+    assert ledger.examine().counts == {
+        Fault.REORDERED: 1,
+        Fault.DUPLICATED: 1,
+        Fault.DIFFERING: 1,
+        Fault.UNEXPECTED: 2,
+    }

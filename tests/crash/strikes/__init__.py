@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.crash.arena import Arena
 from tests.crash.schedule import Kind, Strike
-from tests.crash.strikes import brokers, connections, processes, topics
+from tests.crash.strikes import brokers, connections, models, processes, topics
 from tests.crash.strikes.asking import NotPossibleError
 
 __all__ = ["STRIKES", "NotPossibleError", "carry_out"]
@@ -23,6 +23,8 @@ STRIKES: Mapping[Kind, Callable[[Arena, Mapping[str, Any]], None]] = {
     Kind.ZOMBIE: processes.strike_with_zombie,
     Kind.CHECKPOINT: processes.strike_checkpoint,
     Kind.PROMOTION: processes.strike_promotion,
+    Kind.RELOAD: models.strike_reload,
+    Kind.BRAKE: models.strike_with_flood,
     Kind.COMMIT: processes.strike_with_other_commit,
     Kind.BROKER: brokers.strike_broker,
     Kind.TRANSACTION_COORDINATOR: brokers.strike_transaction_coordinator,
