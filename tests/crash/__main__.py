@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lib.setup.jars import provide_optional_jars
 from lib.setup.places import PROJECT_ROOT
-from tests.crash.arena import LaboratoryError, Setup
+from tests.crash.arena import SHADOW, LaboratoryError, Setup
 from tests.crash.campaign import run_leg
 from tests.crash.drawing import build_schedule
 from tests.crash.models import RECORDS, read_probabilities
@@ -146,8 +146,10 @@ def _find_schedule(options: argparse.Namespace) -> Schedule:
 
 
 def _find_models(folder: Path) -> Path:
-    if not (folder / "probabilities.json").exists():
-        say("fitting two models ...")
+    file = folder / "probabilities.json"
+    # A folder of the time before there was a shadow has fewer versions.
+    if not file.exists() or f"{SHADOW}/onnx" not in json.loads(file.read_text()):
+        say("fitting the models ...")
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run(
             [sys.executable, "-m", "tests.crash.models", str(folder)], cwd=PROJECT_ROOT, check=True

@@ -40,11 +40,11 @@ _BACKLOG_RECORDS = 4_000
 # After this many starts in a row without a single answer the job will not recover.
 _MAX_STARTS = 12
 _POLL_S = 0.02
-_CHALLENGER, _SHADOW, _SHARE = f"{MODEL_NAME}@3", f"{MODEL_NAME}@4", 0.2
+CHALLENGER, SHADOW, _SHARE = f"{MODEL_NAME}@3", f"{MODEL_NAME}@4", 0.2
 _RIVALS: dict[str, str | int] = {
-    "challenger": _CHALLENGER,
+    "challenger": CHALLENGER,
     "challenger_share": str(_SHARE),
-    "shadow": _SHADOW,
+    "shadow": SHADOW,
     "shadow_topic": SHADOWS,
 }
 # 2 % of the records are broken, so only a flood reaches this share.
@@ -94,7 +94,7 @@ class Arena:
         self.folder = folder
         champion = ModelStore(setup.store).read_champion(MODEL_NAME)
         self.champions = Champions(f"{MODEL_NAME}@{champion}")
-        rivals = Rivals(f"{_CHALLENGER}/{leg.backend}", f"{_SHADOW}/{leg.backend}", _SHARE)
+        rivals = Rivals(f"{CHALLENGER}/{leg.backend}", f"{SHADOW}/{leg.backend}", _SHARE)
         self.ledger = Ledger(
             setup.records,
             setup.probabilities,
