@@ -15,6 +15,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from lib.errors import SourceError
 from lib.kafka.admin import refuse_missing_topics
 from lib.kafka.cluster import Cluster
 
@@ -78,6 +79,18 @@ def open_tail(cluster: Cluster, topic: str, count: int) -> Iterator[Consumer]:
         shares = share_out({it: end - first for it, (first, end) in bounds.items()}, count)
         consumer.assign([TopicPartition(topic, it, bounds[it][1] - shares[it]) for it in bounds])
         yield consumer
+
+
+@contextmanager
+def naming_topic(topic: str) -> Iterator[None]:
+    """Turn Kafka's errors in a block into a :class:`SourceError` that names the topic."""
+    try:
+        yield
+    except KafkaException as error:
+        raise SourceError(
+            f"topic {topic} cannot be read: {error.args[0].str()}",
+            hint="check the brokers, and the right to read the topic",
+        ) from error
 
 
 def share_out(sizes: Mapping[int, int], count: int) -> dict[int, int]:

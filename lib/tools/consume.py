@@ -7,10 +7,9 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, Message
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Message
 
-from lib.errors import SourceError
-from lib.kafka.reading import iter_as_they_come, iter_until_end, open_reader
+from lib.kafka.reading import iter_as_they_come, iter_until_end, naming_topic, open_reader
 from lib.messages.keys import parse_key
 from lib.settings.jobs.consume import ConsumeSettings
 from lib.tools.dead_letters.entry import Entry, build_facts, build_original, write_json
@@ -36,18 +35,12 @@ def iter_lines(settings: ConsumeSettings, is_stopped: Callable[[], bool]) -> Ite
     start = OFFSET_END if settings.start == "latest" else OFFSET_BEGINNING
     read = iter_as_they_come if settings.is_endless else iter_until_end
     keys = frozenset().union(*map(parse_key, settings.key))
-    try:
-        with open_reader(settings.cluster, [topic], start) as reader:
-            # All partitions are read for a key: which one has it depends on the client that wrote
-            # the topic, and on how many partitions there were at the time.
-            messages = (it for it in read(reader, is_stopped) if not keys or it.key() in keys)
-            for message in islice(messages, settings.count):
-                yield build_line(message)
-    except KafkaException as error:
-        raise SourceError(
-            f"topic {topic} cannot be read: {error.args[0].str()}",
-            hint="check the brokers, and the right to read the topic",
-        ) from error
+    with naming_topic(topic), open_reader(settings.cluster, [topic], start) as reader:
+        # All partitions are read for a key: which one has it depends on the client that wrote the
+        # topic, and on how many partitions there were at the time.
+        messages = (it for it in read(reader, is_stopped) if not keys or it.key() in keys)
+        for message in islice(messages, settings.count):
+            yield build_line(message)
 
 
 def build_prediction_line(message: Message) -> str:

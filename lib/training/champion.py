@@ -15,7 +15,8 @@ from lib.score.registry import DEFAULT
 from lib.store import ModelStore, ModelVersion
 from lib.training.data import TrainingData
 from lib.training.evaluation import FOLDS, Integers, Probabilities
-from lib.training.selection import Difference, compare
+from lib.training.paired.estimate import Estimate
+from lib.training.selection import compare
 
 AS_SAVED = "The champion as it is saved scored the rows of this training."
 FITTED_AGAIN = (
@@ -37,7 +38,7 @@ class ChampionComparison:
 
     reference: str
     method: str
-    difference: Difference
+    difference: Estimate
     roc_auc: float
 
 

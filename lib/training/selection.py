@@ -14,6 +14,7 @@ from lib.record.contract import Contract
 from lib.training.candidates import CANDIDATES, Candidate
 from lib.training.data import TrainingData
 from lib.training.evaluation import FOLDS, Integers, Probabilities, compute_losses
+from lib.training.paired.estimate import Estimate, estimate_mean
 
 logger = logging.getLogger(__name__)
 
@@ -34,24 +35,6 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """The mean difference of two models' log loss on the same rows.
-
-    Attributes:
-        mean: the mean; positive where the first model is worse.
-        error: the standard error of the mean.
-    """
-
-    mean: float
-    error: float
-
-    @property
-    def is_within_error(self) -> bool:
-        """Whether the first model is at most one standard error worse."""
-        return self.mean <= self.error
-
-
-@dataclass(frozen=True)
 class Choice:
     """The candidates that were tried, and the chosen one.
 
@@ -63,7 +46,7 @@ class Choice:
     """
 
     trials: list[Trial]
-    differences: list[Difference]
+    differences: list[Estimate]
     left_out: dict[str, str]
     winner: Trial
 
@@ -90,14 +73,15 @@ def cross_validate(
     return Trial(candidate, probabilities, pipelines)
 
 
-def compare(labels: Integers, first: Probabilities, second: Probabilities) -> Difference:
-    """Compare the log loss of two models' probabilities of the same rows, row by row."""
-    differences = compute_losses(labels, first) - compute_losses(labels, second)
-    error = np.std(differences, ddof=1) / np.sqrt(len(differences))
-    return Difference(float(differences.mean()), float(error))
+def compare(labels: Integers, first: Probabilities, second: Probabilities) -> Estimate:
+    """Compare the log loss of two models' probabilities of the same rows, row by row.
+
+    The mean difference is positive where the first model is worse.
+    """
+    return estimate_mean(compute_losses(labels, first) - compute_losses(labels, second))
 
 
-def compare_with_best(labels: Integers, trials: Sequence[Trial]) -> list[Difference]:
+def compare_with_best(labels: Integers, trials: Sequence[Trial]) -> list[Estimate]:
     """Compare each trial with the one of the least log loss."""
     losses = [compute_losses(labels, trial.probabilities).mean() for trial in trials]
     best = trials[int(np.argmin(losses))]
@@ -106,7 +90,7 @@ def compare_with_best(labels: Integers, trials: Sequence[Trial]) -> list[Differe
 
 def choose_simplest(
     trials: Sequence[Trial],
-    differences: Sequence[Difference],
+    differences: Sequence[Estimate],
     is_fast: Callable[[Trial], bool],
 ) -> Trial:
     """Choose the simplest candidate that is within one standard error of the best.

@@ -100,6 +100,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "over": ("500", 500),
     "open": ("true", True),
     "output": ('[1] "x"', '[1] "x"'),
+    "outcomes_topic": ("outcomes", "outcomes"),
     "output_topic": ("out", "out"),
     "positive_class": ("Churned", "Churned"),
     "prediction_files": ("c,d", ["c", "d"]),
@@ -124,6 +125,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "shadow": ("churn@3,models/a.joblib", ["churn@3", "models/a.joblib"]),
     "shadow_topic": ("shadows", "shadows"),
     "show": ("dead-letters", "dead-letters"),
+    "segments": ("Contract,gender", ["Contract", "gender"]),
     "since": ("2h", "2h"),
     "source": ("records.csv", "records.csv"),
     "source_partitions": ("0,2", "0,2"),
@@ -161,12 +163,18 @@ SHOWING: dict[str, tuple[str, object]] = {
     "command": ("show", "show"),
     "places": ("0@19,1@3", ["0@19", "1@3"]),
 }
+COMPARING: dict[str, tuple[str, object]] = {
+    "command": ("compare", "compare"),
+    "from_topics": ("true", True),
+    "outcomes": ("a, b.csv", "a, b.csv"),
+}
 # These settings name files that have to exist; other tests read them.
 FILES = {"config", "kafka_secrets"}
 CASES = {
     "all that go together": (VALUES, tuple(it for it in JOB_SETTINGS if it != "dead_letters")),
     "sending dead letters": (SENDING, ("dead_letters",)),
     "showing dead letters": (SHOWING, ("dead_letters",)),
+    "comparing by topics": (COMPARING, ("models",)),
     "the others": (ALONE, ("score_stream", "train", "offsets", "models")),
 }
 # This script prints the settings of jobs, whose command lines are separated by "::".
@@ -223,7 +231,7 @@ def write_flag(name: str, expected: object) -> list[str]:
 def test_the_tables_hold_every_setting() -> None:
     names = {name for kind in JOB_SETTINGS.values() for name in kind.model_fields}
 
-    assert VALUES.keys() | ALONE.keys() | SHOWING.keys() | FILES == names
+    assert VALUES.keys() | ALONE.keys() | SHOWING.keys() | COMPARING.keys() | FILES == names
 
 
 def test_no_value_of_the_tables_is_a_default() -> None:

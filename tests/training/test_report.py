@@ -19,13 +19,14 @@ from lib.training import evaluation
 from lib.training.candidates import CANDIDATES
 from lib.training.champion import ChampionComparison, compare_with_champion
 from lib.training.data import TrainingData, make_training_data
+from lib.training.paired.estimate import Estimate
 from lib.training.report.document import Block, Bullets, Heading, Paragraph, Table, write_markdown
 from lib.training.report.findings import Findings
 from lib.training.report.importance import measure_importances
 from lib.training.report.pictures import Line, draw_intervals, draw_lines
 from lib.training.report.report import write_report
 from lib.training.report.segments import measure_segments
-from lib.training.selection import Difference, Trial, cross_validate
+from lib.training.selection import Trial, cross_validate
 from tests.support.stored_models import claim_probed
 from tests.support.telco import CUSTOMER
 
@@ -44,7 +45,7 @@ def trial() -> Trial:
 def pages(trial: Trial) -> dict[str, str]:
     metrics = evaluation.measure(DATA.labels, trial.probabilities, FOLDS)
     threshold = evaluation.Threshold(0.4, 0.6, evaluation.Costs(5.0, 1.0), 0.25)
-    champion = ChampionComparison("churn@3", "It scored.", Difference(-0.002, 0.001), 0.84)
+    champion = ChampionComparison("churn@3", "It scored.", Estimate(-0.002, 0.001), 0.84)
     findings = Findings(
         name="churn",
         now=NOW,
@@ -277,7 +278,7 @@ def test_a_champion_of_the_same_data_is_fitted_again(trial: Trial, tmp_path: Pat
 
     assert isinstance(found, ChampionComparison)
     assert found.method.startswith("The champion was trained on the same data")
-    assert found.difference == Difference(0.0, 0.0)
+    assert found.difference == Estimate(0.0, 0.0)
 
 
 def test_a_champion_of_another_contract_is_not_compared(trial: Trial, tmp_path: Path) -> None:

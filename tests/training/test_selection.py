@@ -14,8 +14,8 @@ from lib.record.contract_file import parse_contract
 from lib.training.candidates import CANDIDATES, Candidate
 from lib.training.data import TrainingData
 from lib.training.evaluation import assign_folds
+from lib.training.paired.estimate import Estimate
 from lib.training.selection import (
-    Difference,
     Trial,
     choose,
     choose_simplest,
@@ -84,7 +84,7 @@ def test_the_best_is_within_its_own_error() -> None:
     labels = np.array([1, 0])
     trials = [as_trial(LOGISTIC, 0.5, 0.5), as_trial(BOOSTING, 0.9, 0.1)]
     differences = compare_with_best(labels, trials)
-    assert differences[1] == Difference(0.0, 0.0)
+    assert differences[1] == Estimate(0.0, 0.0)
     assert differences[0].mean == pytest.approx(0.587787, abs=1e-6)
 
 
@@ -107,7 +107,7 @@ def test_the_simplest_near_the_best_wins(
     means: tuple[float, ...], fast: set[str], expected: str
 ) -> None:
     trials = [as_trial(candidate) for candidate in CANDIDATES.values()]
-    differences = [Difference(mean, 0.002 if mean else 0.0) for mean in means]
+    differences = [Estimate(mean, 0.002 if mean else 0.0) for mean in means]
 
     chosen = choose_simplest(trials, differences, lambda it: it.candidate.name in fast)
 

@@ -23,10 +23,11 @@ from lib.tools.models.archive import SUFFIX, Archive, write_archive
 from lib.tools.models.comparison import compare_metrics, compare_outcomes, find_worse
 from lib.tools.models.listing import list_versions, show_version
 from lib.tools.models.naming import find_stored, name_stored
-from lib.tools.models.records import check_values, read_topic
+from lib.tools.models.records import MOST_RECORDS, check_values, read_topic
 from lib.tools.models.registry.fetch import fetch_files, is_registered
 from lib.tools.models.scoring import find_named, load_named, score_records
 from lib.tools.models.staging import list_risky, require_trust, sort_files, stage
+from lib.tools.models.topics.command import compare_topics
 from lib.tools.models.trial import list_outcomes, summarise
 from lib.training.data import read_training_data
 from lib.training.report.report import note_threshold
@@ -112,7 +113,9 @@ def export(settings: ModelsSettings) -> Lines:
 
 
 def compare(settings: ModelsSettings) -> Lines:
-    """Compare two models: what was measured, and what they say about records."""
+    """Compare two models: what was measured, and what they say or have said about records."""
+    if settings.from_topics:
+        return (yield from compare_topics(settings))
     found = {name: find_named(settings.store, name) for name in settings.names}
     first, second = (found[name][1] for name in settings.names)
     if first is not None and second is not None:
@@ -129,7 +132,8 @@ def compare(settings: ModelsSettings) -> Lines:
             yield f"{second.reference}: {phrase}, more than --tolerance {settings.tolerance:g}"
     if settings.data is None and settings.topic is None:
         return code
-    values = read_topic(settings.cluster, settings.topic, settings.count) if settings.topic else []
+    count = settings.count or MOST_RECORDS
+    values = read_topic(settings.cluster, settings.topic, count) if settings.topic else []
     outcomes, names = [], []
     for name in settings.names:
         backend, contract = load_named(settings, name, *found[name])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,12 +11,14 @@ from lib.store.metadata import ModelMetadata
 from lib.tools.models.listing import choose_metrics
 from lib.tools.models.scoring import Outcome
 from lib.tools.models.table import NOTHING
+from lib.tools.models.topics.agreement import Scores, measure_agreement
+from lib.tools.models.topics.report import spell_ends, spell_interval, spell_share
+from lib.training.paired.estimate import number_clusters
+from lib.training.paired.quality import HIGHER_IS_BETTER
 from lib.training.report.console import METRIC_TITLES
 
 # The number of records that are shown of those whose probabilities differ most.
 _SHOWN = 5
-# A lower value is better of the other metrics.
-_HIGHER_IS_BETTER = ("roc_auc", "pr_auc")
 
 
 def compare_metrics(first: ModelMetadata, second: ModelMetadata) -> Iterator[str]:
@@ -52,7 +53,7 @@ def find_worse(first: ModelMetadata, second: ModelMetadata, tolerance: float) ->
         if after is None:
             worse.append(f"{title} was not measured")
             continue
-        loss = before - after if name in _HIGHER_IS_BETTER else after - before
+        loss = before - after if name in HIGHER_IS_BETTER else after - before
         if loss > tolerance:
             worse.append(f"{title} is worse by {loss:.4f}")
     return worse
@@ -82,33 +83,44 @@ def compare_outcomes(
     yield f"{len(first):,} records, {len(pairs):,} of them scored by both; {refused}"
     if not pairs:
         return
-    same = sum(one.label == two.label for one, two in pairs)
-    yield f"same label: {same:,} of {len(pairs):,}, {same / len(pairs):.2%}"
-    changes = Counter((one.label, two.label) for one, two in pairs if one.label != two.label)
-    for (old, new), count in sorted(changes.items(), key=str):
+    before, after = (_collect(side) for side in zip(*pairs, strict=True))
+    found = measure_agreement(before, after)
+    yield (
+        f"same label: {found.same.hits:,} of {found.same.rows:,}, {spell_share(found.same)}"
+        f" (95 % interval {spell_interval(found.same)})"
+    )
+    for (old, new), count in found.changes.items():
         yield f"label {old} becomes {new}: {count:,}"
-    before = np.array([one.probability for one, _ in pairs], dtype=np.float64)
-    after = np.array([two.probability for _, two in pairs], dtype=np.float64)
-    shift = after - before
-    size = np.abs(shift)
     yield (
-        f"probability: on average {before.mean():.6f} becomes {after.mean():.6f}"
-        f" ({shift.mean():+.6f})"
+        f"probability: on average {before.probabilities.mean():.6f} becomes"
+        f" {after.probabilities.mean():.6f} ({found.shift.mean:+.6f}, 95 % interval"
+        f" {spell_ends(found.shift, '+.6f')})"
     )
+    median, most, largest = found.sizes
     yield (
-        f"it changes by {np.median(size):.6f} in the median, by at most"
-        f" {np.quantile(size, 0.95):.6f} for 95 % of the records, by at most {size.max():.6f} for"
-        " all"
+        f"it changes by {median:.6f} in the median, by at most {most:.6f} for 95 % of the records,"
+        f" by at most {largest:.6f} for all"
     )
-    if size.max() > 0:
+    if largest > 0:
+        shift = after.probabilities - before.probabilities
         yield "largest changes:"
         rows = [["record", "identifier", *names, "difference"]]
-        for place in np.argsort(-size, kind="stable")[:_SHOWN]:
+        for place in np.argsort(-np.abs(shift), kind="stable")[:_SHOWN]:
             one = pairs[place][0]
-            numbers = (f"{before[place]:.6f}", f"{after[place]:.6f}", f"{shift[place]:+.6f}")
+            both = (f"{it.probabilities[place]:.6f}" for it in (before, after))
+            numbers = (*both, f"{shift[place]:+.6f}")
             rows.append([one.place, one.identifier or NOTHING, *numbers])
         yield from align(rows, left=(0, 1))
 
 
 def _fails(one: Outcome, two: Outcome) -> bool:
     return one.probability is None or two.probability is None
+
+
+def _collect(outcomes: Sequence[Outcome]) -> Scores:
+    """Collect the answers of a model; a record without identifier is a subject of its own."""
+    return Scores(
+        np.array([it.probability for it in outcomes], dtype=np.float64),
+        np.array([it.label for it in outcomes], dtype=np.str_),
+        number_clusters([it.identifier or it.place for it in outcomes]),
+    )

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from confluent_kafka import KafkaException
-
 from lib.decode.engines.python import decode_value
-from lib.errors import SourceError
 from lib.kafka.cluster import Cluster
 from lib.kafka.connection.connect import connect
-from lib.kafka.reading import iter_until_end, open_tail
+from lib.kafka.reading import iter_until_end, naming_topic, open_tail
 from lib.record.contract import Contract
 from lib.tools.contract.checking import Checked
 
+#: The largest number of records, where nothing else is said.
+MOST_RECORDS = 10_000
 #: The place of a record, and its value; None for a tombstone.
 Value = tuple[str, bytes | None]
 
@@ -34,17 +33,11 @@ def read_topic(cluster: Cluster, topic: str, count: int) -> list[Value]:
         SourceError: the topic cannot be read.
     """
     connect(cluster)  # this reports errors of brokers and login
-    try:
-        with open_tail(cluster, topic, count) as reader:
-            return [
-                (f"{it.topic()}[{it.partition()}]@{it.offset()}", it.value())
-                for it in islice(iter_until_end(reader, lambda: False), count)
-            ]
-    except KafkaException as error:
-        raise SourceError(
-            f"topic {topic} cannot be read: {error.args[0].str()}",
-            hint="check the brokers, and the right to read the topic",
-        ) from error
+    with naming_topic(topic), open_tail(cluster, topic, count) as reader:
+        return [
+            (f"{it.topic()}[{it.partition()}]@{it.offset()}", it.value())
+            for it in islice(iter_until_end(reader, lambda: False), count)
+        ]
 
 
 def check_values(values: list[Value], contract: Contract) -> Iterator[Checked]:

@@ -1,10 +1,14 @@
-"""A document of simple blocks, which is written as HTML in one file or as Markdown."""
+"""A document of simple blocks, which is written as HTML in one file, as Markdown, or as lines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
+
+from lib.printable import align
+from lib.printable import escape as plain
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1c1c1c; background: #fff;
@@ -80,6 +84,27 @@ def write_markdown(title: str, blocks: Sequence[Block]) -> str:
     """Write the document as Markdown, without its pictures."""
     parts = [_write_text(block) for block in blocks if not isinstance(block, Picture)]
     return "\n\n".join([f"# {_plain(title)}", *parts]) + "\n"
+
+
+def write_lines(blocks: Sequence[Block], width: int = 80) -> Iterator[str]:
+    """Write the document as lines for a terminal, without its pictures.
+
+    Args:
+        blocks: the blocks.
+        width: the columns of the terminal, at which text is wrapped; tables are as wide as they
+            are.
+    """
+    for place, block in enumerate(blocks):
+        if place and not isinstance(block, Picture):
+            yield ""
+        match block:
+            case Heading(text) | Paragraph(text):
+                yield from wrap(plain(text), width)
+            case Bullets(items):
+                for item in items:
+                    yield from wrap(f"- {plain(item)}", width, subsequent_indent="  ")
+            case Table(columns, rows):
+                yield from align([[*map(plain, row)] for row in (columns, *rows)])
 
 
 def add_html_note(document: str, note: str) -> str:

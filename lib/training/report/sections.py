@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from lib.record.types import is_text
 from lib.training.evaluation import Group, Integers, Probabilities, Threshold
+from lib.training.paired.quality import LEAST_OF_A_CLASS, LEAST_ROWS
 from lib.training.report.console import (
     METRIC_TITLES,
     describe_form,
@@ -20,7 +21,7 @@ from lib.training.report.curves import draw_importances
 from lib.training.report.document import Block, Bullets, Heading, Paragraph, Table
 from lib.training.report.findings import Findings
 from lib.training.report.importance import Importance
-from lib.training.report.segments import LEAST_OF_A_CLASS, LEAST_ROWS, Segment
+from lib.training.report.segments import Segment
 
 # The quantiles between which 98 % of a field's numbers lie; the extremes would be single records.
 _OUTER = (0.01, 0.5, 0.99)

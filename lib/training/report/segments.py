@@ -13,11 +13,8 @@ from sklearn.metrics import roc_auc_score
 from lib.record.contract import Contract, Kind
 from lib.training.data import TrainingData
 from lib.training.evaluation import Integers, Probabilities, compute_losses
+from lib.training.paired.quality import LEAST_OF_A_CLASS, LEAST_ROWS
 
-#: A segment is measured if it has so many rows,
-LEAST_ROWS = 100
-#: and so many of each class.
-LEAST_OF_A_CLASS = 10
 # An integer with more values is not divided.
 _MOST_VALUES = 12
 

@@ -90,9 +90,10 @@ def test_outcomes_are_compared_record_by_record() -> None:
 
     assert list(compare_outcomes(first, second, ("old", "new"))) == [
         "5 records, 3 of them scored by both; old gives 1 no prediction, new gives 2 no prediction",
-        "same label: 2 of 3, 66.67%",
+        "same label: 2 of 3, 66.67 % (95 % interval 20.77 % to 93.85 %)",
         "label No becomes Yes: 1",
-        "probability: on average 0.500000 becomes 0.566667 (+0.066667)",
+        "probability: on average 0.500000 becomes 0.566667 (+0.066667, 95 % interval -0.450448 to"
+        " +0.583781)",
         "it changes by 0.100000 in the median, by at most 0.280000 for 95 % of the records, by at"
         " most 0.300000 for all",
         "largest changes:",
