@@ -267,7 +267,7 @@ def test_the_entry_point_runs_the_projects_python() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
 
     assert done.returncode == 0, done.stderr
-    assert "Create the three topics of the streaming job" in done.stdout
+    assert "Create the topics of the streaming job" in done.stdout
 
 
 def test_the_entry_point_gives_a_user_id_a_name() -> None:

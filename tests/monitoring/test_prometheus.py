@@ -85,6 +85,8 @@ class Process:
             brake=BrakeState(0.01, 0.2, 1_000, stops=False, is_engaged=False),
             outcomes=_tell_outcomes(is_below=False),
         )
+        # One dead letter, so that each panel has a series from the start.
+        self.figures.add_tally(Tally({"dead": {"missing:age": 1}}), 0)
         self.job = JobState()
         self.job.enter(State.RUNNING)
         self.wait_s = 0.2

@@ -161,7 +161,8 @@ def test_boosted_trees_have_no_second_engine_and_score_by_onnx(
     )
 
     assert saved.metadata.artefacts.keys() == {
-        *("contract.toml", "pipeline.joblib", "pipeline.onnx", "report.html", "report.md"),
+        *("contract.toml", "pipeline.joblib", "pipeline.onnx", "profile.json"),
+        *("report.html", "report.md"),
     }
     assert list(saved.metadata.metrics) == ["sklearn"]
     training = saved.metadata.training
