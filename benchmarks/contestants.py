@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.course import Build, Course
@@ -45,6 +45,29 @@ class Contestant:
     package: str | None = None
 
 
+@dataclass(frozen=True)
+class Extra:
+    """Something that the job does besides, whose cost is measured where somebody asks for it.
+
+    Attributes:
+        shown: the words for the table.
+        list_flags: a function that returns the flags of the job.
+    """
+
+    shown: str
+    list_flags: Callable[[Course], list[str]]
+
+
+#: The end of a contestant's name → what it does besides.
+EXTRAS: Mapping[str, Extra] = {
+    "drift": Extra("drift counted", lambda course: ["--drift"]),
+    "shadow": Extra(
+        "a shadow beside it",
+        lambda course: ["--shadow", str(course.rival), "--shadow-topic", course.shadow_topic],
+    ),
+}
+
+
 def build_job_command(course: Course, options: Mapping[str, object]) -> list[str]:
     """Return the command of the job as users start it.
 
@@ -76,16 +99,19 @@ def build_job(
     commit: str = "driver",
     decoder: str = "auto",
     *,
-    drift: bool = False,
+    extra: str = "",
 ) -> Contestant:
-    """Return the job as it drains a topic: all that is there, in micro-batches."""
+    """Return the job as it drains a topic: all that is there, in micro-batches.
+
+    It has the settings that the arguments are named after, and does one of :data:`EXTRAS` besides.
+    """
     name, shown = f"{delivery}/{backend}", backend
     if commit != "driver":
         name, shown = f"{name}/{commit}", f"{shown}, commits on the {commit}s"
     if decoder != "auto":
         name, shown = f"{name}/decoded-in-{decoder}", f"{shown}, decoded in {decoder.title()}"
-    if drift:
-        name, shown = f"{name}{WITH_DRIFT}", f"{shown}, drift counted"
+    if extra:
+        name, shown = f"{name}/{extra}", f"{shown}, {EXTRAS[extra].shown}"
 
     def build_command(course: Course) -> list[str]:
         command = build_job_command(
@@ -99,7 +125,7 @@ def build_job(
                 "--max-offsets-per-trigger": course.batch_records,
             },
         )
-        return [*command, "--drift"] if drift else command
+        return [*command, *EXTRAS[extra].list_flags(course)] if extra else command
 
     return Contestant(name, delivery, shown, build_command)
 
@@ -139,8 +165,6 @@ def _build_framework() -> Contestant:
     )
 
 
-#: The end of the names of those that are beside themselves without drift, where somebody asks.
-WITH_DRIFT = "/drift"
 HAND_LOOP = "hand-loop/sklearn"
 HAND_LOOP_ONNX = "hand-loop/onnx"
 
@@ -159,10 +183,11 @@ CONTESTANTS: Mapping[str, Contestant] = {
         build_job("exactly-once", "sql", "executor"),
         build_job("exactly-once", "spark", "executor"),
         build_job("exactly-once", "sklearn", "executor"),
-        build_job("exactly-once", "onnx", drift=True),
-        build_job("exactly-once", "onnx", "executor", drift=True),
-        build_job("exactly-once", "sql", drift=True),
-        build_job("exactly-once", "sklearn", drift=True),
+        build_job("exactly-once", "onnx", extra="drift"),
+        build_job("exactly-once", "onnx", "executor", extra="drift"),
+        build_job("exactly-once", "sql", extra="drift"),
+        build_job("exactly-once", "sklearn", extra="drift"),
+        build_job("exactly-once", "onnx", extra="shadow"),
         _build_loop("sklearn"),
         _build_loop("onnx"),
         _build_framework(),

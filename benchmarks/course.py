@@ -19,6 +19,8 @@ class Course:
         output_topic, dead_letter_topic: empty topics for the messages.
         group: the consumer group, the query name and the prefix of transactional ids.
         model: the folder of a stored version.
+        rival: the folder of another version of the model.
+        shadow_topic: an empty topic for what a shadow answers.
         checkpoint: a folder that does not exist yet.
         batch_records: the size of the job's micro-batches.
         spark_settings: values of spark-submit's ``--conf``, beside those in
@@ -31,6 +33,8 @@ class Course:
     dead_letter_topic: str
     group: str
     model: Path
+    rival: Path
+    shadow_topic: str
     checkpoint: Path
     batch_records: int
     spark_settings: Sequence[str] = ()

@@ -6,12 +6,10 @@ Run it with ``.venv/bin/python -m benchmarks.reload``; docs/measured.md has the 
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -94,29 +92,14 @@ class Reload:
         )
 
 
-def make_store(model: Path, folder: Path) -> ModelStore:
-    """Make a store with two versions of a model that differ in their thresholds."""
-    version = open_version(model)
-    root = folder / "models"
-    shutil.rmtree(root, ignore_errors=True)
-    shutil.copytree(version.path.parent, root / version.name)
-    store = ModelStore(root)
-    first = store.resolve(f"{version.name}@champion")
-    store.save_again(
-        first, threshold=0.9, origin={}, now=datetime.now(UTC), amend=lambda folder: None
-    )
-    return store
-
-
 def measure_reload(backend: str, settings: ReloadSettings, ground: Ground) -> Reload:
     """Let the job answer the load, change its champion twice, and measure.
 
     Raises:
         ScoringError: the job does not answer.
     """
-    store = make_store(ground.model, ground.guard.path)
-    (name,) = store.names()
-    number = store.read_champion(name)
+    champion, rival = open_version(ground.model), open_version(ground.rival)
+    store, name = ModelStore(ground.model.parents[1]), champion.name
     course = plan_course(ground, spark_settings=["spark.master=local[2]", *settings.conf])
     topics = (course.input_topic, course.output_topic, course.dead_letter_topic)
     admin = build_admin(ground.cluster)
@@ -133,7 +116,7 @@ def measure_reload(backend: str, settings: ReloadSettings, ground: Ground) -> Re
     records = int(settings.rate * seconds)
     moments_s = [settings.warm_up + settings.minute * share for share in (1.5, 2.5)]
     changes: list[Callable[[], object]] = [
-        partial(store.promote, name, number + 1),
+        partial(store.promote, name, rival.version),
         partial(store.roll_back, name),
     ]
     try:

@@ -20,7 +20,7 @@ from pydantic import Field
 from rich.console import Console
 
 from benchmarks.answers import Comparison
-from benchmarks.contestants import CONTESTANTS, WITH_DRIFT, Contestant
+from benchmarks.contestants import CONTESTANTS, EXTRAS, Contestant
 from benchmarks.course import Course
 from benchmarks.observer import Family, Patience, watch
 from benchmarks.peers.environments import find_version, provide_environments
@@ -71,7 +71,7 @@ class ThroughputSettings(TrialSettings):
         description=f"the job's micro-batch, in records; at most 1/{LEAST_BATCHES} of all",
     )
     only: list[str] = Field(
-        [name for name in CONTESTANTS if not name.endswith(WITH_DRIFT)],
+        [name for name in CONTESTANTS if not name.endswith(tuple(EXTRAS))],
         description="a contestant; repeatable",
     )
     markdown: bool = Field(False, description="print the table in Markdown too")
@@ -108,7 +108,7 @@ class Track:
             batch_records=self.settings.batch_records,
             spark_settings=self.settings.conf,
         )
-        topics = (course.output_topic, course.dead_letter_topic)
+        topics = (course.output_topic, course.dead_letter_topic, course.shadow_topic)
         create_topics(self.ground.cluster, dict.fromkeys(topics, self.partitions))
         try:
             return self._drain(contestant, number, course)

@@ -30,6 +30,7 @@ from lib.settings.base import JobSettings
 from lib.setup.launch import read_spark_defaults
 from lib.setup.places import BUILD_ROOT, PROJECT_ROOT
 from lib.store import ModelStore
+from lib.store.version import open_version
 from lib.tools.broker import EmbeddedBroker, provide_broker
 from lib.tools.broker.guarded_folder import GuardedFolder
 from lib.tools.demo.child import Child
@@ -116,6 +117,19 @@ class Ground:
     guard: GuardedFolder
 
     @cached_property
+    def rival(self) -> Path:
+        """The folder of a version with the same files as the model, and another threshold."""
+        version = open_version(self.model)
+        store = ModelStore(self.model.parents[1])
+        numbers = [it for it in store.versions(version.name) if it != version.version]
+        if numbers:
+            return store.resolve(f"{version.name}@{numbers[0]}").path
+        now, origin = datetime.now(UTC), {"command": "benchmark"}
+        return store.save_again(
+            version, threshold=0.9, origin=origin, now=now, amend=lambda folder: None
+        ).path
+
+    @cached_property
     def expected(self) -> dict[bytes, float]:
         """Key → probability of the first customers of every topic that is filled."""
         return expect_answers(self.model, SEED)
@@ -144,6 +158,8 @@ def plan_course(
         dead_letter_topic=name_topic("dead-letters"),
         group=group,
         model=ground.model,
+        rival=ground.rival,
+        shadow_topic=name_topic("shadows"),
         checkpoint=ground.guard.path / group,
         batch_records=batch_records,
         spark_settings=spark_settings,

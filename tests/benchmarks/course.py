@@ -14,6 +14,8 @@ COURSE = Course(
     dead_letter_topic="dead",
     group="group",
     model=Path("models/churn/1"),
+    rival=Path("models/churn/2"),
+    shadow_topic="shadows",
     checkpoint=Path("checkpoint"),
     batch_records=100_000,
     spark_settings=("spark.driver.memory=4g",),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.contestants import CONTESTANTS, WITH_DRIFT
+from benchmarks.contestants import CONTESTANTS
 from benchmarks.hand_loop import BATCH_RECORDS
 from lib.settings.jobs.score_stream import ScoreStreamSettings
 from lib.settings.load import load_settings
@@ -30,6 +30,7 @@ def test_both_guarantees_and_all_backends_meet_the_loops_and_a_framework() -> No
         "exactly-once/onnx/executor/drift",
         "exactly-once/sql/drift",
         "exactly-once/sklearn/drift",
+        "exactly-once/onnx/shadow",
         "hand-loop/sklearn",
         "hand-loop/onnx",
         "quix-streams",
@@ -47,7 +48,10 @@ def test_the_job_is_started_with_settings_that_it_takes(name: str) -> None:
     settings = load_settings(ScoreStreamSettings, command[script + 1 :], environment={})
     place = "" if settings.commit == "driver" else f"/{settings.commit}"
     place += "" if settings.decoder == "auto" else f"/decoded-in-{settings.decoder}"
-    place += WITH_DRIFT if settings.drift else ""
+    place += "/drift" if settings.drift else ""
+    if settings.shadow:
+        place += "/shadow"
+        assert (settings.shadow, settings.shadow_topic) == (["models/churn/2"], "shadows")
     assert f"{settings.delivery}/{settings.backend}{place}" == name
     assert settings.trigger == "available-now"
     assert settings.max_offsets_per_trigger == 100_000
