@@ -248,7 +248,7 @@ def _describe_choice(
         trial.candidate.name: {
             "metrics": evaluation.measure(data.labels, trial.probabilities, folds),
             "calibration_error": evaluation.measure_calibration(data.labels, trial.probabilities),
-            "log_loss_above_best": vars(difference),
+            "log_loss_above_best": {"mean": difference.mean, "error": difference.error},
         }
         for trial, difference in zip(choice.trials, choice.differences, strict=True)
     }

@@ -22,11 +22,16 @@ from tests.support.waiting import wait_until
 
 find_program("prometheus")
 _PAUSE_S = 0.3
-# These panels are empty: no attempt has failed, customers have no event time, and the job counts no
-# drift, which a hundred customers that come again and again would be.
+# These panels are empty: no attempt has failed, customers have no event time, and the job has no
+# brake, no model beside the champion and no outcomes. It counts no drift, which a hundred customers
+# that come again and again would be.
 _WITHOUT_DATA = {
-    *("Errors of clients", "From the event to the commit"),
-    *(panel.title for panel in ROWS["Drift"]),
+    *("Errors of clients", "From the event to the commit", "Brake"),
+    *(
+        panel.title
+        for row in ("Challenger and shadows", "Drift", "Quality by outcomes")
+        for panel in ROWS[row]
+    ),
 }
 
 
