@@ -15,7 +15,6 @@ system, or one with atomic renames, symbolic links and locks. Runs on the driver
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import uuid
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import EvaluationError
+from lib.store.writing import sync
 
 #: The files and folders of a generation.
 STATE_FILE, REPORT_FILE = "state.json", "report.json"
@@ -119,8 +119,8 @@ class Generations:
     def publish(self, fresh: Path) -> None:
         """Make a whole generation the current one, in one atomic step."""
         for path in sorted(fresh.rglob("*")):
-            _flush(path)
-        _flush(fresh)
+            sync(path)
+        sync(fresh)
         self._on_step("files flushed")
         link = self._root / f".{_CURRENT}"
         link.unlink(missing_ok=True)
@@ -128,7 +128,7 @@ class Generations:
         self._on_step("link made")
         link.replace(self._root / _CURRENT)
         self._on_step("published")
-        _flush(self._root)
+        sync(self._root)
 
     def _refuse_others(self) -> None:
         known = {_CURRENT, f".{_CURRENT}", _FOLDER, _LOCK}
@@ -145,12 +145,3 @@ class Generations:
 def write_json(path: Path, value: Any) -> None:
     """Write a value as JSON."""
     path.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _flush(path: Path) -> None:
-    """Bring a file or folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

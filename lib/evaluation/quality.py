@@ -18,15 +18,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student  # type: ignore[import-untyped]  # it ships no types
 
+from lib.record.prediction import MILLION
+from lib.training.paired.estimate import compute_wilson
+from lib.training.paired.quality import LEAST_OF_A_CLASS, LEAST_ROWS
+
 #: The groups of subjects that are left out one after the other.
 GROUPS = 20
-#: Figures beside shares need so many rows, and so many of each class, as in a training's report.
-LEAST_ROWS = 100
-LEAST_OF_A_CLASS = 10
 _DECILES = 10
-_MILLION = 1_000_000
 _CONFIDENCE = 0.95
-_Z = 1.959964
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -199,7 +198,7 @@ class _Table:
     def __init__(self, counts: Counts) -> None:
         millionths, self._places = np.unique(counts.millionths, return_inverse=True)
         self._counts = counts
-        self.values: Floats = millionths / _MILLION
+        self.values: Floats = millionths / MILLION
         self.positives = self._add_up(counts.positives)
         self.negatives = self._add_up(counts.negatives)
         present = np.unique(counts.groups)
@@ -255,10 +254,7 @@ def _build_wilson(share: float, error: float, rows: float) -> Estimate:
     """Build Wilson's interval; rows that share a fate are worth fewer independent ones."""
     spread = share * (1 - share)
     worth = min(rows, spread / error**2) if spread > 0 and error > 0 else rows
-    square = _Z**2 / worth
-    middle = (share + square / 2) / (1 + square)
-    reach = _Z / (1 + square) * math.sqrt(spread / worth + square / worth / 4)
-    return Estimate(share, max(0.0, middle - reach), min(1.0, middle + reach))
+    return Estimate(share, *compute_wilson(share, worth))
 
 
 def _clip(estimate: Estimate, most: float = 1.0) -> Estimate:

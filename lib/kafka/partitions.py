@@ -67,7 +67,7 @@ def parse_position(text: str) -> Position:
         if len(offsets) < len(pairs):
             raise ValueError("a partition is named twice")
         return offsets
-    time = _parse_time(text)
+    time = parse_time(text)
     if time is None:
         raise ValueError(f"expected {POSITIONS}")
     return time
@@ -84,13 +84,13 @@ def parse_moment(text: str, now: datetime) -> datetime:
             return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
         except OverflowError:
             raise ValueError("there is no moment so long ago") from None
-    time = _parse_time(text)
+    time = parse_time(text)
     if time is None:
         raise ValueError(f"expected {MOMENTS}")
     return time
 
 
-def _parse_time(text: str) -> datetime | None:
+def parse_time(text: str) -> datetime | None:
     """Parse a time in ISO 8601, in UTC where it names no zone; None if it is none."""
     try:
         time = datetime.fromisoformat(text)

@@ -139,12 +139,12 @@ def start_stream(
         if drift is not None:
             drift.resume(sink.positions)
         # The model may be the reason why one run after the other dies in a batch.
-        serving = switch.begin(is_free=sink.suspect_batch is not None)
-        planned, making = serving.plan(records), serving.making
+        making = switch.begin(is_free=sink.suspect_batch is not None).making
+        assert making.remake is not None, "a job can always make its messages again"
         return start(
             sink.write_stream(
-                planned.frame,
-                planned.map_in_arrow,
+                making.remake(records),
+                making.map_in_arrow,
                 making.remake,
                 making.check,
                 switch.choose,

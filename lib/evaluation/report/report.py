@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from lib.evaluation.definition import Status
 from lib.evaluation.findings import Findings, Part
-from lib.evaluation.quality import LEAST_OF_A_CLASS, LEAST_ROWS, Decile, Estimate, Quality
+from lib.evaluation.quality import Decile, Estimate, Quality
+from lib.training.paired.quality import LEAST_OF_A_CLASS, LEAST_ROWS
 from lib.training.report.document import (
     Block,
     Bullets,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
 from pyspark.sql import DataFrame, SparkSession
 
+from lib.decode.engines.workers import select_for_workers
 from lib.exactly_once.sink import Making
 from lib.messages.dead_letter import OutputSettings
 from lib.record.contract import Contract
@@ -148,14 +148,13 @@ class Serving:
     @cached_property
     def making(self) -> Making:
         """The functions with which the sink makes the messages of a batch."""
-        remake: Callable[[DataFrame], DataFrame] = lambda records: self.plan(records).frame  # noqa: E731
         if not self.scores_in_workers:
             policy = self.failures.policy
             check = MessageCheck.of(self.scorer.scored_by, policy, self.output)
-            return Making(remake=remake, check=check)
+            return Making(remake=lambda records: self.plan(records).frame, check=check)
         # Workers that score count for themselves.
         plan = plan_batches(
             *(self.spark, self.scorer, self.contract, self.output),
             *(self.failures.policy, self.trial),
         )
-        return Making(plan, remake)
+        return Making(plan, select_for_workers)

@@ -22,6 +22,7 @@ Interval = tuple[float, float]
 LEVEL = 0.95
 POWER = 0.80
 _TWO_SIDED = 1 - (1 - LEVEL) / 2
+_Z = float(norm.ppf(_TWO_SIDED))
 # A larger sample than this is none that anybody has.
 _MOST_ROWS = 1e12
 
@@ -166,7 +167,7 @@ def estimate_share(hits: npt.NDArray[np.bool_], clusters: Integers | None = None
 
 def compute_wilson(share: float, rows: float) -> Interval:
     """Compute Wilson's 95 % interval of a share of so many independent rows."""
-    square = float(norm.ppf(_TWO_SIDED)) ** 2
+    square = _Z**2
     middle = (share + square / (2 * rows)) / (1 + square / rows)
     half = math.sqrt(square * (share * (1 - share) / rows + square / (4 * rows**2)))
     half /= 1 + square / rows

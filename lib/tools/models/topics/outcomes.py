@@ -9,18 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from lib.errors import SourceError, first_line
 from lib.evaluation.definition import Status
+from lib.kafka.partitions import parse_time
 from lib.record.contract import Contract
 from lib.record.tables import read_table
 
 #: The field with the time at which an outcome came to be.
 OUTCOME_TIME = "outcome_ts"
+# Many outcomes come at the same times.
+_parse_time = lru_cache(maxsize=10_000)(parse_time)
 _TABLES = (".csv", ".parquet")
 
 
@@ -87,16 +90,6 @@ class Outcomes:
         if len(labels) > 1:
             return Status.CONTRADICTED, None
         return Status.LABELLED, next(iter(labels))
-
-
-@lru_cache(maxsize=10_000)
-def _parse_time(text: str) -> datetime | None:
-    """Parse a time in ISO 8601, in UTC where it names no zone; None if it is none."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def read_outcome_file(path: Path, outcomes: Outcomes) -> None:
